@@ -5,26 +5,26 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build, stop, type Metafile } from "esbuild";
 
-/** One file that the page is made of, as it goes over the wire. */
+/** One built file of the dashboard, as it is served. */
 export interface Asset {
   body: Buffer;
-  /** The same bytes, compressed; null where compression gains nothing. */
+  /** The compressed body; null if compression does not make it smaller. */
   gzip: Buffer | null;
   brotli: Buffer | null;
   /** Content-Type. */
   type: string;
-  /** Strong, in quotes. */
+  /** Strong ETag, quoted. */
   etag: string;
-  /** The name carries a hash of the content: it may be kept for ever. */
+  /** The name contains a hash of the content, so caches may keep the file for ever. */
   is_immutable: boolean;
 }
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const project = fileURLToPath(new URL("..", import.meta.url));
-/** Bundling takes a third of a second and compressing a second more: both are done once for each state of the sources. */
+/** Bundling and compressing take over a second, so their result is cached for each state of the sources. */
 const cache = join(project, ".tools", "dashboard");
 const FRAMES = ["index.html", "login.html"] as const;
-/** By the begin of its address, the module of each page: what an address needs is then asked for before any script has run. */
+/** Module of each page by URL prefix, so that the first page's modules are requested before any script runs. */
 const PAGES: Readonly<Record<string, string>> = {
   "/": "market",
   "/coins/": "coin",
@@ -43,8 +43,9 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * The page as a map from URL path to file. `/index.html` answers every page route, `/login.html` asks for the token; everything
- * else lies under `/assets/` with its content's hash in its name. Scripts and styles are files of their own, so that a policy without inline code holds.
+ * Builds the dashboard as a map from URL path to file. `/index.html` is served for every page, `/login.html` asks for
+ * the token; all other files are under `/assets/` with a content hash in their names. Scripts and styles are separate
+ * files, because the content security policy forbids inline code.
  */
 export async function buildDashboard(): Promise<ReadonlyMap<string, Asset>> {
   const kept = join(cache, `${digestOfSources()}.json`);
@@ -52,18 +53,19 @@ export async function buildDashboard(): Promise<ReadonlyMap<string, Asset>> {
   const assets = await bundle();
   rmSync(cache, { recursive: true, force: true });
   mkdirSync(cache, { recursive: true });
-  // Another process may be building the same: a rename shows the whole file or none.
+  // Another process may write the same file; a rename is atomic.
   const draft = `${kept}.${process.pid}`;
   writeFileSync(draft, pack(assets));
   renameSync(draft, kept);
   return assets;
 }
 
-/** The same without the cache. */
+/** Builds the dashboard without the cache. */
 export async function bundle(): Promise<Map<string, Asset>> {
   const result = await build({
     absWorkingDir: project,
-    // What is run before the first paint is its own file: otherwise a dark page flashes white.
+    // `early.ts` runs before the first paint; in the main bundle it would run too late, and a dark page would flash
+    // white.
     entryPoints: ["main.tsx", "early.ts", "styles/main.css", "icon.svg"].map((file) => join(folder, file)),
     bundle: true,
     splitting: true,
@@ -83,7 +85,7 @@ export async function bundle(): Promise<Map<string, Asset>> {
     write: false,
     logLevel: "silent",
   });
-  // Its process would stay as long as this one, with tens of megabytes.
+  // esbuild's service process would otherwise stay alive and hold tens of megabytes.
   await stop();
   const files = result.outputFiles.map(
     ({ path, contents }) => [`/${relative(project, path).replaceAll("\\", "/")}`, contents] as const,
@@ -98,7 +100,7 @@ export async function bundle(): Promise<Map<string, Asset>> {
   return assets;
 }
 
-/** esbuild makes a module beside an entry that is no script; nobody loads it. */
+/** Whether a file is the empty module that esbuild emits for an SVG entry point. */
 function isStub(path: string, metafile: Metafile): boolean {
   const entry = metafile.outputs[path.slice(1)]?.entryPoint ?? "";
   return path.endsWith(".js") && entry.endsWith(".svg");
@@ -123,7 +125,7 @@ function assetOf(path: string, body: Buffer): Asset {
   };
 }
 
-/** A frame with the names of this build in it: everything the first page needs is asked for at once. */
+/** An HTML frame with this build's file names; it preloads everything that the first page needs. */
 function framed(frame: (typeof FRAMES)[number], metafile: Metafile): string {
   const outputs = Object.entries(metafile.outputs);
   const outputOf = (source: string): string => {

@@ -1,5 +1,6 @@
-// Runs before the first paint, on its own, because both would be too late after it: a page that starts in the wrong colours
-// blinks, and one that learns of its modules from its first module waits for them twice.
+// Runs before the first paint: it applies the stored theme, so that the dashboard does not flash in the wrong colours,
+// and
+// preloads the page's modules, so that they load in parallel with the main module.
 const chosen = localStorage.getItem("coinlake.theme");
 if (chosen === "dark" || chosen === "light") document.documentElement.dataset["theme"] = chosen;
 

@@ -1,13 +1,13 @@
 import { render } from "preact";
 import { startRouter } from "./router.ts";
-import { watchAlerts } from "./shell/alert-notes.tsx";
+import { watchAlerts } from "./shell/alert-toasts.tsx";
 import { App } from "./shell/app.tsx";
 import { startStream } from "./state/shared-stream.ts";
 import { watchCoins } from "./state/coins.ts";
 import { watchStatus } from "./state/status.ts";
 
 const page = document.getElementById("page");
-if (page === null) throw new Error("the page has no element to be drawn in");
+if (page === null) throw new Error("index.html has no element #page");
 startRouter();
 watchStatus();
 watchCoins();

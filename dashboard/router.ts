@@ -1,13 +1,15 @@
 import { computed, signal } from "@preact/signals";
 import { parseWrittenTime } from "./format/time.ts";
 
-/** Where the viewer is: path and query of the address bar. */
-const place = signal(location.pathname + location.search);
+/** Path and query in the address bar. */
+const address = signal(location.pathname + location.search);
 
-export const path = computed(() => place.value.split("?")[0] ?? "/");
-export const parameters = computed(() => new URLSearchParams(place.value.split("?")[1] ?? ""));
+export const path = computed(() => address.value.split("?")[0] ?? "/");
+export const parameters = computed(() => new URLSearchParams(address.value.split("?")[1] ?? ""));
 
-/** Lake time in the address: ISO 8601 with a zone, or a date. Null for none, and for text that is neither or lies outside what the API takes. */
+/**
+ * Lake time in the URL's `at`: ISO 8601 with a zone, or a date. Null without it, or if it is invalid or out of range.
+ */
 export const lakeTime = computed(() => {
   const text = parameters.value.get("at");
   const at_ms = text === null ? NaN : parseWrittenTime(text);
@@ -15,10 +17,10 @@ export const lakeTime = computed(() => {
   return year >= 1970 && year <= 9999 ? new Date(at_ms).toISOString() : null;
 });
 
-/** What the address says in `at` where that is no time. */
+/** The URL's `at` if it is not a valid time. */
 export const invalidTime = computed(() => (lakeTime.value === null ? parameters.value.get("at") : null));
 
-/** A part of the path, decoded where it is well encoded. */
+/** A segment of the path, decoded if it is validly encoded. */
 export function segmentOf(address: string, index: number): string {
   const text = address.split("/")[index] ?? "";
   try {
@@ -33,11 +35,11 @@ export function go(to: string, { is_replacing = false } = {}): void {
   if (is_replacing) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   const is_other_page = to.split("?")[0] !== path.peek();
-  place.value = to;
+  address.value = to;
   if (is_other_page) scrollTo(0, 0);
 }
 
-/** Sets or removes parameters of the current page without a step in the history. */
+/** Sets or removes query parameters without a history entry. */
 export function setParameters(changes: Record<string, string | null>): void {
   const next = new URLSearchParams(parameters.peek());
   for (const [name, value] of Object.entries(changes)) {
@@ -50,7 +52,7 @@ export function setParameters(changes: Record<string, string | null>): void {
 
 export function startRouter(): void {
   addEventListener("popstate", () => {
-    place.value = location.pathname + location.search;
+    address.value = location.pathname + location.search;
   });
   document.addEventListener("click", (event) => {
     if (

@@ -26,32 +26,32 @@ type Column = HistogramData<UTCTimestamp> | WhitespaceData<UTCTimestamp>;
 const DAY_S = 86_400;
 
 const secondsOf = (time: string) => (Date.parse(time) / 1000) as UTCTimestamp;
-/** A hole longer than this is drawn as long as this: nobody scrolls through a month of nothing. */
+/** Maximum number of empty intervals drawn for a gap. */
 const MAX_HOLE = 500;
-/** How many candles a first view shows on a wide screen. */
+/** Candles in the initial view on a wide screen. */
 const FIRST_VIEW = 140;
 
-/** Fewer candles are drawn wider, so that a young lake's chart is not all margin. */
+/** Spacing of the bars in pixels; few candles are drawn wider. */
 function spacingFor(width: number, count: number): number {
   return Math.min(18, Math.max(5, width / Math.min(FIRST_VIEW, count + 8)));
 }
 
-/** Candles over volume, on one time axis in the viewer's zone. Knows nothing of where candles come from. */
+/** Candlestick chart with volume below, on a time axis in the viewer's zone. */
 export class CandleChart {
-  readonly #place: HTMLElement;
+  readonly #container: HTMLElement;
   readonly #chart: IChartApi;
   readonly #bars: ISeriesApi<"Candlestick", UTCTimestamp>;
-  /** Made with the first candle that has a volume: an empty pane tells nothing. */
+  /** Created with the first candle that has a volume, so that there is no empty pane. */
   #columns: ISeriesApi<"Histogram", UTCTimestamp> | null = null;
-  /** The newest close and its label. The library's own label shows the last close in view. */
+  /** Price line of the newest close. The library's own label shows the last close in view instead. */
   #close: IPriceLine | null = null;
   #candles: readonly Candle[] = [];
   #step_s = 60;
   #decimals = 2;
 
-  constructor(place: HTMLElement) {
-    this.#place = place;
-    this.#chart = createChart(place, {
+  constructor(container: HTMLElement) {
+    this.#container = container;
+    this.#chart = createChart(container, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
       handleScroll: { vertTouchDrag: false },
@@ -76,7 +76,7 @@ export class CandleChart {
     this.paint();
   }
 
-  /** Takes the colours and the zone in force. */
+  /** Applies the current theme and zone. */
   paint(): void {
     const [up, down] = [colour("up"), colour("down")];
     this.#chart.applyOptions({
@@ -94,7 +94,7 @@ export class CandleChart {
         horzLine: { color: colour("muted"), labelBackgroundColor: colour("raised") },
       },
     });
-    // Rising candles are hollow: their direction shows without colour.
+    // Rising candles are hollow, so that their direction is visible without colour.
     this.#bars.applyOptions({
       upColor: colour("panel"),
       downColor: down,
@@ -129,11 +129,11 @@ export class CandleChart {
     );
   }
 
-  /** Shows these candles. Where they go on from those shown, only what is new is drawn, and the view stays. */
+  /** Shows the candles. If they continue those shown, only new ones are drawn and the view stays. */
   show(candles: readonly Candle[], step_s: number): void {
     const shown = this.#candles;
-    // Only the last candle may be updated in place; an earlier one that changed has all drawn again.
-    const is_going_on =
+    // The library updates only the last candle in place; a change to an earlier one redraws all.
+    const is_continuation =
       step_s === this.#step_s &&
       shown.length > 0 &&
       candles.length >= shown.length &&
@@ -141,11 +141,11 @@ export class CandleChart {
       shown.at(-1)?.time === candles[shown.length - 1]?.time;
     this.#candles = candles;
     this.#step_s = step_s;
-    if (!is_going_on) {
+    if (!is_continuation) {
       this.#setScale();
-      // Not where older candles joined those in view: the reader chose that view.
+      // Older candles that were loaded do not change the view that the viewer chose.
       if (shown.length === 0)
-        this.#chart.timeScale().applyOptions({ barSpacing: spacingFor(this.#place.clientWidth, candles.length) });
+        this.#chart.timeScale().applyOptions({ barSpacing: spacingFor(this.#container.clientWidth, candles.length) });
       this.#bars.setData(candles.flatMap((candle, index) => this.#barsFrom(candle, candles[index - 1])));
       this.#drawVolume();
       this.#drawClose();
@@ -180,7 +180,7 @@ export class CandleChart {
     this.#close.applyOptions({ price });
   }
 
-  /** A candle of a day is one of a UTC day, in either zone: its time of day says nothing. */
+  /** Daily candles are days in UTC in either zone, so only their date is shown. */
   #timeText(time: UTCTimestamp): string {
     if (this.#step_s >= DAY_S) return `${formatDate(time * 1000, "utc")} UTC`;
     return `${formatMoment(time * 1000, zone.peek())} ${zoneName(zone.peek(), time * 1000)}`;
@@ -201,14 +201,14 @@ export class CandleChart {
     this.#chart.timeScale().setVisibleLogicalRange({ from: range.to - (range.to - range.from) * factor, to: range.to });
   }
 
-  /** The candle under the pointer, or null when it leaves. */
+  /** Calls the listener with the candle under the pointer, or null when it leaves. */
   onPointed(listener: (candle: Candle | null) => void): void {
     this.#chart.subscribeCrosshairMove(({ time }) =>
       listener(this.#candles.find((candle) => secondsOf(candle.time) === time) ?? null),
     );
   }
 
-  /** When the left end of what is loaded comes into view. */
+  /** Calls the listener when the oldest loaded candle comes into view. */
   onLeftEnd(listener: () => void): void {
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range !== null && range.from < 10 && this.#candles.length > 0) listener();
@@ -232,7 +232,7 @@ export class CandleChart {
     this.#chart.remove();
   }
 
-  /** Decimals go by the last price, so that the axis does not change its mind from tick to tick. */
+  /** Sets the axis's decimals from the last price. */
   #setScale(): void {
     const price = parseDecimal(this.#candles.at(-1)?.close ?? "1");
     this.#decimals = price === null ? 2 : priceDecimals(price);
@@ -250,7 +250,7 @@ export class CandleChart {
     return value === null ? "" : formatDecimal(roundTo(value, this.#decimals));
   }
 
-  /** Intervals without a price stay empty: time passes on the axis as it passed. */
+  /** Empty bars for intervals without a price, so that the time axis is linear. */
   #holes(candle: Candle, before: Candle | undefined): WhitespaceData<UTCTimestamp>[] {
     if (before === undefined) return [];
     const [from_s, to_s] = [secondsOf(before.time), secondsOf(candle.time)];

@@ -1,6 +1,6 @@
 import type { Candle } from "../../pipelines/crypto/api/schemas.ts";
 
-/** Index of the first candle that is not as it was shown; the length of the shorter list where none differs. */
+/** Index of the first candle that differs; the length of the shorter list if none does. */
 export function firstChange(shown: readonly Candle[], candles: readonly Candle[]): number {
   const length = Math.min(shown.length, candles.length);
   for (let index = 0; index < length; index += 1) {

@@ -12,19 +12,19 @@ import { colour, LINE_COLOURS, zone } from "../state/settings.ts";
 
 export interface Line {
   name: string;
-  /** In the order of time, one a moment. */
+  /** Points in ascending order, with distinct times. */
   points: readonly { at_ms: number; value: number }[];
 }
 
 const DAY_MS = 86_400_000;
 
-/** Lines over time, for results of queries. */
+/** Line chart over time for query results. */
 export class LineChart {
   readonly #chart: IChartApi;
   #series: ISeriesApi<"Line">[] = [];
 
-  constructor(place: HTMLElement) {
-    this.#chart = createChart(place, {
+  constructor(container: HTMLElement) {
+    this.#chart = createChart(container, {
       autoSize: true,
       handleScroll: { vertTouchDrag: false },
       layout: { attributionLogo: false, fontSize: 11 },

@@ -1,19 +1,18 @@
 /**
- * Decimal text for people. Prices come as text and are never turned into doubles on their way to the screen: digits are
- * counted and rounded as integers.
+ * Formats decimal strings. Prices are never converted to doubles for display; they are rounded as integers.
  */
 
 export interface Decimal {
   is_negative: boolean;
-  /** All digits, without the point. */
+  /** All digits, without the decimal point. */
   digits: bigint;
-  /** How many of them stand behind the point. */
+  /** Number of digits after the decimal point. */
   scale: number;
 }
 
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?$/;
 
-/** Null for what is no plain decimal: the reader shows it as missing rather than as a wrong number. */
+/** Null for text that is not a plain decimal. */
 export function parseDecimal(text: string): Decimal | null {
   const match = DECIMAL.exec(text);
   if (match === null) return null;
@@ -21,19 +20,19 @@ export function parseDecimal(text: string): Decimal | null {
   return { is_negative: sign === "-", digits: BigInt(whole + fraction), scale: fraction.length };
 }
 
-/** With exactly so many decimals, half away from zero. */
+/** Rounds to exactly `decimals` decimals, half away from zero. */
 export function roundTo({ is_negative, digits, scale }: Decimal, decimals: number): Decimal {
   if (scale <= decimals) return { is_negative, digits: digits * 10n ** BigInt(decimals - scale), scale: decimals };
   const unit = 10n ** BigInt(scale - decimals);
   return { is_negative, digits: (digits + unit / 2n) / unit, scale: decimals };
 }
 
-/** Where the first digit that counts stands: 3 for 104, 0 for 0.5, -4 for 0.00001234. */
+/** Position of the first significant digit: 3 for 104, 0 for 0.5, -4 for 0.00001234. */
 export function magnitudeOf({ digits, scale }: Decimal): number {
   return digits === 0n ? 0 : digits.toString().length - scale;
 }
 
-/** Thousands separated by commas; the sign is a minus sign, as wide as a digit. */
+/** Formats with thousands separators and a typographic minus sign, which is as wide as a digit. */
 export function formatDecimal({ is_negative, digits, scale }: Decimal): string {
   const text = digits.toString().padStart(scale + 1, "0");
   const whole = text.slice(0, text.length - scale).replace(/\B(?=(\d{3})+$)/g, ",");
@@ -41,17 +40,17 @@ export function formatDecimal({ is_negative, digits, scale }: Decimal): string {
   return scale === 0 ? `${sign}${whole}` : `${sign}${whole}.${text.slice(text.length - scale)}`;
 }
 
-/** For axes and pixel positions only, where a double is as exact as a screen. */
+/** Converts to a double; for axes and pixel positions only. */
 export function toNumber(text: string): number {
   return Number(text);
 }
 
-/** As many decimals as a price of this size needs. They do not depend on its last digits: the figure moves, its point does not. */
+/** Decimals shown for a price. They depend on its magnitude only, so that the decimal point does not move. */
 export function priceDecimals(price: Decimal): number {
   const magnitude = magnitudeOf(price);
   if (magnitude >= 3) return 2;
   if (magnitude === 2) return 3;
-  // Below ten cents: four digits that count, as in 0.00001234.
+  // Below ten cents: four significant digits, as in 0.00001234.
   return Math.min(24, 4 - Math.min(0, magnitude));
 }
 
@@ -60,7 +59,7 @@ export function formatPrice(text: string): string | null {
   return price === null ? null : formatDecimal(roundTo(price, priceDecimals(price)));
 }
 
-/** Every digit, grouped: what a tooltip shows. */
+/** Formats every digit, for tooltips. */
 export function formatExact(text: string): string {
   const value = parseDecimal(text);
   if (value === null) return text;
@@ -76,12 +75,12 @@ const UNITS = [
   { suffix: "K", power: 3 },
 ] as const;
 
-/** Large amounts with a unit: 1.23T, 45.60B; below a thousand as they are, with two decimals. */
+/** Formats amounts of a thousand and more with a suffix (1.23T, 45.60B), others with two decimals. */
 export function formatAmount(text: string): string | null {
   const amount = parseDecimal(text);
   if (amount === null) return null;
   for (const { suffix, power } of UNITS) {
-    // What would be shown as a thousand of the unit below is told in this one.
+    // An amount that rounds to 1000 of the smaller unit is shown as 1.00 of this one.
     const below = roundTo({ ...amount, scale: amount.scale + power - 3 }, 2);
     if (below.digits >= 100_000n)
       return `${formatDecimal(roundTo({ ...amount, scale: amount.scale + power }, 2))}${suffix}`;
@@ -89,7 +88,7 @@ export function formatAmount(text: string): string | null {
   return formatDecimal(roundTo(amount, 2));
 }
 
-/** The sign of later minus earlier, compared as decimals. */
+/** Compares exactly: -1, 0 or 1; 0 if either is not a decimal. */
 export function compareDecimals(left: string, right: string): number {
   const [a, b] = [parseDecimal(left), parseDecimal(right)];
   if (a === null || b === null) return 0;

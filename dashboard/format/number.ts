@@ -1,4 +1,4 @@
-/** Counts, sizes and per cents: numbers that are no prices. */
+/** Formats counts, sizes and percentages. */
 
 const counts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -6,14 +6,14 @@ export function formatCount(count: number): string {
   return counts.format(count);
 }
 
-/** Signed always; the unit is part of it. */
+/** Formats a percentage with its sign and unit. */
 export function formatPercent(percent: number, decimals = 2): string {
   const text = Math.abs(percent).toFixed(decimals);
   if (Number(text) === 0) return `${text} %`;
   return `${percent < 0 ? "−" : "+"}${text.replace(/\B(?=(\d{3})+(?:\.|$))/g, ",")} %`;
 }
 
-/** -1, 0 or 1 as the figure shown: what rounds to zero has no direction. */
+/** Sign of the value as it is shown: 0 if it rounds to zero. */
 export function directionOf(percent: number, decimals = 2): -1 | 0 | 1 {
   const shown = Number(percent.toFixed(decimals));
   if (shown === 0) return 0;
@@ -32,7 +32,7 @@ export function formatBytes(size_bytes: number): string {
   return `${unit === 0 || size >= 100 ? size.toFixed(0) : size.toFixed(1)} ${SIZES[unit] ?? ""}`;
 }
 
-/** A figure of a query: three to five digits that count, and no exponent. */
+/** Formats a number with about four significant digits and without an exponent. */
 export function formatFigure(value: number): string {
   if (value === 0) return "0";
   const magnitude = Math.floor(Math.log10(Math.abs(value)));

@@ -1,4 +1,4 @@
-/** Moments and ages. Moments come as ISO 8601 in UTC and are shown in UTC unless the viewer asks for local time. */
+/** Formats times and durations. Times are shown in UTC unless the viewer chooses local time. */
 
 export type Zone = "utc" | "local";
 
@@ -8,7 +8,7 @@ function formatOf(zone: Zone, options: Intl.DateTimeFormatOptions): Intl.DateTim
   const key = `${zone}${JSON.stringify(options)}`;
   const known = formats.get(key);
   if (known) return known;
-  // Swedish writes dates as ISO does: 2026-03-14 02:10:00.
+  // The Swedish locale formats dates like ISO 8601: 2026-03-14 02:10:00.
   const made = new Intl.DateTimeFormat("sv-SE", {
     ...options,
     hourCycle: "h23",
@@ -21,14 +21,14 @@ function formatOf(zone: Zone, options: Intl.DateTimeFormatOptions): Intl.DateTim
 const DATE = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
 const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
 
-/** DuckDB prints `2026-03-14 02:10:00+00`; the API sends ISO. NaN for what is neither. */
+/** Parses DuckDB's `2026-03-14 02:10:00+00` and ISO 8601; NaN for other text. */
 export function parseTime(text: string): number {
   return Date.parse(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
 }
 
 const ISO = /^(\d{4}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?))?$/;
 
-/** What a person may have written: a date, which begins at midnight UTC, or ISO 8601 with a zone. NaN for all else, also where `Date` reads a time into it. */
+/** Parses what a person typed: a date, which means midnight UTC, or ISO 8601 with a zone. NaN for other text. */
 export function parseWrittenTime(text: string): number {
   const date = ISO.exec(text)?.[1];
   const is_date = date !== undefined && new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date);
@@ -36,13 +36,13 @@ export function parseWrittenTime(text: string): number {
   return text === date ? Date.parse(date) : parseTime(text);
 }
 
-/** Microseconds since 1970, for comparing: `Date` cuts times to milliseconds, in which several trades lie. */
+/** Microseconds since 1970, for comparisons: `Date` has milliseconds only, and several trades may share one. */
 export function parseMicros(text: string): number {
   const [, micros = ""] = /\.\d{3}(\d{1,3})/.exec(text) ?? [];
   return parseTime(text) * 1_000 + Number(micros.padEnd(3, "0"));
 }
 
-/** "UTC", or the viewer's offset at that moment, such as "UTC+2". */
+/** "UTC", or the viewer's offset at that time, such as "UTC+2". */
 export function zoneName(zone: Zone, at_ms: number): string {
   if (zone === "utc") return "UTC";
   const offset_minutes = -new Date(at_ms).getTimezoneOffset();
@@ -64,7 +64,7 @@ export function formatDate(at_ms: number, zone: Zone): string {
   return formatOf(zone, DATE).format(at_ms);
 }
 
-/** 14 Mar: for axes, where a date must not be taken for a time. */
+/** Formats 14 Mar, for axes. */
 export function formatDayMonth(at_ms: number, zone: Zone): string {
   return new Intl.DateTimeFormat("en-GB", {
     day: "numeric",
@@ -77,12 +77,12 @@ export function formatMoment(at_ms: number, zone: Zone): string {
   return formatOf(zone, { ...DATE, ...TIME }).format(at_ms);
 }
 
-/** The time alone where the day is today, else with its date. */
+/** Formats the time, with the date unless it is today. */
 export function formatNear(at_ms: number, now_ms: number, zone: Zone): string {
   return formatDate(at_ms, zone) === formatDate(now_ms, zone) ? formatClock(at_ms, zone) : formatMoment(at_ms, zone);
 }
 
-/** How long ago, in the two largest units: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d. */
+/** Formats an age in its one or two largest units: < 1 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h. */
 export function formatAge(age_ms: number): string {
   const seconds = Math.max(0, age_ms) / 1000;
   if (seconds < 1) return "< 1 s";
@@ -103,7 +103,7 @@ export function formatSeconds(seconds: number): string {
   return formatAge(seconds * 1000);
 }
 
-/** A length of time in its largest whole unit: 30 minutes, 6 hours, 1 day. */
+/** Formats a duration in its largest whole unit: 30 minutes, 6 hours, 1 day. */
 export function formatSpan(span_s: number): string {
   const [unit_s, unit] = (
     [

@@ -3,8 +3,8 @@ import { useEffect } from "preact/hooks";
 import type { Alert, StoredRule } from "../../src/serve/schemas/alerts.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
 import { plural } from "../format/number.ts";
-import { PageHead, Panel } from "../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { PageHead, Panel } from "../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../components/states.tsx";
 import { ApiError, get, pathOf } from "../state/api.ts";
 import { onEvent } from "../state/events.ts";
 import { useResource } from "../state/resource.ts";
@@ -14,7 +14,7 @@ import { RuleList } from "./alerts/rules.tsx";
 const REFRESH_MS = 10_000;
 const PAGE = 50;
 
-/** What is wrong now, what was, and what is watched. */
+/** Active alerts, rules and past alerts. */
 export function Alerts() {
   const active = useResource<Page<Alert>>("/api/alerts?state=active&limit=200", REFRESH_MS);
   const past = useResource<Page<Alert>>(`/api/alerts?state=recovered&limit=${PAGE}`, REFRESH_MS);
@@ -30,13 +30,15 @@ export function Alerts() {
   const count = active.state.value.value?.items.length ?? 0;
   return (
     <div class="page alerts">
-      <PageHead title="Alerts">One alert per episode, however many ticks; each ends with a recovery.</PageHead>
+      <PageHead title="Alerts">
+        A rule fires one alert per episode; the alert ends when the condition recovers.
+      </PageHead>
       <Panel title="Active" note={count === 0 ? undefined : plural(count, "episode")} is_flush>
-        <Loaded what="The list of alerts" resource={active} skeleton={<Skeleton height="6rem" />}>
+        <Loaded what="The list of active alerts" resource={active} skeleton={<Skeleton height="6rem" />}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="All quiet">
-                No rule is in alert. An alert appears here within half a second of the tick that fires it.
+              <Empty title="No active alerts">
+                An alert appears here within half a second of the tick that fires it.
               </Empty>
             ) : (
               <AlertTable alerts={items} label="Active alerts" />
@@ -50,7 +52,7 @@ export function Alerts() {
         </Loaded>
       </Panel>
       <Panel title="History" note="newest first" is_flush>
-        <Loaded what="The list of alerts" resource={past} skeleton={<Skeleton height="12rem" />}>
+        <Loaded what="The list of past alerts" resource={past} skeleton={<Skeleton height="12rem" />}>
           {(page) => <History page={page} />}
         </Loaded>
       </Panel>
@@ -72,11 +74,7 @@ function History({ page }: { page: Page<Alert> }) {
     }
   };
   if (page.items.length === 0)
-    return (
-      <Empty title="Nothing yet">
-        Episodes that ended are listed here, with how long they lasted and how far they went.
-      </Empty>
-    );
+    return <Empty title="No past alerts">Ended alerts are listed here with their duration and peak.</Empty>;
   const known = new Set(page.items.map(({ id }) => id));
   return (
     <>

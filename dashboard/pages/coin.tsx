@@ -4,11 +4,11 @@ import { INTERVALS_SHOWN, isInterval } from "./coin/intervals.ts";
 import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/api/schemas.ts";
 import { formatPrice } from "../format/decimal.ts";
 import { zoneName } from "../format/time.ts";
-import { Badge } from "../parts/badge.tsx";
-import { Amount, Change, flashOf, Missing, Price } from "../parts/figures.tsx";
-import { Panel } from "../parts/panel.tsx";
-import { Empty, Failure, InvalidTime, Skeleton } from "../parts/states.tsx";
-import { Age, CandleStart, Moment } from "../parts/time.tsx";
+import { Badge } from "../components/badge.tsx";
+import { Amount, Change, flashOf, Missing, Price } from "../components/figures.tsx";
+import { Panel } from "../components/panel.tsx";
+import { Empty, Failure, InvalidTime, Skeleton } from "../components/states.tsx";
+import { Age, CandleStart, Moment } from "../components/time.tsx";
 import { go, lakeTime, parameters, path, segmentOf, setParameters } from "../router.ts";
 import type { ApiError } from "../state/api.ts";
 import { now_ms } from "../state/clock.ts";
@@ -22,7 +22,7 @@ import { TimeTravel } from "./coin/time-travel.tsx";
 const REFRESH_MS = 15_000;
 const ROWS_IN_WORDS = 60;
 
-/** Short candles are made of the minutes in silver, long ones of the hours in gold. */
+/** Source table of an interval: up to 15 min from the minutes in silver, longer from the hours in gold. */
 const tableOf = (interval: Interval) =>
   interval.endsWith("m") ? "silver.crypto_prices_clean" : "gold.fact_crypto_hourly";
 
@@ -33,7 +33,7 @@ export function Coin() {
   const at = lakeTime.value;
   const resource = useResource<CoinData>(`/api/coins/${encodeURIComponent(id)}`, REFRESH_MS);
   const { value, error, retry_at_ms } = resource.state.value;
-  // The list first: figures are then the same as beside the other coins.
+  // The list takes precedence, so that the figures match those on the market page.
   const coin = coinOf(id) ?? value;
   const feed = useMemo(() => new CandleFeed(id, interval, at), [id, interval, at]);
   useEffect(() => {
@@ -42,7 +42,7 @@ export function Coin() {
   }, [feed]);
   const is_other_name = value !== null && value.id !== id;
   useEffect(() => {
-    // The address may name the coin by its symbol or name; prices and candles go by its id.
+    // The URL may name the coin by its symbol or name; prices and candles need its id.
     if (is_other_name) go(`/coins/${encodeURIComponent(value.id)}${location.search}`, { is_replacing: true });
   }, [is_other_name, value]);
   useSignalEffect(() => {
@@ -73,19 +73,18 @@ export function Coin() {
       <Panel title="Time travel" note={`commits to ${tableOf(interval)}, by lake time`} actions={<Return at={at} />}>
         <TimeTravel table={tableOf(interval)} at={at} travel={(to) => setParameters({ at: to })} />
       </Panel>
-      <InWords candles={feed.candles.value} interval={interval} id={id} />
+      <CandleTable candles={feed.candles.value} interval={interval} id={id} />
     </div>
   );
 }
 
 function Unknown({ id, error }: { id: string; error: ApiError }) {
+  const is_ambiguous = error.code === "AMBIGUOUS_SUBJECT";
   return (
-    <Empty
-      title={error.code === "AMBIGUOUS_SUBJECT" ? `“${id}” is the symbol of several coins` : `Unknown coin “${id}”`}
-    >
-      {error.code === "AMBIGUOUS_SUBJECT" ? `${error.message}. ` : ""}
-      {error.next_step} A coin is here from its first accepted price on. Products of a source that no coin is known for
-      are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
+    <Empty title={is_ambiguous ? `“${id}” is a symbol of several coins` : `Unknown coin “${id}”`}>
+      {is_ambiguous ? `${error.message}. ` : ""}
+      {error.next_step} A coin appears with its first accepted price. Unmapped products are listed under{" "}
+      <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>
   );
 }
@@ -95,8 +94,8 @@ function TravelBanner({ at }: { at: string }) {
     <div class="banner past" role="status">
       <strong>TIME TRAVEL</strong>
       <span>
-        The page shows what the lake knew at <Moment at={at} is_full /> (lake time). Candles stay in event time; nothing
-        here is live until you come back.
+        You are seeing the tables as of <Moment at={at} is_full /> (lake time); nothing here is live. Candles are shown
+        by event time.
       </span>
       <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
         Back to now
@@ -149,13 +148,13 @@ function CoinHead({ coin, id, at, last, interval }: HeadProps) {
           </div>
         ) : (
           <div>
-            <dt>last candle the lake had</dt>
+            <dt>last candle then</dt>
             <dd>
               {last === null ? <Missing why="no candle by then" /> : <CandleStart at={last.time} interval={interval} />}
             </dd>
           </div>
         )}
-        {/* What is measured from now does not stand beside what was known then. */}
+        {/* Changes up to now are not shown beside past data. */}
         {at === null ? <Measures coin={coin} price={price} /> : null}
       </dl>
     </header>
@@ -188,7 +187,7 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
 
 function Intervals({ interval }: { interval: Interval }) {
   return (
-    <div class="segments" role="group" aria-label="Interval of a candle">
+    <div class="segments" role="group" aria-label="Candle interval">
       {INTERVALS_SHOWN.map((one) => (
         <button
           key={one}
@@ -203,16 +202,19 @@ function Intervals({ interval }: { interval: Interval }) {
   );
 }
 
-/** The chart's text: the same candles as a table, newest first. */
-function InWords({ candles, interval, id }: { candles: readonly Candle[] | null; interval: Interval; id: string }) {
+/** The chart's candles as a table, newest first. */
+function CandleTable({ candles, interval, id }: { candles: readonly Candle[] | null; interval: Interval; id: string }) {
   const table = `live.${tableOf(interval).split(".")[1] ?? ""}`;
-  const sql = `select *\nfrom ${table}\nwhere crypto_id = '${id.replaceAll("'", "''")}'\norder by ${interval.endsWith("m") ? "minute_at" : "hour_at"} desc\nlimit 500`;
+  const sql = [
+    `select *\nfrom ${table}\nwhere crypto_id = '${id.replaceAll("'", "''")}'`,
+    `order by ${interval.endsWith("m") ? "minute_at" : "hour_at"} desc\nlimit 500`,
+  ].join("\n");
   return (
-    <details class="panel in-words">
-      <summary>The candles as a table</summary>
+    <details class="panel candle-table">
+      <summary>Candles as a table</summary>
       <p class="note">
         The newest {ROWS_IN_WORDS} of {candles?.length ?? 0}.{" "}
-        <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Ask for more in SQL</a>
+        <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Query more in SQL</a>
       </p>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="The newest candles">
         <table class="grid-table">

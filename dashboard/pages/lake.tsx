@@ -4,8 +4,8 @@ import type { Quality } from "../../src/serve/schemas/quality.ts";
 import type { DataFile, SnapshotDetail, TableDetail, Tables } from "../../src/serve/schemas/tables.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
 import { plural } from "../format/number.ts";
-import { PageHead, Panel } from "../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { PageHead, Panel } from "../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../components/states.tsx";
 import { parameters } from "../router.ts";
 import { onEvent } from "../state/events.ts";
 import { useResource } from "../state/resource.ts";
@@ -19,13 +19,13 @@ import { OnDisk, TableList } from "./lake/tables.tsx";
 const REFRESH_MS = 10_000;
 const RUNS_SHOWN = 12;
 
-/** What a visitor most likely came for: gold's largest table, else any. */
+/** The table shown first: gold's largest, else the largest of any layer. */
 function busiest(tables: Tables["items"]): Tables["items"][number] | undefined {
   const gold = tables.filter(({ layer }) => layer === "gold");
   return (gold.length > 0 ? gold : tables).toSorted((a, b) => b.rows - a.rows)[0];
 }
 
-/** The tables themselves: how rows flow into them, what files hold them, who committed what. */
+/** Tables: data flow, files, snapshots and maintenance. */
 export function Lake() {
   const tables = useResource<Tables>("/api/tables", REFRESH_MS);
   const quality = useResource<Quality>("/api/quality", REFRESH_MS);
@@ -36,8 +36,8 @@ export function Lake() {
   const chosen = asked ?? busiest(listed ?? [])?.table ?? null;
   return (
     <div class="page lake">
-      <PageHead title="Lake">Iceberg tables on disk, readable by DuckDB, PyIceberg and Spark at any commit.</PageHead>
-      <Panel title="How data flows" note="rows move from left to right; each step is one atomic commit" is_flush>
+      <PageHead title="Lake">Iceberg tables, readable by DuckDB, PyIceberg and Spark at every snapshot.</PageHead>
+      <Panel title="How data flows" note="from left to right; each step commits atomically" is_flush>
         {layers === null ? (
           <Skeleton height="11rem" />
         ) : (
@@ -53,9 +53,8 @@ export function Lake() {
         <Loaded what="The list of tables" resource={tables} skeleton={<Skeleton height="20rem" />}>
           {({ items }) =>
             items.length === 0 ? (
-              <Empty title="No table yet">
-                Bronze begins with the first commit, seconds after the first message; silver and gold follow with the
-                first run of the models.
+              <Empty title="No tables yet">
+                Bronze appears seconds after the first message, silver and gold with the first run of the dbt models.
               </Empty>
             ) : (
               <TableList tables={items} chosen={chosen} />
@@ -89,7 +88,7 @@ function OneTable({ table }: { table: string }) {
       <Panel title="Commits" note="click a bar to query that snapshot">
         <Loaded what="The list of snapshots" resource={snapshots} skeleton={<Skeleton height="7rem" />}>
           {({ items }) =>
-            items.length === 0 ? <Empty title="No commit yet" /> : <Timeline table={table} snapshots={items} />
+            items.length === 0 ? <Empty title="No commits yet" /> : <Timeline table={table} snapshots={items} />
           }
         </Loaded>
       </Panel>
@@ -99,7 +98,7 @@ function OneTable({ table }: { table: string }) {
             {({ items, next }) => <Files files={items} is_all={next === null} />}
           </Loaded>
         </Panel>
-        <Panel title="Time travel" note="snapshots are thinned with age">
+        <Panel title="Time travel" note="older snapshots are expired gradually">
           <Loaded what="The table" resource={detail} skeleton={<Skeleton height="8rem" />}>
             {(value) => <TimeTravel detail={value} />}
           </Loaded>
@@ -123,13 +122,13 @@ function Columns({ detail }: { detail: TableDetail }) {
   const is_described = detail.columns.some(({ description }) => description !== null);
   return (
     <>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Every column">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Columns">
         <table class="grid-table columns">
           <thead>
             <tr>
               <th scope="col">column</th>
               <th scope="col">type</th>
-              {is_described ? <th scope="col">what it means</th> : null}
+              {is_described ? <th scope="col">description</th> : null}
             </tr>
           </thead>
           <tbody>
@@ -152,7 +151,7 @@ function Columns({ detail }: { detail: TableDetail }) {
       </div>
       <p class="note table-foot">
         Iceberg format {detail.format_version},{" "}
-        {detail.partition_by.length === 0 ? "not partitioned" : `partitioned by ${detail.partition_by.join(", ")}`},{" "}
+        {detail.partition_by.length === 0 ? "unpartitioned" : `partitioned by ${detail.partition_by.join(", ")}`},{" "}
         {plural(detail.by_partition.length, "partition")}, at <code>{detail.location}</code>
       </p>
     </>

@@ -1,7 +1,7 @@
 import type { Topic } from "../../src/serve/schemas/log.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
-import { PageHead, Panel } from "../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
+import { PageHead, Panel } from "../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../components/states.tsx";
 import { parameters, setParameters } from "../router.ts";
 import { useResource } from "../state/resource.ts";
 import { Tail } from "./log/tail.tsx";
@@ -9,19 +9,19 @@ import { TopicFigures } from "./log/topic.tsx";
 
 const REFRESH_MS = 1_000;
 
-/** The durable log: its topics, who has read how far, and the messages themselves. */
+/** The durable log: topics, consumer lag and messages. */
 export function Log() {
   const topics = useResource<Page<Topic>>("/api/log/topics", REFRESH_MS);
   const listed = topics.state.value.value?.items ?? [];
   const chosen = listed.find(({ topic }) => topic === parameters.value.get("topic")) ?? listed[0];
   return (
     <div class="page log">
-      <PageHead title="Log">Every message of every source, byte for byte, on disk before it counts.</PageHead>
+      <PageHead title="Log">Every message of every source, byte for byte, durable before it is processed.</PageHead>
       <Loaded what="The list of topics" resource={topics} skeleton={<Skeleton height="10rem" />}>
         {({ items }) =>
           items.length === 0 || chosen === undefined ? (
-            <Empty title="No topic yet">
-              The log gets its first topic when a source is started: run <code>npm start</code>.
+            <Empty title="No topics yet">
+              The first topic is created when a source starts: run <code>npm start</code>.
             </Empty>
           ) : (
             <>

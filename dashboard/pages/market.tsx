@@ -1,13 +1,13 @@
-import { Guard } from "../parts/guard.tsx";
+import { Guard } from "../components/guard.tsx";
 import { CoinTable } from "./market/coin-table.tsx";
 import { Tiles } from "./market/tiles.tsx";
 
-/** The first glance: five questions answered, then every coin. */
+/** The start page: answers to the five questions, then all coins. */
 export function Market() {
   return (
     <div class="page market">
       <h1 class="unseen">Market</h1>
-      <Guard what="The five answers">
+      <Guard what="The answers">
         <Tiles />
       </Guard>
       <CoinTable />

@@ -3,9 +3,9 @@ import type { Expectations as FoundExpectations } from "../../src/serve/schemas/
 import type { Quality as QualityFigures } from "../../src/serve/schemas/quality.ts";
 import type { Page } from "../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../format/number.ts";
-import { PageHead, Panel } from "../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../parts/states.tsx";
-import { Moment } from "../parts/time.tsx";
+import { PageHead, Panel } from "../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../components/states.tsx";
+import { Moment } from "../components/time.tsx";
 import { useResource } from "../state/resource.ts";
 import { Conflicts } from "./quality/conflicts.tsx";
 import { Expectations } from "./quality/expectations.tsx";
@@ -15,7 +15,7 @@ import { Tests } from "./quality/tests.tsx";
 
 const REFRESH_MS = 10_000;
 
-/** Whether the numbers can be believed: what balances, what is tested, what was refused, what never came. */
+/** Data quality: reconciliation, tests, expectations, gaps, conflicts and quarantine. */
 export function Quality() {
   const quality = useResource<QualityFigures>("/api/quality", REFRESH_MS);
   const expectations = useResource<FoundExpectations>("/api/quality/expectations", REFRESH_MS);
@@ -23,21 +23,21 @@ export function Quality() {
   return (
     <div class="page quality">
       <PageHead title="Quality">
-        Every element of every message is in exactly one of three tables: accepted, duplicates, refused.
+        Every element of every message is in exactly one of three tables: accepted, duplicates, rejected.
       </PageHead>
       <Loaded what="The figures" resource={quality} skeleton={<Skeleton height="24rem" />}>
         {(figures) => (
           <>
-            <Books figures={figures} />
+            <Reconciliation figures={figures} />
             <div class="halves even">
               <Tests tests={figures.tests} has_tables={figures.has_tables} />
               <div class="page">
-                <Loaded what="What is expected" resource={expectations} skeleton={<Skeleton height="6rem" />}>
+                <Loaded what="The validation" resource={expectations} skeleton={<Skeleton height="6rem" />}>
                   {(found) => <Expectations found={found} />}
                 </Loaded>
                 <Gaps />
                 <Conflicts />
-                <Panel title="Products without a coin" note="kept, not mapped" is_flush>
+                <Panel title="Unmapped products" note="stored, but not assigned to a coin" is_flush>
                   <Loaded what="The list of products" resource={unmapped} skeleton={<Skeleton height="6rem" />}>
                     {({ items }) => <Unmapped products={items} />}
                   </Loaded>
@@ -52,34 +52,34 @@ export function Quality() {
   );
 }
 
-function Books({ figures }: { figures: QualityFigures }) {
-  const refused = figures.refused.reduce((total, { count }) => total + count, 0);
+function Reconciliation({ figures }: { figures: QualityFigures }) {
+  const rejected = figures.rejected.reduce((total, { count }) => total + count, 0);
   const parts = [
     { name: "accepted", count: figures.accepted, means: "in silver and gold" },
     { name: "duplicates", count: figures.duplicates, means: "counted once" },
     {
-      name: "refused",
-      count: refused,
-      means: `in quarantine, ${formatCount(figures.refused_today)} of them today (UTC)`,
+      name: "rejected",
+      count: rejected,
+      means: `in quarantine, ${formatCount(figures.rejected_today)} of them today (UTC)`,
     },
   ];
-  const total = Math.max(1, figures.accepted + figures.duplicates + refused);
-  if (figures.accepted + figures.duplicates + refused === 0) {
+  const total = Math.max(1, figures.accepted + figures.duplicates + rejected);
+  if (figures.accepted + figures.duplicates + rejected === 0) {
     return (
       <Empty title="Nothing checked yet">
-        Figures appear with the first run of the models, seconds after the first message.{" "}
-        <code>npm run -s coinlake -- verify</code> checks them to the row.
+        Figures appear with the first run of the dbt models, seconds after the first message.{" "}
+        <code>npm run -s coinlake -- verify</code> reconciles every row.
       </Empty>
     );
   }
   return (
-    <Panel title="Reconciliation" note="what became of every element, as committed">
-      <div class="book-bar" aria-hidden="true">
+    <Panel title="Reconciliation" note="accepted, duplicate and rejected elements, as committed">
+      <div class="reconciliation-bar" aria-hidden="true">
         {parts.map(({ name, count }) => (
           <span key={name} class={name} style={{ flexGrow: count / total }} />
         ))}
       </div>
-      <dl class="book-facts">
+      <dl class="reconciliation-facts">
         {parts.map(({ name, count, means }) => (
           <div key={name}>
             <dt>
@@ -99,9 +99,9 @@ function Books({ figures }: { figures: QualityFigures }) {
 }
 
 function Unmapped({ products }: { products: readonly UnmappedProduct[] }) {
-  if (products.length === 0) return <p class="note padded">Every product that a source sends is known as a coin.</p>;
+  if (products.length === 0) return <p class="note padded">Every product of every source is assigned to a coin.</p>;
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Every product without a coin">
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Unmapped products">
       <table class="grid-table">
         <thead>
           <tr>

@@ -1,9 +1,9 @@
 import { useSignal } from "@preact/signals";
-import { PageHead } from "../parts/panel.tsx";
-import { Loaded, Skeleton } from "../parts/states.tsx";
+import { PageHead } from "../components/panel.tsx";
+import { Loaded, Skeleton } from "../components/states.tsx";
 import { parameters, setParameters } from "../router.ts";
 import { useResource } from "../state/resource.ts";
-import { sayType, type OpenApi, type Operation, type Parameter, type Schema } from "./reference/openapi.ts";
+import { describeType, type OpenApi, type Operation, type Parameter, type Schema } from "./reference/openapi.ts";
 import { Tree } from "./reference/tree.tsx";
 import { Try } from "./reference/try.tsx";
 
@@ -13,18 +13,18 @@ interface Route {
   operation: Operation;
 }
 
-/** The API as its own document tells it, in the page's own frame. */
+/** API reference, generated from the OpenAPI document. */
 export function Reference() {
   const document = useResource<OpenApi>("/api/openapi.json");
   return (
     <div class="page reference">
       <PageHead title="API">
-        Decimals are text, times ISO 8601 in UTC, errors RFC 9457. The document itself:{" "}
+        Decimals are strings, times ISO 8601 in UTC, errors RFC 9457. OpenAPI document:{" "}
         <a href="/api/openapi.json" data-outside>
           /api/openapi.json
         </a>
       </PageHead>
-      <Loaded what="The document" resource={document} skeleton={<Skeleton height="40rem" />}>
+      <Loaded what="The OpenAPI document" resource={document} skeleton={<Skeleton height="40rem" />}>
         {(api) => <Routes api={api} />}
       </Loaded>
     </div>
@@ -117,7 +117,7 @@ function Parameters({ parameters: list }: { parameters: readonly Parameter[] }) 
           <li key={name}>
             <code>{name}</code>{" "}
             <span class="muted">
-              {sayType(schema)}, in the {where}
+              {describeType(schema)}, in the {where}
               {required ? ", required" : ""}
             </span>{" "}
             {description ? <span>{description}</span> : null}

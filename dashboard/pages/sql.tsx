@@ -4,23 +4,23 @@ import type { Answer } from "../../src/serve/schemas/answers.ts";
 import type { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
 import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatDuration } from "../format/time.ts";
-import { Badge } from "../parts/badge.tsx";
-import { PageHead } from "../parts/panel.tsx";
-import { Empty, Failure, InvalidTime } from "../parts/states.tsx";
-import { Moment } from "../parts/time.tsx";
+import { Badge } from "../components/badge.tsx";
+import { PageHead } from "../components/panel.tsx";
+import { Empty, Failure, InvalidTime } from "../components/states.tsx";
+import { Moment } from "../components/time.tsx";
 import { lakeTime, parameters, setParameters } from "../router.ts";
 import { ApiError, get } from "../state/api.ts";
 import { now_ms } from "../state/clock.ts";
 import { useResource } from "../state/resource.ts";
 import { openEditor, type SqlEditor } from "./sql/editor.ts";
-import { draft, save } from "./sql/kept.ts";
+import { draft, save } from "./sql/storage.ts";
 import { LakeTime } from "./sql/lake-time.tsx";
 import { ResultChart } from "./sql/result-chart.tsx";
 import { ResultGrid } from "./sql/result-grid.tsx";
 import { Runner } from "./sql/running.ts";
 import { Side } from "./sql/side.tsx";
 
-const FIRST_SQL = `-- live.… holds the tables and what arrived since their last commit; gold.…, silver.… and bronze.… what is committed.
+const FIRST_SQL = `-- live.… adds records that are not committed yet; gold, silver and bronze are as committed.
 select crypto_id, price_usd, price_at, source
 from live.fact_crypto_ticks
 order by price_at desc
@@ -29,14 +29,14 @@ const SCHEMA_REFRESH_MS = 60_000;
 
 type View = "table" | "chart";
 
-/** The editor's first text: a question's, the address's, or what was being edited. */
+/** The editor's initial text: from the URL's `sql` or `question`, else the stored draft. */
 async function firstText(): Promise<string> {
   const question = parameters.peek().get("question");
   const asked = parameters.peek().get("sql");
   if (asked !== null) return asked;
   if (question === null) return draft.peek()[0] ?? FIRST_SQL;
   const { title, parts } = await get<Answer>(`/api/answers/${encodeURIComponent(question)}`);
-  // One statement runs at a time: further parts of a question stand below the first as comments.
+  // Only one statement runs at a time, so further parts of a question are added as comments.
   const [first, ...others] = parts.map((part) => ({
     ...part,
     heading: `-- ${title}${part.title ? `: ${part.title}` : ""}`,
@@ -48,14 +48,14 @@ async function firstText(): Promise<string> {
 }
 
 function useEditor(run: () => void) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const editor = useRef<SqlEditor | null>(null);
   const latest = useRef(run);
   latest.current = run;
   useEffect(() => {
-    if (place.current === null) return undefined;
+    if (container.current === null) return undefined;
     const opened = openEditor(
-      place.current,
+      container.current,
       "",
       () => latest.current(),
       (text) => (draft.value = [text]),
@@ -69,7 +69,7 @@ function useEditor(run: () => void) {
   useSignalEffect(() => {
     const question = parameters.value.get("question");
     void parameters.value.get("sql");
-    if (question !== null) editor.current?.replace(`-- question ${question} is on its way …`);
+    if (question !== null) editor.current?.replace(`-- loading question ${question} …`);
     firstText().then(
       (text) => editor.current?.replace(text),
       (error: unknown) => {
@@ -78,7 +78,7 @@ function useEditor(run: () => void) {
       },
     );
   });
-  return { place, editor };
+  return { container, editor };
 }
 
 export function Sql() {
@@ -86,7 +86,7 @@ export function Sql() {
   const at = lakeTime.value;
   const view = useSignal<View>("table");
   const schema = useResource<SqlSchema>("/api/sql/schema", SCHEMA_REFRESH_MS);
-  const { place, editor } = useEditor(() => void run());
+  const { container, editor } = useEditor(() => void run());
   const run = async () => {
     const chosen = editor.current?.chosen();
     if (chosen === undefined || chosen.text.trim() === "") return;
@@ -105,10 +105,10 @@ export function Sql() {
   return (
     <div class="page sql-page">
       <PageHead title="SQL">
-        DuckDB's SQL over every layer; the console is read-only.{" "}
+        DuckDB SQL over all layers; the console is read-only.{" "}
         {at === null ? null : (
           <>
-            Time travel: the tables as they stood at <Moment at={at} is_full />.
+            Time travel: the tables as of <Moment at={at} is_full />.
           </>
         )}
       </PageHead>
@@ -124,7 +124,7 @@ export function Sql() {
         />
         <div class="sql-main">
           <section class="panel" aria-label="Query">
-            <div class="editor" ref={place} />
+            <div class="editor" ref={container} />
             <Bar
               runner={runner}
               run={() => void run()}
@@ -162,7 +162,7 @@ function Bar({ runner, run, write, at, textOf }: BarProps) {
           type="button"
           class="button primary run"
           onClick={run}
-          title="Ctrl or ⌘ + Enter; runs the selection where there is one"
+          title="Ctrl or ⌘ + Enter; runs the selection, if any"
         >
           Run
         </button>
@@ -214,7 +214,7 @@ function SaveAs({ textOf }: { textOf: () => string }) {
         }}
       />
       <button type="submit" class="button">
-        Keep
+        Save
       </button>
     </form>
   );
@@ -233,12 +233,12 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
           </span>
         ) : null}
         {state.is === "cancelled" ? (
-          <span class="panel-note">Cancelled.{result ? " The result below is of the statement before." : ""}</span>
+          <span class="panel-note">Cancelled.{result ? " The previous result is shown below." : ""}</span>
         ) : null}
         {state.is === "done" ? <Facts result={state.result} /> : null}
         {result === null ? null : (
           <span class="panel-actions">
-            <span class="segments" role="group" aria-label="How to show it">
+            <span class="segments" role="group" aria-label="View">
               {(["table", "chart"] as const).map((name) => (
                 <button key={name} type="button" aria-pressed={view.value === name} onClick={() => (view.value = name)}>
                   {name}
@@ -252,7 +252,7 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
       {state.is !== "failed" && result !== null ? (
         <div class={state.is === "running" ? "stale" : ""}>
           {result.rows.length === 0 ? (
-            <Empty title="No rows">The statement ran, and found none.</Empty>
+            <Empty title="No rows">The query ran and returned no rows.</Empty>
           ) : view.value === "table" ? (
             <ResultGrid result={result} />
           ) : (
@@ -262,8 +262,8 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
       ) : null}
       {state.is !== "failed" && result === null ? (
         <Empty title="Run a query to see results">
-          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs what is written above. Tables are listed beside it;
-          the five questions are under “saved”.
+          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs the query. Tables are listed beside the editor; the
+          five questions are under “saved”.
         </Empty>
       ) : null}
     </section>
@@ -277,11 +277,11 @@ const TITLES: Readonly<Record<string, string>> = {
   QUERY_OUT_OF_MEMORY: "The query needs too much memory.",
   QUERY_TOO_LARGE: "The result is too large to export.",
   QUERY_CANCELLED: "The query was cancelled.",
-  TOO_MANY_QUERIES: "Too many queries run at once.",
+  TOO_MANY_QUERIES: "Too many queries are running.",
   CONSOLE_DIED: "The console's process ended.",
 };
 
-/** What failed, by its code: only a missing answer is a matter of loading. */
+/** Title of an error, by its code. */
 function titleOf({ status, code }: ApiError): string {
   return TITLES[code] ?? (status === 0 ? "The result could not be loaded." : "The query failed.");
 }
@@ -312,25 +312,31 @@ function Facts({ result }: { result: SqlResult }) {
   );
 }
 
-/** What was read of what there is: at least so much where a scan does not say of which table it read nothing. */
+/** Files and rows read, out of the totals; lower bounds if a scan's table is unknown. */
 function Scanned({ scans }: Pick<SqlResult, "scans">) {
-  const told = scans.filter(({ table }) => table !== null);
-  const more = told.length < scans.length ? "+" : "";
-  const total = (of: (scan: SqlResult["scans"][number]) => number) => told.reduce((sum, scan) => sum + of(scan), 0);
+  const known = scans.filter(({ table }) => table !== null);
+  const has_unknown = known.length < scans.length;
+  const total = (of: (scan: SqlResult["scans"][number]) => number) => known.reduce((sum, scan) => sum + of(scan), 0);
   const [files_read, rows_read] = [total((scan) => scan.files_read), total((scan) => scan.rows_read)];
-  const is_whole_known = told.every(({ files, rows }) => files !== null && rows !== null);
+  const is_complete = known.every(({ files, rows }) => files !== null && rows !== null);
+  const describeScans = () => {
+    const files = total((scan) => scan.files ?? 0);
+    const skipped = total((scan) => scan.rows ?? 0) - rows_read;
+    return !has_unknown
+      ? `${formatCount(files_read)} of ${formatCount(files)} files read, ${formatCount(skipped)} rows skipped`
+      : `read at least ${plural(files_read, "file")}; skipped ${skipped === 0 ? "none" : plural(skipped, "row")}`;
+  };
   const of = (count: number | null) => (count === null ? "" : ` of ${formatCount(count)}`);
   const words = scans.map(({ table, ...scan }) =>
     table === null
-      ? "a table of which nothing was left to read"
-      : `${table}: ${formatCount(scan.files_read)}${of(scan.files)} files, ${formatCount(scan.rows_read)}${of(scan.rows)} rows`,
+      ? "a table of which all files were skipped"
+      : `${table}: ${formatCount(scan.files_read)}${of(scan.files)} files, ` +
+        `${formatCount(scan.rows_read)}${of(scan.rows)} rows`,
   );
   return (
     <span title={`Rows are skipped by partition, bounds or filter. Read, scan by scan:\n${words.join("\n")}`}>
       {" · "}
-      {is_whole_known
-        ? `${formatCount(files_read)} of ${formatCount(total(({ files }) => files ?? 0))}${more} files read, ${formatCount(total(({ rows }) => rows ?? 0) - rows_read)}${more} rows skipped`
-        : `${plural(files_read, "file")} and ${plural(rows_read, "row")} read`}
+      {is_complete ? describeScans() : `${plural(files_read, "file")} and ${plural(rows_read, "row")} read`}
     </span>
   );
 }

@@ -1,12 +1,12 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
-import { pageAt, PAGES } from "../pages/all.ts";
-import { Guard } from "../parts/guard.tsx";
-import { Skeleton } from "../parts/states.tsx";
+import { pageAt, PAGES } from "../pages/registry.ts";
+import { Guard } from "../components/guard.tsx";
+import { Skeleton } from "../components/states.tsx";
 import { path } from "../router.ts";
 import { stale_since_ms } from "../state/status.ts";
-import { AlertNotes } from "./alert-notes.tsx";
+import { AlertToasts } from "./alert-toasts.tsx";
 import { Banners } from "./banners.tsx";
 import { Footer } from "./footer.tsx";
 import { Header } from "./header.tsx";
@@ -27,7 +27,7 @@ async function load(definition: { path: string; load: () => Promise<ComponentTyp
   }
 }
 
-/** Once the page in view stands, the others are fetched, so that turning to them waits for nothing. */
+/** Loads the other pages' modules after the first page is shown, so that they open at once. */
 function prefetch(): void {
   const rest = PAGES.filter(({ path }) => path !== "/sql");
   const next = () => {
@@ -58,12 +58,12 @@ function View() {
     );
   }
   if (failed.value !== null) return <Broken name={definition.name} message={failed.value} />;
-  return <PagePlace />;
+  return <PageSkeleton />;
 }
 
-function PagePlace() {
+function PageSkeleton() {
   return (
-    <div class="page-place" aria-busy="true">
+    <div class="page-skeleton" aria-busy="true">
       <Skeleton width="12rem" height="1.5rem" />
       <Skeleton height="9rem" />
       <Skeleton height="24rem" />
@@ -74,9 +74,9 @@ function PagePlace() {
 function NotFound() {
   return (
     <div class="empty">
-      <h1 class="empty-title">There is no page here</h1>
+      <h1 class="empty-title">Page not found</h1>
       <p>
-        Nothing lies under <code>{path.value}</code>. The <a href="/">market</a> is where everything begins.
+        There is no page at <code>{path.value}</code>. Go to the <a href="/">market</a>.
       </p>
     </div>
   );
@@ -88,7 +88,7 @@ function Broken({ name, message }: { name: string; message: string }) {
       <p>
         <strong>The page {name} could not be loaded.</strong> {message}
       </p>
-      <p class="muted">Coinlake may have been stopped or replaced by another version since this page was opened.</p>
+      <p class="muted">Coinlake may have been stopped or updated since the dashboard was opened.</p>
       <button type="button" class="button" onClick={() => location.reload()}>
         Reload
       </button>
@@ -102,7 +102,7 @@ export function App() {
   return (
     <>
       <a class="skip" href="#main" data-outside>
-        Skip to the content
+        Skip to content
       </a>
       <Header />
       <StatusStrip />
@@ -111,7 +111,7 @@ export function App() {
         <View />
       </main>
       <Footer />
-      <AlertNotes />
+      <AlertToasts />
       <Help />
     </>
   );

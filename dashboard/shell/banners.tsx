@@ -1,11 +1,11 @@
 import { missed, stream } from "../state/events.ts";
 import { status, status_error } from "../state/status.ts";
-import { Age, Countdown } from "../parts/time.tsx";
-import { Words } from "../parts/words.tsx";
+import { Age, Countdown } from "../components/time.tsx";
+import { InlineCode } from "../components/inline-code.tsx";
 
 const KINDS = {
-  simulated: { word: "SIMULATED", text: "Not real market data: a seeded random walk makes every price." },
-  replay: { word: "REPLAY", text: "Recorded prices are played again. They are real, and not of today." },
+  simulated: { word: "SIMULATED", text: "Not real market data: every price comes from a seeded random walk." },
+  replay: { word: "REPLAY", text: "Recorded prices are replayed. They are real, but not current." },
 } as const;
 
 function Kind() {
@@ -24,13 +24,13 @@ function Unreachable() {
   if (error === null) return null;
   return (
     <div class="banner bad" role="alert">
-      <strong>{error.status === 0 ? "Coinlake does not answer." : error.message}</strong>{" "}
+      <strong>{error.status === 0 ? "Coinlake does not respond." : error.message}</strong>{" "}
       <span>
-        You are seeing the last data received. <Words text={error.next_step} />
+        You are seeing the last data received. <InlineCode text={error.next_step} />
         {state.is === "cut" ? (
           <>
             {" "}
-            Next try in <Countdown to_ms={state.retry_at_ms} />.
+            Next retry in <Countdown to_ms={state.retry_at_ms} />.
           </>
         ) : null}
       </span>
@@ -58,8 +58,8 @@ function Missed() {
   return (
     <div class="banner warn" role="status">
       <span>
-        Some updates to this page were missed <Age at={gap.noticed_at_ms} /> and are lost; the page has loaded the
-        current state. The lake itself missed nothing.
+        Some updates to the dashboard were missed <Age at={gap.noticed_at_ms} /> ; it has reloaded the current state.
+        The lake itself has all records.
       </span>
       <button type="button" class="button small" onClick={() => (missed.value = null)}>
         Dismiss
@@ -68,7 +68,7 @@ function Missed() {
   );
 }
 
-/** What a viewer must know before believing a number, above all numbers. */
+/** Notes about the data's kind, failures and missed updates, above every page. */
 export function Banners() {
   return (
     <section aria-label="Notes">

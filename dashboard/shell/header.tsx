@@ -1,4 +1,4 @@
-import { PAGES } from "../pages/all.ts";
+import { PAGES } from "../pages/registry.ts";
 import { formatClock, formatDate, zoneName } from "../format/time.ts";
 import { path } from "../router.ts";
 import { now_ms } from "../state/clock.ts";
@@ -43,11 +43,11 @@ function Clock() {
       type="button"
       class="tool clock"
       onClick={toggleZone}
-      title={`${formatDate(now_ms.value, zone.value)} · all times in ${zoneName(zone.value, now_ms.value)}; press for ${other}`}
+      title={`${formatDate(now_ms.value, zone.value)} ${zoneName(zone.value, now_ms.value)}; click for ${other}`}
     >
       <span class="figure">{formatClock(now_ms.value, zone.value)}</span>{" "}
       <span class="unit">{zoneName(zone.value, now_ms.value)}</span>
-      <span class="unseen">: the time zone shown; press for {other}</span>
+      <span class="unseen">: current time; click to show times in {other}</span>
     </button>
   );
 }
@@ -57,10 +57,11 @@ const THEMES = { system: "◐", dark: "●", light: "○" } as const;
 export function Header() {
   return (
     <header class="top">
-      <a class="brand" href="/" aria-label="Coinlake, the market">
+      <a class="brand" href="/" aria-label="Coinlake, market overview">
         <svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true">
           <circle cx="16" cy="11" r="6" />
-          <path d="M3 21c3.2-2.6 6.5-2.6 8.7 0s5.4 2.6 8.6 0 5.5-2.6 8.7 0M3 27c3.2-2.6 6.5-2.6 8.7 0s5.4 2.6 8.6 0 5.5-2.6 8.7 0" />
+          <path d="M3 21c3.2-2.6 6.5-2.6 8.7 0s5.4 2.6 8.6 0 5.5-2.6 8.7 0" />
+          <path d="M3 27c3.2-2.6 6.5-2.6 8.7 0s5.4 2.6 8.6 0 5.5-2.6 8.7 0" />
         </svg>
         <span class="brand-name">Coinlake</span>
       </a>
@@ -71,8 +72,8 @@ export function Header() {
           type="button"
           class="tool"
           onClick={toggleTheme}
-          title={`Colours: ${theme.value}; press to change`}
-          aria-label={`Colours: ${theme.value}`}
+          title={`Theme: ${theme.value}; click to change`}
+          aria-label={`Theme: ${theme.value}`}
         >
           <span aria-hidden="true">{THEMES[theme.value]}</span>
         </button>
@@ -80,8 +81,8 @@ export function Header() {
           type="button"
           class="tool help-tool"
           onClick={() => (is_help_open.value = true)}
-          title="Keyboard (?)"
-          aria-label="Keyboard"
+          title="Keyboard shortcuts (?)"
+          aria-label="Keyboard shortcuts"
         >
           <span aria-hidden="true">?</span>
         </button>

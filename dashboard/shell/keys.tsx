@@ -1,10 +1,10 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { PAGES } from "../pages/all.ts";
+import { PAGES } from "../pages/registry.ts";
 import { go } from "../router.ts";
 
 export const is_help_open = signal(false);
-/** How long a `g` waits for its letter. */
+/** Time within which a letter must follow `g`. */
 const CHORD_MS = 1_200;
 
 function isTyping(target: EventTarget | null): boolean {
@@ -14,7 +14,7 @@ function isTyping(target: EventTarget | null): boolean {
   );
 }
 
-/** Keys that work on every page: `g` and a letter turns to a page, `/` goes to the search, `?` tells of all this. */
+/** Shortcuts on every page: `g` and a letter open a page, `/` focuses the search, `?` lists the shortcuts. */
 export function useKeys(): void {
   useEffect(() => {
     let chord_at_ms = 0;
@@ -40,12 +40,12 @@ function focusSearch(): void {
 }
 
 const KEYS = [
-  ["/", "search coins, messages, payloads"],
-  ["↑ ↓", "move through a table"],
-  ["Enter", "open what is marked"],
-  ["Esc", "leave the search, close what is open"],
-  ["Ctrl or ⌘ + Enter", "run the SQL"],
-  ["?", "this list"],
+  ["/", "search coins, messages or routes"],
+  ["↑ ↓", "move between rows of a table"],
+  ["Enter", "open the selected row"],
+  ["Esc", "leave the search, close the dialog"],
+  ["Ctrl or ⌘ + Enter", "run the query"],
+  ["?", "show this list"],
 ] as const;
 
 export function Help() {
@@ -55,10 +55,10 @@ export function Help() {
     if (is_open && dialog.current?.open === false) dialog.current.showModal();
   }, [is_open]);
   return (
-    <dialog ref={dialog} class="dialog" aria-label="Keyboard" onClose={() => (is_help_open.value = false)}>
+    <dialog ref={dialog} class="dialog" aria-label="Keyboard shortcuts" onClose={() => (is_help_open.value = false)}>
       <form method="dialog">
         <header class="panel-head">
-          <h2>Keyboard</h2>
+          <h2>Keyboard shortcuts</h2>
           <button class="button small" autoFocus>
             Close
           </button>

@@ -1,17 +1,17 @@
 import type { Source, Status } from "../../src/serve/schemas/status.ts";
 import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatSeconds } from "../format/time.ts";
-import { Dot, type Tone } from "../parts/badge.tsx";
-import { Missing } from "../parts/figures.tsx";
-import { Skeleton } from "../parts/states.tsx";
-import { Age, bothZones, Countdown } from "../parts/time.tsx";
+import { Dot, type Tone } from "../components/badge.tsx";
+import { Missing } from "../components/figures.tsx";
+import { Skeleton } from "../components/states.tsx";
+import { Age, bothZones, Countdown } from "../components/time.tsx";
 import { now_ms } from "../state/clock.ts";
 import { stream } from "../state/events.ts";
 import { stale_since_ms, status, status_error } from "../state/status.ts";
 
-/** A source in one word and one shape. Lagging: more than half of what counts as silence. */
-export function judge(source: Source, now: number): { tone: Tone; word: string } {
-  const age_ms = source.heard_at === null ? null : now - Date.parse(source.heard_at);
+/** State of a source as a tone and a word. A source lags after half its silence limit. */
+export function stateOf(source: Source, now: number): { tone: Tone; word: string } {
+  const age_ms = source.last_message_at === null ? null : now - Date.parse(source.last_message_at);
   if (source.state === "ended") return { tone: "plain", word: "ended" };
   if (source.is_silent) return { tone: "bad", word: age_ms === null ? "silent" : `silent for ${formatAge(age_ms)}` };
   if (source.state === "failed") return { tone: "bad", word: "failed" };
@@ -21,11 +21,14 @@ export function judge(source: Source, now: number): { tone: Tone; word: string }
 }
 
 function SourceItem({ source }: { source: Source }) {
-  const { tone, word } = judge(source, now_ms.value);
-  const heard = source.heard_at === null ? "not heard yet" : `heard ${bothZones(Date.parse(source.heard_at))}`;
+  const { tone, word } = stateOf(source, now_ms.value);
+  const last =
+    source.last_message_at === null
+      ? "no message yet"
+      : `last message ${bothZones(Date.parse(source.last_message_at))}`;
   const missed = source.missed.lost > 0 ? ` · ${plural(source.missed.lost, "message")} lost` : "";
   return (
-    <span class="strip-item" title={`${source.message ?? heard}${missed} · ${plural(source.reconnects, "reconnect")}`}>
+    <span class="strip-item" title={`${source.message ?? last}${missed} · ${plural(source.reconnects, "reconnect")}`}>
       <Dot tone={tone} /> {source.source} <span class={tone === "bad" ? "strong-bad" : "muted"}>{word}</span>
       {source.missed.lost > 0 ? <span class="strong-bad"> · {formatCount(source.missed.lost)} lost</span> : null}
     </span>
@@ -44,7 +47,7 @@ function Stream() {
   const state = stream.value;
   if (state.is === "open") {
     return (
-      <span class="strip-item end" title="Changes are pushed to this page as they happen">
+      <span class="strip-item end" title="The server pushes changes to the dashboard">
         <Dot tone="good" /> <span class="muted">streaming</span>
       </span>
     );
@@ -52,7 +55,7 @@ function Stream() {
   if (state.is === "opening") return <span class="strip-item end muted">connecting …</span>;
   return (
     <span class="strip-item end" role="status">
-      <Dot tone="warn" /> stream cut, polling instead; reconnecting in <Countdown to_ms={state.retry_at_ms} />
+      <Dot tone="warn" /> event stream interrupted, polling; reconnecting in <Countdown to_ms={state.retry_at_ms} />
     </span>
   );
 }
@@ -72,13 +75,10 @@ function Figures({ now }: { now: Status }) {
       {now.sources.map((source) => (
         <SourceItem key={source.source} source={source} />
       ))}
-      <Figure name="newest tick" title="Event time of the newest accepted price">
+      <Figure name="newest tick" title="Age of the newest accepted price, by event time">
         <Age at={now.newest_event_at} />
       </Figure>
-      <Figure
-        name="gold"
-        title="How far the gold tables are behind the log; queries over live views are not behind at all"
-      >
+      <Figure name="gold" title="Lag of the gold tables behind the log; the live views do not lag">
         {gold === undefined ? (
           <Missing why="no gold layer yet" />
         ) : gold.records_behind === 0 ? (
@@ -87,35 +87,35 @@ function Figures({ now }: { now: Status }) {
           `${formatSeconds(gold.seconds_behind)} behind`
         )}
       </Figure>
-      <Figure name="commits" title="Iceberg commits in the last minute, of the busiest table">
+      <Figure name="commits" title="Iceberg commits in the last minute, of the table with the most">
         <span class="figure">{commits}</span>
         <span class="unit">/min</span>
       </Figure>
-      <Figure name="refused today" title="Elements that silver did not believe, since 00:00 UTC; see Quality">
+      <Figure name="rejected today" title="Elements rejected by silver since 00:00 UTC; see Quality">
         <a href="/quality" class="figure">
-          {formatCount(now.refused_today)}
+          {formatCount(now.rejected_today)}
         </a>
       </Figure>
     </>
   );
 }
 
-/** The first line under the menu: where the data comes from, how old it is, and whether it can be trusted. */
+/** The line below the menu: state of the sources, freshness of the layers, state of the event stream. */
 export function StatusStrip() {
   const now = status.value;
   const stale_since = stale_since_ms.value;
   return (
-    <div class={`strip ${stale_since === null ? "" : "is-stale"}`} role="region" aria-label="State of the lake">
+    <div class={`strip ${stale_since === null ? "" : "is-stale"}`} role="region" aria-label="Status">
       {now !== null ? (
         <Figures now={now} />
       ) : status_error.value ? (
-        <span class="strip-item strong-bad">no answer from Coinlake</span>
+        <span class="strip-item strong-bad">Coinlake does not respond</span>
       ) : (
         <Skeleton width="28rem" height="0.75rem" />
       )}
       {stale_since === null ? null : (
         <span class="strip-item strong-bad">
-          figures as of <Age at={stale_since} />
+          data from <Age at={stale_since} />
         </span>
       )}
       <Stream />

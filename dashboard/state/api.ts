@@ -1,12 +1,12 @@
 import type { Problem } from "../../src/serve/schemas/values.ts";
 
-/** What the API answered instead of a result, or that it did not answer. */
+/** A problem reported by the API, or a failed request. */
 export class ApiError extends Error {
-  /** 0 where there was no answer at all. */
+  /** HTTP status; 0 without a response. */
   readonly status: number;
   readonly code: string;
   readonly next_step: string;
-  /** In the SQL sent, where the error stands. */
+  /** Position of the error in the SQL sent. */
   readonly position: number | null;
 
   constructor(problem: Pick<Problem, "status" | "code" | "detail" | "next_step" | "position">) {
@@ -23,7 +23,7 @@ interface Kept {
   value: unknown;
 }
 
-/** Answers by path, for conditional requests: what did not change costs the server no second rendering. */
+/** Responses by path, for conditional requests: an unchanged response is not sent again. */
 const kept = new Map<string, Kept>();
 const KEPT_PATHS = 200;
 
@@ -59,7 +59,7 @@ export async function call<T>(
   return text === "" ? null : (JSON.parse(text) as T);
 }
 
-/** For answers that are files. */
+/** Requests a file. */
 export async function download(path: string, body: unknown, signal?: AbortSignal): Promise<Blob> {
   return (await request("POST", path, body, signal)).blob();
 }
@@ -77,7 +77,7 @@ async function request(method: string, path: string, body: unknown, signal?: Abo
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
     const response = await fetch(path, init);
-    // The session ended, or the server was started anew with a token.
+    // The session has ended, or the server was restarted with a token.
     if (response.status === 401) location.assign("/login");
     return response;
   } catch (error) {
@@ -85,8 +85,8 @@ async function send(path: string, init: RequestInit): Promise<Response> {
     throw new ApiError({
       status: 0,
       code: "NO_ANSWER",
-      detail: "Coinlake does not answer on this address.",
-      next_step: "See whether `npm start` still runs in its terminal.",
+      detail: "Coinlake does not respond at this address",
+      next_step: "Check that `npm start` is still running in its terminal.",
     });
   }
 }
@@ -98,11 +98,11 @@ async function problemOf(response: Response): Promise<ApiError> {
     status: response.status,
     code: "UNEXPECTED",
     detail: text.slice(0, 300),
-    next_step: "Look at the terminal of `npm start`.",
+    next_step: "See the output of `npm start` in its terminal.",
   });
 }
 
-/** A path with the parameters that have a value. */
+/** Appends query parameters that have a value. */
 export function pathOf(path: string, parameters: Record<string, string | number | null | undefined>): string {
   const pairs = Object.entries(parameters).flatMap(([name, value]) =>
     value === null || value === undefined || value === "" ? [] : [[name, String(value)]],

@@ -5,14 +5,14 @@ import { parseMicros } from "../format/time.ts";
 import { ApiError, get, pathOf } from "./api.ts";
 import { onEvent, stream } from "./events.ts";
 
-/** A price on the screen: changed in place, so that a tick redraws one cell and no table. */
+/** The live price of a coin, a signal each, so that a tick redraws one cell rather than the table. */
 export interface LivePrice {
   price: string | null;
   price_at: string | null;
   source: string | null;
-  /** Against the price shown before; 0 at first. */
+  /** Direction against the previous price; 0 at first. */
   move: -1 | 0 | 1;
-  /** Counts changes, so that the same move twice is seen twice. */
+  /** Number of changes, so that two moves in the same direction both flash. */
   changes: number;
 }
 
@@ -22,17 +22,17 @@ export const coins_retry_at_ms = signal<number | null>(null);
 
 const by_id = computed(() => new Map((coins.value ?? []).map((coin) => [coin.id, coin])));
 
-/** The coin of the list; null where the list does not have it, or is not loaded yet. */
+/** The coin in the list; null if it is not listed or the list is not loaded yet. */
 export function coinOf(id: string): Coin | null {
   return by_id.value.get(id) ?? null;
 }
 
-/** A coin's name where it is known, else its id. */
+/** A coin's name if known, else its id. */
 export function nameOfCoin(id: string): string {
   return coinOf(id)?.name ?? id;
 }
 
-/** A change in per cent as the list gives it, moved on to a newer price; the list is loaded less often than prices come. */
+/** The list's percentage change, updated to a newer price: prices arrive more often than the list is loaded. */
 export function changeAt(
   coin: Pick<Coin, "price" | "change_1h_percent" | "change_24h_percent">,
   over: "1h" | "24h",
@@ -45,7 +45,7 @@ export function changeAt(
 
 const prices = new Map<string, Signal<LivePrice>>();
 const PAGE = 500;
-/** More coins than a page can show are a source gone mad; the rest is reached by search. */
+/** Maximum number of coins loaded. */
 const MAX_COINS = 3_000;
 const REFRESH_MS = 15_000;
 const POLL_MS = 2_000;
@@ -59,11 +59,11 @@ export function priceOf(id: string): Signal<LivePrice> {
   return made;
 }
 
-function hearPrice(id: string, price: string, price_at: string, source: string): void {
+function applyPrice(id: string, price: string, price_at: string, source: string): void {
   const live = priceOf(id);
   const shown = live.peek();
   if (shown.price === null) live.value = { price, price_at, source, move: 0, changes: 0 };
-  // Several sources run at once, and none waits for another: only what is newer replaces what is shown.
+  // Prices of several sources arrive out of order: only a newer price replaces the one shown.
   else if (shown.price_at !== null && parseMicros(price_at) < parseMicros(shown.price_at)) return;
   else {
     const order = compareDecimals(price, shown.price);
@@ -92,7 +92,7 @@ async function load(): Promise<void> {
       coins_error.value = null;
       coins_retry_at_ms.value = null;
       for (const { id, price, price_at, source } of all)
-        if (price !== null && price_at !== null) hearPrice(id, price, price_at, source ?? "");
+        if (price !== null && price_at !== null) applyPrice(id, price, price_at, source ?? "");
     });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -101,7 +101,10 @@ async function load(): Promise<void> {
   }
 }
 
-/** The list now and then for what moves slowly; prices by events, or by asking for the list often while the stream is cut. */
+/**
+ * Loads the list periodically and applies prices from events; while the stream is interrupted, it loads the list more
+ * often.
+ */
 export function watchCoins(): void {
   let loaded_at_ms = 0;
   let is_loading = false;
@@ -125,9 +128,9 @@ export function watchCoins(): void {
   onEvent("ticks", ({ ticks }) => {
     const known = coins.peek();
     batch(() => {
-      for (const { id, price, price_at, source } of ticks) hearPrice(id, price, price_at, source);
+      for (const { id, price, price_at, source } of ticks) applyPrice(id, price, price_at, source);
     });
-    // A coin that the list does not have yet.
+    // A tick of an unlisted coin reloads the list.
     if (known !== null && ticks.length > 0 && known.length < MAX_COINS) {
       const [first] = ticks;
       if (known.length === 0 || (first && !known.some(({ id }) => id === first.id))) soon();

@@ -3,17 +3,18 @@ import type { EventName } from "../../src/serve/schemas/events.ts";
 import { lastEventId, NAMES, type StreamState } from "./events.ts";
 
 const BACKOFF = { base_ms: 1_200, cap_ms: 18_000 };
-/** A status comes every second; without an event for this long the connection is dead even if nobody closed it. */
+/** Time without an event after which the connection counts as dead; the server sends a status every second. */
 export const SILENCE_MS = 10_000;
 
 export interface ConnectionListener {
-  heard(name: EventName, data: string, id: string): void;
-  changed(state: StreamState): void;
+  onEvent(name: EventName, data: string, id: string): void;
+  onState(state: StreamState): void;
 }
 
 /**
- * A connection to the event stream that is kept open and resumes after the last event heard. The browser would reconnect by itself,
- * but says neither when nor with what; so each EventSource is used once and the next one names the event to resume after.
+ * Connection to the event stream that reconnects with backoff and resumes after the last event. EventSource reconnects
+ * too, but does not tell when, nor from which event; so each EventSource is used once, and the next one names the event
+ * to resume after.
  */
 export class Connection {
   readonly #listener: ConnectionListener;
@@ -39,19 +40,19 @@ export class Connection {
     current.addEventListener("open", () => {
       this.#failures = 0;
       this.#cut_since_ms = null;
-      this.#listener.changed({ is: "open" });
+      this.#listener.onState({ is: "open" });
       this.#watchSilence();
     });
     current.addEventListener("error", () => this.#cut());
     for (const name of NAMES) {
       current.addEventListener(name, (message: MessageEvent<string>) => {
         this.#watchSilence();
-        this.#listener.heard(name, message.data, message.lastEventId);
+        this.#listener.onEvent(name, message.data, message.lastEventId);
       });
     }
   }
 
-  /** Timers of hidden tabs run late: a tab in view may ask for a retry that is due. */
+  /** Retries at once if a retry is due: timers of hidden tabs run late. */
   retryIfDue(): void {
     if (this.#retry !== null && Date.now() >= this.#retry_at_ms) this.open();
   }
@@ -78,10 +79,10 @@ export class Connection {
     this.close();
     this.#cut_since_ms ??= Date.now();
     this.#failures += 1;
-    // Many pages that lost one server must not reconnect in step.
+    // Jitter keeps clients that lost the same server from reconnecting at the same time.
     const wait_ms = backoffDelay_ms(this.#failures, BACKOFF, { share: 1 / 3 });
     this.#retry_at_ms = Date.now() + wait_ms;
     this.#retry = setTimeout(() => this.open(), wait_ms);
-    this.#listener.changed({ is: "cut", since_ms: this.#cut_since_ms, retry_at_ms: this.#retry_at_ms });
+    this.#listener.onState({ is: "cut", since_ms: this.#cut_since_ms, retry_at_ms: this.#retry_at_ms });
   }
 }

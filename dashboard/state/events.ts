@@ -9,11 +9,11 @@ type Listener<N extends EventName> = (event: EventOf<N>) => void;
 export type StreamState =
   | { is: "opening" }
   | { is: "open" }
-  /** Cut off; tried again by itself at `retry_at_ms`, local time. */
+  /** Interrupted; the next attempt is at `retry_at_ms`, local time. */
   | { is: "cut"; since_ms: number; retry_at_ms: number };
 
 export const stream = signal<StreamState>({ is: "opening" });
-/** The last stretch of events that are lost for good, until the viewer puts the note away. */
+/** The last gap of lost events, until the viewer dismisses the note. */
 export const missed = signal<(GapEvent & { noticed_at_ms: number }) | null>(null);
 
 export const NAMES: readonly EventName[] = ["hello", "ticks", "alert", "commit", "source", "status", "gap"];
@@ -26,15 +26,15 @@ export function lastEventId(): string {
   return last_id;
 }
 
-/** Hears events of one kind, in order; returns how to stop. */
+/** Subscribes to events by name, in order; returns a function that unsubscribes. */
 export function onEvent<N extends EventName>(name: N, listener: Listener<N>): () => void {
   const set = listeners.get(name) ?? new Set();
   listeners.set(name, set.add(listener));
   return () => set.delete(listener);
 }
 
-/** An event as it came over the wire, from this tab's connection or another's. Each is handled once, from any tab. */
-export function hear(name: EventName, data: string, id: string): void {
+/** Dispatches an event from this tab's connection or another's; an event that was already handled is ignored. */
+export function dispatchEvent(name: EventName, data: string, id: string): void {
   if (id !== "") {
     if (isKnown(id, last_id)) return;
     last_id = id;
@@ -44,7 +44,7 @@ export function hear(name: EventName, data: string, id: string): void {
   for (const listener of listeners.get(name) ?? []) listener(event);
 }
 
-/** Ids are `<boot>-<number>`; numbers rise while the server runs. */
+/** Whether an event was already handled. Ids are `<boot>-<number>`; numbers increase while the server runs. */
 function isKnown(id: string, last: string): boolean {
   const [boot, number] = partsOf(id);
   const [last_boot, last_number] = partsOf(last);

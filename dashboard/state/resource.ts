@@ -3,14 +3,14 @@ import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { ApiError, get } from "./api.ts";
 
-/** Something of the API that a page shows and keeps fresh. What was loaded stays while newer is fetched, and while that fails. */
+/** State of an API resource. The last value is kept during a refresh, and when a refresh fails. */
 export interface Resource<T> {
   value: T | null;
-  /** The last attempt's failure; null once an attempt succeeds. */
+  /** Error of the last request; null if it succeeded. */
   error: ApiError | null;
-  /** Local time of the last success. */
+  /** Local time of the last successful request. */
   loaded_at_ms: number | null;
-  /** When it tries again by itself, after a failure. */
+  /** Local time of the next retry after an error. */
   retry_at_ms: number | null;
 }
 
@@ -22,7 +22,7 @@ export interface ResourceHandle<T> {
   reload(): void;
 }
 
-/** Loads a path now and then every `refresh_ms`; after a failure at growing intervals. A hidden page waits until it is seen again. */
+/** Loads a path every `refresh_ms`, after an error with exponential backoff. A hidden tab does not load. */
 export function useResource<T>(path: string | null, refresh_ms: number | null = null): ResourceHandle<T> {
   const resource = useMemo(() => new Loader<T>(path, refresh_ms), [path, refresh_ms]);
   useEffect(() => {
@@ -81,7 +81,7 @@ export class Loader<T> implements ResourceHandle<T> {
       if (abort.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
       this.#failures += 1;
-      // What the request itself is at fault for will not mend by asking again.
+      // Client errors (4xx) are not retryable, except 429.
       const is_final = error.status >= 400 && error.status < 500 && error.status !== 429;
       next_ms = is_final ? null : backoffDelay_ms(this.#failures, BACKOFF);
       this.state.value = { ...this.state.peek(), error, retry_at_ms: next_ms === null ? null : Date.now() + next_ms };

@@ -13,7 +13,7 @@ function stored<T extends string>(name: string, allowed: readonly T[], otherwise
 export const theme = stored<Theme>("theme", ["system", "dark", "light"], "system");
 export const zone = stored<Zone>("zone", ["utc", "local"], "utc");
 
-/** Counts changes of the colours in force, for what paints itself: charts. */
+/** Incremented when the theme changes, so that charts repaint. */
 export const palette = signal(0);
 
 effect(() => {
@@ -35,10 +35,10 @@ export function toggleZone(): void {
   zone.value = zone.value === "utc" ? "local" : "utc";
 }
 
-/** The value of a CSS variable as the theme has it now. */
+/** Value of a CSS variable in the current theme. */
 export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** Colours for lines, in the theme's own; the first is what one line alone takes. */
+/** CSS variables for the colours of lines; a single line has the first. */
 export const LINE_COLOURS = ["accent", "amber", "up", "down", "muted", "text"] as const;

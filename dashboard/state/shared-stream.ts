@@ -1,18 +1,18 @@
 import { effect } from "@preact/signals";
 import type { EventName } from "../../src/serve/schemas/events.ts";
 import { Connection, SILENCE_MS } from "./connection.ts";
-import { hear, stream, type StreamState } from "./events.ts";
+import { dispatchEvent, stream, type StreamState } from "./events.ts";
 
 /**
- * One event stream for all tabs of the dashboard: a browser opens six connections to a server, and a stream in each of six tabs would
- * leave none for anything else. The tab that holds the lock has the connection and passes every event on; when it closes, the lock goes
- * to another tab, which resumes after the last event that it handled.
+ * Shares one event stream between all tabs: a browser opens at most six connections to a server, and six tabs with a
+ * stream each would leave none for requests. The tab that holds the lock has the connection and broadcasts every event;
+ * when it closes, another tab gets the lock and resumes after the last event that it handled.
  */
 
 type Message =
-  /** A tab that has just opened asks for the state. */
+  /** A new tab asks for the connection's state. */
   | { kind: "ask" }
-  /** A tab in view asks for a retry that is due. */
+  /** A visible tab asks for a retry that is due. */
   | { kind: "retry" }
   | { kind: "state"; state: StreamState }
   | { kind: "event"; name: EventName; data: string; id: string };
@@ -22,10 +22,10 @@ const NAME = "coinlake.events";
 const RETRY_GRACE_MS = 1_500;
 
 export function startStream(): void {
-  // Without a secure context there are no locks: then each tab has its own connection.
+  // Locks need a secure context; without one each tab opens a connection.
   const start = typeof BroadcastChannel === "function" && navigator.locks !== undefined ? share : connectAlone;
   let stop = start();
-  // Browsers keep a page that is left, with its connection and its lock, for who goes back.
+  // Browsers may keep a page in the back/forward cache; it must release its connection and lock.
   addEventListener("pagehide", () => stop());
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) stop = start();
@@ -33,7 +33,7 @@ export function startStream(): void {
 }
 
 function connectAlone(): () => void {
-  const connection = new Connection({ heard: hear, changed: (state) => (stream.value = state) });
+  const connection = new Connection({ onEvent: dispatchEvent, onState: (state) => (stream.value = state) });
   connection.open();
   return () => connection.close();
 }
@@ -41,23 +41,23 @@ function connectAlone(): () => void {
 function share(): () => void {
   const channel = new BroadcastChannel(NAME);
   const stopping = new AbortController();
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel is of one origin by itself
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel never crosses origins
   const post = (message: Message): void => channel.postMessage(message);
   const follower = new Follower(post);
   let leading: Connection | null = null;
   channel.addEventListener("message", ({ data }: MessageEvent<Message>) => {
-    if (leading === null) follower.heard(data);
+    if (leading === null) follower.onMessage(data);
     else if (data.kind === "ask") post({ kind: "state", state: stream.peek() });
     else if (data.kind === "retry") leading.retryIfDue();
   });
   const lead = (): Promise<void> => {
     follower.stop();
     leading = new Connection({
-      heard(name, data, id) {
-        hear(name, data, id);
+      onEvent(name, data, id) {
+        dispatchEvent(name, data, id);
         post({ kind: "event", name, data, id });
       },
-      changed(state) {
+      onState(state) {
         stream.value = state;
         post({ kind: "state", state });
       },
@@ -67,7 +67,7 @@ function share(): () => void {
   };
   follower.start();
   navigator.locks.request(NAME, { signal: stopping.signal }, lead).catch((error: unknown) => {
-    // Stopped while it waited for its turn.
+    // The request was aborted while it waited for the lock.
     if (!stopping.signal.aborted) throw error;
   });
   return () => {
@@ -78,7 +78,10 @@ function share(): () => void {
   };
 }
 
-/** A tab that hears of events by another one's connection; where that falls silent, by its own until the other is back. */
+/**
+ * A tab that receives events from the leading tab; if that falls silent, it opens a connection until the leader is
+ * back.
+ */
 class Follower {
   readonly #post: (message: Message) => void;
   #silence: ReturnType<typeof setTimeout> | null = null;
@@ -96,7 +99,7 @@ class Follower {
     this.#stopWatching = effect(() => this.#retryWhenDue(stream.value));
   }
 
-  heard(message: Message): void {
+  onMessage(message: Message): void {
     if (message.kind !== "event" && message.kind !== "state") return;
     this.#watchSilence();
     if (this.#alone !== null) {
@@ -108,7 +111,7 @@ class Follower {
       return;
     }
     if (stream.peek().is !== "open") stream.value = { is: "open" };
-    hear(message.name, message.data, message.id);
+    dispatchEvent(message.name, message.data, message.id);
   }
 
   stop(): void {
@@ -120,14 +123,14 @@ class Follower {
 
   #watchSilence(): void {
     if (this.#silence !== null) clearTimeout(this.#silence);
-    // Later than the other tab itself would notice a dead connection.
+    // Longer than the leading tab needs to notice a dead connection.
     this.#silence = setTimeout(() => this.#fallBack(), SILENCE_MS * 2);
   }
 
-  /** The tab with the connection is frozen, or its browser does not let it speak. */
+  /** Opens a connection if the leading tab is frozen. */
   #fallBack(): void {
     const state = stream.peek();
-    // A connection that is cut is silent, and tried again by its own tab.
+    // During an interruption the leading tab is silent and retries by itself.
     if (state.is === "cut" && Date.now() < state.retry_at_ms + SILENCE_MS) this.#watchSilence();
     else this.#alone ??= connectAlone();
   }

@@ -2,25 +2,25 @@ import { effect, signal } from "@preact/signals";
 import type { CommitEvent } from "../../src/serve/schemas/events.ts";
 import type { Status } from "../../src/serve/schemas/status.ts";
 import { ApiError, get } from "./api.ts";
-import { hearTime, now_ms } from "./clock.ts";
+import { syncClock, now_ms } from "./clock.ts";
 import { onEvent, stream } from "./events.ts";
 
-/** The last that was heard of the server's state, and when, by the viewer's clock. */
+/** The server's last status; `updated_at_ms` is its time by the viewer's clock. */
 export const status = signal<Status | null>(null);
 export const status_error = signal<ApiError | null>(null);
 export const last_commit = signal<CommitEvent | null>(null);
-let heard_at_ms = 0;
+let updated_at_ms = 0;
 
 const POLL_MS = 2_000;
-/** Figures older than this are shown as stale. */
+/** Age after which the status is shown as stale. */
 const STALE_MS = 8_000;
 
-/** Since when nothing was heard; null while figures are fresh. */
+/** Local time of the last status if it is stale; null while it is fresh. */
 export const stale_since_ms = signal<number | null>(null);
 
 async function load(): Promise<void> {
   try {
-    hearStatus(await get<Status>("/api/status"));
+    applyStatus(await get<Status>("/api/status"));
     status_error.value = null;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -28,20 +28,20 @@ async function load(): Promise<void> {
   }
 }
 
-function hearStatus(next: Status): void {
-  hearTime(next.now);
-  heard_at_ms = Date.now();
+function applyStatus(next: Status): void {
+  syncClock(next.now);
+  updated_at_ms = Date.now();
   stale_since_ms.value = null;
   status.value = next;
 }
 
-/** The whole status once, then its changes by events; while the stream is cut, by asking. */
+/** Loads the status, then follows its events; polls while the stream is interrupted. */
 export function watchStatus(): void {
   void load();
   onEvent("status", (freshness) => {
     const known = status.peek();
     if (known === null) void load();
-    else hearStatus({ ...known, ...freshness });
+    else applyStatus({ ...known, ...freshness });
   });
   onEvent("source", (source) => {
     const known = status.peek();
@@ -54,13 +54,13 @@ export function watchStatus(): void {
   });
   setInterval(() => {
     if (document.hidden) return;
-    if (stream.peek().is !== "open" || Date.now() - heard_at_ms > STALE_MS) void load();
+    if (stream.peek().is !== "open" || Date.now() - updated_at_ms > STALE_MS) void load();
   }, POLL_MS);
   effect(() => {
     void now_ms.value;
-    stale_since_ms.value = heard_at_ms > 0 && Date.now() - heard_at_ms > STALE_MS ? heard_at_ms : null;
+    stale_since_ms.value = updated_at_ms > 0 && Date.now() - updated_at_ms > STALE_MS ? updated_at_ms : null;
   });
-  // A server that came back may be another one: version, lake and start are asked for again.
+  // After a reconnect the server may be a different one, so the complete status is loaded.
   let was_open = false;
   effect(() => {
     const is_open = stream.value.is === "open";

@@ -5,10 +5,10 @@ import { serveAsset } from "./assets.ts";
 import type { App } from "./endpoint.ts";
 import { onlyJson } from "./guard/body.ts";
 import { secureHeaders } from "./guard/headers.ts";
-import { checkSender } from "./guard/origin-check.ts";
+import { checkOrigin } from "./guard/origin-check.ts";
 import { loginRoutes } from "./login.ts";
 import type { ServerDependencies } from "./dependencies.ts";
-import { notFound, refusal, sendProblem } from "./problem.ts";
+import { notFound, requestError, sendProblem } from "./problem.ts";
 import { alertRoutes, ruleRoutes, sinkRoutes } from "./routes/alerts.ts";
 import { answerRoutes } from "./routes/answers.ts";
 import { conflictRoutes } from "./routes/conflicts.ts";
@@ -23,22 +23,22 @@ import { qualityRoutes } from "./routes/quality.ts";
 import { sqlRoutes } from "./routes/sql.ts";
 import { statusRoutes } from "./routes/status.ts";
 
-const DURATION = ["coinlake_http_request_seconds", "How long requests took, by route."] as const;
+const DURATION = ["coinlake_http_request_seconds", "Duration of requests, by route."] as const;
 
-/** What needs no token: whether the process lives, and the page's own files, which hold no data. */
+/** Paths that need no token: health checks, the login form and the dashboard's files, which hold no data. */
 const OPEN_PATHS = /^\/(?:healthz|readyz|login|assets\/[^/]+)$/;
 
-/** All routes behind the guards. Order: who sends, what it sends, who it is; then the routes. */
+/** All routes behind the guards, in order: origin check, body type, authentication; then the routes. */
 export function createApp(dependencies: ServerDependencies, host: string): { app: App; stop(): void } {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>();
   app.onError((error, context) => sendProblem(context, error, dependencies.onError));
-  app.use(measured(dependencies), secureHeaders, checkSender(host));
+  app.use(measured(dependencies), secureHeaders, checkOrigin(host));
   loginRoutes(app, dependencies);
   app.use(async (context, next) => {
-    if (OPEN_PATHS.test(context.req.path) || dependencies.gate.isOpenTo(context)) return next();
+    if (OPEN_PATHS.test(context.req.path) || dependencies.authenticator.isOpenTo(context)) return next();
     const wants_page = context.req.method === "GET" && (context.req.header("accept") ?? "").includes("text/html");
     if (wants_page) return context.redirect("/login", 303);
-    return dependencies.gate.check(context, next);
+    return dependencies.authenticator.check(context, next);
   });
   app.use("/api/*", onlyJson);
   statusRoutes(app, dependencies);
@@ -67,17 +67,17 @@ export function createApp(dependencies: ServerDependencies, host: string): { app
         new RegExp(`^${path.replaceAll(/:\w+/g, "[^/]+")}$`).test(context.req.path),
     );
     if (is_known)
-      throw refusal(
+      throw requestError(
         "METHOD_NOT_ALLOWED",
-        `${context.req.method} is not for ${context.req.path}.`,
-        "GET /api/openapi.json lists what is.",
+        `${context.req.path} does not allow ${context.req.method}`,
+        "GET /api/openapi.json lists the allowed methods.",
       );
-    throw notFound(`route ${context.req.method} ${context.req.path}`);
+    throw notFound(`route ${context.req.path}`);
   });
   return { app, stop: metrics.stop };
 }
 
-/** Made once: the routes do not change while the server runs. */
+/** The OpenAPI document, generated once: the routes do not change while the server runs. */
 function documentRoute(app: App, { handle }: ServerDependencies): void {
   let text: string | null = null;
   app.get("/api/openapi.json", (context) => {
@@ -88,7 +88,8 @@ function documentRoute(app: App, { handle }: ServerDependencies): void {
           title: "Coinlake",
           version: handle.version,
           description:
-            "A real-time lakehouse: answers, tables, log, alerts, SQL and events. Decimals are text, times ISO 8601 in UTC, errors RFC 9457.",
+            "A real-time crypto lakehouse: answers, tables, log, alerts, SQL and events. " +
+            "Decimals are strings, times ISO 8601 in UTC, errors RFC 9457.",
         },
       }),
     );
@@ -96,7 +97,7 @@ function documentRoute(app: App, { handle }: ServerDependencies): void {
   });
 }
 
-/** The route as written, so that ids do not become series of their own. */
+/** Counts and times requests by route pattern: labelling by path would create a series for each id. */
 function measured({ metrics }: ServerDependencies): MiddlewareHandler {
   return async (context, next) => {
     const started_ms = performance.now();
@@ -105,7 +106,7 @@ function measured({ metrics }: ServerDependencies): MiddlewareHandler {
       context.req.matchedRoutes.findLast(({ method, path }) => method !== "ALL" && path !== "*" && path !== "/*")
         ?.path ?? "page";
     const labels = { method: context.req.method, route, status: String(context.res.status) };
-    metrics.count("coinlake_http_requests_total", "Requests answered.", labels);
+    metrics.count("coinlake_http_requests_total", "Requests answered, by method, route and status.", labels);
     metrics.observe(...DURATION, (performance.now() - started_ms) / 1000, { route });
   };
 }

@@ -2,28 +2,28 @@ import type { Context } from "hono";
 import { matches } from "./endpoint.ts";
 import { notFound } from "./problem.ts";
 
-/** One file of the page, as built. */
+/** One built file of the dashboard. */
 export interface Asset {
   body: Uint8Array;
-  /** The same bytes, compressed; null where compression gains nothing. */
+  /** The compressed body; null if compression does not make it smaller. */
   gzip: Uint8Array | null;
   brotli: Uint8Array | null;
   type: string;
-  /** Strong, quoted. */
+  /** Strong ETag, quoted. */
   etag: string;
-  /** Its name holds its content's hash. */
+  /** The name contains a hash of the content, so caches may keep the file for ever. */
   is_immutable: boolean;
 }
 
-/** By URL path; `/index.html` is the page. */
+/** Files by URL path; `/index.html` is the dashboard. */
 export type Assets = ReadonlyMap<string, Asset>;
 
 const PAGE = "/index.html";
 const YEAR_S = 31_536_000;
 
 /**
- * Answers from memory, by exact name: no path leads to a disk. A path that looks like a page's (no dot in its last part) is the
- * page's own to interpret.
+ * Serves a file from memory by its exact path; no request reaches the disk. A path without a dot in its last segment is
+ * a client-side route of the dashboard and gets `index.html`.
  */
 export function serveAsset(context: Context, assets: Assets): Response {
   const { path } = context.req;

@@ -5,7 +5,7 @@ export interface AnswerAge {
   fresh_ms: number;
   /** An entry older than this is not returned; the request waits for a new one. */
   stale_ms: number;
-  /** What the answer depends on, in short: an entry of the same version is not refreshed until it is stale. */
+  /** Version of the data the answer depends on: an entry of the same version is not refreshed until it is stale. */
   version?: string;
 }
 
@@ -18,7 +18,7 @@ interface Entry<T> {
   cost_ms: number;
 }
 
-/** Refreshing the entries in use takes at most this share of one core, all of them together, so that a tab left open costs little. */
+/** Refreshing all entries in use takes at most this share of one core, so that an open tab costs little. */
 const SHARE_OF_TIME = 0.03;
 /** An entry is in use this long after it was last requested. */
 const IN_USE_US = 30_000_000;
@@ -26,9 +26,9 @@ const IN_USE_US = 30_000_000;
 const KEPT_US = 300_000_000;
 
 /**
- * Stale-while-revalidate cache; concurrent requests share one computation. An entry is returned without a refresh while it is fresh, and
- * longer where the entries in use are costly: each is refreshed once in the time in which all of them together take their share. A failed
- * computation is an error for the requests that wait for it, and is not kept.
+ * Stale-while-revalidate cache; concurrent requests share one computation. An entry is returned without a refresh while
+ * it is fresh. If the entries in use are expensive, the refresh interval grows so that all refreshes together stay
+ * within SHARE_OF_TIME. A failed computation is an error for the requests that wait for it, and is not kept.
  */
 export class AnswerCache {
   readonly #clock: Clock;
@@ -46,13 +46,13 @@ export class AnswerCache {
     const entry = this.#entries.get(key) as Entry<T> | undefined;
     const age_ms = entry === undefined ? Infinity : (now_us - entry.made_at_us) / 1000;
     if (entry !== undefined) entry.asked_at_us = now_us;
-    // Below zero the clock was set back, and nobody knows how old it is.
+    // A negative age means that the clock was set back; the entry's age is unknown.
     const is_kept = entry !== undefined && age_ms >= 0 && age_ms < age.stale_ms;
     const is_same = age.version !== undefined && entry?.version === age.version;
     if (is_kept && (is_same || age_ms < Math.max(age.fresh_ms, this.#refreshInterval_ms(now_us)))) return entry.value;
     const making = this.#make(key, age.version, make);
     if (!is_kept) return making;
-    // Its failure is told to the next who has to wait.
+    // A failed refresh is retried by the next request that finds the entry stale.
     making.catch(() => {});
     return entry.value;
   }
@@ -72,7 +72,7 @@ export class AnswerCache {
   }
 
   async #keep<T>(key: string, version: string | undefined, make: () => Promise<T>): Promise<T> {
-    // The moment of asking, not of the answer: it may lack what came meanwhile.
+    // The start of the computation, not its end: the result may lack data that arrived in between.
     const made_at_us = this.#clock.now_us();
     const value = await make();
     this.#entries.delete(key);

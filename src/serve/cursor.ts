@@ -1,30 +1,30 @@
 import { z } from "@hono/zod-openapi";
-import { refusal } from "./problem.ts";
+import { requestError } from "./problem.ts";
 
-/** A place in a list, opaque to clients: where the next page goes on. */
-export function encodeCursor(place: unknown): string {
-  return Buffer.from(JSON.stringify(place)).toString("base64url");
+/** Encodes the position at which the next page starts; opaque to clients. */
+export function encodeCursor(position: unknown): string {
+  return Buffer.from(JSON.stringify(position)).toString("base64url");
 }
 
-/** Null where none was given; throws BAD_CURSOR for one that we did not give. */
+/** Null without a cursor. Throws BAD_CURSOR for a cursor that this list did not return. */
 export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, shape: T): z.output<T> | null {
   if (cursor === undefined) return null;
-  let place: unknown;
+  let position: unknown;
   try {
-    place = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    position = JSON.parse(Buffer.from(cursor, "base64url").toString());
   } catch {
     throw badCursor();
   }
-  const parsed = shape.safeParse(place);
+  const parsed = shape.safeParse(position);
   if (!parsed.success) throw badCursor();
   return parsed.data;
 }
 
 function badCursor(): Error {
-  return refusal("BAD_CURSOR", "The cursor is none that this list gave out.", "Begin again without a cursor.");
+  return requestError("BAD_CURSOR", "Unknown or expired cursor", "Start again without a cursor.");
 }
 
-/** One page of a list that is whole in memory; the cursor is the place of the first item after the page. */
+/** One page of a list in memory; the cursor is the index of the first item after the page. */
 export function pageOfList<T>(
   items: readonly T[],
   limit: number,

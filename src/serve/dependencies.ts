@@ -3,7 +3,7 @@ import type { Assets } from "./assets.ts";
 import type { Console } from "./sql-console/console.ts";
 import type { DiskUsage } from "./disk-usage.ts";
 import type { EventHub } from "./events/hub.ts";
-import type { Gate } from "./guard/authentication.ts";
+import type { Authenticator } from "./guard/authentication.ts";
 import type { Health } from "./health.ts";
 import type { LakeReader } from "./lake-reader.ts";
 import type { Metrics } from "./metrics.ts";
@@ -19,7 +19,7 @@ export interface ServerDependencies {
   hub: EventHub;
   console: Console;
   metrics: Metrics;
-  gate: Gate;
+  authenticator: Authenticator;
   assets: Assets;
   onError(error: unknown): void;
 }

@@ -6,18 +6,18 @@ import type { TableReports } from "../query/tables.ts";
 import type { Storage } from "../storage/storage.ts";
 import { AnswerCache } from "./cache.ts";
 
-/** All files in a table's folder: those of every retained snapshot, metadata, and what no snapshot needs (any more). */
+/** All files in a table's folder: those of retained snapshots, metadata and orphan files. */
 export interface DiskFigures {
   disk_files: number;
   disk_bytes: number;
 }
 
-/** Listing a folder costs a call for each of its files. */
+/** Listing a folder takes one call per file, so the figures are cached. */
 const AGE_MS = { fresh_ms: 30_000, stale_ms: 600_000 };
-/** A request waits this long for the first measurement of a lake with very many files, and is then answered without it. */
-const PATIENCE_MS = 1_000;
+/** A request waits this long for the first measurement of a large lake, then is answered without it. */
+const FIRST_MEASUREMENT_TIMEOUT_MS = 1_000;
 
-/** How many files the tables' folders hold, and how many bytes: measured at most every half minute, one folder after the other. */
+/** Counts the files and bytes in the tables' folders, one folder at a time and at most every 30 s. */
 export class DiskUsage {
   readonly #tables: Pick<TableReports, "all">;
   readonly #storage: Pick<Storage, "list">;
@@ -37,12 +37,12 @@ export class DiskUsage {
     this.#cache = new AnswerCache(clock);
   }
 
-  /** By table; a table that was not measured yet is missing. */
+  /** Figures by table; tables that were not measured yet are absent. */
   async measured(): Promise<ReadonlyMap<string, DiskFigures>> {
     const measuring = this.#cache.get("disk usage", AGE_MS, () => this.#measure());
     const abort = new AbortController();
-    const giveUp = timer(PATIENCE_MS, null, { signal: abort.signal, ref: false }).catch(() => null);
-    // The measurement goes on for the next request.
+    const giveUp = timer(FIRST_MEASUREMENT_TIMEOUT_MS, null, { signal: abort.signal, ref: false }).catch(() => null);
+    // The measurement continues in the background and serves the next request.
     measuring.catch(() => {});
     try {
       return (await Promise.race([measuring, giveUp])) ?? new Map();
@@ -60,7 +60,7 @@ export class DiskUsage {
     return measured;
   }
 
-  /** Null where the storage does not list the folder: the other tables' figures are still worth showing. */
+  /** Null if the storage cannot list the folder; the other tables' figures are still shown. */
   async #filesBelow(location: string): Promise<DiskFigures | null> {
     let [disk_files, disk_bytes] = [0, 0];
     try {
@@ -76,7 +76,7 @@ export class DiskUsage {
   }
 }
 
-/** Bytes on disk for each byte that the newest snapshot reads; null where either is unknown or nothing is live. */
+/** Bytes on disk per byte of the current snapshot; null if either is unknown or the snapshot is empty. */
 export function amplificationOf(disk_bytes: number | null, live_bytes: number): number | null {
   return disk_bytes === null || live_bytes === 0 ? null : disk_bytes / live_bytes;
 }

@@ -3,16 +3,16 @@ import { createRoute, z, type OpenAPIHono, type RouteConfig } from "@hono/zod-op
 import type { Context } from "hono";
 import type { HttpBindings } from "@hono/node-server";
 import { bodyOf } from "./guard/body.ts";
-import { badRequest, refusal } from "./problem.ts";
+import { badRequest, requestError } from "./problem.ts";
 import { Problem } from "./schemas/values.ts";
 
 export type App = OpenAPIHono<{ Bindings: HttpBindings }>;
 export type Method = "get" | "post" | "put" | "delete";
 
-/** What a route takes, gives and does; `register` makes it answer, and stand in the OpenAPI document. */
+/** A route's schemas and handler; `register` mounts it and adds it to the OpenAPI document. */
 export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType> {
   method: Method;
-  /** With parameters in braces: `/api/tables/{table}`. */
+  /** Path with parameters in braces: `/api/tables/{table}`. */
   path: string;
   tag: string;
   summary: string;
@@ -20,9 +20,9 @@ export interface Endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.
   params?: P;
   query?: Q;
   body?: B;
-  /** The body is documented by its schema and handed on as it came: what handles it has the better words for what is wrong. */
+  /** Passed through; the handler validates it and gives more specific errors. The schema only documents the body. */
   is_checked_by_handler?: boolean;
-  /** Null where there is nothing to say: 204. */
+  /** Null for an empty response (204). */
   response: R | null;
   status?: 200 | 201 | 202 | 204;
   handle(request: {
@@ -60,7 +60,7 @@ function document<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType,
   endpoint: Endpoint<P, Q, B, R>,
 ): void {
   const problem = {
-    description: "What went wrong (RFC 9457)",
+    description: "Problem details (RFC 9457)",
     content: { "application/problem+json": { schema: Problem } },
   };
   const answer: RouteConfig["responses"] =
@@ -111,11 +111,15 @@ async function jsonOf(context: Context): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
-    throw refusal("BAD_JSON", "The body is no JSON.", "Send one JSON object, with content-type application/json.");
+    throw requestError(
+      "BAD_JSON",
+      "The body is not valid JSON",
+      "Send one JSON object with content-type application/json.",
+    );
   }
 }
 
-/** With a weak ETag: who has it already is told so with 304 and no body. */
+/** Responds with JSON and a weak ETag; 304 without a body if the client already has it. */
 export function sendJson(context: Context, answer: unknown, status: 200 | 201 | 202 | 204): Response {
   const body = JSON.stringify(answer);
   if (context.req.method !== "GET" || status !== 200)

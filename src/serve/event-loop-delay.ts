@@ -5,8 +5,8 @@ const WINDOW_MS = 30_000;
 const NS_PER_S = 1e9;
 
 /**
- * How late the event loop was over the last 30 to 60 seconds, independent of who reads it and how often. Two histograms are cleared in turn, and the one
- * cleared longer ago is read: one that each reader cleared would show two readers half of it each, and an empty one no delay at all.
+ * Event-loop delay over the last 30 to 60 seconds. Two histograms are reset alternately and the one reset longer ago is
+ * read, so the result does not depend on how many readers there are or how often they read.
  */
 export class EventLoopDelay {
   #older = started();
@@ -21,10 +21,10 @@ export class EventLoopDelay {
     this.#timer.unref();
   }
 
-  /** Seconds; null before the first measurement. */
+  /** Delay in seconds; null before the first measurement. */
   quantile_s(quantile: number): number | null {
     if (this.#older.count === 0) return null;
-    // Node measures from timer to timer, so what it records has the timer's own interval in it.
+    // Node records the time between two timers, so the timer's interval is subtracted.
     return Math.max(0, this.#older.percentile(quantile * 100) - RESOLUTION_MS * 1e6) / NS_PER_S;
   }
 

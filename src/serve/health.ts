@@ -5,15 +5,15 @@ import type { SourceStatus } from "../producer/producer.ts";
 import type { Freshness, Source } from "./schemas/status.ts";
 import type { PipelineHandle } from "./pipeline-handle.ts";
 
-/** A commit that is overdue by so many intervals has stalled, as has an increment. */
+/** A commit or increment that is overdue by this many intervals counts as stalled. */
 const STALLED_AFTER_INTERVALS = 6;
-/** Under load an increment takes as long as it takes; below this nobody needs to worry. */
+/** Lag up to this is normal: under load, increments take longer. */
 const LAG_MIN_S = 60;
-/** By a schedule silver and gold stand still between two runs, whose being late is an alert of its own. */
+/** With an external scheduler silver and gold lag between two runs; a late run raises a separate alert. */
 const SCHEDULED_LAG_S = 3_600;
 const LIVE_LAG_S = 10;
 
-/** What changes from second to second: sources, layers, and whether all is well. */
+/** Computes readiness from the sources' state, the layers' lag and the pipeline's failures. */
 export class Health {
   readonly #handle: PipelineHandle;
   readonly #tables: TableReports;
@@ -52,7 +52,7 @@ export class Health {
       sources,
       layers,
       stream: this.#handle.stream(),
-      refused_today: await this.refusedToday(layers),
+      rejected_today: await this.rejectedToday(layers),
       alerts_active: this.#handle.alerts.state().active,
       newest_event_at: await this.#latestEvent(),
       is_ready: problems.length === 0,
@@ -60,8 +60,8 @@ export class Health {
     };
   }
 
-  /** Refused elements of today's records; in a replay, of the day that the recording has come to. */
-  async refusedToday(layers: readonly LayerFreshness[]): Promise<number> {
+  /** Rejected elements received today; in a replay, on the day of the newest replayed record. */
+  async rejectedToday(layers: readonly LayerFreshness[]): Promise<number> {
     const { open, pipeline, clock } = this.#handle;
     const newest_at = layers[0]?.newest_at;
     const day = (open.lake.kind === "replay" && newest_at ? newest_at : isoFromMicros(clock.now_us())).slice(0, 10);
@@ -72,11 +72,13 @@ export class Health {
   }
 
   #sourceProblems(sources: readonly Source[]): Freshness["problems"] {
-    return sources.flatMap(({ source, state, is_silent, message, heard_at }) => {
+    return sources.flatMap(({ source, state, is_silent, message, last_message_at }) => {
       if (state === "failed")
         return [{ code: "SOURCE_FAILED", message: `${source} failed${message === null ? "" : `: ${message}`}` }];
       if (is_silent)
-        return [{ code: "SOURCE_SILENT", message: `${source} has been silent since ${heard_at ?? "the start"}` }];
+        return [
+          { code: "SOURCE_SILENT", message: `${source} has been silent since ${last_message_at ?? "the start"}` },
+        ];
       return [];
     });
   }
@@ -87,7 +89,7 @@ export class Health {
       (STALLED_AFTER_INTERVALS * (pipeline.bronze.commit.interval_ms + pipeline.transform.increment.interval_ms)) /
       1000;
     const built_s = is_transforming ? Math.max(LAG_MIN_S, increments_s) : SCHEDULED_LAG_S;
-    // A clock that was set back makes the start seem to come: then it was long ago, for all that is known.
+    // If the clock was set back, the start lies in the future; its distance still bounds the uptime.
     const running_s = Math.abs(clock.now_us() - started_at_us) / 1_000_000;
     const { stalled } = live.state();
     const limits_s: Record<string, number> = {
@@ -98,13 +100,15 @@ export class Health {
     };
     const lagging = layers.flatMap(({ layer, seconds_behind, records_behind }) => {
       const limit_s = limits_s[layer] ?? Infinity;
-      // What came while nobody was running is being caught up with.
+      // After a start, the pipeline first catches up with records that arrived while it was stopped.
       if (seconds_behind <= limit_s || running_s <= limit_s) return [];
       const code = layer === "bronze" ? "COMMIT_STALLED" : "LAYER_LAGS";
       return [
         {
           code,
-          message: `${layer} is ${Math.round(seconds_behind)} s and ${records_behind} records behind; up to ${limit_s} s is normal`,
+          message:
+            `${layer} is ${Math.round(seconds_behind)} s and ${records_behind} records behind; ` +
+            `up to ${limit_s} s is normal`,
         },
       ];
     });
@@ -119,7 +123,7 @@ export function describeSource(status: SourceStatus, now_us: number): Source {
     state,
     is_silent: isSilent(status, now_us),
     message,
-    heard_at: heard_at_us === null ? null : isoFromMicros(heard_at_us),
+    last_message_at: heard_at_us === null ? null : isoFromMicros(heard_at_us),
     silent_after_ms,
     reconnects,
     missed: { ...missed },
@@ -134,8 +138,8 @@ export function describeSource(status: SourceStatus, now_us: number): Source {
   };
 }
 
-/** A source that has ended has nothing more to say; one not heard yet is connecting, and the state says so. */
+/** An ended source is never silent; a source without a message yet is connecting, which its state says. */
 function isSilent({ state, heard_at_us, silent_after_ms }: SourceStatus, now_us: number): boolean {
-  // A time far in the future is from before the clock was set back, and the next message replaces it.
+  // A time far in the future was recorded before the clock was set back; the next message replaces it.
   return state !== "ended" && heard_at_us !== null && Math.abs(now_us - heard_at_us) > silent_after_ms * 1000;
 }

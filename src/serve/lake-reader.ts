@@ -6,7 +6,7 @@ import { TimeTravelSession } from "../duckdb/time-travel-session.ts";
 import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
 import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
-import { refusal } from "./problem.ts";
+import { requestError } from "./problem.ts";
 import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** Lifetimes of results that requests share: fresh, and stale while they are computed again. */
@@ -17,7 +17,7 @@ const SHARED_MS = { fresh_ms: 500, stale_ms: 10_000 };
 const ANSWER_MS = { fresh_ms: 1_000, stale_ms: 60_000 };
 /** The past does not change: its results are kept this long. */
 const PAST_MS = { fresh_ms: 60_000, stale_ms: 60_000 };
-/** Queries of the past that may wait; more are refused. */
+/** Queries about the past that may wait; more are rejected. */
 const MAX_WAITING = 32;
 const PAST_ENGINE = { memory_limit_mb: 128, threads: 1 };
 
@@ -78,7 +78,7 @@ export class LakeReader implements LiveTables {
     };
   }
 
-  /** The id of the subject that a person means. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+  /** Resolves a name, symbol or id to the subject's id. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
     return subjectId(this.#handle.pipeline, given, await this.#subjects());
   }
@@ -138,7 +138,7 @@ export class LakeReader implements LiveTables {
     return this.cache.get(key, PAST_MS, make);
   }
 
-  /** Waits for the running query; those that wait are refused. */
+  /** Waits for the running query; waiting queries are rejected. */
   async close(): Promise<void> {
     this.#is_closed = true;
     this.#unsubscribe();
@@ -146,24 +146,28 @@ export class LakeReader implements LiveTables {
   }
 
   async #exclusive<T>(work: (session: QuerySession) => Promise<T>): Promise<T> {
-    this.#refuseWhenClosed();
+    this.#throwIfClosed();
     if (this.#past.waiting >= MAX_WAITING)
-      throw refusal("LAKE_BUSY", `${MAX_WAITING} questions about the past wait already.`, "Try again in a moment.");
+      throw requestError(
+        "LAKE_BUSY",
+        `Too many queries about the past: ${MAX_WAITING} are waiting`,
+        "Try again in a moment.",
+      );
     return internal(
       this.#past.exclusive(async (session) => {
-        this.#refuseWhenClosed();
+        this.#throwIfClosed();
         return work(session);
       }),
     );
   }
 
   async #shared<T>(work: (session: QuerySession) => Promise<T>): Promise<T> {
-    this.#refuseWhenClosed();
+    this.#throwIfClosed();
     return internal(this.#past.shared(work));
   }
 
-  #refuseWhenClosed(): void {
-    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
+  #throwIfClosed(): void {
+    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping", "Try again once it runs.");
   }
 }
 
@@ -173,7 +177,7 @@ async function internal<T>(result: Promise<T>): Promise<T> {
     return await result;
   } catch (error) {
     if (!(error instanceof OperatingError) || error.code !== "BAD_SQL") throw error;
-    throw new Error(`A query of the server's own failed: ${error.message}`, { cause: error });
+    throw new Error(`An internal query failed: ${error.message}`, { cause: error });
   }
 }
 

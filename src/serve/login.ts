@@ -6,8 +6,11 @@ import { OperatingError } from "../base/errors.ts";
 
 const MAX_TOKEN_CHARACTERS = 1_000;
 
-/** Where a browser gives the token: a form that needs no script. */
-export function loginRoutes(app: App, { gate, assets }: Pick<ServerDependencies, "gate" | "assets">): void {
+/** The login form, which works without JavaScript. */
+export function loginRoutes(
+  app: App,
+  { authenticator, assets }: Pick<ServerDependencies, "authenticator" | "assets">,
+): void {
   const page = assets.get("/login.html")?.body.toString() ?? "";
   const send = (context: Context, note: string, status: 200 | 401 | 429) =>
     context.html(page.replace("{{note}}", note), status, { "cache-control": "no-store" });
@@ -15,7 +18,7 @@ export function loginRoutes(app: App, { gate, assets }: Pick<ServerDependencies,
   app.post("/login", async (context) => {
     const token = new URLSearchParams(await bodyOf(context)).get("token") ?? "";
     try {
-      gate.logIn(context, token.slice(0, MAX_TOKEN_CHARACTERS));
+      authenticator.logIn(context, token.slice(0, MAX_TOKEN_CHARACTERS));
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       return send(context, error.message, error.code === "TOO_MANY_ATTEMPTS" ? 429 : 401);

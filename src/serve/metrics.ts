@@ -1,11 +1,11 @@
-/** Prometheus' text format (version 0.0.4), for figures that are counted as they happen and those that are looked up when asked. */
+/** Metrics in Prometheus' text format (version 0.0.4): counters and histograms, and families sampled at each scrape. */
 
 export interface Sample {
   labels?: Readonly<Record<string, string>>;
   value: number;
 }
 
-/** Seconds; from a cached answer to an increment over a long backlog. */
+/** Histogram bounds in seconds, from a cached answer to an increment over a long backlog. */
 const BUCKETS_S = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2.5, 5, 10, 30, 60,
   120,
@@ -21,7 +21,7 @@ export class Metrics {
   readonly #histograms = new Map<string, { help: string; series: Map<string, Histogram> }>();
   readonly #counters = new Map<string, { help: string; series: Map<string, number> }>();
 
-  /** By 0, the series is there before there is anything to count. */
+  /** Increments a counter; `by` 0 creates the series before the first count. */
   count(name: string, help: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
     const family = this.#counters.get(name) ?? { help, series: new Map<string, number>() };
     this.#counters.set(name, family);
@@ -41,7 +41,7 @@ export class Metrics {
     histogram.count += 1;
   }
 
-  /** What was counted so far. */
+  /** All counters and histograms as text. */
   text(): string {
     const counters = [...this.#counters].map(
       ([name, { help, series }]) =>
@@ -57,7 +57,7 @@ export class Metrics {
   }
 }
 
-/** One family of figures looked up now. */
+/** Formats one metric family; empty without samples. */
 export function formatFamily(
   name: string,
   help: string,
@@ -92,7 +92,7 @@ function formatValue(value: number): string {
   return Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : "-Inf";
 }
 
-/** Buckets are cumulative. */
+/** Formats a histogram; its buckets are cumulative. */
 function formatHistogram(name: string, labels: string, { counts, sum, count }: Histogram): string {
   const prefix = labels === "" ? "" : `${labels},`;
   let below = 0;
@@ -100,5 +100,11 @@ function formatHistogram(name: string, labels: string, { counts, sum, count }: H
     below += counts[index] ?? 0;
     return `${name}_bucket{${prefix}le="${bound}"} ${below}\n`;
   });
-  return `${buckets.join("")}${name}_bucket{${prefix}le="+Inf"} ${count}\n${name}_sum${braces(labels)} ${sum}\n${name}_count${braces(labels)} ${count}\n`;
+  const suffix = braces(labels);
+  return [
+    ...buckets,
+    `${name}_bucket{${prefix}le="+Inf"} ${count}\n`,
+    `${name}_sum${suffix} ${sum}\n`,
+    `${name}_count${suffix} ${count}\n`,
+  ].join("");
 }

@@ -6,17 +6,17 @@ import type { Metrics } from "./metrics.ts";
 
 const CONFLICTS = [
   "coinlake_commit_conflicts_total",
-  "Commits to bronze that another writer's came before; each was tried again.",
+  "Commits to bronze that lost to another writer; each was retried.",
 ] as const;
 const REPORTS = [
   "coinlake_ingest_reports_total",
-  "What ingest reported, failed attempts to commit among it, by code.",
+  "Reports of ingest, failed commit attempts included, by code.",
 ] as const;
 const FAILURES = [
   "coinlake_pipeline_retries_total",
-  "Failures of the pipeline's loops that were tried again, by code.",
+  "Failures of the pipeline's loops that were retried, by code.",
 ] as const;
-const COMMIT_S = ["coinlake_bronze_commit_seconds", "From reading the log until the rows are in bronze."] as const;
+const COMMIT_S = ["coinlake_bronze_commit_seconds", "Duration from reading the log to the commit to bronze."] as const;
 const COMMIT_RECORDS = [
   "coinlake_bronze_commit_records_total",
   "Records committed to bronze by this process.",
@@ -29,14 +29,14 @@ const RUNS = [
   "coinlake_maintenance_runs_total",
   "Maintenance runs of this process that changed a table, by action.",
 ] as const;
-const RUN_S = ["coinlake_maintenance_seconds_total", "Time that these runs took, by action."] as const;
+const RUN_S = ["coinlake_maintenance_seconds_total", "Total duration of maintenance runs, by action."] as const;
 const READ_BYTES = [
   "coinlake_maintenance_rewritten_bytes_total",
   "Bytes of the files that compaction read and replaced.",
 ] as const;
 const WRITTEN_BYTES = [
   "coinlake_maintenance_written_bytes_total",
-  "Bytes of the files that compaction wrote in their place.",
+  "Bytes of the files that compaction wrote.",
 ] as const;
 const DELETED_FILES = [
   "coinlake_maintenance_deleted_files_total",
@@ -45,15 +45,18 @@ const DELETED_FILES = [
 const EXPIRED = ["coinlake_maintenance_expired_snapshots_total", "Snapshots expired."] as const;
 const OVERTAKEN = [
   "coinlake_maintenance_conflicts_total",
-  "Commits of maintenance that another writer's came before; each was planned again.",
+  "Maintenance commits that lost to another writer; each was planned again.",
 ] as const;
 const MAINTENANCE_FAILURES = [
   "coinlake_maintenance_failures_total",
-  "Tables whose maintenance failed; each is tried again later.",
+  "Failed maintenance runs of tables; each is retried later.",
 ] as const;
-const INCREMENT_S = ["coinlake_increment_seconds", "Increments of silver and gold, as dbt reports them."] as const;
+const INCREMENT_S = [
+  "coinlake_increment_seconds",
+  "Duration of increments of silver and gold, as dbt reports it.",
+] as const;
 
-/** Counts what the pipeline's loops tell of their commits, increments and retries. */
+/** Counts commits, increments, maintenance runs and retries of the pipeline's loops. */
 export class PipelineFigures {
   readonly metrics: Metrics;
 

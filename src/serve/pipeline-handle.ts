@@ -7,29 +7,29 @@ import type { SourceStatus } from "../producer/producer.ts";
 import type { CommandResult } from "../transform/worker.ts";
 import type { Stream } from "./schemas/status.ts";
 
-/** What the server asks of the live tail. */
+/** The part of the live tail that the server uses. */
 export type LiveReader = Pick<LiveLake, "query" | "state" | "onAbsorbed">;
 
-/** A running pipeline as the server sees it. */
+/** A running pipeline, as the server uses it. */
 export interface PipelineHandle {
   version: string;
   open: OpenLake;
   pipeline: Pipeline;
   clock: Clock;
   started_at_us: number;
-  /** Whether this process carries bronze on to silver and gold; if not, another does so when its schedule says. */
+  /** Whether this process builds silver and gold; if not, an external scheduler runs the transforms. */
   is_transforming: boolean;
   live: LiveReader;
   alerts: AlertFacade;
   sources(): readonly SourceStatus[];
-  /** What carries the log to bronze where another engine does; null where this process does. */
+  /** The Spark stream that ingests the log into bronze; null if this process does. */
   stream(): Stream | null;
-  /** The last result of each of dbt's tests; null before the first. */
+  /** Last result of each dbt test; null before the first run. */
   tests(): { ran_at_us: number; result: CommandResult } | null;
-  /** Failures of the loops that have not been followed by a success: what dbt or a commit said last. */
+  /** Failures of the loops since their last success, such as a dbt error or a failed commit. */
   failures(): readonly { code: string; message: string }[];
-  /** Process id of the dbt worker; null where none runs. */
+  /** Process id of the dbt worker; null if none runs. */
   dbt_pid(): number | null;
-  /** How to start the process that runs typed SQL: a command line, whose process speaks `console/protocol.ts`. */
+  /** Command line of the SQL console's process, which speaks `sql-console/protocol.ts`. */
   console: { command: string; args: readonly string[] };
 }

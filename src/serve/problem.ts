@@ -5,7 +5,7 @@ import type { z } from "@hono/zod-openapi";
 import { OperatingError } from "../base/errors.ts";
 import type { Problem } from "./schemas/values.ts";
 
-/** Which status each failure has; what is not here is ours, and a 500. */
+/** HTTP status by error code; any other error is internal (500). */
 const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
   BAD_REQUEST: 400,
   BAD_CURSOR: 400,
@@ -62,8 +62,8 @@ const STATUS_BY_CODE: Readonly<Record<string, ContentfulStatusCode>> = {
 
 const RETRY_AFTER_S = 2;
 
-/** A failed request of a client's own making. */
-export function refusal(
+/** An error that the request itself caused. */
+export function requestError(
   code: keyof typeof STATUS_BY_CODE & string,
   message: string,
   next_step: string,
@@ -72,21 +72,21 @@ export function refusal(
 }
 
 export function notFound(what: string): OperatingError {
-  return refusal("NOT_FOUND", `There is no ${what}.`, "GET /api/openapi.json lists what there is.");
+  return requestError("NOT_FOUND", `There is no ${what}`, "GET /api/openapi.json lists all routes.");
 }
 
-/** The first thing that the schema objects to, with where it stands. */
+/** The schema's first issue, with the path of the invalid field. */
 export function badRequest(error: z.ZodError, where: string): OperatingError {
   const [issue] = error.issues;
   const path = issue?.path.join(".") || where;
-  return refusal(
+  return requestError(
     "BAD_REQUEST",
-    `${path}: ${issue?.message ?? "not as documented"}`,
-    "GET /api/openapi.json tells what is taken here.",
+    `${path}: ${issue?.message ?? "does not match the schema"}`,
+    "GET /api/openapi.json describes the expected input.",
   );
 }
 
-/** RFC 9457 for anything thrown. What we did not expect is told to `onError` and to nobody else: its words may hold what is not the caller's. */
+/** The RFC 9457 problem for an error. Unexpected errors go to `onError` only: their text may reveal data of others. */
 export function problemOf(error: unknown, onError: (error: unknown) => void): Problem {
   const status = error instanceof OperatingError ? STATUS_BY_CODE[error.code] : undefined;
   if (!(error instanceof OperatingError) || status === undefined) {
@@ -94,8 +94,8 @@ export function problemOf(error: unknown, onError: (error: unknown) => void): Pr
     return describe(
       500,
       "INTERNAL",
-      "The server failed to answer; its terminal says why.",
-      "Try again; if it stays, restart Coinlake.",
+      "The server failed to answer; its terminal shows the error",
+      "Try again; if the error persists, restart Coinlake.",
     );
   }
   const position = (error as { position?: unknown }).position;

@@ -7,7 +7,7 @@ import type { Assets } from "./assets.ts";
 import { Console, type ConsoleLimits } from "./sql-console/console.ts";
 import { DiskUsage } from "./disk-usage.ts";
 import { EventHub } from "./events/hub.ts";
-import { checkToken, Gate } from "./guard/authentication.ts";
+import { checkToken, Authenticator } from "./guard/authentication.ts";
 import { Health } from "./health.ts";
 import { LakeReader } from "./lake-reader.ts";
 import { Metrics } from "./metrics.ts";
@@ -20,39 +20,42 @@ export const DEFAULT_HOST = "127.0.0.1";
 export interface ServerOptions {
   handle: PipelineHandle;
   assets: Assets;
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   port: number;
   host: string;
-  /** Needed where `host` is not loopback; null for none. */
+  /** Required unless `host` is loopback; null for none. */
   token: string | null;
-  /** Told of unexpected errors; their callers get a bare 500. */
+  /** Receives unexpected errors; their clients get a 500 without details. */
   onError(error: unknown): void;
   console_limits?: Partial<ConsoleLimits>;
-  /** Where others count as well; the server's own by default. */
+  /** A registry shared with the pipeline's loops; the default is a separate one. */
   metrics?: Metrics;
 }
 
-/** `close` also ends streams and the console. */
+/** `close` also ends event streams and the SQL console. */
 export type RunningServer = Listening;
 
-/** A client that takes longer to send its head, or its whole request, is gone or means harm. */
+/** Limits for receiving the headers and the whole request; they end slow-loris connections. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_TIMEOUT_MS = 15_000;
-/** A socket on which nothing moves; streams move every second. Longer than a typed query may take. */
+/** Idle time after which a socket is closed. Longer than a query may take; event streams send every second. */
 const IDLE_TIMEOUT_MS = 180_000;
-const LOOK_MS = 2_000;
+const CONNECTION_CHECK_MS = 2_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 const MAX_CONNECTIONS = 1_000;
-const PAGE_LISTENING = { name: "The page", port_option: "--port", close_timeout_ms: 3_000 };
+const DASHBOARD_LISTENING = { name: "The dashboard", port_option: "--port", close_timeout_ms: 3_000 };
 
-/** Whether the page could be served there now, for a caller that will listen much later. Throws PORT_TAKEN, PORT_REFUSED. */
+/** Checks early that the dashboard can listen on this address. Throws PORT_TAKEN, PORT_REFUSED. */
 export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "port">): Promise<void> {
-  await (await listen(createServer(), { ...PAGE_LISTENING, host, port })).close();
+  await (await listen(createServer(), { ...DASHBOARD_LISTENING, host, port })).close();
 }
 
-/** The API, the event stream and the page. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
+/**
+ * Serves the API, the event stream and the dashboard. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST,
+ * TOKEN_TOO_SHORT.
+ */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { handle, assets, host, port, token, onError } = options;
   checkToken(host, token);
@@ -71,13 +74,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     reader,
     console: new Console({ ...handle.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
     metrics: options.metrics ?? new Metrics(),
-    gate: new Gate(token, handle.clock),
+    authenticator: new Authenticator(token, handle.clock),
   };
   const { app, stop } = createApp(dependencies, host);
   const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
   let listening: Listening;
   try {
-    listening = await listen(server, { ...PAGE_LISTENING, host, port });
+    listening = await listen(server, { ...DASHBOARD_LISTENING, host, port });
   } catch (error) {
     stop();
     await dependencies.console.close();
@@ -103,7 +106,7 @@ function createHttpServer(listener: Parameters<typeof createServer>[1]): Server 
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: LOOK_MS,
+      connectionsCheckingInterval: CONNECTION_CHECK_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
     },

@@ -1,13 +1,13 @@
 import type { AbsorbedBatch, LiveState } from "../live/live-lake.ts";
 
 /**
- * How long records take from their receipt until queries see them. Records that were received before the tail had first caught up with the
- * log do not count: they waited for this process to start, or behind those that did, which says nothing about the path that they take.
+ * Measures the delay from a record's receipt until queries see it. Records received before the tail first caught up
+ * with the log do not count: their delay includes the time until this process started.
  */
 export class Visibility {
   #counts_from_us = Infinity;
 
-  /** Seconds of each accepted record of a batch that counts. */
+  /** Delays of a batch's accepted records, in seconds. */
   delays_s(
     { ticks, absorbed_at_us }: Pick<AbsorbedBatch, "ticks" | "absorbed_at_us">,
     { pending_records }: Pick<LiveState, "pending_records">,

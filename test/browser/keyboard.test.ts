@@ -119,7 +119,7 @@ describe("by keyboard alone", { skip }, () => {
     await page.keyboard.press("ArrowLeft");
     await untilText(page, "TIME TRAVEL");
     await untilPlace(page, /at=2/);
-    await untilText(page, /Snapshot in force/);
+    await untilText(page, /Snapshot read/);
     await untilLoaded(page);
     const then = await page.$eval(".chart", (chart) => chart.getAttribute("aria-label") ?? "");
     assert.match(then, /candles of 1m from/);

@@ -103,7 +103,7 @@ describe("a page that lives", { skip }, () => {
       (request) => void (request.url().includes("/api/events") ? request.abort() : request.continue()),
     );
     await page.goto(market.url, { waitUntil: "domcontentloaded" });
-    await untilText(page, /stream cut, polling instead; reconnecting in \d+ s/);
+    await untilText(page, /event stream interrupted, polling; reconnecting in \d+ s/);
     await untilText(page, /BTC\s+Bitcoin/);
     await untilPriceMoves(page);
     await page.browserContext().close();
@@ -121,13 +121,13 @@ describe("a page that lives", { skip }, () => {
     await untilText(page, /BTC\s+Bitcoin/);
     await untilText(page, "streaming");
     cable.pull();
-    await untilText(page, /Coinlake does not answer/);
+    await untilText(page, /Coinlake does not respond/);
     await untilText(page, /reconnecting in \d+ s/);
-    await untilText(page, /figures as of/);
+    await untilText(page, /data from/);
     assert.ok((await page.$(BITCOIN)) !== null, "the table is gone");
     cable.plug();
     await untilText(page, "streaming");
-    await page.waitForFunction(() => !/Coinlake does not answer|figures as of/.test(document.body.innerText), {
+    await page.waitForFunction(() => !/Coinlake does not respond|data from/.test(document.body.innerText), {
       timeout: PATIENCE_MS,
       polling: 100,
     });
@@ -190,7 +190,7 @@ describe("a page that lives", { skip }, () => {
     const other = await startRunning(market.lake);
     t.after(() => other.close());
     cable.plug(other.url);
-    await untilText(page, /updates to this page were missed/);
+    await untilText(page, /updates to the dashboard were missed/);
     await untilText(page, "streaming");
     await page.evaluate(() =>
       [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Dismiss")?.click(),
@@ -396,9 +396,9 @@ describe("a page that lives", { skip }, () => {
     test(`${path} names the invalid time and shows the current state`, async (t) => {
       const { page, problems } = await openPage(browser, `${market.url}${path}`);
       t.after(() => page.browserContext().close());
-      await untilText(page, /Invalid time “.*” in the address/);
+      await untilText(page, /Invalid time “.*” in the URL/);
       await untilLoaded(page);
-      assert.doesNotMatch(await page.evaluate(() => document.body.innerText), /mistake in the page|TIME TRAVEL/);
+      assert.doesNotMatch(await page.evaluate(() => document.body.innerText), /error in the dashboard|TIME TRAVEL/);
       assert.deepEqual(problems, []);
     });
   }

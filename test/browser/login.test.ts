@@ -30,12 +30,12 @@ describe("logging in", { skip }, () => {
       await page.keyboard.press("Enter");
     };
     await enter("another");
-    await untilText(page, "That is not the token.");
+    await untilText(page, "Wrong token");
     assert.deepEqual(await accessibilityOf(page), []);
     assert.ok((await overhangOf(page)) <= 0, "the page scrolls sideways");
     assert.notEqual(await page.$eval("form", (form) => getComputedStyle(form).borderRadius), "0px", "it has its style");
     await enter(TOKEN);
-    await untilText(page, "No coin yet");
+    await untilText(page, "No coins yet");
     assert.deepEqual(problems, []);
     await page.browserContext().close();
   });

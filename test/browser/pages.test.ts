@@ -23,15 +23,15 @@ interface PageCase {
 }
 
 const PAGES: PageCase[] = [
-  { path: "/", full: /BTC\s+Bitcoin/, empty: /No coin yet/ },
+  { path: "/", full: /BTC\s+Bitcoin/, empty: /No coins yet/ },
   { path: "/coins/bitcoin?interval=5m", full: /Newest snapshot/, empty: /Unknown coin/ },
-  { path: "/alerts", full: /Any coin down more than 5/, empty: /All quiet/ },
+  { path: "/alerts", full: /Any coin down more than 5/, empty: /No active alerts/ },
   {
     path: "/lake",
     full: /files and [^]* on disk for [^]*fact_crypto_ticks[^]*Time travel/,
-    empty: /No table has been maintained yet\s+Compaction starts after \d+ commits of a table/,
+    empty: /No maintenance runs yet\s+Compaction starts after \d+ commits of a table/,
   },
-  { path: "/log", full: /crypto\.prices\.raw/, empty: /No message here yet/ },
+  { path: "/log", full: /crypto\.prices\.raw/, empty: /No messages yet/ },
   { path: "/quality", full: /Quarantine/, empty: /Nothing checked yet[^]*Not run: no tables yet/ },
   { path: "/sql", full: /fact_crypto_ticks/, empty: /Run a query to see results/ },
   { path: "/api/reference", full: /\/api\/status/, empty: /\/api\/status/ },

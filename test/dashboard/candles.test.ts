@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import { firstChange } from "../../dashboard/charts/first-change.ts";
 import { gapsSeen, refreshAllFrom } from "../../dashboard/pages/coin/candles.ts";
 import { CandleFeed } from "../../dashboard/pages/coin/feed.ts";
-import { hear } from "../../dashboard/state/events.ts";
+import { dispatchEvent } from "../../dashboard/state/events.ts";
 import type { Candle } from "../../pipelines/crypto/api/schemas.ts";
 
 const START_MS = Date.parse("2026-03-14T00:00:00Z");
@@ -68,13 +68,13 @@ test("candles that are filled in hours late appear once the source reports it", 
     state: "live",
     is_silent: false,
     message: null,
-    heard_at: null,
+    last_message_at: null,
     silent_after_ms: 1,
     reconnects: 1,
   };
-  hear("source", JSON.stringify({ ...source, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] }), "");
+  dispatchEvent("source", JSON.stringify({ ...source, missed: { open: 0, filled: 0, lost: 0 }, gaps: [] }), "");
   known = minutes(0, 300);
-  hear("source", JSON.stringify({ ...source, missed: { open: 0, filled: 10, lost: 0 }, gaps: [] }), "");
+  dispatchEvent("source", JSON.stringify({ ...source, missed: { open: 0, filled: 10, lost: 0 }, gaps: [] }), "");
   await until(300);
   assert.deepEqual(asked, [null, timeOf(0)]);
 });

@@ -13,7 +13,7 @@ import { Messages, Topics } from "../../src/serve/schemas/log.ts";
 import { Expectations } from "../../src/serve/schemas/expectations.ts";
 import { Maintenance } from "../../src/serve/schemas/maintenance.ts";
 import { Conflicts } from "../../src/serve/schemas/conflicts.ts";
-import { Quality, RefusedElements } from "../../src/serve/schemas/quality.ts";
+import { Quality, RejectedElements } from "../../src/serve/schemas/quality.ts";
 import { SqlResult, SqlSchema } from "../../src/serve/schemas/sql.ts";
 import { Health, Status } from "../../src/serve/schemas/status.ts";
 import { Files, Snapshots, TableDetail, Tables, type SnapshotDetail } from "../../src/serve/schemas/tables.ts";
@@ -73,7 +73,7 @@ describe("the API over a running lake", () => {
       ["/api/log/topics", Topics],
       [`/api/log/topics/${TOPIC}/messages`, Messages],
       ["/api/quality", Quality],
-      ["/api/quality/refused", RefusedElements],
+      ["/api/quality/rejected", RejectedElements],
       ["/api/quality/expectations", Expectations],
       ["/api/quality/conflicts", Conflicts],
       ["/api/sql/schema", SqlSchema],
@@ -424,26 +424,26 @@ describe("the API over a running lake", () => {
     const [whole] = (
       await running.json<Messages>(`/api/log/topics/${TOPIC}/messages?partition=0&offset=${begin}&limit=1`)
     ).items;
-    assert.equal(whole!.is_cut, false);
+    assert.equal(whole!.is_truncated, false);
     assert.equal(Buffer.byteLength(whole!.payload), whole!.size_bytes);
   });
 
-  test("shows every refused element once, with its reason, as often as the books count it", async () => {
+  test("shows every rejected element once, with its reason, as often as the reconciliation counts it", async () => {
     const quality = Quality.parse(await running.json("/api/quality"));
     const elements = await all<{ reason: string; offset: number; element_index: number; partition: number }>(
-      "/api/quality/refused",
+      "/api/quality/rejected",
       13,
     );
     const places = elements.map(({ partition, offset, element_index }) => `${partition}/${offset}/${element_index}`);
     assert.equal(new Set(places).size, places.length);
-    const counted = Object.fromEntries(quality.refused.map(({ reason, count }) => [reason, count]));
+    const counted = Object.fromEntries(quality.rejected.map(({ reason, count }) => [reason, count]));
     const listed = Object.fromEntries(
       [...Map.groupBy(elements, ({ reason }) => reason)].map(([reason, own]) => [reason, own.length]),
     );
     assert.deepEqual(listed, counted);
     const [reason = ""] = Object.keys(counted);
     assert.ok(
-      (await all<{ reason: string }>(`/api/quality/refused?reason=${reason}`, 50)).every(
+      (await all<{ reason: string }>(`/api/quality/rejected?reason=${reason}`, 50)).every(
         (element) => element.reason === reason,
       ),
     );

@@ -7,7 +7,7 @@ import * as fc from "fast-check";
 import { EventClient } from "../../src/serve/events/client.ts";
 import { EventRing } from "../../src/serve/events/ring.ts";
 import { textOf } from "../../src/alert/evaluate/decimal.ts";
-import { TickBasket } from "../../src/serve/events/ticks.ts";
+import { LatestTicks } from "../../src/serve/events/ticks.ts";
 import { collectGarbage } from "../support/garbage.ts";
 
 /** Memory of the buffers that something still refers to. */
@@ -96,7 +96,7 @@ describe("a ring of events", () => {
 
 describe("a basket of ticks", () => {
   test("holds the newest of each subject by event time, and says how many it stands for", () => {
-    const basket = new TickBasket();
+    const basket = new LatestTicks();
     let offset = 0;
     const tick = (subject: string, value: bigint, at_us: number, number: bigint | null = null) => ({
       subject,

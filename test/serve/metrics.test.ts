@@ -6,7 +6,7 @@ import type { Tick } from "../../src/pipeline/definition.ts";
 import { EventLoopDelay } from "../../src/serve/event-loop-delay.ts";
 import { formatFamily, Metrics } from "../../src/serve/metrics.ts";
 import { PipelineFigures } from "../../src/serve/pipeline-figures.ts";
-import { residentBytes } from "../../src/serve/resident.ts";
+import { residentBytes } from "../../src/serve/resident-memory.ts";
 import { Visibility } from "../../src/serve/visibility.ts";
 import { parsePrometheus } from "./prometheus.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,10 +1,10 @@
 import type { Alert } from "../../../src/serve/schemas/alerts.ts";
-import { Badge, Dot, type Tone } from "../../parts/badge.tsx";
+import { Badge, Dot, type Tone } from "../../components/badge.tsx";
 import { formatFigure } from "../../format/number.ts";
-import { Missing, Price } from "../../parts/figures.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Missing, Price } from "../../components/figures.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 import { nameOfCoin } from "../../state/coins.ts";
-import { isOfTicks } from "./words.ts";
+import { isAboutPrices } from "./describe.ts";
 
 const TONES: Record<Alert["severity"], Tone> = { info: "accent", warning: "warn", critical: "bad" };
 
@@ -15,16 +15,16 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
         <thead>
           <tr>
             <th scope="col">state</th>
-            <th scope="col">fired, event time</th>
-            <th scope="col">what</th>
+            <th scope="col">fired (event time)</th>
+            <th scope="col">alert</th>
             <th scope="col" class="right">
-              price then, USD
+              price when fired, USD
             </th>
             <th scope="col" class="right">
-              at its worst
+              peak
             </th>
             <th scope="col" class="right">
-              lasted
+              duration
             </th>
           </tr>
         </thead>
@@ -47,11 +47,7 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
                 <span class="note"> {alert.rule_name}</span>
               </td>
               <td class="right">
-                {!isOfTicks(alert.kind) ? (
-                  <Missing why="this rule is not about a price" />
-                ) : (
-                  <Price value={alert.value} />
-                )}
+                {!isAboutPrices(alert.kind) ? <Missing why="not a price rule" /> : <Price value={alert.value} />}
               </td>
               <td class="right figure">
                 {alert.worst_measure === null ? (
@@ -61,7 +57,7 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
                 )}
               </td>
               <td class="right">
-                {alert.ended_at === null ? <Age at={alert.opened_at} suffix="" /> : <Lasted alert={alert} />}
+                {alert.ended_at === null ? <Age at={alert.opened_at} suffix="" /> : <Duration alert={alert} />}
               </td>
             </tr>
           ))}
@@ -80,10 +76,10 @@ function unitOf({ kind }: Alert): string {
   return kind === "volume_spike" ? "×" : "%";
 }
 
-/** The message, with its subject as a link where the subject is a coin. */
+/** The alert's message; a coin in it is a link. */
 function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
   const rest = message.startsWith(subject) ? message.slice(subject.length) : ` ${message}`;
-  if (!isOfTicks(kind)) {
+  if (!isAboutPrices(kind)) {
     return (
       <>
         <strong>{subject}</strong>
@@ -101,7 +97,7 @@ function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
   );
 }
 
-function Lasted({ alert: { opened_at, ended_at } }: { alert: Alert }) {
+function Duration({ alert: { opened_at, ended_at } }: { alert: Alert }) {
   const seconds = (Date.parse(ended_at ?? opened_at) - Date.parse(opened_at)) / 1000;
   return (
     <span class="figure">

@@ -4,7 +4,7 @@ import { findChoice, labelOf, type Choice } from "./find-choice.ts";
 
 interface ChoicesProps {
   label: string;
-  /** What no choice at all means. */
+  /** Placeholder shown without a choice. */
   none: string;
   options: readonly Choice[];
   chosen: readonly string[];
@@ -13,7 +13,7 @@ interface ChoicesProps {
 
 const MAX_OPTIONS = 500;
 
-/** Several of a list, typed or picked. A text that is not in the list is kept as typed: the server has the last word. */
+/** Multiple choice from a list, typed or picked. Text that is not in the list is kept; the server validates it. */
 export function Choices({ label, none, options, chosen, choose }: ChoicesProps) {
   const typed = useSignal("");
   const list = useId();
@@ -29,7 +29,7 @@ export function Choices({ label, none, options, chosen, choose }: ChoicesProps) 
   };
   const onInput = (text: string) => {
     typed.value = text;
-    // A pick from the list comes as input, whole.
+    // Picking from the datalist fires an input event with the whole label.
     if (options.some((option) => labelOf(option) === text) || text.endsWith(",")) add(text);
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -46,7 +46,7 @@ export function Choices({ label, none, options, chosen, choose }: ChoicesProps) 
           <span
             key={value}
             class={`choice ${options.length > 0 && !nameOf.has(value) ? "is-unknown" : ""}`}
-            title={nameOf.has(value) ? value : "not in the list"}
+            title={nameOf.has(value) ? value : "unknown"}
           >
             {nameOf.get(value) ?? value}
             <button

@@ -1,5 +1,5 @@
 import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
-import { isOfTicks } from "./words.ts";
+import { isAboutPrices } from "./describe.ts";
 
 export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
   change: "a price changes",
@@ -11,7 +11,7 @@ export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
   failed: "an external job fails",
 };
 
-/** A rule while it is typed: every field of every kind as text, so that changing one's mind loses nothing. */
+/** A rule as it is edited: the fields of all kinds as text, so that switching the kind loses no input. */
 export interface Draft {
   name: string;
   severity: string;
@@ -34,7 +34,7 @@ export interface Draft {
   is_recovery_notified: boolean;
 }
 
-const FRESH: Draft = {
+const NEW_RULE: Draft = {
   name: "",
   severity: "warning",
   kind: "change",
@@ -57,11 +57,11 @@ const FRESH: Draft = {
 };
 
 export function draftOf(rule: StoredRule | null): Draft {
-  if (rule === null) return FRESH;
+  if (rule === null) return NEW_RULE;
   const { direction, ...condition } = { direction: "", ...rule.condition };
   const typed = Object.fromEntries(Object.entries(condition).map(([name, value]) => [name, String(value)]));
   return {
-    ...FRESH,
+    ...NEW_RULE,
     ...typed,
     ...(rule.condition.kind === "crosses"
       ? { side: direction }
@@ -79,8 +79,8 @@ export function draftOf(rule: StoredRule | null): Draft {
 }
 
 /**
- * A number as people write it, as the API takes it: 100,000 and 100 000 are 100000, a dollar sign or unit is dropped. Text that is no
- * such number stays as typed, for the server to name: 1,5 may be one and a half or fifteen.
+ * Normalises a typed number for the API: 100,000 and 100 000 become 100000, a dollar sign or unit is dropped. Other
+ * text is kept, and the server rejects it: 1,5 may mean one and a half or fifteen.
  */
 export function plainNumber(text: string): string {
   const bare = text
@@ -94,7 +94,7 @@ export function plainNumber(text: string): string {
 
 const numberOf = (text: string) => Number(plainNumber(text) || Number.NaN);
 
-/** What goes to the server, which alone says whether it is a rule. */
+/** The rule sent to the server, which validates it. */
 export function ruleOf(draft: Draft, before: StoredRule | null): Omit<Rule, "id"> & { id?: string } {
   const { subjects } = draft;
   return {
@@ -102,7 +102,7 @@ export function ruleOf(draft: Draft, before: StoredRule | null): Omit<Rule, "id"
     name: draft.name,
     is_enabled: before?.is_enabled ?? true,
     severity: draft.severity as Rule["severity"],
-    subjects: subjects.length === 0 || !isOfTicks(draft.kind) ? "all" : [...subjects],
+    subjects: subjects.length === 0 || !isAboutPrices(draft.kind) ? "all" : [...subjects],
     condition: conditionOf(draft),
     cooldown_seconds: numberOf(draft.cooldown_seconds),
     hysteresis_percent: numberOf(draft.hysteresis_percent),

@@ -1,16 +1,16 @@
 export interface Choice {
   value: string;
   name: string;
-  /** Further words that it can be typed by, such as a symbol. */
+  /** Alternative names, such as a symbol. */
   also?: readonly string[];
 }
 
-/** A datalist writes its value into the field: the name first, so that typing finds it, and the value to tell two of one name apart. */
+/** The label in the datalist: the name first, so that typing finds it; the value distinguishes equal names. */
 export const labelOf = ({ value, name }: Choice) => (name === value ? value : `${name} — ${value}`);
 
 /**
- * The choice that a text names: its value or its label as written; then, in any case, its value, label, name or one of its other words. Null
- * where none is found, and where several are.
+ * Finds the choice that a text names: by exact value or label, then case-insensitively by value, label, name or
+ * alternative name. Null if none or several match.
  */
 export function findChoice(text: string, options: readonly Choice[]): Choice | null {
   const typed = text.trim();

@@ -2,13 +2,13 @@ import { computed, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { Rule, Sink, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
-import { Words } from "../../parts/words.tsx";
+import { InlineCode } from "../../components/inline-code.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { coins } from "../../state/coins.ts";
 import { useResource } from "../../state/resource.ts";
 import { Choices } from "./choices.tsx";
 import { draftOf, KINDS, plainNumber, ruleOf, type Draft } from "./draft.ts";
-import { isOfTicks } from "./words.ts";
+import { isAboutPrices } from "./describe.ts";
 
 interface FormProps {
   /** Null for a new rule. */
@@ -17,7 +17,7 @@ interface FormProps {
   cancel: () => void;
 }
 
-/** A rule as a form; the server checks it, and its words stand under the form. */
+/** A form for a rule; the server validates it, and its error is shown below the form. */
 export function RuleForm({ rule, done, cancel }: FormProps) {
   const draft = useSignal<Draft>(draftOf(rule));
   const error = useSignal<ApiError | null>(null);
@@ -38,45 +38,9 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
       is_saving.value = false;
     }
   };
-  const is_of_ticks = isOfTicks(draft.value.kind);
   return (
     <form class="rule-form" onSubmit={(event) => void submit(event)}>
-      <div class="fields">
-        <Field label="Name" wide>
-          <Text draft={draft} name="name" is_required />
-        </Field>
-        <Field label="Severity">
-          <Choice draft={draft} name="severity" options={["info", "warning", "critical"]} />
-        </Field>
-        <Field label="When">
-          <Choice draft={draft} name="kind" options={Object.keys(KINDS)} names={KINDS} />
-        </Field>
-        <ConditionFields draft={draft} />
-        {is_of_ticks ? (
-          <Choices
-            label="Coins"
-            none="all coins"
-            options={coin_options.value}
-            chosen={draft.value.subjects}
-            choose={(subjects) => (draft.value = { ...draft.value, subjects })}
-          />
-        ) : null}
-        <Field label="Minimum time between alerts (s)">
-          <NumberBox draft={draft} name="cooldown_seconds" />
-        </Field>
-        <Field label="Recovery margin (% of threshold)">
-          <NumberBox draft={draft} name="hysteresis_percent" />
-        </Field>
-        <Sinks draft={draft} />
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={draft.value.is_recovery_notified}
-            onChange={(event) => (draft.value = { ...draft.value, is_recovery_notified: event.currentTarget.checked })}
-          />
-          Notify of the recovery too
-        </label>
-      </div>
+      <RuleFields draft={draft} />
       {error.value === null ? null : <RuleError error={error.value} />}
       <p class="form-foot">
         <button type="submit" class="button primary" disabled={is_saving.value}>
@@ -88,24 +52,67 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
         <span class="note">
           {rule === null
             ? "Applies from now; “Test on history” shows the past."
-            : "Saving starts the rule again: its open episodes end."}
+            : "Saving resets the rule: its open episodes end."}
         </span>
       </p>
     </form>
   );
 }
 
-/** What the server says of a rule, without the words that say only that it is one. */
+function RuleFields({ draft }: { draft: Signal<Draft> }) {
+  return (
+    <div class="fields">
+      <Field label="Name" wide>
+        <Text draft={draft} name="name" is_required />
+      </Field>
+      <Field label="Severity">
+        <Choice draft={draft} name="severity" options={["info", "warning", "critical"]} />
+      </Field>
+      <Field label="When">
+        <Choice draft={draft} name="kind" options={Object.keys(KINDS)} names={KINDS} />
+      </Field>
+      <ConditionFields draft={draft} />
+      {isAboutPrices(draft.value.kind) ? (
+        <Choices
+          label="Coins"
+          none="all coins"
+          options={coin_options.value}
+          chosen={draft.value.subjects}
+          choose={(subjects) => (draft.value = { ...draft.value, subjects })}
+        />
+      ) : null}
+      <Field label="Minimum time between alerts (s)">
+        <NumberBox draft={draft} name="cooldown_seconds" />
+      </Field>
+      <Field label="Recovery margin (% of threshold)">
+        <NumberBox draft={draft} name="hysteresis_percent" />
+      </Field>
+      <Sinks draft={draft} />
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={draft.value.is_recovery_notified}
+          onChange={(event) => (draft.value = { ...draft.value, is_recovery_notified: event.currentTarget.checked })}
+        />
+        Notify on recovery too
+      </label>
+    </div>
+  );
+}
+
+/** The server's error for a rule, without its prefix. */
 export function RuleError({ error }: { error: ApiError }) {
   return (
     <p class="form-error" role="alert">
       {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")}{" "}
-      <span class="muted">{error.code === "BAD_RULE" ? null : <Words text={error.next_step} />}</span>
+      <span class="muted">{error.code === "BAD_RULE" ? null : <InlineCode text={error.next_step} />}</span>
     </p>
   );
 }
 
-/** Channels besides this page; each is made on the command line, because it holds a secret or runs a program. */
+/**
+ * Channels besides the dashboard; they are created on the command line, because they hold a secret or run a program.
+ */
 function Sinks({ draft }: { draft: Signal<Draft> }) {
   const found = useResource<Page<Sink>>("/api/sinks?limit=500").state.value.value;
   const options = (found?.items ?? [])
@@ -116,7 +123,7 @@ function Sinks({ draft }: { draft: Signal<Draft> }) {
       <div class="field wide">
         <span>Also notify</span>
         <p class="note">
-          No channel yet: add one with <code>npm run -s coinlake -- rules sinks add</code>
+          No channels yet: add one with <code>npm run -s coinlake -- rules sinks add</code>
         </p>
       </div>
     );
@@ -141,42 +148,42 @@ function ConditionFields({ draft }: { draft: Signal<Draft> }) {
   return (
     <>
       {kind === "change" ? (
-        <Field label="Which way">
+        <Field label="Direction">
           <Choice draft={draft} name="direction" options={["fall", "rise", "either"]} />
         </Field>
       ) : null}
       {kind === "crosses" ? (
         <>
-          <Field label="To">
+          <Field label="Direction">
             <Choice draft={draft} name="side" options={["above", "below", "either"]} />
           </Field>
-          <Field label="Level, USD">
+          <Field label="Level (USD)">
             <Text draft={draft} name="level" is_required placeholder="100,000" is_number />
           </Field>
         </>
       ) : null}
       {kind === "change" || kind === "volatility" ? (
-        <Field label={kind === "change" ? "More than, %" : "Above, % a minute"}>
+        <Field label={kind === "change" ? "Threshold (%)" : "Threshold (% per minute)"}>
           <NumberBox draft={draft} name="percent" />
         </Field>
       ) : null}
       {kind === "volume_spike" ? (
         <>
-          <Field label="More than, times the mean">
+          <Field label="Threshold (× mean)">
             <NumberBox draft={draft} name="times" />
           </Field>
-          <Field label="Mean of so many windows before">
+          <Field label="Windows in the mean">
             <NumberBox draft={draft} name="baseline_windows" />
           </Field>
         </>
       ) : null}
       {kind === "change" || kind === "volatility" || kind === "volume_spike" ? (
-        <Field label="Within, minutes">
+        <Field label="Window (minutes)">
           <NumberBox draft={draft} name="window_minutes" />
         </Field>
       ) : null}
       {kind === "silent" ? (
-        <Field label="Source, or all">
+        <Field label="Source (or “all”)">
           <Text draft={draft} name="source" is_required />
         </Field>
       ) : null}
@@ -186,12 +193,12 @@ function ConditionFields({ draft }: { draft: Signal<Draft> }) {
         </Field>
       ) : null}
       {kind === "failed" ? (
-        <Field label="Job, or all">
+        <Field label="Job (or “all”)">
           <Text draft={draft} name="job" is_required />
         </Field>
       ) : null}
       {kind === "silent" || kind === "lag" ? (
-        <Field label="For longer than, s">
+        <Field label="For longer than (s)">
           <NumberBox draft={draft} name="seconds" />
         </Field>
       ) : null}
@@ -222,7 +229,7 @@ function Text({
 }: BoxProps & { is_required?: boolean; is_number?: boolean; placeholder?: string }) {
   const read = (input: HTMLInputElement) => {
     const is_wrong = is_number && input.value !== "" && !/^\d+(?:\.\d+)?$/.test(plainNumber(input.value));
-    input.setCustomValidity(is_wrong ? "A number such as 0.5 or 100,000" : "");
+    input.setCustomValidity(is_wrong ? "Enter a number, such as 0.5 or 100,000" : "");
     draft.value = { ...draft.value, [name]: input.value };
   };
   return (
@@ -237,7 +244,7 @@ function Text({
   );
 }
 
-/** Not the browser's own input for numbers: it takes 100,000 for nothing. */
+/** A text input rather than `number`, which does not accept 100,000. */
 function NumberBox({ draft, name }: BoxProps) {
   return <Text draft={draft} name={name} is_required is_number />;
 }

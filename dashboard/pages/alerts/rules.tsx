@@ -2,14 +2,14 @@ import { signal, useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { BackTest, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import { formatCount, plural } from "../../format/number.ts";
-import { Badge, Dot } from "../../parts/badge.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { Badge, Dot } from "../../components/badge.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Moment } from "../../components/time.tsx";
 import { ApiError, call } from "../../state/api.ts";
 import { nameOfCoin } from "../../state/coins.ts";
 import { AlertTable } from "./alert-list.tsx";
 import { RuleError, RuleForm } from "./rule-form.tsx";
-import { isOfTicks, sayCondition, saySubjects } from "./words.ts";
+import { isAboutPrices, describeCondition, describeSubjects } from "./describe.ts";
 
 interface RulesProps {
   rules: readonly StoredRule[];
@@ -21,9 +21,8 @@ export function RuleList({ rules, reload }: RulesProps) {
   return (
     <>
       {rules.length === 0 ? (
-        <Empty title="No rule">
-          Without a rule nothing is watched. A rule names a condition and the coins; it applies to every tick from the
-          moment it is created.
+        <Empty title="No rules">
+          A rule has a condition and a set of coins; it applies to every tick from the moment it is created.
         </Empty>
       ) : null}
       <ul class="rules">
@@ -64,7 +63,7 @@ export function RuleList({ rules, reload }: RulesProps) {
   );
 }
 
-/** What can be done to a rule, and how it went. */
+/** Actions on a rule, and their state. */
 class RuleActions {
   readonly error = signal<ApiError | null>(null);
   readonly is_testing = signal(false);
@@ -121,7 +120,7 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
           <strong>{rule.name}</strong> {rule.is_enabled ? null : <Badge>off</Badge>}
           <p class="note">
             <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} />{" "}
-            {rule.severity}: {saySubjects(rule, nameOfCoin)} {sayCondition(rule.condition)}
+            {rule.severity}: {describeSubjects(rule, nameOfCoin)} {describeCondition(rule.condition)}
             {rule.cooldown_seconds > 0 ? `; at least ${rule.cooldown_seconds} s between alerts` : ""}
             {rule.hysteresis_percent > 0 ? `; recovery margin ${rule.hysteresis_percent} %` : ""}; notifies:{" "}
             {rule.sinks.map((sink) => (sink === "page" ? "this page" : sink)).join(", ") || "nobody"}
@@ -137,7 +136,7 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
 
 function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActions; edit: () => void }) {
   const is_sure = useSignal(false);
-  const is_of_ticks = isOfTicks(rule.condition.kind);
+  const is_of_ticks = isAboutPrices(rule.condition.kind);
   return (
     <span class="rule-actions">
       {is_of_ticks ? (
@@ -146,7 +145,7 @@ function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActio
           class="button small"
           disabled={actions.is_testing.value}
           onClick={() => void actions.test()}
-          title="What it would have fired over the lake's history"
+          title="Show the alerts that this rule would have fired over the lake's history"
         >
           {actions.is_testing.value ? "Testing …" : "Test on history"}
         </button>
@@ -163,7 +162,7 @@ function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActio
         onClick={() => (is_sure.value ? void actions.remove() : (is_sure.value = true))}
         onBlur={() => (is_sure.value = false)}
       >
-        {is_sure.value ? "Really delete?" : "Delete"}
+        {is_sure.value ? "Confirm delete" : "Delete"}
       </button>
     </span>
   );
@@ -173,9 +172,7 @@ function Tested({ test, close }: { test: BackTest; close: () => void }) {
   return (
     <div class="tested" role="status">
       <p>
-        <strong>
-          {test.fired === 0 ? "It would not have fired" : `It would have fired ${plural(test.fired, "time")}`}
-        </strong>{" "}
+        <strong>{test.fired === 0 ? "No alerts" : plural(test.fired, "alert")}</strong>{" "}
         <span class="muted">
           over {plural(test.ticks, "tick")} of {plural(test.subjects, "coin")}
           {test.from === null || test.to === null ? (
@@ -191,10 +188,10 @@ function Tested({ test, close }: { test: BackTest; close: () => void }) {
         </button>
       </p>
       {test.alerts.length === 0 ? null : (
-        <AlertTable alerts={test.alerts} label={`What ${test.rule.name} would have fired`} />
+        <AlertTable alerts={test.alerts} label={`Alerts that ${test.rule.name} would have fired`} />
       )}
       {test.alerts.length < test.fired ? (
-        <p class="note">The first {formatCount(test.alerts.length)} of them.</p>
+        <p class="note">Only the first {formatCount(test.alerts.length)} are shown.</p>
       ) : null}
     </div>
   );

@@ -1,19 +1,19 @@
 import type { Candle } from "../../../pipelines/crypto/api/schemas.ts";
 import type { SourceEvent } from "../../../src/serve/schemas/events.ts";
 
-/** Pure parts of a chart that is kept fresh: what to ask for, and how to join the answer. */
+/** Pure functions that refresh a chart: which candles to request, and how to merge the response. */
 
-/** Late ticks may still change this many candles before the newest one. */
+/** Late ticks may change this many candles before the newest one. */
 const UNSETTLED = 11;
 
-/** Event time to refresh from: the newest candle that the lake has answered, less those that may still change. */
+/** Event time to refresh from: the newest candle that the API has returned, less those that may still change. */
 export function refreshFrom(answered: string, step_s: number): string {
   return new Date(Date.parse(answered) - UNSETTLED * step_s * 1000).toISOString();
 }
 
 /**
- * Event time to refresh all that is shown from, as far back as one answer of `max` candles reaches: where a gap was filled, any of them may
- * have changed.
+ * Event time to refresh all candles shown from, as far back as one response of `max` candles reaches. A filled gap may
+ * change any of them.
  */
 export function refreshAllFrom(shown: readonly Candle[], step_s: number, max: number): string | null {
   const [first, last] = [shown[0], shown.at(-1)];
@@ -21,14 +21,14 @@ export function refreshAllFrom(shown: readonly Candle[], step_s: number, max: nu
   return new Date(Math.max(Date.parse(first.time), Date.parse(last.time) - (max - 1) * step_s * 1000)).toISOString();
 }
 
-/** A source's gaps as far as they change candles; null for a source without any. */
+/** A key of a source's gaps that changes when candles may change; null for a source without gaps. */
 export function gapsSeen({ gaps, missed }: Pick<SourceEvent, "gaps" | "missed">): string | null {
   return gaps.length === 0 && missed.filled === 0 ? null : JSON.stringify([gaps, missed.filled]);
 }
 
 /**
- * The candles shown, with the lake's answer in place of every candle from `from` on. The answer holds all that the lake has from
- * then; newer candles than its last come from ticks, and stay.
+ * Merges a response into the candles shown: it replaces every candle from `from` on. Candles newer than its last one
+ * come from ticks and are kept.
  */
 export function joinCandles(
   shown: readonly Candle[],

@@ -5,9 +5,9 @@ import { CandleChart } from "../../charts/candle-chart.ts";
 import { toNumber } from "../../format/decimal.ts";
 import { plural } from "../../format/number.ts";
 import { formatDate, formatMoment, zoneName } from "../../format/time.ts";
-import { Amount, Change, Price } from "../../parts/figures.tsx";
-import { Empty, Failure, Skeleton } from "../../parts/states.tsx";
-import { CandleStart } from "../../parts/time.tsx";
+import { Amount, Change, Price } from "../../components/figures.tsx";
+import { Empty, Failure, Skeleton } from "../../components/states.tsx";
+import { CandleStart } from "../../components/time.tsx";
 import { palette, zone } from "../../state/settings.ts";
 import { STEPS_S, type CandleFeed } from "./feed.ts";
 
@@ -36,7 +36,7 @@ function Legend({ candle, interval }: { candle: Candle | undefined; interval: In
   );
 }
 
-/** The chart in words, for who does not see it. */
+/** Describes the chart for screen readers. */
 function summaryOf(candles: readonly Candle[], name: string, interval: Interval): string {
   const [first, last] = [candles[0], candles.at(-1)];
   if (first === undefined || last === undefined) return `${name}: no candles`;
@@ -46,16 +46,19 @@ function summaryOf(candles: readonly Candle[], name: string, interval: Interval)
   const zone_name = is_of_days ? "UTC" : zoneName(zone.value, Date.parse(last.time));
   const low = candles.reduce((a, b) => (toNumber(b.low) < toNumber(a.low) ? b : a)).low;
   const high = candles.reduce((a, b) => (toNumber(b.high) > toNumber(a.high) ? b : a)).high;
-  const span = `${candles.length} candles of ${interval} from ${moment(first.time)} to ${moment(last.time)} ${zone_name}`;
-  return `${name} in US dollars: ${span}; low ${low}, high ${high}, last ${last.close}. Arrow keys walk through them, plus and minus zoom.`;
+  const span = `from ${moment(first.time)} to ${moment(last.time)} ${zone_name}`;
+  return (
+    `${name} in US dollars: ${candles.length} candles of ${interval} ${span}; low ${low}, high ${high}, ` +
+    `last ${last.close}. Arrow keys move between candles, plus and minus zoom.`
+  );
 }
 
 function useChart(feed: CandleFeed, interval: Interval, pointed: Signal<Candle | null>) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const chart = useRef<CandleChart | null>(null);
   useEffect(() => {
-    if (place.current === null) return undefined;
-    const made = new CandleChart(place.current);
+    if (container.current === null) return undefined;
+    const made = new CandleChart(container.current);
     chart.current = made;
     made.onPointed((candle) => (pointed.value = candle));
     made.onLeftEnd(() => void feed.loadOlder());
@@ -73,21 +76,16 @@ function useChart(feed: CandleFeed, interval: Interval, pointed: Signal<Candle |
     void zone.value;
     chart.current?.paint();
   });
-  return { place, chart };
+  return { container, chart };
 }
 
-interface ChartProps {
-  feed: CandleFeed;
-  name: string;
-  interval: Interval;
-}
-
-export function Chart({ feed, name, interval }: ChartProps) {
-  const pointed = useSignal<Candle | null>(null);
-  const { place, chart } = useChart(feed, interval, pointed);
-  const candles = feed.candles.value;
-  const error = feed.error.value;
-  const onKeyDown = (event: KeyboardEvent) => {
+/** Handles keys of the chart: arrows, Page and Home/End select a candle, plus and minus zoom, Escape deselects. */
+function keyHandler(
+  candles: readonly Candle[] | null,
+  pointed: Signal<Candle | null>,
+  chart: { current: CandleChart | null },
+): (event: KeyboardEvent) => void {
+  return (event) => {
     if (candles === null || event.ctrlKey || event.metaKey || event.altKey) return;
     const at =
       pointed.value === null ? candles.length - 1 : candles.findIndex(({ time }) => time === pointed.value?.time);
@@ -114,42 +112,59 @@ export function Chart({ feed, name, interval }: ChartProps) {
     } else return;
     event.preventDefault();
   };
+}
+
+interface ChartProps {
+  feed: CandleFeed;
+  name: string;
+  interval: Interval;
+}
+
+export function Chart({ feed, name, interval }: ChartProps) {
+  const pointed = useSignal<Candle | null>(null);
+  const { container, chart } = useChart(feed, interval, pointed);
+  const candles = feed.candles.value;
+  const onKeyDown = keyHandler(candles, pointed, chart);
   return (
     <>
       <Legend candle={pointed.value ?? candles?.at(-1)} interval={interval} />
       <div class="chart-frame">
-        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- arrow keys walk through the candles */}
+        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- arrow keys move between the candles */}
         <div
-          ref={place}
+          ref={container}
           class="chart"
           tabIndex={0}
           role="group"
           aria-label={candles === null ? `${name}: loading candles` : summaryOf(candles, name, interval)}
           onKeyDown={onKeyDown}
         />
-        {candles === null && error === null ? (
-          <div class="chart-over">
-            <Skeleton height="100%" />
-          </div>
-        ) : null}
-        {candles === null && error !== null ? (
-          <div class="chart-over">
-            <Failure
-              what="The candles"
-              error={error}
-              retry_at_ms={feed.retry_at_ms.value}
-              still="The price above goes on."
-            />
-          </div>
-        ) : null}
-        {candles?.length === 0 ? (
-          <div class="chart-over">
-            <Empty title="No candles here yet">
-              Each minute with an accepted price makes one. Longer intervals appear with the first full table commit.
-            </Empty>
-          </div>
-        ) : null}
+        <Overlay feed={feed} />
       </div>
     </>
+  );
+}
+
+/** What covers a chart without candles: a skeleton, an error or an empty state. */
+function Overlay({ feed }: { feed: CandleFeed }) {
+  const candles = feed.candles.value;
+  const error = feed.error.value;
+  if (candles !== null && candles.length > 0) return null;
+  return (
+    <div class="chart-over">
+      {candles !== null ? (
+        <Empty title="No candles yet">
+          A candle appears for each minute with an accepted price; longer intervals follow with the first commit.
+        </Empty>
+      ) : error === null ? (
+        <Skeleton height="100%" />
+      ) : (
+        <Failure
+          what="The candles"
+          error={error}
+          retry_at_ms={feed.retry_at_ms.value}
+          still="The price above is still live."
+        />
+      )}
+    </div>
   );
 }

@@ -16,18 +16,18 @@ export const STEPS_S: Record<Interval, number> = {
 };
 
 const PAGE = 500;
-/** The most that the API gives at once. */
+/** Maximum page size of the API. */
 const MAX_PAGE = 5_000;
 const REFRESH_MS = 10_000;
 const RETRY_MS = 4_000;
-/** Refreshes of all candles after a gap was filled: what fills it may reach the lake a moment after it is reported. */
+/** Number of full refreshes after a gap was filled: the records may reach the tables after the report. */
 const WHOLE_REFRESHES = 2;
-/** As many as a chart stays quick with. */
+/** Maximum number of candles in a chart. */
 const MAX_CANDLES = 20_000;
 
 /**
- * The candles of one coin at one interval, as the lake knows them now (then kept up by ticks, and set right by the lake every
- * few seconds) or as it knew them at a moment.
+ * Candles of one coin at one interval: now (updated by ticks, and refreshed from the API every few seconds) or as of a
+ * lake time.
  */
 export class CandleFeed {
   readonly candles = signal<readonly Candle[] | null>(null);
@@ -40,16 +40,18 @@ export class CandleFeed {
   readonly #at: string | null;
   readonly #abort = new AbortController();
   #older: string | null = null;
-  /** Time of the newest candle that the lake has answered: later ones are known from ticks alone, and ticks may be missed. */
+  /**
+   * Time of the newest candle that the API has returned; later candles come from ticks alone, which may be incomplete.
+   */
   #answered: string | null = null;
   #is_loading_older = false;
-  /** Refreshes still to be made of all candles. */
+  /** Remaining full refreshes. */
   #whole_refreshes = 0;
-  /** By source. */
+  /** Key of the gaps by source. */
   readonly #gaps = new Map<string, string | null>();
   #timer: ReturnType<typeof setTimeout> | null = null;
-  #stopHearing: (() => void) | null = null;
-  /** What the lake answers may have been read before the last tick: that is then told once more. */
+  #unsubscribe: (() => void) | null = null;
+  /** The newest tick, applied again after a refresh: the response may be older than the tick. */
   #newest: { price: string; price_at: string } | null = null;
 
   constructor(id: string, interval: Interval, at: string | null) {
@@ -64,9 +66,9 @@ export class CandleFeed {
     if (this.#at !== null) return;
     const stops = [
       onEvent("ticks", ({ ticks }) => {
-        for (const { id, price, price_at } of ticks) if (id === this.#id) this.#hear(price, price_at);
+        for (const { id, price, price_at } of ticks) if (id === this.#id) this.#dispatchEvent(price, price_at);
       }),
-      // Events were missed: the lake is asked at once what they said.
+      // Events were lost: refresh at once.
       onEvent("gap", () => this.#refreshSoon()),
       onEvent("source", (source) => {
         const gaps = gapsSeen(source);
@@ -76,12 +78,12 @@ export class CandleFeed {
         this.#refreshSoon();
       }),
     ];
-    this.#stopHearing = () => stops.forEach((stop) => stop());
+    this.#unsubscribe = () => stops.forEach((stop) => stop());
   }
 
   stop(): void {
     this.#abort.abort();
-    this.#stopHearing?.();
+    this.#unsubscribe?.();
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
@@ -100,7 +102,7 @@ export class CandleFeed {
       const first = known[0]?.time ?? "~";
       this.candles.value = [...page.items.filter(({ time }) => time < first), ...known];
     } catch (error) {
-      // The candles in view stand; scrolling on asks again.
+      // The candles shown stay; scrolling retries.
       if (!(error instanceof ApiError) && !this.#abort.signal.aborted) throw error;
     } finally {
       this.#is_loading_older = false;
@@ -111,14 +113,14 @@ export class CandleFeed {
     const shown = this.candles.peek();
     let wait_ms = REFRESH_MS;
     try {
-      // Once the chart is drawn, only its end changes: everything since the last answer, however long ago that was.
+      // After the first load, only candles since the last response are requested.
       const from = this.#refreshFrom(shown);
       const asked = from === null ? { limit: PAGE } : { limit: MAX_PAGE, from };
       const page = await get<Candles>(
         pathOf(this.#path, { interval: this.#interval, at: this.#at, ...asked }),
         this.#abort.signal,
       );
-      // More is missing than one answer holds: the chart starts from this answer.
+      // More is missing than one response holds: the chart restarts from this response.
       const is_fresh = from === null || page.next !== null;
       if (is_fresh) this.#older = page.next;
       this.#whole_refreshes = Math.max(0, this.#whole_refreshes - 1);
@@ -126,7 +128,7 @@ export class CandleFeed {
         ? joinCandles([], page.items, null)
         : joinCandles(this.candles.peek() ?? [], page.items, from);
       this.#answered = page.items.at(-1)?.time ?? this.#answered;
-      if (this.#newest !== null) this.#take(this.#newest.price, this.#newest.price_at, 0);
+      if (this.#newest !== null) this.#applyTick(this.#newest.price, this.#newest.price_at, 0);
       this.snapshots.value = page.snapshots;
       this.error.value = null;
       this.retry_at_ms.value = null;
@@ -141,7 +143,7 @@ export class CandleFeed {
     this.#wait(wait_ms);
   }
 
-  /** Null where there is nothing yet to be refreshed. */
+  /** Event time to refresh from; null before the first response. */
   #refreshFrom(shown: readonly Candle[] | null): string | null {
     if (shown === null || shown.length === 0 || this.#answered === null) return null;
     const step_s = STEPS_S[this.#interval];
@@ -156,19 +158,19 @@ export class CandleFeed {
     }, wait_ms);
   }
 
-  /** Unless an answer is awaited already. */
+  /** Refreshes at once, unless a request is in flight. */
   #refreshSoon(): void {
     if (this.#timer !== null) this.#wait(0);
   }
 
-  #hear(price: string, price_at: string): void {
+  #dispatchEvent(price: string, price_at: string): void {
     const is_newest = this.#newest === null || parseMicros(price_at) >= parseMicros(this.#newest.price_at);
     if (is_newest) this.#newest = { price, price_at };
-    this.#take(price, price_at, 1, is_newest);
+    this.#applyTick(price, price_at, 1, is_newest);
   }
 
-  /** A tick that is not the newest may be a candle's highest or lowest, but not its close. */
-  #take(price: string, price_at: string, updates: 0 | 1, is_newest = true): void {
+  /** Applies a tick to the last candle; only the newest tick sets its close. */
+  #applyTick(price: string, price_at: string, updates: 0 | 1, is_newest = true): void {
     const shown = this.candles.peek();
     if (shown === null) return;
     const step_ms = STEPS_S[this.#interval] * 1000;
@@ -190,6 +192,6 @@ export class CandleFeed {
         { ...last, high, low, close, price_updates: last.price_updates + updates },
       ];
     }
-    // A late tick belongs to a candle that is done: the lake says what became of it, at the next refresh.
+    // A late tick belongs to an earlier candle, which the next refresh updates.
   }
 }

@@ -5,8 +5,8 @@ import type { Page } from "../../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../../format/number.ts";
 import { formatRows } from "../../format/snapshot.ts";
 import { formatNear, zoneName } from "../../format/time.ts";
-import { Loaded, Skeleton } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Loaded, Skeleton } from "../../components/states.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 import { now_ms } from "../../state/clock.ts";
 import { useResource } from "../../state/resource.ts";
 import { zone } from "../../state/settings.ts";
@@ -17,12 +17,12 @@ const WIDTH = 1000;
 
 interface TravelProps {
   table: string;
-  /** Lake time in view; null for now. */
+  /** Lake time shown; null for now. */
   at: string | null;
   travel: (at: string | null) => void;
 }
 
-/** The snapshots of a table on the lake's own time; moving the handle changes what the lake is said to know. */
+/** A slider over a table's snapshots by lake time; moving it selects the snapshot to read. */
 export function TimeTravel({ table, at, travel }: TravelProps) {
   const snapshots = useResource<Page<SnapshotDetail>>(`/api/tables/${table}/snapshots?limit=1000`, REFRESH_MS);
   return (
@@ -55,9 +55,8 @@ function Slider({ table, snapshots, at, travel }: SliderProps) {
     }, SETTLE_MS);
     return () => clearTimeout(wait);
   }, [held.value]);
-  if (oldest === undefined)
-    return <p class="note">No commit of {table} yet: there is no earlier state to go back to.</p>;
-  /** Keys step from commit to commit: between two of them the lake knew the same. */
+  if (oldest === undefined) return <p class="note">No commit to {table} yet, so there is no earlier state.</p>;
+  /** Arrow keys step from commit to commit, because the state does not change in between. */
   const onKeyDown = (event: KeyboardEvent) => {
     const is_back = event.key === "ArrowLeft" || event.key === "ArrowDown";
     if (!is_back && event.key !== "ArrowRight" && event.key !== "ArrowUp") return;
@@ -101,19 +100,19 @@ function Slider({ table, snapshots, at, travel }: SliderProps) {
           <span>now</span>
         </div>
       </div>
-      <InForce snapshot={in_force} is_now={at === null && held.value === null} />
+      <CurrentSnapshot snapshot={in_force} is_now={at === null && held.value === null} />
     </div>
   );
 }
 
-function InForce({ snapshot, is_now }: { snapshot: SnapshotDetail | undefined; is_now: boolean }) {
-  if (snapshot === undefined) return <p class="note">The table had no snapshot then.</p>;
+function CurrentSnapshot({ snapshot, is_now }: { snapshot: SnapshotDetail | undefined; is_now: boolean }) {
+  if (snapshot === undefined) return <p class="note">The table had no snapshot at that time.</p>;
   return (
     <p class="travel-facts">
-      {is_now ? "Newest snapshot" : "Snapshot in force"} <code>{snapshot.snapshot_id}</code> · {snapshot.operation} by{" "}
+      {is_now ? "Newest snapshot" : "Snapshot read"} <code>{snapshot.snapshot_id}</code> · {snapshot.operation} by{" "}
       {snapshot.committer} at <Moment at={snapshot.committed_at} with_zone /> (
       <Age at={snapshot.committed_at} />)
-      {[formatRows(snapshot), snapshot.total_rows === null ? null : `${formatCount(snapshot.total_rows)} in all`]
+      {[formatRows(snapshot), snapshot.total_rows === null ? null : `${formatCount(snapshot.total_rows)} in total`]
         .flatMap((part) => (part === null ? [] : [` · ${part}`]))
         .join("")}
     </p>

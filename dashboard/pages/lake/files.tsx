@@ -3,7 +3,7 @@ import { formatBytes, formatCount, plural } from "../../format/number.ts";
 
 const MAX_PARTITIONS = 30;
 
-/** Files as bars: a line for each partition, as long as its bytes, cut where one file ends and the next begins. */
+/** Files as bars: one bar per partition, as long as its size, divided into files. */
 export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: boolean }) {
   const partitions = new Map<string, DataFile[]>();
   for (const file of files) partitions.set(file.partition, [...(partitions.get(file.partition) ?? []), file]);
@@ -11,7 +11,7 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
   const sorted = [...partitions].sort(([a], [b]) => (a < b ? 1 : -1));
   const greatest = Math.max(1, ...sorted.map(([, of]) => sizeOf(of)));
   if (files.length === 0)
-    return <p class="note">The current snapshot has no file: nothing was committed yet, or all of it was deleted.</p>;
+    return <p class="note">The current snapshot has no files: nothing was committed yet, or all rows were deleted.</p>;
   return (
     <>
       <ol class="file-bars">
@@ -29,7 +29,7 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
                       key={file.path}
                       class={`file ${file.content}`}
                       style={{ flexGrow: file.size_bytes }}
-                      title={`${file.path}\n${formatBytes(file.size_bytes)}, ${plural(file.rows, "row")}, ${file.content.replace("_", " ")}`}
+                      title={describeFile(file)}
                     />
                   ))}
               </span>
@@ -42,12 +42,16 @@ export function Files({ files, is_all }: { files: readonly DataFile[]; is_all: b
       </ol>
       {sorted.length > MAX_PARTITIONS ? (
         <p class="note">
-          The newest {MAX_PARTITIONS} of {formatCount(sorted.length)} partitions.
+          The newest {MAX_PARTITIONS} of {formatCount(sorted.length)} partitions are shown.
         </p>
       ) : null}
-      {is_all ? null : <p class="note">The first {formatCount(files.length)} files only.</p>}
+      {is_all ? null : <p class="note">Only the first {formatCount(files.length)} files are shown.</p>}
     </>
   );
+}
+
+function describeFile({ path, size_bytes, rows, content }: DataFile): string {
+  return `${path}\n${formatBytes(size_bytes)}, ${plural(rows, "row")}, ${content.replace("_", " ")}`;
 }
 
 function countsOf(files: readonly DataFile[]): string {
@@ -57,7 +61,7 @@ function countsOf(files: readonly DataFile[]): string {
     : `${formatCount(data)} data + ${formatCount(files.length - data)} delete files`;
 }
 
-/** A position delete takes one row away; those that equality deletes take are not known without a scan. */
+/** Rows after position deletes; rows removed by equality deletes are not known without a scan. */
 function rowsLeft(files: readonly DataFile[]): number {
   return files.reduce(
     (total, { rows, content }) => total + (content === "data" ? rows : content === "position_deletes" ? -rows : 0),

@@ -3,16 +3,16 @@ import type { LayerStatus, Stream } from "../../../src/serve/schemas/status.ts";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount, plural } from "../../format/number.ts";
 import { formatSeconds } from "../../format/time.ts";
-import { Missing } from "../../parts/figures.tsx";
-import { Skeleton } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Missing } from "../../components/figures.tsx";
+import { Skeleton } from "../../components/states.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 
 const HOLDS: Record<LayerStatus["layer"], string> = {
-  log: "every message, on disk before it counts",
-  bronze: "a gapless copy of the log, byte for byte",
-  silver: "prices that can be believed, each once",
+  log: "every message, durable before it is processed",
+  bronze: "a complete, byte-exact copy of the log",
+  silver: "valid prices, deduplicated",
   gold: "facts, candles and dimensions",
-  live: "all of it, with what arrived since the commits",
+  live: "all tables plus records not committed yet",
 };
 
 interface FlowProps {
@@ -22,15 +22,15 @@ interface FlowProps {
   quality: Quality | null;
 }
 
-/** How data flows: what each step holds, how far it is behind the log, and what it left out. */
+/** Shows each layer's content, lag behind the log and excluded elements. */
 export function Flow({ layers, stream, tables, quality }: FlowProps) {
   return (
-    <ol class="flow" aria-label="From the log to gold">
+    <ol class="flow" aria-label="Layers, from the log to gold">
       {layers.map((layer) => (
         <li key={layer.layer} class={`flow-step ${layer.layer}`}>
           <Step layer={layer} tables={tables?.filter((table) => table.layer === layer.layer) ?? null} />
-          {layer.layer === "bronze" && stream !== null ? <Carrier stream={stream} /> : null}
-          {layer.layer === "silver" ? <LeftOut quality={quality} /> : null}
+          {layer.layer === "bronze" && stream !== null ? <StreamProgress stream={stream} /> : null}
+          {layer.layer === "silver" ? <Excluded quality={quality} /> : null}
         </li>
       ))}
     </ol>
@@ -93,7 +93,7 @@ function Step({ layer, tables }: { layer: LayerStatus; tables: readonly TableSum
   );
 }
 
-/** The log is what all others are measured against; its own age is that of its newest record. */
+/** A layer's lag behind the log; for the log itself, the age of its newest record. */
 function Behind({ layer: { layer, records_behind, seconds_behind, newest_at } }: { layer: LayerStatus }) {
   if (layer === "log") {
     return (
@@ -120,8 +120,8 @@ function Behind({ layer: { layer, records_behind, seconds_behind, newest_at } }:
   );
 }
 
-/** What brings the log here where this process does not. */
-function Carrier({ stream: { name, state, message, batch } }: { stream: Stream }) {
+/** The Spark stream that ingests the log into bronze. */
+function StreamProgress({ stream: { name, state, message, batch } }: { stream: Stream }) {
   if (state !== "running") {
     return (
       <p class="flow-out">
@@ -145,12 +145,12 @@ function Carrier({ stream: { name, state, message, batch } }: { stream: Stream }
   );
 }
 
-function LeftOut({ quality }: { quality: Quality | null }) {
-  const refused = quality?.refused.reduce((total, { count }) => total + count, 0);
+function Excluded({ quality }: { quality: Quality | null }) {
+  const rejected = quality?.rejected.reduce((total, { count }) => total + count, 0);
   return (
     <p class="flow-out">
-      left out:{" "}
-      <a href="/quality">{refused === undefined ? <Missing why="loading" /> : formatCount(refused)} refused</a>,{" "}
+      excluded:{" "}
+      <a href="/quality">{rejected === undefined ? <Missing why="loading" /> : formatCount(rejected)} rejected</a>,{" "}
       {quality === null ? <Missing why="loading" /> : formatCount(quality.duplicates)} duplicates
     </p>
   );

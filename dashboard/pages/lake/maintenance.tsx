@@ -2,15 +2,15 @@ import type { Maintenance, MaintenanceRun, Retention } from "../../../src/serve/
 import type { TableDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
 import { formatSpan } from "../../format/time.ts";
-import { Badge } from "../../parts/badge.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Badge } from "../../components/badge.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 
 /** Maintenance runs, newest first: what each changed in its table. */
 export function MaintenanceRuns({ maintenance: { items, compacts_after_commits } }: { maintenance: Maintenance }) {
   if (items.length === 0) {
     return (
-      <Empty title="No table has been maintained yet">
+      <Empty title="No maintenance runs yet">
         {compacts_after_commits === null
           ? "An orchestrator runs maintenance; each run appears here."
           : `Compaction starts after ${compacts_after_commits} commits of a table.`}
@@ -69,7 +69,7 @@ function RunRow({
   );
 }
 
-/** One figure where nothing changed. */
+/** A figure before and after; one figure if it did not change. */
 function Change({ before, after }: { before: string; after: string }) {
   return (
     <td class="right figure nowrap">
@@ -83,7 +83,7 @@ function Change({ before, after }: { before: string; after: string }) {
   );
 }
 
-/** How far back the table can be queried, and how fine its history is. */
+/** The range of time travel and the retention policy. */
 export function TimeTravel({ detail: { snapshots, oldest_snapshot_at, retention } }: { detail: TableDetail }) {
   return (
     <>
@@ -116,5 +116,8 @@ export function TimeTravel({ detail: { snapshots, oldest_snapshot_at, retention 
 
 function newest({ min_snapshots }: Retention): string {
   const kept = min_snapshots > 1 ? `The newest ${formatCount(min_snapshots)} snapshots are` : "The newest snapshot is";
-  return `${kept} retained at any age, as are those that branches and tags name. Between two retained snapshots, a query reads the earlier one.`;
+  return (
+    `${kept} retained at any age, as are snapshots of branches and tags. ` +
+    "Between two retained snapshots, a query reads the earlier one."
+  );
 }

@@ -2,20 +2,26 @@ import { useSignal } from "@preact/signals";
 import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
 import { isCompaction } from "../../format/snapshot.ts";
-import { Badge } from "../../parts/badge.tsx";
-import { Missing } from "../../parts/figures.tsx";
-import { moveThroughRows } from "../../parts/rows.ts";
-import { Moment } from "../../parts/time.tsx";
+import { Badge } from "../../components/badge.tsx";
+import { Missing } from "../../components/figures.tsx";
+import { moveThroughRows } from "../../components/rows.ts";
+import { Moment } from "../../components/time.tsx";
 import { go } from "../../router.ts";
 
 const SHOWN = 120;
 const [WIDTH, HEIGHT] = [1200, 96];
 
-/** Where a query finds the table as it stood right after this commit. */
+/** URL of a query over the table as of this commit. */
 export function queryAt(table: string, snapshot: SnapshotDetail): string {
   const sql = `select *\nfrom ${table}\nlimit 100`;
-  // A commit's time has milliseconds and the next may follow in the same one: the snapshot in force is the last up to then.
+  // Two commits may share a millisecond; the query then reads the later one.
   return `/sql?${new URLSearchParams({ at: snapshot.committed_at, sql }).toString()}`;
+}
+
+function describeCommit(snapshot: SnapshotDetail): string {
+  const { operation, committer, committed_at } = snapshot;
+  const change = isCompaction(snapshot) ? "the same rows in fewer files" : `+${formatCount(addedBy(snapshot))} rows`;
+  return `${operation} by ${committer}, ${committed_at}: ${change}. Click to query this snapshot.`;
 }
 
 function addedBy(snapshot: SnapshotDetail): number {
@@ -23,8 +29,8 @@ function addedBy(snapshot: SnapshotDetail): number {
 }
 
 /**
- * Commits as bars in their order, as high as the rows they brought; those that rewrote rather than added stand out. Pressing
- * one is a shortcut of the mouse: the table of snapshots below has the same links for every hand.
+ * Commits as bars in order, as high as the rows they added; compactions are highlighted. The bars are a shortcut for
+ * the mouse; the table of snapshots below has the same links for the keyboard.
  */
 export function Timeline({ table, snapshots }: { table: string; snapshots: readonly SnapshotDetail[] }) {
   const shown = snapshots.slice(0, SHOWN).toReversed();
@@ -38,7 +44,7 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`The last ${shown.length} commits to ${table}, most rows in one: ${formatCount(greatest)}`}
+        aria-label={`The last ${shown.length} commits to ${table}, each adding up to ${formatCount(greatest)} rows`}
       >
         {shown.map((snapshot, index) => {
           const share = isCompaction(snapshot) ? 1 : addedBy(snapshot) / greatest;
@@ -46,7 +52,7 @@ export function Timeline({ table, snapshots }: { table: string; snapshots: reado
           return (
             <g key={snapshot.snapshot_id} class="commit-group" onClick={() => go(queryAt(table, snapshot))}>
               <rect class="hit" x={index * step} y="0" width={step} height={HEIGHT}>
-                <title>{`${snapshot.operation} by ${snapshot.committer}, ${snapshot.committed_at}: ${isCompaction(snapshot) ? "the same rows in fewer files" : `+${formatCount(addedBy(snapshot))} rows`}. Click to query this snapshot.`}</title>
+                <title>{describeCommit(snapshot)}</title>
               </rect>
               <rect
                 class={`commit ${snapshot.operation}`}
@@ -83,7 +89,7 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
   };
   return (
     <>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Every snapshot">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Snapshots">
         <table class="grid-table" onKeyDown={(event) => moveThroughRows(event, shown.length, marked, open)}>
           <thead>
             <tr>
@@ -103,47 +109,13 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
           </thead>
           <tbody>
             {shown.map((snapshot, index) => (
-              <tr key={snapshot.snapshot_id} data-row={index} tabIndex={index === marked.value ? 0 : -1}>
-                <td>
-                  <Moment at={snapshot.committed_at} is_full />
-                </td>
-                <td>
-                  <Badge tone={TONES[snapshot.operation] ?? "warn"}>{snapshot.operation}</Badge>
-                </td>
-                <td>{snapshot.committer}</td>
-                <td class="right figure">
-                  <RowsChanged snapshot={snapshot} />
-                </td>
-                <td class="right figure">
-                  {snapshot.total_rows === null ? (
-                    <Missing why="the snapshot has expired" />
-                  ) : (
-                    formatCount(snapshot.total_rows)
-                  )}
-                </td>
-                <td class="right figure">
-                  {snapshot.total_files === null ? (
-                    <Missing why="the snapshot has expired" />
-                  ) : (
-                    formatCount(snapshot.total_files)
-                  )}
-                </td>
-                <td class="right figure">
-                  {snapshot.total_size_bytes === null ? (
-                    <Missing why="the snapshot has expired" />
-                  ) : (
-                    formatBytes(snapshot.total_size_bytes)
-                  )}
-                </td>
-                <td>
-                  <code class="muted">{snapshot.snapshot_id}</code>
-                </td>
-                <td class="right">
-                  <a href={queryAt(table, snapshot)} tabIndex={-1}>
-                    query this snapshot
-                  </a>
-                </td>
-              </tr>
+              <SnapshotRow
+                key={snapshot.snapshot_id}
+                table={table}
+                snapshot={snapshot}
+                index={index}
+                is_marked={index === marked.value}
+              />
             ))}
           </tbody>
         </table>
@@ -159,9 +131,48 @@ export function SnapshotTable({ table, snapshots }: { table: string; snapshots: 
   );
 }
 
+interface SnapshotRowProps {
+  table: string;
+  snapshot: SnapshotDetail;
+  index: number;
+  is_marked: boolean;
+}
+
+function SnapshotRow({ table, snapshot, index, is_marked }: SnapshotRowProps) {
+  return (
+    <tr data-row={index} tabIndex={is_marked ? 0 : -1}>
+      <td>
+        <Moment at={snapshot.committed_at} is_full />
+      </td>
+      <td>
+        <Badge tone={TONES[snapshot.operation] ?? "warn"}>{snapshot.operation}</Badge>
+      </td>
+      <td>{snapshot.committer}</td>
+      <td class="right figure">
+        <RowsChanged snapshot={snapshot} />
+      </td>
+      <Total value={snapshot.total_rows} format={formatCount} />
+      <Total value={snapshot.total_files} format={formatCount} />
+      <Total value={snapshot.total_size_bytes} format={formatBytes} />
+      <td>
+        <code class="muted">{snapshot.snapshot_id}</code>
+      </td>
+      <td class="right">
+        <a href={queryAt(table, snapshot)} tabIndex={-1}>
+          query this snapshot
+        </a>
+      </td>
+    </tr>
+  );
+}
+
+function Total({ value, format }: { value: number | null; format: (value: number) => string }) {
+  return <td class="right figure">{value === null ? <Missing why="the snapshot has expired" /> : format(value)}</td>;
+}
+
 function RowsChanged({ snapshot }: { snapshot: SnapshotDetail }) {
   const { added_rows, deleted_rows } = snapshot;
-  if (added_rows === null && deleted_rows === null) return <Missing why="the summary does not say" />;
+  if (added_rows === null && deleted_rows === null) return <Missing why="not in the snapshot's summary" />;
   if (isCompaction(snapshot)) return <span class="muted">{formatCount(added_rows ?? 0)} rewritten</span>;
   return (
     <>

@@ -1,14 +1,27 @@
 import { useSignal } from "@preact/signals";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
-import { Missing } from "../../parts/figures.tsx";
-import { Age } from "../../parts/time.tsx";
-import { moveThroughRows } from "../../parts/rows.ts";
+import { Missing } from "../../components/figures.tsx";
+import { Age } from "../../components/time.tsx";
+import { moveThroughRows } from "../../components/rows.ts";
 import { setParameters } from "../../router.ts";
 
-/** A table whose files are this small on average is waiting to be compacted. */
+/** Average file size below which a table with many files needs compaction. */
 const SMALL_FILE_BYTES = 1_000_000;
 const MANY_FILES = 50;
+
+const COLUMNS = [
+  "rows",
+  "live data",
+  "data files",
+  "average file size",
+  "partitions",
+  "snapshots",
+  "files on disk",
+  "size on disk",
+  "amplification",
+  "last commit",
+] as const;
 
 export function TableList({ tables, chosen }: { tables: readonly TableSummary[]; chosen: string | null }) {
   const marked = useSignal(
@@ -19,23 +32,12 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
   );
   const open = (index: number) => setParameters({ table: tables[index]?.table ?? null });
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Every table">
+    <div class="scroll-x" tabIndex={0} role="region" aria-label="Tables">
       <table class="grid-table tables" onKeyDown={(event) => moveThroughRows(event, tables.length, marked, open)}>
         <thead>
           <tr>
             <th scope="col">table</th>
-            {[
-              "rows",
-              "live data",
-              "data files",
-              "average file size",
-              "partitions",
-              "snapshots",
-              "files on disk",
-              "size on disk",
-              "amplification",
-              "last commit",
-            ].map((header) => (
+            {COLUMNS.map((header) => (
               <th key={header} scope="col" class="right">
                 {header}
               </th>
@@ -44,54 +46,14 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
         </thead>
         <tbody>
           {tables.map((table, index) => (
-            <tr
+            <TableRow
               key={table.table}
-              data-row={index}
-              tabIndex={index === marked.value ? 0 : -1}
-              class={table.table === chosen ? "is-chosen" : ""}
-              onClick={() => open(index)}
-            >
-              <td>
-                <a
-                  href={`/lake?table=${table.table}`}
-                  tabIndex={-1}
-                  aria-current={table.table === chosen ? "true" : undefined}
-                >
-                  <span class="muted">{table.layer}.</span>
-                  {table.table.slice(table.layer.length + 1)}
-                </a>
-              </td>
-              <td class="right figure">{formatCount(table.rows)}</td>
-              <td class="right figure">{formatBytes(table.size_bytes)}</td>
-              <td class="right figure nowrap">
-                {formatCount(table.files)}
-                {table.delete_files > 0 ? <span class="muted"> + {formatCount(table.delete_files)} delete</span> : null}
-              </td>
-              <td class="right figure">
-                <FileSize table={table} />
-              </td>
-              <td class="right figure">{formatCount(table.partitions)}</td>
-              <td class="right figure">{formatCount(table.snapshots)}</td>
-              <td class="right figure">
-                {table.disk_files === null ? <NotMeasured /> : formatCount(table.disk_files)}
-              </td>
-              <td class="right figure">
-                {table.disk_bytes === null ? <NotMeasured /> : formatBytes(table.disk_bytes)}
-              </td>
-              <td
-                class="right figure"
-                title="Bytes on disk for each byte of live data; older snapshots and metadata are the rest"
-              >
-                {table.amplification === null ? (
-                  <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} />
-                ) : (
-                  `×\u00a0${table.amplification.toFixed(1)}`
-                )}
-              </td>
-              <td class="right">
-                <Age at={table.committed_at} />
-              </td>
-            </tr>
+              table={table}
+              index={index}
+              is_marked={index === marked.value}
+              is_chosen={table.table === chosen}
+              open={() => open(index)}
+            />
           ))}
         </tbody>
       </table>
@@ -99,7 +61,51 @@ export function TableList({ tables, chosen }: { tables: readonly TableSummary[];
   );
 }
 
-/** The lake's tables together; nothing while a table is not measured yet. */
+interface TableRowProps {
+  table: TableSummary;
+  index: number;
+  is_marked: boolean;
+  is_chosen: boolean;
+  open: () => void;
+}
+
+function TableRow({ table, index, is_marked, is_chosen, open }: TableRowProps) {
+  return (
+    <tr data-row={index} tabIndex={is_marked ? 0 : -1} class={is_chosen ? "is-chosen" : ""} onClick={open}>
+      <td>
+        <a href={`/lake?table=${table.table}`} tabIndex={-1} aria-current={is_chosen ? "true" : undefined}>
+          <span class="muted">{table.layer}.</span>
+          {table.table.slice(table.layer.length + 1)}
+        </a>
+      </td>
+      <td class="right figure">{formatCount(table.rows)}</td>
+      <td class="right figure">{formatBytes(table.size_bytes)}</td>
+      <td class="right figure nowrap">
+        {formatCount(table.files)}
+        {table.delete_files > 0 ? <span class="muted"> + {formatCount(table.delete_files)} delete</span> : null}
+      </td>
+      <td class="right figure">
+        <FileSize table={table} />
+      </td>
+      <td class="right figure">{formatCount(table.partitions)}</td>
+      <td class="right figure">{formatCount(table.snapshots)}</td>
+      <td class="right figure">{table.disk_files === null ? <NotMeasured /> : formatCount(table.disk_files)}</td>
+      <td class="right figure">{table.disk_bytes === null ? <NotMeasured /> : formatBytes(table.disk_bytes)}</td>
+      <td class="right figure" title="Bytes on disk per byte of live data; the rest is older snapshots and metadata">
+        {table.amplification === null ? (
+          <Missing why={table.disk_bytes === null ? "not measured yet" : "no live data"} />
+        ) : (
+          `×\u00a0${table.amplification.toFixed(1)}`
+        )}
+      </td>
+      <td class="right">
+        <Age at={table.committed_at} />
+      </td>
+    </tr>
+  );
+}
+
+/** Totals over all tables; empty until every table is measured. */
 export function OnDisk({ tables }: { tables: readonly TableSummary[] }) {
   let [disk_files, disk_bytes, live_bytes] = [0, 0, 0];
   for (const table of tables) {
@@ -126,10 +132,7 @@ function FileSize({ table }: { table: TableSummary }) {
   const mean_bytes = table.size_bytes / table.files;
   const is_scattered = mean_bytes < SMALL_FILE_BYTES && table.files > MANY_FILES;
   return (
-    <span
-      class={is_scattered ? "amber" : ""}
-      title={is_scattered ? "Many small files: a query opens each of them" : undefined}
-    >
+    <span class={is_scattered ? "amber" : ""} title={is_scattered ? "Many small files slow queries down" : undefined}>
       {formatBytes(mean_bytes)}
     </span>
   );

@@ -1,6 +1,6 @@
 /**
- * JSON with line breaks and indents put between its own characters. It is not parsed: numbers stay digit for digit as they
- * came, and what is no JSON stays readable.
+ * Formats JSON by adding line breaks and indentation only. It is not parsed, so that numbers keep all digits and
+ * invalid JSON stays readable.
  */
 export function formatJson(text: string): string {
   let [out, depth, is_text] = ["", 0, false];

@@ -1,20 +1,20 @@
 import { useSignal } from "@preact/signals";
 import type { Message, Messages } from "../../../src/serve/schemas/log.ts";
 import { formatCount } from "../../format/number.ts";
-import { Failure } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { Failure } from "../../components/states.tsx";
+import { Moment } from "../../components/time.tsx";
 import { pathOf } from "../../state/api.ts";
 import { useResource } from "../../state/resource.ts";
 import { formatJson } from "./json.ts";
 
 const LINE_BYTES = 16;
 
-/** One message whole: where it lies, and what it holds. */
+/** A complete message with its offset and payload. */
 export function Payload({ message, base }: { message: Message; base: string }) {
   const view = useSignal<"formatted" | "raw">("formatted");
-  // A list carries only the beginning of what is long.
+  // Lists contain truncated payloads.
   const whole = useResource<Messages>(
-    message.is_cut ? pathOf(base, { partition: message.partition, offset: message.offset, limit: 1 }) : null,
+    message.is_truncated ? pathOf(base, { partition: message.partition, offset: message.offset, limit: 1 }) : null,
   );
   const { value, error } = whole.state.value;
   const { payload, encoding } = value?.items[0] ?? message;
@@ -25,7 +25,7 @@ export function Payload({ message, base }: { message: Message; base: string }) {
           partition {message.partition}, offset {formatCount(message.offset)}, received{" "}
           <Moment at={message.ingested_at} is_full />, {formatCount(message.size_bytes)} bytes
         </span>
-        <span class="segments" role="group" aria-label="How to show the payload">
+        <span class="segments" role="group" aria-label="Payload format">
           {(["formatted", "raw"] as const).map((name) => (
             <button key={name} type="button" aria-pressed={view.value === name} onClick={() => (view.value = name)}>
               {name}
@@ -36,7 +36,7 @@ export function Payload({ message, base }: { message: Message; base: string }) {
           Copy
         </button>
       </p>
-      {error ? <Failure what="The whole message" error={error} /> : null}
+      {error ? <Failure what="The complete message" error={error} /> : null}
       <pre tabIndex={0}>
         {encoding === "base64" ? hexOf(payload) : view.value === "raw" ? payload : formatJson(payload)}
       </pre>
@@ -44,7 +44,7 @@ export function Payload({ message, base }: { message: Message; base: string }) {
   );
 }
 
-/** Bytes that are no text, as a hex dump. */
+/** A hex dump of binary data. */
 function hexOf(base64: string): string {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const lines: string[] = [];

@@ -2,9 +2,9 @@ import { useSignal, type Signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Message, Messages, Topic } from "../../../src/serve/schemas/log.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
-import { Empty, Failure, SkeletonRows } from "../../parts/states.tsx";
-import { moveThroughRows } from "../../parts/rows.ts";
-import { Moment } from "../../parts/time.tsx";
+import { Empty, Failure, SkeletonRows } from "../../components/states.tsx";
+import { moveThroughRows } from "../../components/rows.ts";
+import { Moment } from "../../components/time.tsx";
 import { zoneName } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { Loader } from "../../state/resource.ts";
@@ -20,11 +20,11 @@ const keyOf = ({ partition, offset }: Message) => `${partition}/${offset}`;
 interface View {
   search: string;
   partition: string;
-  /** Begin at this offset and read on from there; null for the newest. */
+  /** First offset to show; null for the newest messages. */
   offset: string | null;
 }
 
-/** The newest messages as they come; it can be paused, filtered, and begun at any offset. */
+/** A live tail of messages; it can be paused, filtered and started at any offset. */
 export function Tail({ topic }: { topic: Topic }) {
   const view = useSignal<View>({ search: "", partition: "", offset: null });
   const is_paused = useSignal(false);
@@ -34,7 +34,7 @@ export function Tail({ topic }: { topic: Topic }) {
   const { search, partition, offset } = view.value;
   const base = `/api/log/topics/${encodeURIComponent(topic.topic)}/messages`;
   const path = pathOf(base, { limit: PAGE, search, partition, offset });
-  // A message that is open would slide away under its reader: the tail waits while one is.
+  // The tail pauses while a message is open, so that the message does not move.
   const is_held = is_paused.value || open.value !== null || offset !== null || older.value.length > 0;
   const tail = useMemo(() => new Loader<Messages>(path, is_held ? null : REFRESH_MS), [path, is_held]);
   const shown = useSignal<Messages | null>(null);
@@ -78,11 +78,11 @@ export function Tail({ topic }: { topic: Topic }) {
       {error !== null && messages === null ? (
         <Failure what="The messages" error={error} retry_at_ms={retry_at_ms} retry={() => tail.reload()} />
       ) : null}
-      <List messages={messages} base={base} open={open} search={search} />
+      <MessageList messages={messages} base={base} open={open} search={search} />
       {has_more && (messages?.length ?? 0) > 0 ? (
         <p class="more">
           <button type="button" class="button small" onClick={() => void loadOlder()}>
-            {offset === null ? "Older messages" : "Messages after these"}
+            {offset === null ? "Older messages" : "Newer messages"}
           </button>
         </p>
       ) : null}
@@ -115,10 +115,10 @@ function Controls({ topic, view, is_paused, scanned }: ControlsProps) {
         disabled={offset !== null}
         onClick={() => (is_paused.value = !is_paused.value)}
       >
-        {is_paused.value ? "Go on" : "Pause"}
+        {is_paused.value ? "Resume" : "Pause"}
       </button>
       <label class="search">
-        <span class="unseen">Messages that contain</span>
+        <span class="unseen">Filter messages</span>
         <input
           type="search"
           placeholder="Payload or key contains"
@@ -159,8 +159,8 @@ function Controls({ topic, view, is_paused, scanned }: ControlsProps) {
         />
       </label>
       <span class="muted" aria-live="polite">
-        {offset !== null ? "oldest first, from that offset" : is_paused.value ? "paused" : "newest first"}
-        {search !== "" && scanned !== null ? `; looked through ${formatCount(scanned)} records` : ""}
+        {offset !== null ? "oldest first" : is_paused.value ? "paused" : "newest first"}
+        {search !== "" && scanned !== null ? `; searched ${formatCount(scanned)} records` : ""}
       </span>
     </div>
   );
@@ -173,19 +173,9 @@ interface ListProps {
   search: string;
 }
 
-function List({ messages, base, open, search }: ListProps) {
+function MessageList({ messages, base, open, search }: ListProps) {
   const marked = useSignal(0);
-  if (messages?.length === 0) {
-    return search === "" ? (
-      <Empty title="No message here yet">
-        Messages appear the moment that a source sends them, before anything has judged them.
-      </Empty>
-    ) : (
-      <Empty title={`No message contains “${search}”`}>
-        The search goes back through a bounded number of records; older ones are in bronze, for SQL.
-      </Empty>
-    );
-  }
+  if (messages?.length === 0) return <NoMessages search={search} />;
   const toggle = (message: Message | undefined) => {
     if (message) open.value = open.value === keyOf(message) ? null : keyOf(message);
   };
@@ -195,26 +185,7 @@ function List({ messages, base, open, search }: ListProps) {
       aria-busy={messages === null}
       onKeyDown={(event) => moveThroughRows(event, messages?.length ?? 0, marked, (index) => toggle(messages?.[index]))}
     >
-      <thead>
-        <tr>
-          <th scope="col" class="col-at">
-            received <span class="unit">{zoneName(zone.value, Date.now())}</span>
-          </th>
-          <th scope="col" class="right col-offset">
-            offset
-          </th>
-          <th scope="col" class="col-from">
-            source
-          </th>
-          <th scope="col" class="col-key">
-            key
-          </th>
-          <th scope="col">payload</th>
-          <th scope="col" class="right col-size">
-            size
-          </th>
-        </tr>
-      </thead>
+      <MessageColumns />
       <tbody>
         {messages === null ? (
           <SkeletonRows
@@ -225,31 +196,14 @@ function List({ messages, base, open, search }: ListProps) {
         {messages?.map((message, index) => {
           const is_open = open.value === keyOf(message);
           return [
-            <tr
+            <MessageRow
               key={keyOf(message)}
-              data-row={index}
-              tabIndex={index === marked.value ? 0 : -1}
-              onClick={() => toggle(message)}
-              class={is_open ? "is-chosen" : ""}
-            >
-              <td class="col-at">
-                <Moment at={message.ingested_at} with_ms />
-              </td>
-              <td class="right figure col-offset">
-                <button type="button" class="link plain" tabIndex={-1} aria-expanded={is_open}>
-                  <span class="muted">{message.partition}/</span>
-                  {message.offset}
-                </button>
-              </td>
-              <td class="col-from">{message.source}</td>
-              <td class="col-key">{message.key}</td>
-              <td class="col-payload">
-                <code>
-                  {message.encoding === "base64" ? `(no text) ${message.payload}` : message.payload.slice(0, 300)}
-                </code>
-              </td>
-              <td class="right figure muted col-size">{formatBytes(message.size_bytes)}</td>
-            </tr>,
+              message={message}
+              index={index}
+              is_marked={index === marked.value}
+              is_open={is_open}
+              toggle={() => toggle(message)}
+            />,
             is_open ? (
               <tr key={`${keyOf(message)} open`} class="opened">
                 <td colSpan={6}>
@@ -261,5 +215,70 @@ function List({ messages, base, open, search }: ListProps) {
         })}
       </tbody>
     </table>
+  );
+}
+
+function NoMessages({ search }: { search: string }) {
+  if (search === "")
+    return <Empty title="No messages yet">Messages appear as soon as a source sends them, before validation.</Empty>;
+  return (
+    <Empty title={`No message contains “${search}”`}>
+      The search covers a limited number of records; query bronze in SQL for older ones.
+    </Empty>
+  );
+}
+
+function MessageColumns() {
+  return (
+    <thead>
+      <tr>
+        <th scope="col" class="col-at">
+          received <span class="unit">{zoneName(zone.value, Date.now())}</span>
+        </th>
+        <th scope="col" class="right col-offset">
+          offset
+        </th>
+        <th scope="col" class="col-from">
+          source
+        </th>
+        <th scope="col" class="col-key">
+          key
+        </th>
+        <th scope="col">payload</th>
+        <th scope="col" class="right col-size">
+          size
+        </th>
+      </tr>
+    </thead>
+  );
+}
+
+interface RowProps {
+  message: Message;
+  index: number;
+  is_marked: boolean;
+  is_open: boolean;
+  toggle: () => void;
+}
+
+function MessageRow({ message, index, is_marked, is_open, toggle }: RowProps) {
+  return (
+    <tr data-row={index} tabIndex={is_marked ? 0 : -1} onClick={toggle} class={is_open ? "is-chosen" : ""}>
+      <td class="col-at">
+        <Moment at={message.ingested_at} with_ms />
+      </td>
+      <td class="right figure col-offset">
+        <button type="button" class="link plain" tabIndex={-1} aria-expanded={is_open}>
+          <span class="muted">{message.partition}/</span>
+          {message.offset}
+        </button>
+      </td>
+      <td class="col-from">{message.source}</td>
+      <td class="col-key">{message.key}</td>
+      <td class="col-payload">
+        <code>{message.encoding === "base64" ? `(binary) ${message.payload}` : message.payload.slice(0, 300)}</code>
+      </td>
+      <td class="right figure muted col-size">{formatBytes(message.size_bytes)}</td>
+    </tr>
   );
 }

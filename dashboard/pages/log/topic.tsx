@@ -2,12 +2,12 @@ import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { Topic } from "../../../src/serve/schemas/log.ts";
 import { formatCount } from "../../format/number.ts";
-import { Panel } from "../../parts/panel.tsx";
-import { Missing } from "../../parts/figures.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Missing } from "../../components/figures.tsx";
 
 const RATE_WINDOW_MS = 10_000;
 
-/** Records a second over the last seconds, from how far the ends moved. */
+/** Records per second over the last RATE_WINDOW_MS, from the end offsets. */
 function useRate(topic: Topic): number | null {
   const seen = useRef<{ at_ms: number; end: number }[]>([]);
   const rate = useSignal<number | null>(null);
@@ -30,7 +30,7 @@ export function TopicFigures({ topic }: { topic: Topic }) {
     <div class="halves even">
       <Panel
         title={topic.topic}
-        note={`${formatCount(kept)} of ${formatCount(ends)} records still in the log; the tables have the others`}
+        note={`${formatCount(kept)} of ${formatCount(ends)} records retained in the log; bronze has all`}
         actions={<span class="panel-note">{rate === null ? "measuring …" : `${formatCount(rate)} records/s`}</span>}
         is_flush
       >
@@ -39,12 +39,12 @@ export function TopicFigures({ topic }: { topic: Topic }) {
             <tr>
               <th scope="col">partition</th>
               <th scope="col" class="right">
-                from offset
+                first offset
               </th>
               <th scope="col" class="right">
                 next offset
               </th>
-              <th scope="col">in the log</th>
+              <th scope="col">records</th>
             </tr>
           </thead>
           <tbody>
@@ -69,13 +69,13 @@ export function TopicFigures({ topic }: { topic: Topic }) {
 function Lag({ topic }: { topic: Topic }) {
   const greatest = Math.max(1, ...topic.lag.map(({ records }) => records));
   return (
-    <Panel title="Consumer lag" note="records behind the end of the log" is_flush>
+    <Panel title="Consumer lag" note="records between the consumer's offset and the end of the log" is_flush>
       <table class="grid-table">
         <thead>
           <tr>
-            <th scope="col">reader</th>
+            <th scope="col">consumer</th>
             <th scope="col" class="right">
-              behind
+              lag
             </th>
             <th scope="col">
               <span class="unseen">bar</span>
@@ -95,7 +95,7 @@ function Lag({ topic }: { topic: Topic }) {
           {topic.lag.length === 0 ? (
             <tr>
               <td colSpan={3}>
-                <Missing why="nobody reads this topic yet" />
+                <Missing why="no consumers yet" />
               </td>
             </tr>
           ) : null}

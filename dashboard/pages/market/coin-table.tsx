@@ -4,19 +4,19 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Coin } from "../../../pipelines/crypto/api/schemas.ts";
 import { formatAge } from "../../format/time.ts";
 import { formatCount } from "../../format/number.ts";
-import { Amount, Change, flashOf, Missing, Price } from "../../parts/figures.tsx";
-import { Sparkline } from "../../parts/sparkline.tsx";
-import { Empty, Failure, SkeletonRows } from "../../parts/states.tsx";
-import { bothZones } from "../../parts/time.tsx";
-import { moveThroughRows } from "../../parts/rows.ts";
+import { Amount, Change, flashOf, Missing, Price } from "../../components/figures.tsx";
+import { Sparkline } from "../../components/sparkline.tsx";
+import { Empty, Failure, SkeletonRows } from "../../components/states.tsx";
+import { bothZones } from "../../components/time.tsx";
+import { moveThroughRows } from "../../components/rows.ts";
 import { go, parameters, setParameters } from "../../router.ts";
 import { now_ms } from "../../state/clock.ts";
 import { coins, coins_error, coins_retry_at_ms, changeAt, priceOf } from "../../state/coins.ts";
 import { arrange, COLUMNS, isSort, type Sort } from "./sorting.ts";
 
-/** A price older than this is greyed: it may have moved since. */
+/** Age after which a price is greyed. */
 const STALE_PRICE_MS = 5 * 60_000;
-/** What fills the first screen comes first; the rest a moment later, so that the page answers at once. */
+/** Rows of the first render; the others follow, so that the page shows at once. */
 const FIRST_ROWS = 40;
 
 function PriceCell({ coin }: { coin: Coin }) {
@@ -29,7 +29,7 @@ function PriceCell({ coin }: { coin: Coin }) {
   );
 }
 
-/** As of the price shown beside it. */
+/** The change, relative to the live price. */
 function ChangeCell({ coin, over }: { coin: Coin; over: "1h" | "24h" }) {
   const percent = changeAt(coin, over, priceOf(coin.id).value.price);
   return (
@@ -56,10 +56,11 @@ function AgeCell({ coin }: { coin: Coin }) {
   }
   const age_ms = now_ms.value - Date.parse(at);
   const is_stale = age_ms > STALE_PRICE_MS;
+  const source = live.source ?? coin.source ?? "?";
   return (
     <td
       class={`col-age figure ${is_stale ? "is-old" : "muted"}`}
-      title={`${is_stale ? "No newer price since " : "Price of "}${bothZones(Date.parse(at))}, from ${live.source ?? coin.source ?? "?"}`}
+      title={`${is_stale ? "No newer price since" : "Price at"} ${bothZones(Date.parse(at))}, from ${source}`}
     >
       {formatAge(age_ms)}
     </td>
@@ -72,7 +73,7 @@ interface RowProps {
   index: number;
 }
 
-/** Drawn anew only when its coin or the mark changes; the cells that live redraw themselves. */
+/** A row that renders again only if its coin or selection changes; live cells update by themselves. */
 class Row extends Component<RowProps> {
   override shouldComponentUpdate({ coin, is_marked, index }: RowProps): boolean {
     return coin !== this.props.coin || is_marked !== this.props.is_marked || index !== this.props.index;
@@ -86,7 +87,7 @@ class Row extends Component<RowProps> {
 function CoinRow({ coin, is_marked, index }: RowProps) {
   return (
     <tr class={coin.is_delisted ? "is-delisted" : ""} tabIndex={is_marked ? 0 : -1} data-row={index} data-id={coin.id}>
-      <td class="col-rank figure muted">{coin.rank ?? <Missing why="its source gives no rank" />}</td>
+      <td class="col-rank figure muted">{coin.rank ?? <Missing why="no rank provided by the source" />}</td>
       <td class="col-name">
         <a href={`/coins/${encodeURIComponent(coin.id)}`} tabIndex={-1}>
           <span class="coin-symbol">{coin.symbol}</span> <span class="coin-name">{coin.name}</span>
@@ -102,7 +103,7 @@ function CoinRow({ coin, is_marked, index }: RowProps) {
       <td class="col-cap">
         <Amount value={coin.market_cap} />
       </td>
-      <td class="col-category muted">{coin.category ?? <Missing why="its source gives no category" />}</td>
+      <td class="col-category muted">{coin.category ?? <Missing why="no category provided by the source" />}</td>
       <SourceCell coin={coin} />
       <AgeCell coin={coin} />
       <td class="col-line">
@@ -187,7 +188,7 @@ function Search({ text, found, total }: { text: string; found: number; total: nu
   );
 }
 
-/** Every coin: sortable, filterable, walked by keys. */
+/** All coins: sortable, filterable, with keyboard navigation. */
 export function CoinTable() {
   const marked = useSignal(0);
   const shown = useSignal(FIRST_ROWS);
@@ -222,7 +223,7 @@ export function CoinTable() {
         what="The list of coins"
         error={error}
         retry_at_ms={coins_retry_at_ms.value}
-        still="It goes on trying by itself."
+        still="The dashboard retries automatically."
       />
     );
   return (
@@ -260,9 +261,9 @@ function NoCoins({ search }: { search: string }) {
     );
   }
   return (
-    <Empty title="No coin yet">
-      Coins appear here with the first price that is accepted, a moment after a source is connected. To see the page
-      move without one, run <code>npm start -- --source simulated</code>.
+    <Empty title="No coins yet">
+      Coins appear with their first accepted price, moments after a source connects. To try the dashboard without a
+      source, run <code>npm start -- --source simulated</code>.
     </Empty>
   );
 }

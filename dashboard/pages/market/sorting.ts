@@ -19,7 +19,7 @@ export type Sort = (typeof COLUMNS)[number]["sort"];
 
 type Compare = (a: Coin, b: Coin) => number;
 
-/** Orders what is there; what is missing comes last either way. */
+/** Compares by a value; missing values come last in both orders. */
 function by<T>(valueOf: (coin: Coin) => T | null, compare: (a: T, b: T) => number): (is_ascending: boolean) => Compare {
   return (is_ascending) => (a, b) => {
     const [x, y] = [valueOf(a), valueOf(b)];
@@ -53,8 +53,8 @@ const COMPARE: Record<Sort, (is_ascending: boolean) => Compare> = {
 };
 
 /**
- * The coins that match, in order. Computed when the list is loaded or the viewer asks for another order, not at every tick:
- * rows do not change places under the reader's eye.
+ * Matching coins, sorted. Computed when the list is loaded or the order changes, not at every tick, so that rows do not
+ * move while they are read.
  */
 export function arrange(coins: readonly Coin[], search: string, sort: Sort, is_ascending: boolean): Coin[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);

@@ -2,9 +2,9 @@ import type { ComponentChildren } from "preact";
 import type { Answer, AnswerPart } from "../../../src/serve/schemas/answers.ts";
 import { compareDecimals, formatAmount, formatDecimal, parseDecimal, roundTo, toNumber } from "../../format/decimal.ts";
 import { formatFigure, formatCount, formatPercent } from "../../format/number.ts";
-import { Amount, Change, flashOf, Missing, Price } from "../../parts/figures.tsx";
-import { Skeleton } from "../../parts/states.tsx";
-import { Age, Countdown, Moment } from "../../parts/time.tsx";
+import { Amount, Change, flashOf, Missing, Price } from "../../components/figures.tsx";
+import { Skeleton } from "../../components/states.tsx";
+import { Age, Countdown, Moment } from "../../components/time.tsx";
 import { onEvent } from "../../state/events.ts";
 import { changeAt, coinOf, nameOfCoin, priceOf } from "../../state/coins.ts";
 import { status, status_error } from "../../state/status.ts";
@@ -16,7 +16,7 @@ type Row = AnswerPart["rows"][number];
 interface TileProps {
   number: number;
   name: string;
-  /** The question in full, on hover. */
+  /** The complete question, as a tooltip. */
   question: string;
   figure: ComponentChildren;
   detail: ComponentChildren;
@@ -50,17 +50,17 @@ const noteOf = (answer: Answer, part = 0): string => answer.parts[part]?.note ??
 interface NowProps {
   id: string;
   question: string;
-  /** As asked: ticks that came since take precedence. */
-  asked: { price: string | null; price_at: string | null; source: string | null };
-  /** The change over the last hour at a price. */
+  /** The answer's price; newer ticks take precedence. */
+  answered: { price: string | null; price_at: string | null; source: string | null };
+  /** Change over the last hour for a price. */
   changeOf: (price: string) => number | null;
 }
 
-function PriceNow({ id, question, asked, changeOf }: NowProps) {
+function PriceNow({ id, question, answered, changeOf }: NowProps) {
   const live = priceOf(id).value;
-  const price = live.price ?? asked.price;
+  const price = live.price ?? answered.price;
   const coin = coinOf(id);
-  // From the list where it has the coin: tile and row then show the same.
+  // The list takes precedence, so that tile and row show the same change.
   const change = price === null ? null : coin === null ? changeOf(price) : changeAt(coin, "1h", price);
   return (
     <Tile
@@ -74,12 +74,12 @@ function PriceNow({ id, question, asked, changeOf }: NowProps) {
       }
       detail={
         <>
-          <Change percent={change} why="no price an hour before" /> <span class="muted">in the last hour</span>
+          <Change percent={change} why="no price an hour ago" /> <span class="muted">in the last hour</span>
         </>
       }
       foot={
         <>
-          <Age at={live.price_at ?? asked.price_at} /> · {live.source ?? asked.source ?? "no source"}
+          <Age at={live.price_at ?? answered.price_at} /> · {live.source ?? answered.source ?? "no source"}
         </>
       }
     />
@@ -101,24 +101,24 @@ function Now({ answer }: { answer: Answer }) {
       />
     );
   const before = row["price_hour_ago"] ?? null;
-  // The price moves with every tick; what it was an hour before moves slowly and comes with the answer.
+  // The current price comes from ticks; the price an hour ago comes with the answer.
   const changeOf = (price: string) =>
     before === null ? null : (100 * (toNumber(price) - toNumber(before))) / toNumber(before);
   return (
     <PriceNow
       id={id}
       question={answer.title}
-      asked={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }}
+      answered={{ price: row["price_usd"] ?? null, price_at: row["price_at"] ?? null, source: row["source"] ?? null }}
       changeOf={changeOf}
     />
   );
 }
 
-/** The same from the list of coins, which may be there before the answer is. */
+/** The same tile from the list of coins, which may load before the answer. */
 function NowFromList() {
   const coin = coinOf("bitcoin");
-  if (coin === null) return <TilePlace name="Bitcoin now" />;
-  return <PriceNow id={coin.id} question="Bitcoin now" asked={coin} changeOf={() => coin.change_1h_percent} />;
+  if (coin === null) return <TileSkeleton name="Bitcoin now" />;
+  return <PriceNow id={coin.id} question="Bitcoin now" answered={coin} changeOf={() => coin.change_1h_percent} />;
 }
 
 function Volatile({ answer }: { answer: Answer }) {
@@ -165,24 +165,27 @@ function AsOf({ answer }: { answer: Answer }) {
 function TwoHoursAgo({ answer }: { answer: Answer }) {
   const by_event = first(answer);
   const by_lake = first(answer, 1);
-  const [then, said] = [by_event?.["price_usd"] ?? null, by_lake?.["price_usd"] ?? null];
+  const [then, held] = [by_event?.["price_usd"] ?? null, by_lake?.["price_usd"] ?? null];
   return (
     <Tile
       number={3}
       name="Ethereum 2 h ago"
-      question={`${answer.title}: by event time, the price in effect then; by lake time, the newest price the tables held then`}
+      question={
+        `${answer.title}: by event time, the price in effect then; ` +
+        "by lake time, the newest price that the tables held then"
+      }
       figure={<Price value={then} why={noteOf(answer)} with_unit />}
       detail={
         <>
           <span class="muted">the tables held then:</span>{" "}
-          {said === null ? (
+          {held === null ? (
             <span class="muted" title={noteOf(answer, 1)}>
               no snapshot that old
             </span>
           ) : (
-            <Price value={said} />
+            <Price value={held} />
           )}
-          {then !== null && said !== null && compareDecimals(then, said) === 0 ? (
+          {then !== null && held !== null && compareDecimals(then, held) === 0 ? (
             <span class="muted"> (same)</span>
           ) : null}
         </>
@@ -196,6 +199,10 @@ function TwoHoursAgo({ answer }: { answer: Answer }) {
   );
 }
 
+function Fall({ percent }: { percent: number }) {
+  return <span class="down">{formatPercent(-percent)}</span>;
+}
+
 function Falls({ answer }: { answer: Answer }) {
   const falls = answer.parts[0]?.rows ?? [];
   const latest = falls.at(-1);
@@ -203,7 +210,10 @@ function Falls({ answer }: { answer: Answer }) {
     <Tile
       number={4}
       name="Falls > 5 % in 10 min"
-      question={`${answer.title}: episodes of the last 24 hours, a tick against the highest price of the ten minutes before it`}
+      question={
+        `${answer.title}: episodes of the last 24 hours; ` +
+        "each tick is compared with the highest price of the previous ten minutes"
+      }
       figure={
         <a href="/alerts">
           {falls.length}
@@ -213,11 +223,11 @@ function Falls({ answer }: { answer: Answer }) {
       detail={
         latest ? (
           <>
-            <span class="muted">last</span> <span class="down">{formatPercent(-Number(latest["fall_percent"]))}</span>{" "}
+            <span class="muted">last</span> <Fall percent={Number(latest["fall_percent"])} />{" "}
             {nameOfCoin(latest["crypto_id"] ?? "")}
           </>
         ) : (
-          <span class="muted">no coin fell that far, that fast</span>
+          <span class="muted">no such fall</span>
         )
       }
       foot={latest ? <Moment at={latest["fell_at"] ?? null} with_zone /> : <AsOf answer={answer} />}
@@ -249,7 +259,7 @@ function Volumes({ answer }: { answer: Answer }) {
       question={answer.title}
       figure={rows.length === 0 ? <Missing why={noteOf(answer)} /> : <Amount value={total_text} with_unit />}
       detail={
-        <ol class="bars" aria-label="24 hour volume of each of the ten, in US dollars">
+        <ol class="bars" aria-label="24 h volume of each coin, in US dollars">
           {volumes.map(({ symbol, volume, basis }) => (
             <li key={symbol} title={`${symbol} ${formatAmount(volume) ?? volume} USD, ${basis}`}>
               <span class="bar" style={{ height: `${Math.max(4, (100 * toNumber(volume)) / greatest)}%` }} />
@@ -277,7 +287,7 @@ function Volumes({ answer }: { answer: Answer }) {
   );
 }
 
-/** Each question is asked on its own: none waits for a slower one. The first moves with every tick besides. */
+/** Each question is a separate request, so that none waits for a slower one. Ticks update the first one too. */
 const TILES = [
   { name: "Bitcoin now", Answered: Now, refresh_ms: 5_000 },
   { name: "Most volatile today", Answered: Volatile, refresh_ms: 15_000 },
@@ -286,7 +296,7 @@ const TILES = [
   { name: "24 h volume, top ten", Answered: Volumes, refresh_ms: 15_000 },
 ] as const;
 
-function TilePlace({ name }: { name: string }) {
+function TileSkeleton({ name }: { name: string }) {
   return (
     <article class="tile" aria-busy="true" aria-label={name}>
       <div class="tile-head">
@@ -310,7 +320,9 @@ interface QuestionProps {
   name: string;
   Answered: (typeof TILES)[number]["Answered"];
   refresh_ms: number;
-  /** Whether there is anything to answer from; null until that is known. Nobody asks before: an empty lake refuses. */
+  /**
+   * Whether the lake has prices; null until known. Without prices no request is sent, because the API would reject it.
+   */
   has_prices: boolean | null;
 }
 
@@ -323,17 +335,17 @@ function Question({ number, name, Answered, refresh_ms, has_prices }: QuestionPr
     return (
       <Tile
         {...parts}
-        figure={<Missing why="the lake holds no accepted price yet" />}
+        figure={<Missing why="no accepted price yet" />}
         detail={<span class="muted">no price yet</span>}
-        foot="with the first prices"
+        foot="appears with the first price"
       />
     );
-  if (value === null && error === null) return number === 1 ? <NowFromList /> : <TilePlace name={name} />;
+  if (value === null && error === null) return number === 1 ? <NowFromList /> : <TileSkeleton name={name} />;
   if (value === null) {
     const retrying =
       retry_at_ms === null ? null : (
         <>
-          next try in <Countdown to_ms={retry_at_ms} />
+          next retry in <Countdown to_ms={retry_at_ms} />
         </>
       );
     return (
@@ -342,14 +354,14 @@ function Question({ number, name, Answered, refresh_ms, has_prices }: QuestionPr
         figure={<Missing why={error?.message ?? ""} />}
         detail={
           <span class="strong-bad" title={error?.message}>
-            could not be asked
+            could not be loaded
           </span>
         }
         foot={retrying}
       />
     );
   }
-  // The last answer stays in view while newer ones fail, greyed; its own time says how old it is.
+  // If a refresh fails, the last answer stays, greyed; it shows its own age.
   return error === null ? (
     <Answered answer={value} />
   ) : (
@@ -359,9 +371,9 @@ function Question({ number, name, Answered, refresh_ms, has_prices }: QuestionPr
   );
 }
 
-/** The five questions, in their order. */
+/** Answers to the five questions. */
 export function Tiles() {
-  // Where the status cannot be had, asking tells why.
+  // Without a status, the request's error tells why.
   const has_prices =
     status.value !== null ? status.value.newest_event_at !== null : status_error.value !== null ? true : null;
   return (

@@ -1,21 +1,21 @@
 import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 import type { Conflict, Conflicts as FoundConflicts } from "../../../src/serve/schemas/conflicts.ts";
 import { formatCount } from "../../format/number.ts";
-import { Panel } from "../../parts/panel.tsx";
-import { Loaded, Skeleton } from "../../parts/states.tsx";
-import { Moment } from "../../parts/time.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Loaded, Skeleton } from "../../components/states.tsx";
+import { Moment } from "../../components/time.tsx";
 import { useResource } from "../../state/resource.ts";
 
 const REFRESH_MS = 10_000;
 
-/** Duplicates that say something else than the row that counts: the first in the log does, and these are kept beside it. */
+/** Duplicates whose values differ from the accepted row, which is the first in the log. */
 export function Conflicts() {
   const conflicts = useResource<FoundConflicts>("/api/quality/conflicts", REFRESH_MS);
   return (
-    <Panel title="Conflicting duplicates" note="the first in the log counts" is_flush>
+    <Panel title="Conflicting duplicates" note="the first in the log is accepted" is_flush>
       <Loaded what="The list of conflicts" resource={conflicts} skeleton={<Skeleton height="6rem" />}>
         {({ total, items }) => {
-          if (total === 0) return <p class="note padded">Every duplicate says what the accepted row says.</p>;
+          if (total === 0) return <p class="note padded">Every duplicate has the same values as the accepted row.</p>;
           return <Listed total={total} items={items} />;
         }}
       </Loaded>
@@ -36,7 +36,7 @@ function Listed({ total, items }: FoundConflicts) {
           <thead>
             <tr>
               <th scope="col">event</th>
-              <th scope="col">accepted and repeated values</th>
+              <th scope="col">accepted ≠ duplicate values</th>
               <th scope="col" class="right">
                 received
               </th>
@@ -77,7 +77,7 @@ function Row({
   );
 }
 
-/** Without the zeros that fill a decimal up. */
+/** Formats a value without trailing zeros. */
 function shown(value: string | null): string {
   return value === null ? "none" : trimDecimal(value);
 }

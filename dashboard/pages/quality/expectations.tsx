@@ -1,26 +1,26 @@
 import type { CheckedTable, Expectations as Found, UnmetExpectation } from "../../../src/serve/schemas/expectations.ts";
 import { plural } from "../../format/number.ts";
-import { Badge } from "../../parts/badge.tsx";
-import { Panel } from "../../parts/panel.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Badge } from "../../components/badge.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Age } from "../../components/time.tsx";
 
 const SHOWN_UNMET = 20;
 
-/** What Great Expectations found when it was asked last: a table a line, what is not met first. */
+/** The last validation by Great Expectations: one line per table, failures first. */
 export function Expectations({ found }: { found: Found }) {
   if (found.checked_at === null) {
     return (
       <Panel title="Expectations">
-        <Empty title="Not checked yet">
-          Great Expectations holds silver and gold against the suites in <code>quality/</code> when it is asked to:{" "}
+        <Empty title="Not validated yet">
+          To validate silver and gold against the suites in <code>quality/</code>, run{" "}
           <code>npm run -s coinlake -- quality</code>
         </Empty>
       </Panel>
     );
   }
   const unmet = found.tables.reduce((sum, table) => sum + table.unmet.length, 0);
-  const judged = found.tables.reduce((sum, table) => sum + table.expectations, 0);
+  const validated = found.tables.reduce((sum, table) => sum + table.expectations, 0);
   const sorted = found.tables.toSorted((a, b) => b.unmet.length - a.unmet.length);
   return (
     <Panel
@@ -28,7 +28,7 @@ export function Expectations({ found }: { found: Found }) {
       note={
         <>
           <Badge tone={unmet === 0 ? "good" : found.is_met ? "warn" : "bad"}>
-            {unmet === 0 ? `all ${judged} met` : `${unmet} of ${judged} not met`}
+            {unmet === 0 ? `all ${validated} met` : `${unmet} of ${validated} not met`}
           </Badge>{" "}
           <Age at={found.checked_at} />
         </>
@@ -56,7 +56,7 @@ function Table({ table: { table, parts, expectations, unmet, checked_at } }: { t
   return (
     <li>
       <Badge tone={unmet.length === 0 ? "good" : is_critical ? "bad" : "warn"}>
-        {unmet.length === 0 ? "met" : `${unmet.length} not`}
+        {unmet.length === 0 ? "met" : `${unmet.length} not met`}
       </Badge>
       <span class="test-name">
         {table}

@@ -1,27 +1,28 @@
 import { formatCount, plural } from "../../format/number.ts";
-import { Badge, type Tone } from "../../parts/badge.tsx";
-import { Panel } from "../../parts/panel.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Badge, type Tone } from "../../components/badge.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Age } from "../../components/time.tsx";
 import { status } from "../../state/status.ts";
 
 const TONES: Record<string, Tone> = { open: "warn", filled: "good", lost: "bad" };
 
-/** Messages that sources numbered and that did not come: found by number, filled where the source gives them again. */
+/** Gaps in the sources' sequence numbers; they are filled if the source can send the messages again. */
 export function Gaps() {
   const sources = status.value?.sources ?? [];
   const gaps = sources.flatMap((source) => source.gaps.map((gap) => ({ ...gap, source: source.source })));
   const sum = (what: "open" | "filled" | "lost") => sources.reduce((total, { missed }) => total + missed[what], 0);
-  const note = `${plural(sum("filled"), "message")} filled, ${formatCount(sum("open"))} open, ${formatCount(sum("lost"))} lost`;
+  const others = `${formatCount(sum("open"))} open, ${formatCount(sum("lost"))} lost`;
+  const note = `${plural(sum("filled"), "message")} filled, ${others}`;
   return (
     <Panel title="Gaps" note={sources.length === 0 ? undefined : note} is_flush>
       {gaps.length === 0 ? (
         <p class="note padded">
           {sources.length === 0
-            ? "No source here numbers its messages: there is no gap to be found by number."
-            : "No message of a numbered feed is missing. Gaps show here with what became of them."}
+            ? "No source numbers its messages, so gaps cannot be detected."
+            : "No gaps: every numbered message was received."}
         </p>
       ) : (
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Every gap">
+        <div class="scroll-x" tabIndex={0} role="region" aria-label="Gaps">
           <table class="grid-table">
             <thead>
               <tr>

@@ -1,29 +1,28 @@
 import { useSignal } from "@preact/signals";
-import type { Quality, RefusedElement } from "../../../src/serve/schemas/quality.ts";
+import type { Quality, RejectedElement } from "../../../src/serve/schemas/quality.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
 import { formatCount, plural } from "../../format/number.ts";
-import { Panel } from "../../parts/panel.tsx";
-import { Empty, Loaded, Skeleton } from "../../parts/states.tsx";
-import { Age, Moment } from "../../parts/time.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Empty, Loaded, Skeleton } from "../../components/states.tsx";
+import { Age, Moment } from "../../components/time.tsx";
 import { parameters, setParameters } from "../../router.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { useResource } from "../../state/resource.ts";
 import { formatJson } from "../log/json.ts";
-import { sayReason } from "./reasons.ts";
+import { describeReason } from "./reasons.ts";
 
 const PAGE = 25;
 const REFRESH_MS = 10_000;
 
-/** What silver refused, by reason, and each element as it came. */
+/** Elements rejected by silver: counts by reason, and each element as received. */
 export function Quarantine({ figures }: { figures: Quality }) {
   const reason = parameters.value.get("reason");
-  const total = figures.refused.reduce((sum, { count }) => sum + count, 0);
-  if (figures.refused.length === 0) {
+  const total = figures.rejected.reduce((sum, { count }) => sum + count, 0);
+  if (figures.rejected.length === 0) {
     return (
       <Panel title="Quarantine">
-        <Empty title="Nothing refused">
-          What silver does not believe comes here with its reason, and is never lost: late or future events, prices that
-          are none, messages cut off.
+        <Empty title="No rejected elements">
+          Invalid elements are stored here with a reason: late or future events, invalid prices, truncated messages.
         </Empty>
       </Panel>
     );
@@ -34,7 +33,7 @@ export function Quarantine({ figures }: { figures: Quality }) {
         <ol class="reasons">
           <li>
             <Reason
-              name="every reason"
+              name="all reasons"
               count={total}
               total={total}
               last_at={null}
@@ -42,7 +41,7 @@ export function Quarantine({ figures }: { figures: Quality }) {
               choose={() => setParameters({ reason: null })}
             />
           </li>
-          {figures.refused.map((one) => (
+          {figures.rejected.map((one) => (
             <li key={one.reason}>
               <Reason
                 name={one.reason}
@@ -72,7 +71,7 @@ interface ReasonProps {
 
 function Reason({ name, count, total, last_at, is_chosen, choose }: ReasonProps) {
   return (
-    <button type="button" class="reason" aria-pressed={is_chosen} title={sayReason(name)} onClick={choose}>
+    <button type="button" class="reason" aria-pressed={is_chosen} title={describeReason(name)} onClick={choose}>
       <span class="reason-head">
         <span>{name.replaceAll("_", " ")}</span>
         <span class="figure">{formatCount(count)}</span>
@@ -94,15 +93,15 @@ function Reason({ name, count, total, last_at, is_chosen, choose }: ReasonProps)
 }
 
 function Elements({ reason }: { reason: string | null }) {
-  const older = useSignal<readonly RefusedElement[]>([]);
+  const older = useSignal<readonly RejectedElement[]>([]);
   const cursor = useSignal<string | null | undefined>(undefined);
-  const path = pathOf("/api/quality/refused", { reason, limit: PAGE });
-  // While older ones are in view the list holds still.
-  const elements = useResource<Page<RefusedElement>>(path, older.value.length > 0 ? null : REFRESH_MS);
+  const path = pathOf("/api/quality/rejected", { reason, limit: PAGE });
+  // The list does not refresh while older elements are shown.
+  const elements = useResource<Page<RejectedElement>>(path, older.value.length > 0 ? null : REFRESH_MS);
   const loadOlder = async (next: string) => {
     try {
-      const page = await get<Page<RefusedElement>>(
-        pathOf("/api/quality/refused", { reason, limit: PAGE, cursor: next }),
+      const page = await get<Page<RejectedElement>>(
+        pathOf("/api/quality/rejected", { reason, limit: PAGE, cursor: next }),
       );
       older.value = [...older.value, ...page.items];
       cursor.value = page.next;
@@ -112,7 +111,7 @@ function Elements({ reason }: { reason: string | null }) {
   };
   return (
     <div class="elements">
-      <Loaded what="The refused elements" resource={elements} skeleton={<Skeleton height="24rem" />}>
+      <Loaded what="The rejected elements" resource={elements} skeleton={<Skeleton height="24rem" />}>
         {({ items, next }) => {
           const more = cursor.value === undefined ? next : cursor.value;
           return (
@@ -139,24 +138,24 @@ function Elements({ reason }: { reason: string | null }) {
   );
 }
 
-function Element({ element }: { element: RefusedElement }) {
+function Element({ element }: { element: RejectedElement }) {
   const { reason, source, subject, ingested_at, partition, offset, element_index } = element;
   return (
     <details>
       <summary>
         <Moment at={ingested_at} /> <span class="reason-word">{reason.replaceAll("_", " ")}</span>{" "}
         <span class="muted">
-          {subject ?? "no coin"} · {source ?? "no source"}
+          {subject ?? "unknown coin"} · {source ?? "unknown source"}
         </span>{" "}
-        <code>{(element.element ?? "(no text)").slice(0, 160)}</code>
+        <code>{(element.element ?? "(binary)").slice(0, 160)}</code>
       </summary>
-      {sayReason(reason) === "" ? null : <p>Rejected: {sayReason(reason)}.</p>}
+      {describeReason(reason) === "" ? null : <p>Rejected: {describeReason(reason)}.</p>}
       <p class="note">
-        Element {element_index} of the record at partition {partition}, offset {offset} of {element.topic}; received{" "}
+        Element {element_index} of the record in {element.topic}/{partition} at offset {offset}; received{" "}
         <Moment at={ingested_at} is_full />. {plural((element.element ?? "").length, "character")}.
       </p>
       <pre tabIndex={0}>
-        {element.element === null ? "(the record is no text: its bytes are in bronze)" : formatJson(element.element)}
+        {element.element === null ? "(binary record: see bronze for its bytes)" : formatJson(element.element)}
       </pre>
     </details>
   );

@@ -1,4 +1,4 @@
-/** What each reason of the quarantine means, with its limit: a variable of the dbt project. */
+/** Explains each rejection reason with its limit, a variable of the dbt project. */
 export const SENTENCES: Readonly<Record<string, string>> = {
   not_utf8: "the message is not UTF-8 text",
   empty_payload: "the message is empty",
@@ -19,7 +19,7 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   future_event: "the event's time was more than 300 seconds ahead of the clock when it was received",
 };
 
-/** Empty for a reason that a newer model gives. */
-export function sayReason(reason: string): string {
+/** Explains a rejection reason; empty for an unknown one. */
+export function describeReason(reason: string): string {
   return SENTENCES[reason] ?? "";
 }

@@ -2,23 +2,23 @@ import { useSignal } from "@preact/signals";
 import type { Quality, TestNode } from "../../../src/serve/schemas/quality.ts";
 import { plural } from "../../format/number.ts";
 import { formatSeconds } from "../../format/time.ts";
-import { Badge, type Tone } from "../../parts/badge.tsx";
-import { Panel } from "../../parts/panel.tsx";
-import { Empty } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Badge, type Tone } from "../../components/badge.tsx";
+import { Panel } from "../../components/panel.tsx";
+import { Empty } from "../../components/states.tsx";
+import { Age } from "../../components/time.tsx";
 
 const TONES: Record<string, Tone> = { pass: "good", fail: "bad", error: "bad", warn: "warn" };
 const ORDER = ["error", "fail", "warn", "skipped", "pass"];
 const SHOWN = 12;
 
-/** The last result of each dbt test, failures first. */
+/** Last result of each dbt test, failures first. */
 export function Tests({ tests, has_tables }: { tests: Quality["tests"]; has_tables: boolean }) {
   const is_whole = useSignal(false);
   if (tests === null) {
     return (
       <Panel title="Tests">
         <Empty title={has_tables ? "Not run yet" : "Not run: no tables yet"}>
-          The pipeline tests the whole lake some minutes after the start, then at intervals. On a terminal:{" "}
+          The pipeline tests the whole lake a few minutes after the start, then periodically. To run the tests now:{" "}
           <code>npm run -s coinlake -- dbt test</code>
         </Empty>
       </Panel>

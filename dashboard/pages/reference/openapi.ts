@@ -1,4 +1,4 @@
-/** As much of OpenAPI 3.1 as the page shows. */
+/** The subset of OpenAPI 3.1 that the reference shows. */
 
 export interface Schema {
   $ref?: string;
@@ -46,24 +46,24 @@ export interface OpenApi {
   components?: { schemas?: Record<string, Schema> };
 }
 
-/** What a reference points to; the schema itself where it is none. */
+/** Resolves a `$ref`; returns other schemas unchanged. */
 export function resolve(schema: Schema, api: OpenApi): Schema {
   const name = schema.$ref?.split("/").at(-1);
   return name === undefined ? schema : (api.components?.schemas?.[name] ?? {});
 }
 
-/** A type in a few words: "text", "number or null", "list of Coin". */
-export function sayType(schema: Schema | undefined): string {
+/** Describes a type: "text", "number or null", "list of Coin". */
+export function describeType(schema: Schema | undefined): string {
   if (schema === undefined) return "anything";
   if (schema.$ref) return schema.$ref.split("/").at(-1) ?? "";
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
   const choices = schema.anyOf ?? schema.oneOf;
-  if (choices) return choices.map(sayType).join(" or ");
+  if (choices) return choices.map(describeType).join(" or ");
   const types = [schema.type ?? "anything"]
     .flat()
     .map((type) =>
-      type === "array" ? `list of ${sayType(schema.items)}` : type === "string" ? (schema.format ?? "text") : type,
+      type === "array" ? `list of ${describeType(schema.items)}` : type === "string" ? (schema.format ?? "text") : type,
     );
   return types.join(" or ");
 }

@@ -1,8 +1,8 @@
-import { resolve, sayType, type OpenApi, type Schema } from "./openapi.ts";
+import { resolve, describeType, type OpenApi, type Schema } from "./openapi.ts";
 
 const MAX_DEPTH = 6;
 
-/** A schema as nested lists: names, types, and what they mean. */
+/** A schema as nested lists of names, types and descriptions. */
 export function Tree({ schema, api, depth = 0 }: { schema: Schema; api: OpenApi; depth?: number }) {
   const own = resolve(schema, api);
   if (depth > MAX_DEPTH) return null;
@@ -17,14 +17,14 @@ export function Tree({ schema, api, depth = 0 }: { schema: Schema; api: OpenApi;
   }
   if (own.type === "array" && own.items) return <Tree schema={own.items} api={api} depth={depth} />;
   const properties = Object.entries(own.properties ?? {});
-  if (properties.length === 0) return depth === 0 ? <p class="note">{sayType(own)}</p> : null;
+  if (properties.length === 0) return depth === 0 ? <p class="note">{describeType(own)}</p> : null;
   return (
     <ul class="tree">
       {properties.map(([name, property]) => (
         <li key={name}>
           <code>{name}</code>
           {own.required?.includes(name) ? null : <span class="muted">?</span>}{" "}
-          <span class="muted">{sayType(property)}</span>{" "}
+          <span class="muted">{describeType(property)}</span>{" "}
           {(property.description ?? resolve(property, api).description) || null}
           {nested(property, api).map((inner, index) => (
             <Tree key={index} schema={inner} api={api} depth={depth + 1} />
@@ -35,7 +35,7 @@ export function Tree({ schema, api, depth = 0 }: { schema: Schema; api: OpenApi;
   );
 }
 
-/** The objects within a property: itself, what a list holds, or each of its choices. */
+/** The object schemas of a property: its own, its items' or its alternatives'. */
 function nested(schema: Schema, api: OpenApi): Schema[] {
   const own = resolve(schema, api);
   if (own.properties || own.allOf) return [own];

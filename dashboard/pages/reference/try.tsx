@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { formatDuration } from "../../format/time.ts";
 import { pathOf } from "../../state/api.ts";
-import { sayType, type Parameter } from "./openapi.ts";
+import { describeType, type Parameter } from "./openapi.ts";
 
 const SHOWN_CHARACTERS = 20_000;
 
@@ -11,7 +11,7 @@ interface Answer {
   text: string;
 }
 
-/** Asks the running server, with what is typed in; and says how to ask from a terminal. */
+/** Sends a request with the entered parameters, and shows the equivalent curl command. */
 export function Try({ path, parameters }: { path: string; parameters: readonly Parameter[] }) {
   const values = useSignal<Readonly<Record<string, string>>>({});
   const answer = useSignal<Answer | null>(null);
@@ -21,7 +21,7 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
   );
   const query = Object.fromEntries(Object.entries(values.value).filter(([name]) => !inPath.has(name)));
   const url = pathOf(filled, query);
-  const ask = async () => {
+  const send = async () => {
     const started_ms = performance.now();
     try {
       const response = await fetch(url);
@@ -40,7 +40,7 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
       class="try"
       onSubmit={(event) => {
         event.preventDefault();
-        void ask();
+        void send();
       }}
     >
       <h3>Try it</h3>
@@ -53,7 +53,7 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
               <input
                 type="text"
                 required={required ?? false}
-                placeholder={sayType(schema).slice(0, 40)}
+                placeholder={describeType(schema).slice(0, 40)}
                 value={values.value[name] ?? ""}
                 onInput={(event) => (values.value = { ...values.value, [name]: event.currentTarget.value })}
               />
@@ -69,7 +69,8 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
       {answer.value === null ? null : (
         <>
           <p class="note" role="status">
-            {answer.value.status === 0 ? "no answer" : answer.value.status} in {formatDuration(answer.value.elapsed_ms)}
+            {answer.value.status === 0 ? "no response" : answer.value.status} in{" "}
+            {formatDuration(answer.value.elapsed_ms)}
           </p>
           <pre tabIndex={0}>{answer.value.text.slice(0, SHOWN_CHARACTERS)}</pre>
         </>
@@ -82,7 +83,7 @@ function pretty(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    // Metrics and other text are shown as they come.
+    // Responses other than JSON are shown unchanged.
     return text;
   }
 }

@@ -9,7 +9,7 @@ import {
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql, SQLDialect, type SQLNamespace } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { Compartment, EditorState, StateEffect, StateField } from "@codemirror/state";
+import { Compartment, EditorState, StateEffect, StateField, type Extension } from "@codemirror/state";
 import {
   Decoration,
   drawSelection,
@@ -26,7 +26,10 @@ import type { SqlSchema } from "../../../src/serve/schemas/sql.ts";
 
 const DuckDB = SQLDialect.define({
   ...PostgreSQL.spec,
-  keywords: `${PostgreSQL.spec.keywords ?? ""} asof qualify pivot unpivot sample exclude replace positional anti semi describe summarize`,
+  keywords: [
+    PostgreSQL.spec.keywords ?? "",
+    "asof qualify pivot unpivot sample exclude replace positional anti semi describe summarize",
+  ].join(" "),
   types: `${PostgreSQL.spec.types ?? ""} hugeint ubigint uinteger timestamptz struct map list`,
   hashComments: false,
 });
@@ -41,7 +44,7 @@ const colours = HighlightStyle.define([
 
 const look = EditorView.theme({
   "&": { height: "100%", color: "var(--text)", backgroundColor: "var(--panel)", fontSize: "0.8125rem" },
-  // Its frame tells where the focus is, all around: lines' numbers would lie over an outline of its own.
+  // The surrounding frame shows the focus; the gutter would cover an outline of the editor.
   "&.cm-focused": { outline: "none" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.6", overflow: "auto" },
   ".cm-content": { caretColor: "var(--text)", padding: "8px 0" },
@@ -76,7 +79,7 @@ const look = EditorView.theme({
   },
 });
 
-/** What went wrong, under the line where it did. */
+/** An error message below the line that caused it. */
 class ErrorNote extends WidgetType {
   readonly text: string;
 
@@ -103,7 +106,7 @@ const setError = StateEffect.define<{ position: number; text: string } | null>()
 const errors = StateField.define<DecorationSet>({
   create: () => Decoration.none,
   update(shown, transaction) {
-    // The mark goes with the text it speaks of, and leaves once that is edited.
+    // The mark moves with its text and disappears when the text is edited.
     let next = transaction.docChanged ? Decoration.none : shown.map(transaction.changes);
     for (const effect of transaction.effects) {
       if (!effect.is(setError)) continue;
@@ -127,8 +130,8 @@ function markAt(state: EditorState, position: number, text: string): DecorationS
 }
 
 /**
- * Typing over a selection is done here rather than by the browser: where the selection is coloured, the browser would give the
- * new text the old look as an inline style, which the page's policy refuses aloud.
+ * Handles typing over a selection: the browser would copy the colours of the replaced text as an inline style, which
+ * the content security policy blocks with an error in the console.
  */
 const typeOverSelection = EditorView.domEventHandlers({
   beforeinput(event, view) {
@@ -157,46 +160,50 @@ export interface SqlEditor {
   remove(): void;
 }
 
+function extensionsFor(run: () => void, onChange: (text: string) => void): Extension[] {
+  return [
+    keymap.of([{ key: "Mod-Enter", run: () => (run(), true), preventDefault: true }]),
+    lineNumbers(),
+    history(),
+    drawSelection(),
+    bracketMatching(),
+    closeBrackets(),
+    autocompletion({ icons: false }),
+    highlightActiveLine(),
+    EditorView.lineWrapping,
+    typeOverSelection,
+    placeholder("select … from live.fact_crypto_ticks"),
+    EditorView.contentAttributes.of({ "aria-label": "SQL query; Ctrl or Command + Enter runs it" }),
+    EditorView.updateListener.of((update) => {
+      if (update.docChanged) onChange(update.state.doc.toString());
+    }),
+    // Tab is not bound, so that it moves the focus out of the editor.
+    keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
+    syntaxHighlighting(colours),
+    look,
+    errors,
+  ];
+}
+
 /**
- * The editor in a shadow tree of its own: its styles are then adopted as objects, where in the page they would be an inline
- * style element, which the page's policy refuses. CSS variables reach into it, so it follows the theme.
+ * Opens the editor in a shadow tree. CodeMirror then uses adopted style sheets; in the document it would add an inline
+ * style element, which the content security policy blocks. CSS variables are inherited, so the editor follows the
+ * theme.
  */
 export function openEditor(
-  place: HTMLElement,
+  container: HTMLElement,
   start: string,
   run: () => void,
   onChange: (text: string) => void,
 ): SqlEditor {
-  const root = place.shadowRoot ?? place.attachShadow({ mode: "open" });
+  const root = container.shadowRoot ?? container.attachShadow({ mode: "open" });
   const language = new Compartment();
   const view = new EditorView({
     root,
     parent: root,
     state: EditorState.create({
       doc: start,
-      extensions: [
-        keymap.of([{ key: "Mod-Enter", run: () => (run(), true), preventDefault: true }]),
-        lineNumbers(),
-        history(),
-        drawSelection(),
-        bracketMatching(),
-        closeBrackets(),
-        autocompletion({ icons: false }),
-        highlightActiveLine(),
-        EditorView.lineWrapping,
-        typeOverSelection,
-        placeholder("select … from live.fact_crypto_ticks"),
-        EditorView.contentAttributes.of({ "aria-label": "SQL; Ctrl or Command and Enter runs it" }),
-        EditorView.updateListener.of((update) => {
-          if (update.docChanged) onChange(update.state.doc.toString());
-        }),
-        // The tab key is left alone: it leaves the editor, as anywhere on the page.
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
-        syntaxHighlighting(colours),
-        look,
-        errors,
-        language.of(sql({ dialect: DuckDB })),
-      ],
+      extensions: [...extensionsFor(run, onChange), language.of(sql({ dialect: DuckDB }))],
     }),
   });
   return {

@@ -13,16 +13,16 @@ const PRESETS = [
   { name: "24 h ago", ago_ms: 86_400_000 },
 ] as const;
 
-// Not the browser's own input for moments: it writes them as the machine's locale has it, month first and in halves of days.
+// A text input rather than `datetime-local`, which formats times by the machine's locale.
 
-/** Which state of the tables a query reads: as they are, or as they stood at a moment of lake time. */
+/** Chooses the lake time of a query: now, or a past time. */
 export function LakeTime({ at, choose }: LakeTimeProps) {
   const shown = at === null ? "" : formatMoment(Date.parse(at), zone.value);
   const read = (input: HTMLInputElement): void => {
     const text = input.value.trim().replace(" ", "T");
     const at_ms = Date.parse(zone.value === "utc" ? `${text.length === 10 ? `${text}T00:00:00` : text}Z` : text);
     const is_time = text === "" || !Number.isNaN(at_ms);
-    input.setCustomValidity(is_time ? "" : "A moment such as 2026-03-14 02:10:00");
+    input.setCustomValidity(is_time ? "" : "Invalid time: use the format 2026-01-31 12:00:00");
     if (is_time) choose(text === "" ? null : new Date(at_ms).toISOString());
     else input.reportValidity();
   };
@@ -33,7 +33,7 @@ export function LakeTime({ at, choose }: LakeTimeProps) {
         <input type="text" placeholder="now" value={shown} onChange={(event) => read(event.currentTarget)} />
       </label>
       <select
-        aria-label="A moment of lake time"
+        aria-label="Lake time presets"
         value={at === null ? "now" : "then"}
         onChange={(event) => {
           const preset = PRESETS.find(({ name }) => name === event.currentTarget.value);
@@ -41,7 +41,7 @@ export function LakeTime({ at, choose }: LakeTimeProps) {
         }}
       >
         <option value="now">now</option>
-        {at === null ? null : <option value="then">then</option>}
+        {at === null ? null : <option value="then">custom</option>}
         {PRESETS.map(({ name }) => (
           <option key={name} value={name}>
             {name}

@@ -4,7 +4,7 @@ import type { SqlResult } from "../../../src/serve/schemas/sql.ts";
 import type { Line, LineChart } from "../../charts/line-chart.ts";
 import { formatFigure } from "../../format/number.ts";
 import { parseTime, zoneName } from "../../format/time.ts";
-import { Empty } from "../../parts/states.tsx";
+import { Empty } from "../../components/states.tsx";
 import { LINE_COLOURS, palette, zone } from "../../state/settings.ts";
 import { isNumeric, isTime } from "./result-grid.tsx";
 
@@ -14,11 +14,11 @@ const MAX_BARS = 60;
 interface Choice {
   x: number;
   y: number;
-  /** Column whose values make a line each; -1 for none. */
+  /** Column whose values are the series; -1 for none. */
   by: number;
 }
 
-/** A first guess that is right for most results: time across, the first number up, a line for each of a few names. */
+/** Guesses axes: the time column as X, the first numeric column as Y, a text column with few values as series. */
 export function guess(result: SqlResult): Choice | null {
   const time = result.columns.findIndex(isTime);
   const y = result.columns.findIndex(isNumeric);
@@ -45,7 +45,7 @@ function linesOf(result: SqlResult, { x, y, by }: Choice): Line[] {
   });
 }
 
-/** A result as a picture, in one click: lines over time, or bars by name. */
+/** A result as a chart: lines over time, or bars by name. */
 export function ResultChart({ result }: { result: SqlResult }) {
   const guessed = useMemo(() => guess(result), [result]);
   const chosen = useSignal<Choice | null>(null);
@@ -53,8 +53,7 @@ export function ResultChart({ result }: { result: SqlResult }) {
     chosen.value = null;
   }, [result]);
   const choice = chosen.value ?? guessed;
-  if (choice === null)
-    return <Empty title="Nothing to draw">A chart needs a column of numbers; this result has none.</Empty>;
+  if (choice === null) return <Empty title="No chart">A chart needs a numeric column; this result has none.</Empty>;
   const is_over_time = isTime(result.columns[choice.x] ?? { name: "", type: "" });
   return (
     <div class="result-chart">
@@ -113,9 +112,9 @@ function Pick({ name, result, value, choose, of = () => true, with_none = false 
   );
 }
 
-/** The library that draws them is fetched with the first: most results are read as a table. */
+/** Lines over time. The chart library is loaded on first use, because most results are read as tables. */
 function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const failure = useSignal<string | null>(null);
   useEffect(() => {
     let chart: LineChart | null = null;
@@ -123,8 +122,8 @@ function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
     const draw = async () => {
       try {
         const library = await import("../../charts/line-chart.ts");
-        if (!is_wanted || place.current === null) return;
-        chart = new library.LineChart(place.current);
+        if (!is_wanted || container.current === null) return;
+        chart = new library.LineChart(container.current);
         chart.show(lines);
       } catch (error) {
         failure.value = String(error);
@@ -138,7 +137,8 @@ function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
   }, [lines, palette.value, zone.value]);
   const summary = lines.map(({ name, points }) => {
     const values = points.map(({ value }) => value);
-    return `${name}: ${points.length} points, from ${formatFigure(values[0] ?? 0)} to ${formatFigure(values.at(-1) ?? 0)}`;
+    const [first, last] = [formatFigure(values[0] ?? 0), formatFigure(values.at(-1) ?? 0)];
+    return `${name}: ${points.length} points, from ${first} to ${last}`;
   });
   return (
     <>
@@ -162,7 +162,7 @@ function Lines({ lines, y }: { lines: readonly Line[]; y: string }) {
         </p>
       )}
       <div
-        ref={place}
+        ref={container}
         class="lines"
         role="img"
         aria-label={`${y} over time. ${summary.join("; ")}. The table shows every value.`}
@@ -194,7 +194,7 @@ function Bars({ result, choice }: { result: SqlResult; choice: Choice }) {
       </ol>
       {result.rows.length > MAX_BARS ? (
         <p class="note">
-          The first {MAX_BARS} rows of {result.rows.length}.
+          Only the first {MAX_BARS} of {result.rows.length} rows are shown.
         </p>
       ) : null}
     </>

@@ -6,7 +6,7 @@ import { zone } from "../../state/settings.ts";
 
 const ROW_PX = 26;
 const OVERSCAN = 12;
-/** Widths are guessed from the first rows: reading a hundred thousand to lay out thirty costs more than it tells. */
+/** Rows from which the column widths are estimated. */
 const SAMPLE = 200;
 const [MIN_CH, MAX_CH] = [6, 44];
 
@@ -17,7 +17,7 @@ export const isNumeric = ({ type }: Column) =>
 export const isTime = ({ type }: Column) => /^(TIMESTAMP|DATE)/.test(type);
 const isZoned = ({ type }: Column) => type === "TIMESTAMP WITH TIME ZONE";
 
-/** How many decimals the DECIMALs of a column need: their points stand under each other, without the zeros that all carry behind. */
+/** Decimals shown for each DECIMAL column: as many as its values need, so that the decimal points are aligned. */
 function decimalsOf({ columns, rows }: SqlResult): number[] {
   return columns.map((column, index) => {
     if (!column.type.startsWith("DECIMAL")) return 0;
@@ -25,7 +25,7 @@ function decimalsOf({ columns, rows }: SqlResult): number[] {
   });
 }
 
-/** A value as the engine gave it, less zeros behind the decimals asked for; times with a zone in the viewer's. */
+/** Formats a value: decimals without further trailing zeros, times in the viewer's zone. */
 export function textOf(value: string, column: Column, shown: Zone, decimals: number): string {
   if (isZoned(column)) {
     const at_ms = parseTime(value);
@@ -52,15 +52,15 @@ function headerOf(column: Column, zone_name: string): string {
   return isZoned(column) ? `${column.name} ${zone_name}` : column.name;
 }
 
-/** Only the rows in view are in the page; a hundred thousand scroll as ten do. */
+/** A virtualised table: only visible rows are in the DOM, so that 100,000 rows scroll smoothly. */
 export function ResultGrid({ result }: { result: SqlResult }) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(480);
   const decimals = useMemo(() => decimalsOf(result), [result]);
   const widths = useMemo(() => widthsOf(result, decimals), [result]);
   useEffect(() => {
-    const element = place.current;
+    const element = container.current;
     if (element === null) return undefined;
     element.scrollTop = 0;
     top.value = 0;
@@ -72,10 +72,9 @@ export function ResultGrid({ result }: { result: SqlResult }) {
   const last = Math.min(result.rows.length, Math.ceil((top.value + height.value) / ROW_PX) + OVERSCAN);
   const digits = String(result.rows.length).length;
   const template = `${digits + 3}ch ${widths.map((width) => `minmax(${width + 3}ch, 1fr)`).join(" ")}`;
-  const zone_name = zoneName(zone.value, Date.now());
   return (
     <div
-      ref={place}
+      ref={container}
       class="result-grid"
       role="table"
       tabIndex={0}
@@ -84,47 +83,64 @@ export function ResultGrid({ result }: { result: SqlResult }) {
       aria-colcount={result.columns.length + 1}
       onScroll={(event) => (top.value = event.currentTarget.scrollTop)}
     >
-      <div class="result-head result-row" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
-        <span role="columnheader" class="row-number">
-          <span class="unseen">row</span>
-        </span>
-        {result.columns.map((column) => (
-          <span
-            key={column.name}
-            role="columnheader"
-            class={isNumeric(column) ? "right" : ""}
-            title={`${column.name}: ${column.type}`}
-          >
-            {headerOf(column, zone_name)}
-          </span>
-        ))}
-      </div>
+      <GridHead columns={result.columns} template={template} />
       <div class="result-body" role="rowgroup" style={{ height: `${result.rows.length * ROW_PX}px` }}>
         <div class="result-window" role="presentation" style={{ transform: `translateY(${first * ROW_PX}px)` }}>
           {result.rows.slice(first, last).map((row, index) => (
-            <div
+            <GridRow
               key={first + index}
-              class="result-row"
-              role="row"
-              aria-rowindex={first + index + 2}
-              style={{ gridTemplateColumns: template }}
-            >
-              <span role="rowheader" class="row-number">
-                {first + index + 1}
-              </span>
-              {result.columns.map((column, at) => (
-                <Cell
-                  key={at}
-                  value={row[at] ?? null}
-                  column={column}
-                  shown={zone.value}
-                  decimals={decimals[at] ?? 0}
-                />
-              ))}
-            </div>
+              row={row}
+              number={first + index + 1}
+              columns={result.columns}
+              decimals={decimals}
+              template={template}
+            />
           ))}
         </div>
       </div>
+    </div>
+  );
+}
+
+function GridHead({ columns, template }: { columns: readonly Column[]; template: string }) {
+  const zone_name = zoneName(zone.value, Date.now());
+  return (
+    <div class="result-head result-row" role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
+      <span role="columnheader" class="row-number">
+        <span class="unseen">row</span>
+      </span>
+      {columns.map((column) => (
+        <span
+          key={column.name}
+          role="columnheader"
+          class={isNumeric(column) ? "right" : ""}
+          title={`${column.name}: ${column.type}`}
+        >
+          {headerOf(column, zone_name)}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+interface GridRowProps {
+  row: readonly (string | null)[];
+  /** 1-based. */
+  number: number;
+  columns: readonly Column[];
+  decimals: readonly number[];
+  template: string;
+}
+
+function GridRow({ row, number, columns, decimals, template }: GridRowProps) {
+  return (
+    <div class="result-row" role="row" aria-rowindex={number + 1} style={{ gridTemplateColumns: template }}>
+      <span role="rowheader" class="row-number">
+        {number}
+      </span>
+      {columns.map((column, at) => (
+        <Cell key={at} value={row[at] ?? null} column={column} shown={zone.value} decimals={decimals[at] ?? 0} />
+      ))}
     </div>
   );
 }

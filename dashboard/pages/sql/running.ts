@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { SqlRequest, SqlResult } from "../../../src/serve/schemas/sql.ts";
 import { ApiError, call, download } from "../../state/api.ts";
-import { remember } from "./kept.ts";
+import { remember } from "./storage.ts";
 
 const MAX_ROWS = 100_000;
 
@@ -12,10 +12,10 @@ export type Running =
   | { is: "failed"; error: ApiError }
   | { is: "cancelled" };
 
-/** One statement at a time, from the press of a key to its result. */
+/** Runs one query at a time. */
 export class Runner {
   readonly state = signal<Running>({ is: "idle" });
-  /** The last result, which stays in view while the next is awaited. */
+  /** The last result, shown until the next one arrives. */
   readonly result = signal<SqlResult | null>(null);
   #abort: AbortController | null = null;
 
@@ -43,14 +43,14 @@ export class Runner {
     });
   }
 
-  /** The server is told to stop, and nobody waits for it to have done so. */
+  /** Cancels the query on the server without waiting for it to stop. */
   cancel(): void {
     const running = this.state.peek();
     if (running.is !== "running") return;
     this.#abort?.abort();
     this.state.value = { is: "cancelled" };
     call("DELETE", `/api/sql/${running.query_id}`).catch((error: unknown) => {
-      // It had ended by itself.
+      // The query had already ended.
       if (!(error instanceof ApiError)) throw error;
     });
   }

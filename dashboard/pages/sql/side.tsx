@@ -2,13 +2,13 @@ import { useSignal } from "@preact/signals";
 import type { SqlSchema } from "../../../src/serve/schemas/sql.ts";
 import { formatCount } from "../../format/number.ts";
 import { formatDuration } from "../../format/time.ts";
-import { Loaded, Skeleton } from "../../parts/states.tsx";
-import { Age } from "../../parts/time.tsx";
+import { Loaded, Skeleton } from "../../components/states.tsx";
+import { Age } from "../../components/time.tsx";
 import type { ResourceHandle } from "../../state/resource.ts";
-import { forget, runs, saved } from "./kept.ts";
+import { forget, runs, saved } from "./storage.ts";
 
 const LAYERS: Record<string, string> = {
-  live: "tables and what arrived since the last commit",
+  live: "tables plus records not committed yet",
   gold: "facts and dimensions, as committed",
   silver: "clean prices and the quarantine, as committed",
   bronze: "messages as received, as committed",
@@ -22,12 +22,12 @@ interface SideProps {
   open: (sql: string, at?: string | null) => void;
 }
 
-/** What can be asked, and what was: the catalog, queries kept by name, the history. */
+/** Lists tables, saved queries and the history. */
 export function Side({ schema, insert, open }: SideProps) {
   const tab = useSignal<Tab>("tables");
   return (
     <aside class="panel sql-side" aria-label="Tables and queries">
-      <div class="segments wide" role="group" aria-label="What to list">
+      <div class="segments wide" role="group" aria-label="List">
         {(["tables", "saved", "history"] as const).map((name) => (
           <button key={name} type="button" aria-pressed={tab.value === name} onClick={() => (tab.value = name)}>
             {name}
@@ -48,7 +48,7 @@ function Catalog({ schema, insert }: Pick<SideProps, "schema" | "insert">) {
     <Loaded what="The catalog" resource={schema} skeleton={<Skeleton height="12rem" />}>
       {({ tables }) => (
         <>
-          {tables.length === 0 ? <p class="note">No table yet: they appear with the first commit.</p> : null}
+          {tables.length === 0 ? <p class="note">No tables yet: they appear with the first commit.</p> : null}
           {Object.entries(LAYERS).map(([layer, note]) => {
             const here = tables.filter((table) => table.schema === layer);
             return here.length === 0 ? null : (
@@ -58,7 +58,7 @@ function Catalog({ schema, insert }: Pick<SideProps, "schema" | "insert">) {
                   <details key={table.name}>
                     <summary>{table.name}</summary>
                     <button type="button" class="button small" onClick={() => insert(`${layer}.${table.name}`)}>
-                      Insert the name
+                      Insert name
                     </button>
                     <ul>
                       {table.columns.map((column) => (
@@ -98,14 +98,14 @@ function SavedQueries({ open }: Pick<SideProps, "open">) {
         ))}
       </ul>
       <h2>Yours</h2>
-      {saved.value.length === 0 ? <p class="note">“Save” keeps a query here under a name, in this browser.</p> : null}
+      {saved.value.length === 0 ? <p class="note">“Save” stores a query under a name, in this browser.</p> : null}
       <ul class="query-list">
         {saved.value.map(({ name, sql }) => (
           <li key={name}>
             <button type="button" class="link" title={sql} onClick={() => open(sql)}>
               {name}
             </button>
-            <button type="button" class="link muted" aria-label={`Forget ${name}`} onClick={() => forget(name)}>
+            <button type="button" class="link muted" aria-label={`Delete ${name}`} onClick={() => forget(name)}>
               ✕
             </button>
           </li>
@@ -116,7 +116,7 @@ function SavedQueries({ open }: Pick<SideProps, "open">) {
 }
 
 function History({ open }: Pick<SideProps, "open">) {
-  if (runs.value.length === 0) return <p class="note">Every statement that you run is kept here, in this browser.</p>;
+  if (runs.value.length === 0) return <p class="note">Queries that you run are listed here, in this browser.</p>;
   return (
     <ul class="query-list history">
       {runs.value.map(({ sql, at, ran_at_ms, rows, elapsed_ms }) => (

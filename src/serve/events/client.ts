@@ -1,22 +1,22 @@
 import type { ServerResponse } from "node:http";
 import { encodeFrame, type EventRing } from "./ring.ts";
 
-/** A client that takes nothing for so long is gone. */
+/** A client whose socket accepts nothing for this long is disconnected. */
 const STUCK_AFTER_MS = 30_000;
 
 /**
- * One listener. It has a place in the ring and no queue of its own: what its socket does not take stays in the ring, and what
- * the ring has forgotten meanwhile becomes one `gap`.
+ * One client of the event stream. It keeps a position in the ring instead of a queue: events wait in the ring until the
+ * socket accepts them, and events that the ring dropped in the meantime become one `gap` event.
  */
 export class EventClient {
   readonly #ring: EventRing;
   readonly #response: ServerResponse;
   #next: number;
-  /** Told before anything else: what was missed before it came. */
+  /** First missed event id, null if unknown; sent as a `gap` before any other event. Undefined without a gap. */
   #missed_from: string | null | undefined;
   #stuck: NodeJS.Timeout | null = null;
 
-  /** `last_id` is what the client says it had last; null for one that begins. */
+  /** `last_id` is the last event id that the client received; null for a new client. */
   constructor(ring: EventRing, response: ServerResponse, last_id: string | null) {
     this.#ring = ring;
     this.#response = response;
@@ -27,11 +27,11 @@ export class EventClient {
     response.once("close", () => this.#unstick());
   }
 
-  /** Sends what there is, as far as the socket takes it. */
+  /** Sends events until the socket's buffer is full. */
   pump = (): void => {
     while (this.#stuck === null && this.#is_open) {
       if (this.#next < this.#ring.first) this.#missed_from = this.#ring.idOf(this.#next);
-      if (this.#missed_from !== undefined) this.#tellGap(this.#missed_from);
+      if (this.#missed_from !== undefined) this.#sendGap(this.#missed_from);
       const frame = this.#ring.get(this.#next);
       if (frame === null) return;
       this.#next += 1;
@@ -43,7 +43,7 @@ export class EventClient {
     return !this.#response.destroyed && !this.#response.writableEnded;
   }
 
-  /** Something to hear, for proxies and for sockets whose other end is gone. */
+  /** A comment that keeps proxies from closing the connection, and reveals dead sockets. */
   keepAlive(): void {
     if (this.#stuck === null && this.#is_open) this.#write(Buffer.from(": alive\n\n"));
   }
@@ -53,8 +53,8 @@ export class EventClient {
     this.#response.end();
   }
 
-  /** After a gap the client loads anew what it shows: it goes on with what happens from now on. */
-  #tellGap(missed_from: string | null): void {
+  /** After a gap the client reloads its state, so the stream continues with new events only. */
+  #sendGap(missed_from: string | null): void {
     const missed_to = this.#ring.idOf(this.#ring.last);
     this.#missed_from = undefined;
     this.#next = this.#ring.last + 1;

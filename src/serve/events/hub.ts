@@ -5,23 +5,23 @@ import { isSameLong } from "../../iceberg/long.ts";
 import { historyOf, historySince, type HistoryEntry } from "../../iceberg/metadata/history.ts";
 import { isoFromMicros } from "../../base/clock.ts";
 import type { TableReports } from "../../query/tables.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import type { Health } from "../health.ts";
 import type { EventName } from "../schemas/events.ts";
 import type { Source } from "../schemas/status.ts";
 import type { PipelineHandle } from "../pipeline-handle.ts";
 import { EventClient } from "./client.ts";
 import { encodeFrame, EventRing } from "./ring.ts";
-import { TickBasket } from "./ticks.ts";
+import { LatestTicks } from "./ticks.ts";
 
 export const MAX_CLIENTS = 500;
 const TICKS_EVERY_MS = 100;
-const BEAT_MS = 1_000;
+const POLL_MS = 1_000;
 const KEEP_ALIVE_MS = 15_000;
-/** About a minute at a thousand ticks a second, much more on quiet days. */
+/** Holds about a minute of events at a thousand ticks a second, much more on quiet days. */
 const RING = { max_frames: 8_192, max_bytes: 8 * 1024 * 1024 };
 
-/** What happens, as one stream for all who listen: written once, sent to each as fast as it takes it. */
+/** The event stream: each event is encoded once and sent to every client at the client's pace. */
 export class EventHub {
   readonly #handle: PipelineHandle;
   readonly #health: Health;
@@ -29,13 +29,13 @@ export class EventHub {
   readonly #onError: (error: unknown) => void;
   readonly #ring = new EventRing(randomBytes(6).toString("hex"), RING);
   readonly #clients = new Set<EventClient>();
-  readonly #basket = new TickBasket();
+  readonly #latest_ticks = new LatestTicks();
   readonly #sources = new Map<string, string>();
   readonly #newest = new Map<string, HistoryEntry>();
   readonly #stops: (() => void)[] = [];
   #flush: NodeJS.Timeout | null = null;
   #flushed_at_ms = -Infinity;
-  #is_beating = false;
+  #is_polling = false;
   #is_closed = false;
 
   constructor(dependencies: {
@@ -58,17 +58,17 @@ export class EventHub {
     return this.#ring.last;
   }
 
-  /** Memory that the kept events take. */
+  /** Memory of the retained events. */
   get kept_bytes(): number {
     return this.#ring.size_bytes;
   }
 
-  /** Listens to the pipeline until `close`. */
+  /** Publishes the pipeline's events until `close`. */
   start(): void {
     const { live, alerts } = this.#handle;
     this.#stops.push(live.onAbsorbed(({ ticks }) => this.#absorbed(ticks)));
     this.#stops.push(alerts.onAlert((event) => this.publish("alert", event)));
-    const beat = setInterval(() => void this.#beat(), BEAT_MS);
+    const beat = setInterval(() => void this.#poll(), POLL_MS);
     const keep_alive = setInterval(() => {
       for (const client of this.#clients) client.keepAlive();
     }, KEEP_ALIVE_MS);
@@ -79,7 +79,7 @@ export class EventHub {
   }
 
   publish(name: EventName, data: unknown): void {
-    // A beat that was under way when the server stopped has nobody to tell.
+    // A poll may still be running when the server stops.
     if (this.#is_closed) return;
     this.#ring.push(name, data);
     for (const client of this.#clients) client.pump();
@@ -87,9 +87,13 @@ export class EventHub {
 
   /** Takes over the response. Throws TOO_MANY_CLIENTS, STOPPING. */
   attach(response: ServerResponse, headers: Readonly<Record<string, string>>, last_id: string | null): void {
-    if (this.#is_closed) throw refusal("STOPPING", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw requestError("STOPPING", "The server is stopping", "Try again once it runs.");
     if (this.#clients.size >= MAX_CLIENTS)
-      throw refusal("TOO_MANY_CLIENTS", `${MAX_CLIENTS} clients listen already.`, "Close one of them.");
+      throw requestError(
+        "TOO_MANY_CLIENTS",
+        `Too many event-stream clients: ${MAX_CLIENTS} are connected`,
+        "Close one of them.",
+      );
     response.writeHead(200, {
       ...headers,
       "content-type": "text/event-stream",
@@ -100,7 +104,7 @@ export class EventHub {
     this.#clients.add(client);
     response.once("close", () => this.#clients.delete(client));
     response.write("retry: 2000\n\n");
-    // With data, for browsers pass no id on of an event without.
+    // Browsers store an event's id only if the event has data.
     if (last_id === null)
       response.write(
         encodeFrame(this.#ring.idOf(this.#ring.last), "hello", {
@@ -120,42 +124,42 @@ export class EventHub {
 
   #absorbed(ticks: Parameters<Parameters<PipelineHandle["live"]["onAbsorbed"]>[0]>[0]["ticks"]): void {
     if (this.#is_closed) return;
-    for (const tick of ticks) this.#basket.add(tick);
-    if (this.#basket.is_empty || this.#flush !== null) return;
+    for (const tick of ticks) this.#latest_ticks.add(tick);
+    if (this.#latest_ticks.is_empty || this.#flush !== null) return;
     const wait_ms = Math.max(0, this.#flushed_at_ms + TICKS_EVERY_MS - performance.now());
     this.#flush = setTimeout(() => {
       this.#flush = null;
       this.#flushed_at_ms = performance.now();
-      this.publish("ticks", this.#basket.take());
+      this.publish("ticks", this.#latest_ticks.take());
     }, wait_ms);
   }
 
-  /** What nobody tells of is looked at each second; a look that takes longer skips the next. */
-  async #beat(): Promise<void> {
-    if (this.#is_beating || this.#is_closed) return;
-    this.#is_beating = true;
+  /** Polls the state that has no events each second; a poll that takes longer skips the next. */
+  async #poll(): Promise<void> {
+    if (this.#is_polling || this.#is_closed) return;
+    this.#is_polling = true;
     try {
-      await this.#tellCommits();
+      await this.#publishCommits();
       const status = await this.#health.now();
-      for (const source of status.sources) this.#tellSource(source);
+      for (const source of status.sources) this.#publishSource(source);
       this.publish("status", status);
     } catch (error) {
       if (!this.#is_closed) this.#onError(error);
     } finally {
-      this.#is_beating = false;
+      this.#is_polling = false;
     }
   }
 
-  #tellSource(source: Source): void {
-    const { heard_at: _moves_all_the_time, ...rest } = source;
-    const said = JSON.stringify(rest);
+  #publishSource(source: Source): void {
+    const { last_message_at: _changes_with_each_message, ...rest } = source;
+    const state = JSON.stringify(rest);
     const before = this.#sources.get(source.source);
-    this.#sources.set(source.source, said);
-    if (before !== undefined && before !== said) this.publish("source", source);
+    this.#sources.set(source.source, state);
+    if (before !== undefined && before !== state) this.publish("source", source);
   }
 
-  /** Every snapshot that became current since the last look; what was there at the start is no news. */
-  async #tellCommits(): Promise<void> {
+  /** Publishes every snapshot that became current since the last poll, but not those present at the start. */
+  async #publishCommits(): Promise<void> {
     for (const { identifier, metadata } of await this.#tables.all()) {
       const table = nameOfTable(identifier);
       const newest = historyOf(metadata).at(-1);

@@ -2,16 +2,16 @@ import { heldBytes, ownBytes } from "../../base/own-bytes.ts";
 
 export interface RingLimits {
   max_frames: number;
-  /** Of the memory that frames hold, with what each costs beside its bytes. */
+  /** Limit for the memory of all frames, their overhead included. */
   max_bytes: number;
 }
 
-/** A frame's entry in the map, and the objects around its bytes. */
+/** Memory of a frame's map entry and buffer objects. */
 const FRAME_OVERHEAD_BYTES = 256;
 
 /**
- * The newest events, each as it goes over the wire, made once for all clients: one that was
- * away gets what it missed. Ids are `<boot>-<number>`, gapless from 1.
+ * The newest events as encoded frames, shared by all clients, so that a client that reconnects gets the events it
+ * missed. Ids are `<boot>-<number>`, gapless from 1.
  */
 export class EventRing {
   readonly boot: string;
@@ -30,12 +30,12 @@ export class EventRing {
     return this.#last;
   }
 
-  /** Number of the oldest event kept; past the newest where none is. */
+  /** Number of the oldest retained event; one past the newest if there is none. */
   get first(): number {
     return this.#last + 1 - this.#frames.size;
   }
 
-  /** Memory that the frames take. */
+  /** Memory of the frames. */
   get size_bytes(): number {
     return this.#size_bytes;
   }
@@ -44,7 +44,7 @@ export class EventRing {
     return `${this.boot}-${number}`;
   }
 
-  /** The number in an id of this boot; null for any other text. */
+  /** The event number in an id of this boot; null for any other text. */
   numberOf(id: string): number | null {
     const number = id.startsWith(`${this.boot}-`) ? Number(id.slice(this.boot.length + 1)) : Number.NaN;
     return Number.isSafeInteger(number) && number >= 0 && number <= this.#last ? number : null;
@@ -59,7 +59,7 @@ export class EventRing {
       this.#forgetOldest();
   }
 
-  /** Null for what is forgotten or has not happened yet. */
+  /** Null for an event that was dropped or has not happened yet. */
   get(number: number): Buffer | null {
     return this.#frames.get(number) ?? null;
   }
@@ -76,7 +76,10 @@ function costOf(bytes: Buffer): number {
   return heldBytes(bytes) + FRAME_OVERHEAD_BYTES;
 }
 
-/** WHATWG HTML, "Server-sent events". JSON contains no line breaks. The bytes may be kept: they share their memory with nothing. */
+/**
+ * Encodes a server-sent event (WHATWG HTML). JSON contains no line breaks. The buffer owns its memory and may be
+ * retained.
+ */
 export function encodeFrame(id: string, name: string, data: unknown): Buffer {
   return ownBytes(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 }

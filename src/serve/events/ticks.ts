@@ -4,17 +4,17 @@ import type { Tick } from "../../pipeline/definition.ts";
 import { compareEvents } from "../../pipeline/event-order.ts";
 import type { TicksEvent } from "../schemas/events.ts";
 
-/** The newest tick of each subject since the last look, however many there were. */
-export class TickBasket {
+/** Collects the newest tick of each subject since the last `take`. */
+export class LatestTicks {
   #newest = new Map<string, { tick: Tick; updates: number }>();
-  /** The last that was told of each subject: of two ticks of one moment the later in the order of events may come first. */
-  readonly #told = new Map<string, Tick>();
+  /** Last published tick by subject: of two ticks with one event time, the later in event order may arrive first. */
+  readonly #published = new Map<string, Tick>();
 
   get is_empty(): boolean {
     return this.#newest.size === 0;
   }
 
-  /** By the order of events. */
+  /** Keeps the tick if it is newer in event order. */
   add(tick: Tick): void {
     const known = this.#newest.get(tick.subject);
     if (known === undefined) this.#newest.set(tick.subject, { tick, updates: 1 });
@@ -26,9 +26,9 @@ export class TickBasket {
 
   take(): TicksEvent {
     const ticks = Array.from(this.#newest.values(), ({ tick: newest, updates }) => {
-      const told = this.#told.get(newest.subject);
-      const tick = told?.at_us === newest.at_us && compareEvents(told, newest) > 0 ? told : newest;
-      if (told === undefined || compareEvents(tick, told) > 0) this.#told.set(tick.subject, tick);
+      const published = this.#published.get(newest.subject);
+      const tick = published?.at_us === newest.at_us && compareEvents(published, newest) > 0 ? published : newest;
+      if (published === undefined || compareEvents(tick, published) > 0) this.#published.set(tick.subject, tick);
       return {
         id: tick.subject,
         price: textOf(tick.value),

@@ -3,36 +3,42 @@ import type { Context, MiddlewareHandler } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
 import type { Clock } from "../../base/clock.ts";
 import { OperatingError } from "../../base/errors.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import { isLoopbackHost } from "./origin-check.ts";
 
 export const TOKEN_MIN_CHARACTERS = 16;
 const COOKIE = "coinlake_session";
 const COOKIE_AGE_S = 30 * 86_400;
-/** Guessing is hopeless with 16 characters; this keeps it from being free. */
+/** Limits guesses; 16 characters cannot be guessed at this rate. */
 const MAX_WRONG_PER_MINUTE = 20;
 
-/** Throws TOKEN_NEEDED_FOR_HOST and TOKEN_TOO_SHORT: whoever can reach the port must be told apart from whoever may read. */
+/** Requires a token of sufficient length on non-loopback hosts. Throws TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
 export function checkToken(host: string, token: string | null): void {
   if (token === null) {
     if (isLoopbackHost(host)) return;
     throw new OperatingError(
       "TOKEN_NEEDED_FOR_HOST",
-      `On ${host} others can reach the server, and no token protects it.`,
+      `Serving on ${host} needs a token: other machines can reach this address`,
       {
-        next_step: `Give one with COINLAKE_TOKEN in the environment (or --token), at least ${TOKEN_MIN_CHARACTERS} characters; or leave --host away.`,
+        next_step:
+          `Set COINLAKE_TOKEN (or --token) to at least ${TOKEN_MIN_CHARACTERS} characters, ` +
+          "or omit --host to serve on loopback only.",
       },
     );
   }
   if (token.length < TOKEN_MIN_CHARACTERS) {
-    throw new OperatingError("TOKEN_TOO_SHORT", `The token has ${token.length} characters.`, {
-      next_step: `Take at least ${TOKEN_MIN_CHARACTERS}, such as the output of \`openssl rand -hex 16\`.`,
-    });
+    throw new OperatingError(
+      "TOKEN_TOO_SHORT",
+      `The token has ${token.length} characters, at least ${TOKEN_MIN_CHARACTERS} are required`,
+      {
+        next_step: "Generate one with `openssl rand -hex 16`.",
+      },
+    );
   }
 }
 
-/** Who may read: those with the token, as a Bearer header or as the cookie that logging in gives. */
-export class Gate {
+/** Admits requests with the token, in a Bearer header or as the session cookie set at login. */
+export class Authenticator {
   readonly #token: string | null;
   readonly #clock: Clock;
   #wrong: number[] = [];
@@ -53,9 +59,9 @@ export class Gate {
   /** Middleware: throws TOKEN_NEEDED, WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
   check: MiddlewareHandler = async (context, next) => {
     if (!this.isOpenTo(context)) {
-      throw refusal(
+      throw requestError(
         "TOKEN_NEEDED",
-        "This server asks for its token.",
+        "This server requires a token",
         "Log in at /login, or send the header `Authorization: Bearer <token>`.",
       );
     }
@@ -65,7 +71,11 @@ export class Gate {
   /** Sets the cookie for the right token. Throws WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
   logIn(context: Context, given: string): void {
     if (!this.#isRight(given))
-      throw refusal("WRONG_TOKEN", "That is not the token.", "The one who started Coinlake has it.");
+      throw requestError(
+        "WRONG_TOKEN",
+        "Wrong token",
+        "The token was set with --token or COINLAKE_TOKEN when Coinlake was started.",
+      );
     setCookie(context, COOKIE, this.#session(), {
       httpOnly: true,
       sameSite: "Strict",
@@ -78,15 +88,15 @@ export class Gate {
     if (this.#token === null) return true;
     const since_us = this.#clock.now_us() - 60_000_000;
     this.#wrong = this.#wrong.filter((at_us) => at_us > since_us);
-    // The right one always opens: nobody shuts others out by guessing.
+    // The right token is always accepted, so that guessing cannot lock users out.
     if (isSame(given, this.#token)) return true;
     if (this.#wrong.length >= MAX_WRONG_PER_MINUTE)
-      throw refusal("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute.", "Wait a minute.");
+      throw requestError("TOO_MANY_ATTEMPTS", "Too many wrong tokens within a minute", "Wait a minute.");
     this.#wrong.push(this.#clock.now_us());
     return false;
   }
 
-  /** Not the token itself: a cookie that leaks opens this page, and nothing else that the token may open. */
+  /** The session cookie's value: derived from the token, so that a leaked cookie does not reveal it. */
   #session(): string {
     return createHmac("sha256", this.#token ?? "")
       .update("coinlake session")
@@ -94,7 +104,7 @@ export class Gate {
   }
 }
 
-/** In constant time, whatever the lengths. */
+/** Compares in constant time, also for different lengths. */
 function isSame(given: string, expected: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));

@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 
-/** Nothing from elsewhere, nothing inline, in nobody's frame. Images may be data: icons are drawn in styles. */
+/** No third-party or inline content, no framing. `data:` images are allowed: styles contain icons. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'self'",
   "img-src 'self' data:",
@@ -13,19 +13,20 @@ const CONTENT_SECURITY_POLICY = [
 export const CONTENT_HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": CONTENT_SECURITY_POLICY,
   "x-content-type-options": "nosniff",
-  // Not "no-referrer": with that a browser hides whose form it is that it sends, and nobody could log in.
+  // Not "no-referrer": browsers would then send the login form with `Origin: null`, which the origin check rejects.
   "referrer-policy": "same-origin",
   "x-frame-options": "DENY",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** Where pages lie that are not ours: Great Expectations writes them, with words of whoever sent the data in them. */
+/** Path of the Data Docs. Great Expectations writes these pages, and they contain values from untrusted sources. */
 export const DATA_DOCS_PATH = "/data-docs/";
 
 /**
- * Styles stand in those pages, and nothing else is let in or run: no script, form, picture or frame, wherever it comes from. Their
- * origin stays ours, so that who is logged in can follow their links; without scripts nothing can make use of it.
+ * Data Docs may use inline styles and `data:` images; scripts, forms and frames are blocked. They keep this server's
+ * origin, so that the session cookie is sent when a user follows their links; without scripts the origin gives them no
+ * access.
  */
 const DATA_DOCS_POLICY = [
   "default-src 'none'",

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { MiddlewareHandler } from "hono";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 
 const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -11,26 +11,26 @@ export function isLoopbackHost(host: string): boolean {
 }
 
 /**
- * Refuses what another site's page sends through a visitor's browser. A Host that is not ours means that somebody's name was
- * pointed at this address (DNS rebinding); an Origin that is not ours means another site's script.
+ * Rejects requests that another site sends through a visitor's browser. A foreign Host header means that another domain
+ * points at this address (DNS rebinding); a foreign Origin header means a script or form of another site.
  */
-export function checkSender(bound_host: string): MiddlewareHandler {
-  const isOurs = hostTest(bound_host);
+export function checkOrigin(bound_host: string): MiddlewareHandler {
+  const isOwnHost = hostTest(bound_host);
   return async (context, next) => {
     const host = context.req.header("host")?.toLowerCase() ?? "";
-    if (!isOurs(host)) {
-      throw refusal(
+    if (!isOwnHost(host)) {
+      throw requestError(
         "FOREIGN_HOST",
-        "This server does not go by the name in the Host header.",
-        `Address it as it was started: ${bound_host}.`,
+        "The Host header does not name this server",
+        `Use the address that the server was started with: ${bound_host}.`,
       );
     }
     const must_be_own = !SAFE_METHODS.has(context.req.method) || context.req.path === "/api/events";
     if (must_be_own && isForeign(host, context.req.header("origin"), context.req.header("sec-fetch-site"))) {
-      throw refusal(
+      throw requestError(
         "CROSS_SITE",
-        "Another site's page sent this request.",
-        "Use the page that this server itself gives, or a program without an Origin header.",
+        "The request came from another site",
+        "Use the dashboard of this server, or a client that sends no Origin header.",
       );
     }
     await next();
@@ -44,13 +44,13 @@ function hostTest(bound_host: string): (host: string) => boolean {
     const name = nameIn(host);
     if (name === null) return false;
     if (LOOPBACK_NAMES.has(name)) return true;
-    // An address cannot be rebound, a name can.
+    // IP addresses cannot be rebound, names can.
     if (is_any) return isIP(name.replace(/^\[|\]$/g, "")) !== 0 || name === hostname().toLowerCase();
     return name === own;
   };
 }
 
-/** The name of `name:port`, brackets kept; null for what is none. */
+/** The name in `name:port`, with brackets; null if malformed. */
 function nameIn(host: string): string | null {
   return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/.exec(host)?.[1] ?? null;
 }

@@ -4,7 +4,7 @@ import { subjectOfAlerts, withSubjectIds } from "../../alert/rule-subjects.ts";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import {
   AlertDetail,
   Alerts,
@@ -20,17 +20,17 @@ import { PageQuery } from "../schemas/values.ts";
 
 const tag = "Alerts";
 const Id = z.object({ id: z.string().max(200) });
-/** Each reads the lake's history, page by page, through the live tail's engine. */
+/** Concurrent back-tests: each reads the lake's history through the live tail's engine. */
 const MAX_BACK_TESTS = 2;
 
-/** Rules and what they fired. Rules are checked by the engine, which names the field that is wrong. */
+/** CRUD of rules. The alert engine validates rules and names the invalid field. */
 export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDependencies): void {
   const resolve = (given: string) => reader.subject(given);
   register(app, {
     method: "get",
     path: "/api/rules",
     tag,
-    summary: "Every rule",
+    summary: "List rules",
     query: PageQuery,
     response: Rules,
     handle: async ({ query }) => pageOfList(alerts.listRules(), query.limit, query.cursor),
@@ -39,7 +39,7 @@ export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDepen
     method: "post",
     path: "/api/rules",
     tag,
-    summary: "A new rule; it judges from now on",
+    summary: "Create a rule; it applies from now on",
     body: NewRule,
     is_checked_by_handler: true,
     response: RuleItem,
@@ -50,7 +50,7 @@ export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDepen
     method: "get",
     path: "/api/rules/{id}",
     tag,
-    summary: "One rule",
+    summary: "Get a rule",
     params: Id,
     response: RuleItem,
     handle: async ({ params }) => alerts.getRule(params.id),
@@ -59,7 +59,7 @@ export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDepen
     method: "put",
     path: "/api/rules/{id}",
     tag,
-    summary: "The whole rule anew; its state begins anew with it",
+    summary: "Replace a rule; its open episodes end",
     params: Id,
     body: ReplacedRule,
     is_checked_by_handler: true,
@@ -71,7 +71,7 @@ export function ruleRoutes(app: App, { handle: { alerts }, reader }: ServerDepen
     method: "delete",
     path: "/api/rules/{id}",
     tag,
-    summary: "No more of this rule; its alerts stay",
+    summary: "Delete a rule; its past alerts are kept",
     params: Id,
     response: null,
     handle: ({ params }) => alerts.deleteRule(params.id),
@@ -85,13 +85,17 @@ function backTestRoute(app: App, alerts: AlertFacade): void {
     method: "post",
     path: "/api/rules/{id}/test",
     tag,
-    summary: "What the rule would have fired over the lake's history",
+    summary: "Test a rule on the lake's history",
     params: Id,
     body: BackTestRequest,
     response: BackTest,
     handle: async ({ params, body: { from, to, limit } }) => {
       if (back_tests >= MAX_BACK_TESTS)
-        throw refusal("TOO_MANY_BACK_TESTS", `${MAX_BACK_TESTS} back-tests run already.`, "Wait for one to end.");
+        throw requestError(
+          "TOO_MANY_BACK_TESTS",
+          `Too many back-tests: ${MAX_BACK_TESTS} are running`,
+          "Wait for one to end.",
+        );
       back_tests += 1;
       try {
         return await alerts.testRule(params.id, { from, to, ...(limit === undefined ? {} : { limit }) });
@@ -102,13 +106,13 @@ function backTestRoute(app: App, alerts: AlertFacade): void {
   });
 }
 
-/** Sinks are made on the command line alone: one holds a secret or runs a program. */
+/** Sinks are created on the command line only, because they hold a secret or run a program. */
 export function sinkRoutes(app: App, { handle: { alerts } }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/sinks",
     tag,
-    summary: "Sinks that a rule may name; no URL, argument or secret",
+    summary: "List sinks that rules can notify; URLs, arguments and secrets are omitted",
     query: PageQuery,
     response: Sinks,
     handle: async ({ query }) => pageOfList(alerts.listSinks(), query.limit, query.cursor),
@@ -120,7 +124,7 @@ export function alertRoutes(app: App, { handle: { alerts }, reader }: ServerDepe
     method: "get",
     path: "/api/alerts",
     tag,
-    summary: "Alerts, newest first",
+    summary: "List alerts, newest first",
     query: PageQuery.extend({
       rule: z.string().max(200).optional(),
       subject: z.string().max(200).optional(),
@@ -137,7 +141,7 @@ export function alertRoutes(app: App, { handle: { alerts }, reader }: ServerDepe
     method: "get",
     path: "/api/alerts/{id}",
     tag,
-    summary: "One alert with its deliveries",
+    summary: "Get an alert with its deliveries",
     params: Id,
     response: AlertDetail,
     handle: async ({ params }) => alerts.getAlert(params.id),

@@ -3,25 +3,25 @@ import type { Pipeline, Question } from "../../pipeline/definition.ts";
 import { plainAnswer, plainAnswers } from "../../query/answers.ts";
 import { register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import { Answer, Answers } from "../schemas/answers.ts";
 import { Time } from "../schemas/values.ts";
 import { parseInstant } from "../times.ts";
 
-/** What numbers an option may take: a window of a thousand years is a typing error, not a question. */
+/** Bounds of numeric options; a larger value is a typing error. */
 const OptionNumber = z.coerce.number().gt(0).max(1_000_000);
 
-/** The five questions, of the live views, as of the newest event unless said. */
+/** Answers of the pipeline's questions, from the live views, by default as of the newest event. */
 export function answerRoutes(app: App, { handle, reader }: ServerDependencies): void {
   const { pipeline, open } = handle;
   const AsOf = z.object({
-    as_of: Time.optional().openapi({ description: "Event time; the newest event unless said" }),
+    as_of: Time.optional().openapi({ description: "Event time (default: the newest event)" }),
   });
   register(app, {
     method: "get",
     path: "/api/answers",
     tag: "Answers",
-    summary: "All questions with their defaults",
+    summary: "Answer all questions with their default options",
     query: AsOf,
     response: Answers,
     async handle({ query }) {
@@ -34,7 +34,7 @@ export function answerRoutes(app: App, { handle, reader }: ServerDependencies): 
     method: "get",
     path: "/api/answers/{number}",
     tag: "Answers",
-    summary: "One question",
+    summary: "Answer one question",
     description: pipeline.questions.map(describeQuestion).join("\n"),
     params: z.object({ number: z.string().regex(/^\d{1,3}$/) }),
     query: optionsOf(pipeline).extend(AsOf.shape),
@@ -42,14 +42,14 @@ export function answerRoutes(app: App, { handle, reader }: ServerDependencies): 
     async handle({ params, query: { as_of, ...values } }) {
       const question = pipeline.questions.find(({ number }) => number === Number(params.number));
       if (question === undefined)
-        throw refusal("NO_SUCH_QUESTION", `There is no question ${params.number}.`, "GET /api/answers lists them.");
+        throw requestError("NO_SUCH_QUESTION", `There is no question ${params.number}`, "GET /api/answers lists them.");
       const foreign = Object.keys(values).find(
         (name) => values[name] !== undefined && !Object.hasOwn(question.options, name),
       );
       if (foreign !== undefined)
-        throw refusal(
+        throw requestError(
           "BAD_REQUEST",
-          `${foreign}: question ${question.number} does not take it`,
+          `Question ${question.number} has no option ${foreign}`,
           describeQuestion(question),
         );
       const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Record<
@@ -65,7 +65,7 @@ function asOf(text: string | undefined): string | null {
   return text === undefined ? null : new Date(parseInstant(text)).toISOString();
 }
 
-/** A question's own options as query parameters; a number where its default is one. */
+/** The questions' options as query parameters; numeric if the default is a number. */
 function optionsOf({ questions }: Pipeline): z.ZodObject {
   const options = Object.assign({}, ...questions.map(({ options: own }) => own)) as Question["options"];
   const shape = Object.entries(options).map(([name, { description, default: value }]): [string, z.ZodType] => {
@@ -80,5 +80,5 @@ function optionsOf({ questions }: Pipeline): z.ZodObject {
 
 function describeQuestion({ number, title, options }: Question): string {
   const names = Object.keys(options);
-  return `${number}. ${title}${names.length > 0 ? ` (takes ${names.join(", ")})` : ""}`;
+  return `${number}. ${title}${names.length > 0 ? ` (options: ${names.join(", ")})` : ""}`;
 }

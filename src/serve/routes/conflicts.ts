@@ -6,11 +6,11 @@ import type { ServerDependencies } from "../dependencies.ts";
 import type { PipelineHandle } from "../pipeline-handle.ts";
 import { Conflicts, type Conflict } from "../schemas/conflicts.ts";
 
-/** The newest are enough to see what is wrong with a source; all of them are in the table. */
+/** Conflicts listed; the table of duplicates has all of them. */
 const MAX_LISTED = 50;
 const LIST_MS = { fresh_ms: 5_000, stale_ms: 30_000 };
 
-/** Duplicates that say something else than the row that counts, beside it. */
+/** Duplicates whose values differ from the accepted row of the same event. */
 export function conflictRoutes(app: App, { handle, reader }: ServerDependencies): void {
   const { reconciliation } = handle.pipeline;
   const rows = (sql: string) => reader.now().rows(sql);
@@ -18,7 +18,7 @@ export function conflictRoutes(app: App, { handle, reader }: ServerDependencies)
     method: "get",
     path: "/api/quality/conflicts",
     tag: "Quality",
-    summary: "Duplicates whose values differ from the accepted row of the same event: how many, and the newest",
+    summary: "Count duplicates whose values differ from the accepted row, and list the newest",
     response: Conflicts,
     handle: () =>
       reader.cache.get("conflicting duplicates", { ...LIST_MS, version: reader.version() }, async () => {
@@ -26,7 +26,7 @@ export function conflictRoutes(app: App, { handle, reader }: ServerDependencies)
           `select count(*) as total from (${conflictsSql(reconciliation, live(reconciliation.duplicates))})`,
         );
         const total = Number(counted?.["total"] ?? 0);
-        // Mostly there are none, and nothing is to be looked up.
+        // Usually there are none; then the join is skipped.
         return { total, items: total === 0 ? [] : (await rows(newestSql(handle))).map((row) => describe(handle, row)) };
       }),
   });
@@ -45,11 +45,13 @@ function newestSql({
   const order = "ingested_at desc, log_partition desc, log_offset desc, element_index desc";
   return `
     with conflicts as (${conflictsSql(reconciliation, live(reconciliation.duplicates))} order by ${order} limit ${MAX_LISTED})
-    select conflicts.${columns.identity} as identity, conflicts.${columns.source} as source, conflicts.${columns.subject} as subject,
-      conflicts.ingested_at, conflicts.log_topic, conflicts.log_partition, conflicts.log_offset, conflicts.element_index,
+    select conflicts.${columns.identity} as identity, conflicts.${columns.source} as source,
+      conflicts.${columns.subject} as subject, conflicts.ingested_at, conflicts.log_topic, conflicts.log_partition,
+      conflicts.log_offset, conflicts.element_index,
       ${values.join(", ")}
     from conflicts left join ${live(reconciliation.accepted)} as accepted
-      on accepted.${columns.date} = conflicts.${columns.date} and accepted.${columns.identity} = conflicts.${columns.identity}
+      on accepted.${columns.date} = conflicts.${columns.date}
+      and accepted.${columns.identity} = conflicts.${columns.identity}
     order by ${order.replaceAll(/\b(?=ingested_at|log_|element_index)/g, "conflicts.")}`;
 }
 

@@ -6,7 +6,7 @@ import type { ServerDependencies } from "../dependencies.ts";
 import { EVENTS } from "../schemas/events.ts";
 import { Problem } from "../schemas/values.ts";
 
-/** Server-sent events; written to the socket itself, because what a slow client does not take must not pile up. */
+/** Server-sent events, written to the socket directly so that events for a slow client do not accumulate in memory. */
 export function eventRoutes(app: App, { hub }: ServerDependencies): void {
   app.get("/api/events", (context) => {
     if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
@@ -19,20 +19,21 @@ export function eventRoutes(app: App, { hub }: ServerDependencies): void {
     method: "get",
     path: "/api/events",
     tags: ["Events"],
-    summary: "What happens, as it happens: ticks, alerts, commits, sources, status, gaps",
+    summary: "Stream ticks, alerts, commits, source states and status as server-sent events",
     description:
-      "Each event has an id; whoever comes back with the last one (Last-Event-ID or ?last_event_id=) gets what came since, or a `gap`.",
+      "Each event has an id. A client that reconnects with the last id (Last-Event-ID or ?last_event_id=) " +
+      "gets the events since then, or a `gap` event if some are lost.",
     request: {
       query: z.object({ last_event_id: z.string().max(100).optional() }),
       headers: z.object({ "last-event-id": z.string().max(100).optional() }),
     },
     responses: {
       200: {
-        description: "A stream of events; `data` is JSON, as described here by `event`",
+        description: "Server-sent events; `data` is JSON whose schema depends on `event`",
         content: { "text/event-stream": { schema: events } },
       },
       default: {
-        description: "What went wrong (RFC 9457)",
+        description: "Problem details (RFC 9457)",
         content: { "application/problem+json": { schema: Problem } },
       },
     },

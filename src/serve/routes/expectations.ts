@@ -17,19 +17,19 @@ import { notFound } from "../problem.ts";
 import { Expectations } from "../schemas/expectations.ts";
 
 const HOME = `${DATA_DOCS_PATH}index.html`;
-/** Only what Great Expectations writes: no part is empty or begins with a dot, so none leads out of the folder. */
+/** Paths of Data Docs pages. No segment is empty or starts with a dot, so a path cannot leave the folder. */
 const PAGE = /^(?:\w[\w.-]*\/)*\w[\w.-]*\.html$/;
 const NEVER_CHECKED: z.input<typeof Expectations> = { checked_at: null, is_met: true, data_docs: null, tables: [] };
 
-/** What the last check found, and the pages that it wrote. */
+/** The last validation by Great Expectations, and its Data Docs. */
 export function expectationRoutes(app: App, { handle }: ServerDependencies): void {
   const { lake } = handle.open;
   register(app, {
     method: "get",
     path: "/api/quality/expectations",
     tag: "Quality",
-    summary: "What is expected of silver and gold, table by table, as it was checked last",
-    description: "Made by `coinlake quality`, which runs Great Expectations when it is asked to.",
+    summary: "Last validation of silver and gold by Great Expectations, by table",
+    description: "The command `coinlake quality` runs the validation.",
     response: Expectations,
     async handle() {
       const result = readResult(lake);
@@ -41,7 +41,7 @@ export function expectationRoutes(app: App, { handle }: ServerDependencies): voi
     const path = context.req.path.slice(DATA_DOCS_PATH.length) || "index.html";
     const body = PAGE.test(path) ? await pageAt(join(docsFolder(lake), path)) : null;
     if (body === null)
-      throw notFound(`page ${context.req.path}: the lake was not checked yet, or these pages were forgotten`);
+      throw notFound(`page ${context.req.path}: no validation has run yet, or its Data Docs were deleted`);
     const etag = `"${createHash("sha1").update(body).digest("base64url")}"`;
     const headers = { etag, "cache-control": "no-cache", "content-type": "text/html; charset=utf-8" };
     return matches(context.req.header("if-none-match"), etag)

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { nameOfTable } from "../../iceberg/errors.ts";
 import type { LoadedTable } from "../../iceberg/model.ts";
-import { contentName, rowsLeft, snapshotsOf } from "../../query/tables.ts";
+import { contentName, rowsLeft, snapshotsOf, type TableReports } from "../../query/tables.ts";
 import { pageOfList } from "../cursor.ts";
 import { amplificationOf } from "../disk-usage.ts";
 import { register, type App } from "../endpoint.ts";
@@ -12,7 +12,7 @@ import { retentionOf } from "./maintenance.ts";
 
 const TableName = z.object({ table: z.string().max(200).openapi({ example: "gold.fact_hourly" }) });
 
-/** Tables, their snapshots and files, from metadata and manifests. */
+/** Tables with their figures, from metadata and manifests. */
 export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencies): void {
   const now_ms = () => handle.clock.now_us() / 1000;
   const figuresOfTable = async (table: LoadedTable) => {
@@ -24,7 +24,7 @@ export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencie
     method: "get",
     path: "/api/tables",
     tag: "Lake",
-    summary: "Every table with its rows, files, partitions and last commit",
+    summary: "List tables with their rows, files, partitions and last commit",
     query: PageQuery,
     response: Tables,
     async handle({ query }) {
@@ -36,7 +36,7 @@ export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencie
     method: "get",
     path: "/api/tables/{table}",
     tag: "Lake",
-    summary: "One table: columns, partitions, properties",
+    summary: "Get a table: columns, partitions, properties",
     params: TableName,
     response: TableDetail,
     async handle({ params }) {
@@ -53,15 +53,16 @@ export function lakeRoutes(app: App, { tables, disk, handle }: ServerDependencie
       };
     },
   });
-  historyRoutes(app, tables);
+  contentRoutes(app, tables);
 }
 
-function historyRoutes(app: App, tables: ServerDependencies["tables"]): void {
+/** The snapshots and files of a table. */
+function contentRoutes(app: App, tables: TableReports): void {
   register(app, {
     method: "get",
     path: "/api/tables/{table}/snapshots",
     tag: "Lake",
-    summary: "Its snapshots, newest first: what each commit did, and who made it",
+    summary: "List a table's snapshots, newest first, with operation and committer",
     params: TableName,
     query: PageQuery,
     response: Snapshots,
@@ -75,7 +76,7 @@ function historyRoutes(app: App, tables: ServerDependencies["tables"]): void {
     method: "get",
     path: "/api/tables/{table}/files",
     tag: "Lake",
-    summary: "The files of its newest snapshot",
+    summary: "List the files of a table's current snapshot",
     params: TableName,
     query: PageQuery,
     response: Files,

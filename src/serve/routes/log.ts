@@ -7,25 +7,25 @@ import { readMessages } from "../../query/messages.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import { Messages, Topics } from "../schemas/log.ts";
 import { PageQuery } from "../schemas/values.ts";
 
-/** Of a payload in a list; a page of pages would be megabytes. */
+/** Characters of a payload in a list; complete payloads would make a page megabytes large. */
 const SHOWN_CHARACTERS = 2_000;
 
 const MessageQuery = PageQuery.extend({
   limit: z.coerce.number().int().min(1).max(500).default(50),
   partition: z.coerce.number().int().min(0).optional(),
   offset: z.coerce.number().int().min(0).optional().openapi({
-    description: "Begin here and go on towards the newest; needs `partition`. With `limit=1` the payload comes whole",
+    description: "First offset; later ones follow. Requires `partition`. With `limit=1` the payload is complete",
   }),
   search: z
     .string()
     .min(1)
     .max(200)
     .optional()
-    .openapi({ description: "Only messages whose payload, key or source holds this" }),
+    .openapi({ description: "Only messages whose payload, key or source contains this text" }),
 });
 
 const Place = z.object({ direction: z.enum(["newer", "older"]), offsets: z.record(z.string(), z.int().min(0)) });
@@ -36,7 +36,7 @@ export function logRoutes(app: App, { handle, tables }: ServerDependencies): voi
     method: "get",
     path: "/api/log/topics",
     tag: "Log",
-    summary: "Topics, what they hold, and who is how far behind",
+    summary: "List topics with their offsets and consumer lag",
     response: Topics,
     async handle() {
       const topic = pipeline.topic.name;
@@ -66,13 +66,17 @@ export function logRoutes(app: App, { handle, tables }: ServerDependencies): voi
     method: "get",
     path: "/api/log/topics/{topic}/messages",
     tag: "Log",
-    summary: "The messages themselves, newest first unless `offset` is given",
+    summary: "List messages, newest first unless `offset` is given",
     params: z.object({ topic: z.string().max(200) }),
     query: MessageQuery,
     response: Messages,
     async handle({ params, query: { partition, offset, limit, search, cursor } }) {
       if (offset !== undefined && partition === undefined)
-        throw refusal("BAD_REQUEST", "offset: it counts within a partition", "Give `partition` too.");
+        throw requestError(
+          "BAD_REQUEST",
+          "offset requires partition: offsets are counted per partition",
+          "Add `partition`.",
+        );
       const start =
         offset === undefined ? null : { direction: "newer" as const, offsets: { [String(partition)]: offset } };
       const from = decodeCursor(cursor, Place) ?? start;
@@ -99,9 +103,9 @@ function describeMessage(
 ) {
   const is_text = isUtf8(payload);
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  // Base64 is cut where three bytes end, so that what is shown decodes.
+  // The limit is a multiple of four, so that truncated base64 still decodes.
   const text = is_text ? bytes.toString("utf8") : bytes.toString("base64");
-  const is_cut = text.length > shown_characters;
+  const is_truncated = text.length > shown_characters;
   return {
     partition,
     offset,
@@ -109,8 +113,8 @@ function describeMessage(
     source,
     ingested_at: isoFromMicros(ingested_at_us),
     size_bytes: payload.length,
-    payload: is_cut ? text.slice(0, shown_characters).toWellFormed() : text,
+    payload: is_truncated ? text.slice(0, shown_characters).toWellFormed() : text,
     encoding: is_text ? ("text" as const) : ("base64" as const),
-    is_cut,
+    is_truncated,
   };
 }

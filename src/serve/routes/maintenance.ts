@@ -13,18 +13,18 @@ const RunsQuery = PageQuery.extend({
   table: z.string().max(200).optional().openapi({ description: "Only runs on this table, as `layer.name`" }),
 });
 
-/** What compaction, expiry and orphan removal did. */
+/** Runs of compaction, snapshot expiry and orphan removal. */
 export function maintenanceRoutes(app: App, { handle }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/lake/maintenance",
     tag: "Lake",
-    summary: "Maintenance runs with figures before and after, newest first",
+    summary: "List maintenance runs with figures before and after, newest first",
     query: RunsQuery,
     response: Maintenance,
     async handle({ query: { table, limit, cursor } }) {
       const before_id = decodeCursor(cursor, z.int().min(0));
-      // One more than asked for says whether there is another page. The file is read for milliseconds, and another process may write it.
+      // One run more than requested tells whether there is a next page.
       const runs = recordedRuns(handle.open.lake.folder, {
         limit: limit + 1,
         ...(table !== undefined && { table }),
@@ -41,7 +41,7 @@ export function maintenanceRoutes(app: App, { handle }: ServerDependencies): voi
   });
 }
 
-/** Which snapshots of a table are retained: how fine time travel is. */
+/** The snapshot retention policy, which sets the resolution of time travel. */
 export function retentionOf(handle: PipelineHandle): Retention {
   const policy = isInCluster(handle) ? CLUSTER_RETENTION : DEFAULT_RETENTION;
   return {

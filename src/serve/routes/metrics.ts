@@ -5,14 +5,11 @@ import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
 import { formatFamily, type Sample } from "../metrics.ts";
 import type { ServerDependencies } from "../dependencies.ts";
-import type { PipelineHandle } from "../pipeline-handle.ts";
-import { residentBytes } from "../resident.ts";
-import type { Stream } from "../schemas/status.ts";
+import { residentBytes } from "../resident-memory.ts";
+import type { Freshness, LayerStatus, Source, Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";
 
-type CurrentHealth = Awaited<ReturnType<ServerDependencies["health"]["now"]>>;
-
-/** /metrics: everything the pages show as figures, for Prometheus. */
+/** Serves /metrics: the dashboard's figures and the process's own, for Prometheus. */
 export function metricRoutes(app: App, dependencies: ServerDependencies): { stop(): void } {
   const delay = new EventLoopDelay();
   const stopObserving = observeVisibility(dependencies);
@@ -33,7 +30,7 @@ export function metricRoutes(app: App, dependencies: ServerDependencies): { stop
     method: "get",
     path: "/metrics",
     tags: ["Status"],
-    summary: "All figures in Prometheus' text format",
+    summary: "Metrics in Prometheus' text format",
     responses: { 200: { description: "Metrics", content: { "text/plain": { schema: { type: "string" } } } } },
   });
   return {
@@ -44,7 +41,9 @@ export function metricRoutes(app: App, dependencies: ServerDependencies): { stop
   };
 }
 
-/** A recording's records were received when it was made. */
+/**
+ * Measures the delay until records are visible. Not in a replay, whose records were received when they were recorded.
+ */
 function observeVisibility({ handle, metrics }: ServerDependencies): () => void {
   if (handle.open.lake.kind === "replay") return () => {};
   const visibility = new Visibility();
@@ -52,7 +51,7 @@ function observeVisibility({ handle, metrics }: ServerDependencies): () => void 
     for (const delay_s of visibility.delays_s(batch, handle.live.state())) {
       metrics.observe(
         "coinlake_live_visible_seconds",
-        "From a record's receipt until the live views show it, once the tail has caught up with the log.",
+        "Delay from a record's receipt until the live views show it, after the tail has caught up with the log.",
         delay_s,
       );
     }
@@ -63,61 +62,80 @@ async function pipelineFamilies(dependencies: ServerDependencies): Promise<strin
   const { handle, health } = dependencies;
   const now = await health.now();
   return [
-    ...(await logFamilies(handle, now)),
+    formatFamily("coinlake_info", "Version of Coinlake, name and kind of the lake.", "gauge", [
+      {
+        labels: { version: handle.version, lake: handle.open.lake.name, kind: handle.open.lake.kind },
+        value: 1,
+      },
+    ]),
+    formatFamily("coinlake_ready", "1 if /readyz reports ready.", "gauge", [{ value: Number(now.is_ready) }]),
+    ...(await logFamilies(dependencies)),
+    ...layerFamilies(now),
     ...streamFamilies(now.stream),
     ...(await tableFamilies(dependencies)),
-    ...liveFamilies(handle, now),
-    ...sourceFamilies(now),
-    ...alertFamilies(handle),
+    ...liveFamilies(dependencies),
+    ...sourceFamilies(now.sources),
+    ...alertFamilies(dependencies),
   ];
 }
 
-async function logFamilies({ version, open, pipeline }: PipelineHandle, now: CurrentHealth): Promise<string[]> {
+async function logFamilies({ handle: { open, pipeline } }: ServerDependencies): Promise<string[]> {
   const bounds = await open.log.bounds(pipeline.topic.name);
   const byPartition = (value: (bound: (typeof bounds)[number]) => number): Sample[] =>
     bounds.map((bound) => ({
       labels: { topic: pipeline.topic.name, partition: String(bound.partition) },
       value: value(bound),
     }));
-  const byLayer = (value: (layer: (typeof now.layers)[number]) => number): Sample[] =>
-    now.layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
   return [
-    formatFamily("coinlake_info", "What runs.", "gauge", [
-      { labels: { version, lake: open.lake.name, kind: open.lake.kind }, value: 1 },
-    ]),
-    formatFamily("coinlake_ready", "1 when all is well.", "gauge", [{ value: Number(now.is_ready) }]),
     formatFamily(
       "coinlake_log_records_total",
-      "Records appended to the log since it began.",
+      "Records appended to the log, over all runs.",
       "counter",
       byPartition(({ end }) => end),
     ),
     formatFamily(
       "coinlake_log_kept_records",
-      "Records that the log still keeps.",
+      "Records retained in the log.",
       "gauge",
       byPartition(({ begin, end }) => end - begin),
     ),
+  ];
+}
+
+function layerFamilies({ layers, rejected_today }: Freshness): string[] {
+  const byLayer = (value: (layer: LayerStatus) => number): Sample[] =>
+    layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
+  return [
     formatFamily(
       "coinlake_layer_behind_records",
-      "Records of the log that the layer does not have yet.",
+      "Records of the log that the layer lacks.",
       "gauge",
       byLayer(({ records_behind }) => records_behind),
     ),
     formatFamily(
       "coinlake_layer_behind_seconds",
-      "Age of the oldest of them.",
+      "Time since the oldest record that the layer lacks was ingested.",
       "gauge",
       byLayer(({ seconds_behind }) => seconds_behind),
     ),
+    formatFamily("coinlake_rejected_today", "Elements rejected since 00:00 UTC.", "gauge", [{ value: rejected_today }]),
   ];
 }
 
+/** Gauges of the tables' current snapshots, by their name and the figure that they show. */
+const TABLE_GAUGES = [
+  ["rows", "rows", "Rows that readers see."],
+  ["bytes", "size_bytes", "Bytes of the current snapshot's data and delete files."],
+  ["files", "files", "Data files of the current snapshot."],
+  ["delete_files", "delete_files", "Delete files of the current snapshot."],
+  ["manifests", "manifests", "Manifests of the current snapshot."],
+  ["snapshots", "snapshots", "Retained snapshots."],
+] as const;
+
 async function tableFamilies({ handle, tables, disk }: ServerDependencies): Promise<string[]> {
+  const lake = handle.open.lake.name;
   const loaded = await tables.all();
   const figures = await Promise.all(loaded.map((table) => tables.figures(table, handle.clock.now_us() / 1000)));
-  const byTable = (value: (figure: (typeof figures)[number]) => number): Sample[] =>
-    figures.map((figure) => ({ labels: { table: figure.table }, value: value(figure) }));
   const on_disk = await disk.measured();
   const onDisk = (figure: keyof DiskFigures): Sample[] =>
     loaded.flatMap(({ identifier }) => {
@@ -129,108 +147,85 @@ async function tableFamilies({ handle, tables, disk }: ServerDependencies): Prom
     labels: { table: nameOfTable(identifier) },
     value: Number(metadata["last-sequence-number"]),
   }));
-  const gauges = (figure: string, help: string, samples: readonly Sample[]): string[] =>
-    tableAndLakeGauges(figure, help, samples, handle.open.lake.name);
   return [
-    ...gauges(
-      "rows",
-      "Rows that readers see.",
-      byTable(({ rows }) => rows),
+    ...TABLE_GAUGES.flatMap(([name, field, help]) => {
+      const samples = figures.map((figure) => ({ labels: { table: figure.table }, value: figure[field] }));
+      return tableAndLakeGauges(name, help, samples, lake);
+    }),
+    ...tableAndLakeGauges(
+      "disk_files",
+      "All files in the table folders, measured at most every 30 s.",
+      onDisk("disk_files"),
+      lake,
     ),
-    ...gauges(
-      "bytes",
-      "Bytes of the data and delete files that the newest snapshot reads.",
-      byTable(({ size_bytes }) => size_bytes),
-    ),
-    ...gauges(
-      "files",
-      "Data files of the newest snapshot.",
-      byTable(({ files }) => files),
-    ),
-    ...gauges(
-      "delete_files",
-      "Delete files of the newest snapshot.",
-      byTable(({ delete_files }) => delete_files),
-    ),
-    ...gauges(
-      "manifests",
-      "Manifests of the newest snapshot.",
-      byTable(({ manifests }) => manifests),
-    ),
-    ...gauges(
-      "snapshots",
-      "Retained snapshots.",
-      byTable(({ snapshots }) => snapshots),
-    ),
-    ...gauges("disk_files", "All files in the table folders, at most 30 s old.", onDisk("disk_files")),
-    ...gauges(
+    ...tableAndLakeGauges(
       "disk_bytes",
-      "Bytes of all files in the table folders; divided by the bytes, the amplification.",
+      "Bytes of all files in the table folders, measured at most every 30 s.",
       onDisk("disk_bytes"),
+      lake,
     ),
-    formatFamily("coinlake_table_snapshots_total", "Snapshots made since the table began.", "counter", commits),
+    formatFamily("coinlake_table_snapshots_total", "Snapshots committed to the table.", "counter", commits),
   ];
 }
 
-function liveFamilies({ live }: PipelineHandle, now: CurrentHealth): string[] {
-  const state = live.state();
+function liveFamilies({ handle: { live } }: ServerDependencies): string[] {
+  const { tail_records, tail_size_bytes, pending_records } = live.state();
   return [
-    formatFamily("coinlake_live_tail_records", "Records that some table has not absorbed yet.", "gauge", [
-      { value: state.tail_records },
+    formatFamily("coinlake_live_tail_records", "Records in the live tail: not in every table yet.", "gauge", [
+      { value: tail_records },
     ]),
-    formatFamily("coinlake_live_tail_bytes", "Bytes of them.", "gauge", [{ value: state.tail_size_bytes }]),
-    formatFamily("coinlake_live_pending_records", "Records not visible to SQL yet.", "gauge", [
-      { value: state.pending_records },
+    formatFamily("coinlake_live_tail_bytes", "Bytes of the records in the live tail.", "gauge", [
+      { value: tail_size_bytes },
     ]),
-    formatFamily("coinlake_refused_today", "Elements refused since 00:00 UTC.", "gauge", [
-      { value: now.refused_today },
+    formatFamily("coinlake_live_pending_records", "Records not visible to queries yet.", "gauge", [
+      { value: pending_records },
     ]),
   ];
 }
 
-function sourceFamilies(now: CurrentHealth): string[] {
-  const bySource = (value: (source: (typeof now.sources)[number]) => number): Sample[] =>
-    now.sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
+function sourceFamilies(sources: readonly Source[]): string[] {
+  const bySource = (value: (source: Source) => number): Sample[] =>
+    sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
   return [
     formatFamily(
       "coinlake_source_silent",
-      "1 when the source is silent.",
+      "1 if the source is silent.",
       "gauge",
       bySource(({ is_silent }) => Number(is_silent)),
     ),
     formatFamily(
       "coinlake_source_reconnects_total",
-      "Connections made anew.",
+      "Reconnects to the source.",
       "counter",
       bySource(({ reconnects }) => reconnects),
     ),
     formatFamily(
       "coinlake_source_missed_messages",
-      "Messages that the source numbered and that did not come.",
+      "Messages missing from the source's sequence numbers, by state.",
       "gauge",
-      now.sources.flatMap(({ source, missed }) =>
-        Object.entries(missed).map(([missed_state, value]) => ({ labels: { source, state: missed_state }, value })),
+      sources.flatMap(({ source, missed }) =>
+        Object.entries(missed).map(([state, value]) => ({ labels: { source, state }, value })),
       ),
     ),
   ];
 }
 
-function alertFamilies({ alerts }: PipelineHandle): string[] {
-  const alert_state = alerts.state();
+function alertFamilies({ handle: { alerts } }: ServerDependencies): string[] {
+  const state = alerts.state();
   return [
-    formatFamily("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: alert_state.active }]),
-    formatFamily("coinlake_alerts_kept", "Alerts kept, ended ones included.", "gauge", [{ value: alert_state.alerts }]),
-    formatFamily("coinlake_alert_rules", "Rules that are enabled.", "gauge", [{ value: alert_state.rules_enabled }]),
+    formatFamily("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: state.active }]),
+    formatFamily("coinlake_alerts_kept", "Stored alerts, ended ones included.", "gauge", [{ value: state.alerts }]),
+    formatFamily("coinlake_alert_rules", "Enabled rules.", "gauge", [{ value: state.rules_enabled }]),
     formatFamily(
       "coinlake_alert_deliveries",
-      "Deliveries to sinks, by what became of them.",
+      "Deliveries to sinks, by state.",
       "gauge",
-      Object.entries(alert_state.deliveries).map(([delivery, value]) => ({ labels: { state: delivery }, value })),
+      Object.entries(state.deliveries).map(([delivery, value]) => ({ labels: { state: delivery }, value })),
     ),
   ];
 }
 
-/** The figure of each table, and their sum over the lake. */
+/** A gauge by table, and the sum over the lake. */
 function tableAndLakeGauges(figure: string, help: string, samples: readonly Sample[], lake: string): string[] {
   if (samples.length === 0) return [];
   return [
@@ -247,25 +242,25 @@ function streamFamilies(stream: Stream | null): string[] {
   const ofBatch = (value: number | null | undefined): Sample[] =>
     typeof value === "number" ? [{ labels: { stream: name }, value }] : [];
   return [
-    formatFamily("coinlake_stream_running", "1 when the stream that carries the log to bronze runs.", "gauge", [
+    formatFamily("coinlake_stream_running", "1 if the stream that ingests the log into bronze runs.", "gauge", [
       { labels: { stream: name }, value: Number(state === "running") },
     ]),
     formatFamily(
       "coinlake_stream_batches_total",
-      "Its batches, over all its runs.",
+      "Batches of the stream, over all runs.",
       "counter",
       ofBatch(batch && batch.number + 1),
     ),
-    formatFamily("coinlake_stream_batch_records", "Records of its last batch.", "gauge", ofBatch(batch?.records)),
+    formatFamily("coinlake_stream_batch_records", "Records in the last batch.", "gauge", ofBatch(batch?.records)),
     formatFamily(
       "coinlake_stream_batch_seconds",
-      "How long its last batch took.",
+      "Duration of the last batch.",
       "gauge",
       ofBatch(batch && batch.duration_ms / 1000),
     ),
     formatFamily(
       "coinlake_stream_waiting_records",
-      "Records of the log that it had not read when its last batch began.",
+      "Unread records of the log when the last batch started.",
       "gauge",
       ofBatch(batch?.records_waiting),
     ),
@@ -274,12 +269,12 @@ function streamFamilies(stream: Stream | null): string[] {
 
 function serverFamilies({ hub, console: sql }: ServerDependencies): string[] {
   return [
-    formatFamily("coinlake_sse_clients", "Clients of the event stream.", "gauge", [{ value: hub.clients }]),
-    formatFamily("coinlake_sse_events_total", "Events written to the stream.", "counter", [{ value: hub.events }]),
-    formatFamily("coinlake_sse_kept_bytes", "Memory of the events kept for clients that come back.", "gauge", [
+    formatFamily("coinlake_sse_clients", "Connected clients of the event stream.", "gauge", [{ value: hub.clients }]),
+    formatFamily("coinlake_sse_events_total", "Events published.", "counter", [{ value: hub.events }]),
+    formatFamily("coinlake_sse_kept_bytes", "Memory of the events retained for clients that reconnect.", "gauge", [
       { value: hub.kept_bytes },
     ]),
-    formatFamily("coinlake_console_queries", "Typed queries that run now.", "gauge", [{ value: sql.running }]),
+    formatFamily("coinlake_console_queries", "Console queries that are running.", "gauge", [{ value: sql.running }]),
     formatFamily("coinlake_console_starts_total", "Console processes started.", "counter", [{ value: sql.starts }]),
   ];
 }
@@ -292,33 +287,33 @@ function processFamilies(delay: EventLoopDelay): string[] {
     return value === null ? [] : [{ labels: { quantile: String(quantile) }, value }];
   });
   return [
-    formatFamily("process_resident_memory_bytes", "Memory of the process.", "gauge", [{ value: rss }]),
+    formatFamily("process_resident_memory_bytes", "Resident memory of the process.", "gauge", [{ value: rss }]),
     formatFamily("process_cpu_seconds_total", "CPU time of the process.", "counter", [
       { value: (user + system) / 1e6 },
     ]),
-    formatFamily("nodejs_heap_used_bytes", "JavaScript objects.", "gauge", [{ value: heapUsed }]),
-    formatFamily("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free parts included.", "gauge", [
+    formatFamily("nodejs_heap_used_bytes", "Memory of JavaScript objects.", "gauge", [{ value: heapUsed }]),
+    formatFamily("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free space included.", "gauge", [
       { value: heapTotal },
     ]),
     formatFamily(
       "nodejs_external_memory_bytes",
-      "Memory of native objects that JavaScript holds, array buffers included.",
+      "Memory of native objects referenced by JavaScript, array buffers included.",
       "gauge",
       [{ value: external }],
     ),
-    formatFamily("nodejs_array_buffers_bytes", "Memory of array buffers and of Node's Buffers.", "gauge", [
+    formatFamily("nodejs_array_buffers_bytes", "Memory of array buffers and Node Buffers.", "gauge", [
       { value: arrayBuffers },
     ]),
     formatFamily(
       "nodejs_eventloop_delay_seconds",
-      "How late the event loop was over the last half to whole minute.",
+      "Event-loop delay over the last 30 to 60 seconds.",
       "gauge",
       quantiles,
     ),
   ];
 }
 
-/** The parts of the memory that are not JavaScript's, and the processes beside this one. */
+/** Memory outside JavaScript, and memory of the child processes. */
 async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<string[]> {
   const duckdb = await instanceMemory();
   const processes = [
@@ -333,7 +328,7 @@ async function memoryFamilies({ handle, console: sql }: ServerDependencies): Pro
   return [
     formatFamily(
       "coinlake_duckdb_memory_bytes",
-      "Memory that the DuckDB instances of this process account for.",
+      "Memory that the process's DuckDB instances report.",
       "gauge",
       sumByLabels(
         duckdb.map(({ name, tags }) => ({
@@ -344,7 +339,7 @@ async function memoryFamilies({ handle, console: sql }: ServerDependencies): Pro
     ),
     formatFamily(
       "coinlake_duckdb_tag_memory_bytes",
-      "The same by what it holds.",
+      "Memory that DuckDB reports, by purpose.",
       "gauge",
       sumByLabels(
         duckdb.flatMap(({ name, tags }) =>
@@ -357,20 +352,17 @@ async function memoryFamilies({ handle, console: sql }: ServerDependencies): Pro
     ),
     formatFamily(
       "coinlake_process_resident_memory_bytes",
-      "Memory of the processes beside this one; absent where the system does not tell it.",
+      "Resident memory of child processes; absent on systems without /proc.",
       "gauge",
       resident,
     ),
-    formatFamily(
-      "coinlake_catalog_cached_versions",
-      "Versions of table metadata that the catalog keeps in memory.",
-      "gauge",
-      [{ value: handle.open.catalog.cached_versions }],
-    ),
+    formatFamily("coinlake_catalog_cached_versions", "Table metadata versions cached by the catalog.", "gauge", [
+      { value: handle.open.catalog.cached_versions },
+    ]),
   ];
 }
 
-/** Instances may share a name; a series must not come twice. */
+/** Sums samples with equal labels: instances may share a name, but a series must be unique. */
 function sumByLabels(samples: readonly Required<Sample>[]): Sample[] {
   const sums = new Map<string, Required<Sample>>();
   for (const { labels, value } of samples) {

@@ -5,10 +5,10 @@ import type { ServerDependencies } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
 import { parseInstant } from "../times.ts";
 
-/** How old an answer may be while the next is made; longer than a dashboard waits between two requests, so that none waits for it. */
+/** Longer than the dashboard's refresh interval, so that its requests never wait for a refresh. */
 const STALE_MS = 30_000;
 
-/** What the pipeline adds: its resources, of now through the live views, of the past through time travel. */
+/** The pipeline's own resources: from the live views for now, by time travel for the past. */
 export function pipelineRoutes(app: App, { handle, reader }: ServerDependencies): void {
   for (const resource of handle.pipeline.api) {
     register(app, {
@@ -42,7 +42,7 @@ export function pipelineRoutes(app: App, { handle, reader }: ServerDependencies)
     }
     const at_ms = parseInstant(lake_time);
     const work = () => reader.past(at_ms, (tables) => resource.answer(request, tables));
-    // The future is not known yet: what a later commit will say must not be kept.
+    // A result for a future time is not cached: later commits may change it.
     return at_ms < handle.clock.now_us() / 1000 ? reader.kept(key, work) : work();
   }
 }

@@ -8,17 +8,17 @@ import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import type { PipelineHandle } from "../pipeline-handle.ts";
-import { Quality, RefusedElements } from "../schemas/quality.ts";
+import { Quality, RejectedElements } from "../schemas/quality.ts";
 import { PageQuery, Time } from "../schemas/values.ts";
 import { isoOfSql } from "../times.ts";
 
-/** Counting by reason reads one column of the whole table. */
+/** Counting by reason scans a column of the whole table, so the result is cached. */
 const COUNTS_MS = { fresh_ms: 2_000, stale_ms: 10_000 };
 
-const Place = z.object({ ingested_at: Time, partition: z.int(), offset: z.int(), element_index: z.int() });
-const RefusedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
+const Position = z.object({ ingested_at: Time, partition: z.int(), offset: z.int(), element_index: z.int() });
+const RejectedQuery = PageQuery.extend({ reason: z.string().max(100).optional() });
 
-/** What tests said, and what was refused, with the element itself. */
+/** Test results, reconciliation counts and rejected elements. */
 export function qualityRoutes(app: App, { handle, tables, reader, health }: ServerDependencies): void {
   const { reconciliation } = handle.pipeline;
   const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
@@ -30,42 +30,43 @@ export function qualityRoutes(app: App, { handle, tables, reader, health }: Serv
     method: "get",
     path: "/api/quality",
     tag: "Quality",
-    summary: "The tests' last run, what was refused by reason, and what was accepted",
+    summary: "Last test results, and counts of accepted, duplicate and rejected elements",
     response: Quality,
     async handle() {
       const loaded = await tables.all();
-      const refused = await reader.cache.get("refused by reason", COUNTS_MS, () =>
-        reader
-          .now()
-          .rows(
-            `select reason, count(*) as count, max(ingested_at) as last_at from ${live(reconciliation.rejected)} group by reason order by count desc, reason`,
-          ),
+      const rejected = await reader.cache.get("rejected by reason", COUNTS_MS, () =>
+        reader.now().rows(
+          `select reason, count(*) as count, max(ingested_at) as last_at
+            from ${live(reconciliation.rejected)}
+            group by reason
+            order by count desc, reason`,
+        ),
       );
       return {
         tests: describeTests(handle),
         has_tables: loaded.some(
           ({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === reconciliation.accepted,
         ),
-        refused: refused.map((row) => ({
+        rejected: rejected.map((row) => ({
           reason: row["reason"] ?? "",
           count: Number(row["count"]),
           last_at: isoOfSql(row["last_at"]),
         })),
         accepted: await rowsOf(reconciliation.accepted, loaded),
         duplicates: await rowsOf(reconciliation.duplicates, loaded),
-        refused_today: await health.refusedToday(await health.layers()),
+        rejected_today: await health.rejectedToday(await health.layers()),
       };
     },
   });
   register(app, {
     method: "get",
-    path: "/api/quality/refused",
+    path: "/api/quality/rejected",
     tag: "Quality",
-    summary: "Refused elements, newest first, each as it came",
-    query: RefusedQuery,
-    response: RefusedElements,
+    summary: "List rejected elements as received, newest first",
+    query: RejectedQuery,
+    response: RejectedElements,
     async handle({ query: { reason, limit, cursor } }) {
-      const found = await reader.now().rows(refusedSql(handle, reason, limit + 1, decodeCursor(cursor, Place)));
+      const found = await reader.now().rows(rejectedSql(handle, reason, limit + 1, decodeCursor(cursor, Position)));
       const items = found.slice(0, limit).map(describeElement);
       const last = items.at(-1);
       const next =
@@ -96,21 +97,23 @@ function describeTests({ tests }: PipelineHandle): z.input<typeof Quality>["test
   return { ran_at: isoFromMicros(last.ran_at_us), passed, failed: failedOf(last.result).length, nodes };
 }
 
-function refusedSql(
+function rejectedSql(
   { pipeline }: PipelineHandle,
   reason: string | undefined,
   limit: number,
-  after: z.output<typeof Place> | null,
+  after: z.output<typeof Position> | null,
 ): string {
   const conditions = ["true"];
   if (reason !== undefined) conditions.push(`reason = ${quote(reason)}`);
   if (after !== null) {
-    const place = `${quote(after.ingested_at)}::timestamptz, ${after.partition}, ${after.offset}, ${after.element_index}`;
-    conditions.push(`row(ingested_at, log_partition, log_offset, element_index) < row(${place})`);
+    const { partition, offset, element_index } = after;
+    const position = `${quote(after.ingested_at)}::timestamptz, ${partition}, ${offset}, ${element_index}`;
+    conditions.push(`row(ingested_at, log_partition, log_offset, element_index) < row(${position})`);
     conditions.push(`ingested_at <= ${quote(after.ingested_at)}::timestamptz`);
   }
   return `
-    select reason, element, source, ${pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition, log_offset, element_index
+    select reason, element, source, ${pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition,
+      log_offset, element_index
     from ${live(pipeline.reconciliation.rejected)}
     where ${conditions.join(" and ")}
     order by ingested_at desc, log_partition desc, log_offset desc, element_index desc limit ${limit}`;

@@ -12,19 +12,20 @@ const TYPES = { csv: "text/csv; charset=utf-8", parquet: "application/vnd.apache
 const SCHEMA_MS = { fresh_ms: 10_000, stale_ms: 60_000 };
 const DURATION = [
   "coinlake_console_query_seconds",
-  "How long typed queries took, start of the process included.",
+  "Duration of console queries, including the start of the process.",
 ] as const;
 
-/** The SQL console: read-only, in a process of its own. */
+/** The read-only SQL console, which runs in a separate process. */
 export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
   const { console, metrics } = dependencies;
   register(app, {
     method: "post",
     path: "/api/sql",
     tag: "SQL",
-    summary: "One query over bronze, silver, gold (as committed) and live (with what arrived since)",
+    summary: "Run one query over bronze, silver and gold (as committed) or live (with newer records)",
     description:
-      "Read-only and locked: no files, network, extensions, settings. Stops after 30 s; `query_id` names it for DELETE /api/sql/{query_id}. Values are text.",
+      "Read-only, without access to files, network, extensions and settings. A query stops after 30 s; " +
+      "DELETE /api/sql/{query_id} cancels it. Values are strings.",
     body: SqlRequest,
     response: SqlResult,
     async handle({ body, context }) {
@@ -46,7 +47,7 @@ export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
         truncated_by,
         at: at_ms === null ? null : new Date(at_ms).toISOString(),
       };
-      // The rows come as JSON from the console's process, and go out as they came.
+      // The console's process already encoded the rows as JSON.
       const text = `${JSON.stringify(frame).slice(0, -1)},"rows":${rows_json}}`;
       return context.body(text, 200, { "content-type": "application/json", "cache-control": "no-store" });
     },
@@ -55,7 +56,7 @@ export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
     method: "delete",
     path: "/api/sql/{query_id}",
     tag: "SQL",
-    summary: "Stops a running query",
+    summary: "Cancel a running query",
     params: z.object({ query_id: QueryId }),
     response: null,
     handle: async ({ params }) => console.cancel(params.query_id),
@@ -64,7 +65,7 @@ export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
     method: "get",
     path: "/api/sql/schema",
     tag: "SQL",
-    summary: "Tables, columns, functions and keywords, for completion",
+    summary: "List tables, columns, functions and keywords for completion",
     response: SqlSchema,
     handle: () => dependencies.reader.cache.get("sql schema", SCHEMA_MS, () => schemaOf(dependencies)),
   });
@@ -93,19 +94,19 @@ function exportRoute(app: App, { console }: ServerDependencies): void {
     method: "post",
     path: "/api/sql/export",
     tags: ["SQL"],
-    summary: "The same as a file, up to 5 million rows",
+    summary: "Export a query's result as a CSV or Parquet file, up to 5 million rows",
     request: { body: { required: true, content: { "application/json": { schema: SqlExportRequest } } } },
     responses: {
       200: { description: "The file", content: { ...file("text/csv"), ...file("application/vnd.apache.parquet") } },
       default: {
-        description: "What went wrong (RFC 9457)",
+        description: "Problem details (RFC 9457)",
         content: { "application/problem+json": { schema: Problem } },
       },
     },
   });
 }
 
-/** Committed tables by layer, and each again as `live.…`. */
+/** Committed tables by layer, and each as `live.…` too. */
 async function schemaOf({ tables, reader }: ServerDependencies): Promise<z.input<typeof SqlSchema>> {
   const loaded = await tables.all();
   const committed = loaded.map((table) => ({
@@ -114,7 +115,10 @@ async function schemaOf({ tables, reader }: ServerDependencies): Promise<z.input
     columns: columnsOf(table),
   }));
   const functions = await reader.query(
-    "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]*$' AND function_type IN ('scalar', 'aggregate', 'macro') AND NOT starts_with(function_name, 'icu_collate') ORDER BY 1",
+    `SELECT DISTINCT function_name FROM duckdb_functions()
+    WHERE function_name ~ '^[a-z][a-z0-9_]*$' AND function_type IN ('scalar', 'aggregate', 'macro')
+      AND NOT starts_with(function_name, 'icu_collate')
+    ORDER BY 1`,
   );
   const keywords = await reader.query(
     "SELECT upper(keyword_name) FROM duckdb_keywords() WHERE keyword_category = 'reserved' ORDER BY 1",

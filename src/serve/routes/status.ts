@@ -3,12 +3,12 @@ import { isoFromMicros } from "../../base/clock.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import { Health, Status } from "../schemas/status.ts";
 
-export function statusRoutes(app: App, { handle, health, gate }: ServerDependencies): void {
+export function statusRoutes(app: App, { handle, health, authenticator }: ServerDependencies): void {
   register(app, {
     method: "get",
     path: "/api/status",
     tag: "Status",
-    summary: "How the sources, the layers and the whole are doing",
+    summary: "Get the state of the sources, the layers and the pipeline",
     response: Status,
     async handle() {
       const { name, kind, pipeline } = handle.open.lake;
@@ -25,14 +25,14 @@ export function statusRoutes(app: App, { handle, health, gate }: ServerDependenc
     method: "get",
     path: "/healthz",
     tag: "Status",
-    summary: "Whether the process answers at all",
+    summary: "Liveness: whether the process responds",
     response: Health,
     handle: async () => ({ is_ok: true, problems: [] }),
   });
   app.get("/readyz", async (context) => {
     const { is_ready, problems } = await health.now();
-    // Whoever has no token may know whether, not why.
-    const body = { is_ok: is_ready, problems: gate.isOpenTo(context) ? problems : [] };
+    // The reasons are shown to authenticated clients only.
+    const body = { is_ok: is_ready, problems: authenticator.isOpenTo(context) ? problems : [] };
     return context.json(body, is_ready ? 200 : 503);
   });
   const answer = { description: "Ready", content: { "application/json": { schema: Health } } };
@@ -40,7 +40,7 @@ export function statusRoutes(app: App, { handle, health, gate }: ServerDependenc
     method: "get",
     path: "/readyz",
     tags: ["Status"],
-    summary: "Whether all is well: red when a source is silent, a commit stalls or lag grows, with the reasons",
+    summary: "Readiness: 503 with reasons if a source is silent, a commit stalls or lag grows",
     responses: { 200: answer, 503: { ...answer, description: "Not ready" } },
   });
 }

@@ -3,7 +3,7 @@ import { alertSchema, deliverySchema, type Alert } from "../../alert/alert.ts";
 import { newRuleSchema, ruleSchema, storedRuleSchema, type Rule, type StoredRule } from "../../alert/rule.ts";
 import { Count, pageOf, Time } from "./values.ts";
 
-/** Rules and alerts as `src/alert/` has them: one shape in the store, on the wire and on the command line. */
+/** Schemas of rules and alerts, from `src/alert/`: the store, the API and the command line share them. */
 export const AlertItem = alertSchema;
 export const AlertDetail = alertSchema.extend({ deliveries: z.array(deliverySchema) });
 export const Alerts = pageOf(AlertItem);
@@ -12,16 +12,16 @@ export const Rules = pageOf(RuleItem);
 export const NewRule = newRuleSchema;
 export const ReplacedRule = ruleSchema;
 
-/** The event `alert`: fired, recovered, or ended because its rule was edited or deleted. */
+/** The event `alert`: fired, recovered, or ended because the rule was edited or deleted. */
 export const AlertEvent = z.object({ event: z.enum(["fired", "recovered", "ended"]), alert: AlertItem });
 
-/** What may be shown of a sink: `target` is a host, a program or a file. */
+/** A sink without its secrets: `target` is a host, a program or a file. */
 export const Sink = z
   .object({ id: z.string(), kind: z.enum(["page", "webhook", "slack", "command", "file"]), target: z.string() })
   .openapi("Sink");
 export const Sinks = pageOf(Sink).openapi("Sinks");
 
-/** Bounds in event time, from included, to excluded. */
+/** Bounds in event time: `from` is inclusive, `to` exclusive. */
 export const BackTestRequest = z.strictObject({
   from: Time.optional(),
   to: Time.optional(),
@@ -34,7 +34,7 @@ export const BackTest = z.object({
   to: z.string().nullable(),
   ticks: Count,
   subjects: Count,
-  /** How many would have fired in all; `alerts` has the first of them. */
+  /** Number of alerts that would have fired; `alerts` lists the first of them. */
   fired: Count,
   alerts: z.array(AlertItem),
 });

@@ -2,9 +2,9 @@ import { z } from "@hono/zod-openapi";
 import { Snapshot, Time } from "./values.ts";
 
 export const AnswerColumn = z.object({
-  /** Key in each row. */
+  /** The key in each row. */
   name: z.string(),
-  /** For people, with the unit. */
+  /** Header for people, with the unit. */
   header: z.string(),
   kind: z.enum(["text", "price", "amount", "percent", "count", "time", "figure", "decimal", "plain"]),
 });
@@ -13,9 +13,9 @@ export const AnswerPart = z
   .object({
     title: z.string(),
     columns: z.array(AnswerColumn),
-    /** Values as text, as the engine prints them. */
+    /** Values as strings, as DuckDB prints them. */
     rows: z.array(z.record(z.string(), z.string().nullable())),
-    /** Why there are no rows, in words. */
+    /** Why there are no rows. */
     note: z.string().nullable(),
     /** Lake time of the tables read; null for now. */
     lake_at: Time.nullable(),
@@ -28,7 +28,7 @@ export const Answer = z
   .object({
     question: z.int(),
     title: z.string(),
-    /** Event time that the answer holds for. */
+    /** Event time that the answer refers to. */
     as_of: Time,
     parts: z.array(AnswerPart),
   })

@@ -1,14 +1,14 @@
 import { z } from "@hono/zod-openapi";
 import { Count, Time } from "./values.ts";
 
-/** A value that two elements of one event give differently, as text; null where one gives none. */
+/** A column in which two elements of one event differ, as strings; null if an element has no value. */
 export const Difference = z.object({
   column: z.string(),
   accepted: z.string().nullable(),
   repeated: z.string().nullable(),
 });
 
-/** A duplicate that says something else than what counts. */
+/** A duplicate whose values differ from the accepted row. */
 export const Conflict = z
   .object({
     identity: z.string(),
@@ -23,7 +23,7 @@ export const Conflict = z
   })
   .openapi("Conflict");
 
-/** The newest, and how many there are. */
+/** The newest conflicts, and the total number. */
 export const Conflicts = z.object({ total: Count, items: z.array(Conflict) }).openapi("Conflicts");
 
 export type Conflict = z.infer<typeof Conflict>;

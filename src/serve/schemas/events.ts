@@ -3,11 +3,11 @@ import { AlertEvent } from "./alerts.ts";
 import { Freshness, Source } from "./status.ts";
 import { Count, Decimal, Time } from "./values.ts";
 
-/** What `GET /api/events` sends: `event:` is the key here, `data:` the JSON. */
+/** Events of `GET /api/events`: `event:` is the key, `data:` the JSON. */
 export const EVENTS = {
-  /** First on a connection that resumes nothing: its id is where to go on if the connection ends before anything else is said. */
+  /** First event of a new connection. A client that loses the connection before any other event resumes from its id. */
   hello: z.object({ server_time: Time }),
-  /** The newest of each subject since the last such event, at most every 100 ms. */
+  /** The newest tick of each subject since the last `ticks` event, at most every 100 ms. */
   ticks: z.object({
     ticks: z.array(
       z.object({
@@ -15,7 +15,7 @@ export const EVENTS = {
         price: Decimal,
         price_at: Time,
         source: z.string(),
-        /** How many ticks of the subject this one stands for. */
+        /** Number of ticks of the subject that this one replaces, itself included. */
         updates: Count,
       }),
     ),
@@ -23,9 +23,9 @@ export const EVENTS = {
   alert: AlertEvent,
   commit: z.object({ table: z.string(), snapshot_id: z.string(), rows: Count.nullable(), committed_at: Time }),
   source: Source,
-  /** Every second. */
+  /** Sent every second. */
   status: Freshness,
-  /** Events between these ids were missed and cannot be had any more: load what is shown anew. */
+  /** Events between these ids are lost; the client must reload its state. */
   gap: z.object({ missed_from: z.string().nullable(), missed_to: z.string() }),
 };
 

@@ -3,46 +3,47 @@ import { Count, Time } from "./values.ts";
 
 export const UnmetExpectation = z
   .object({
-    /** In the suite's own words. */
+    /** The suite's description of the expectation. */
     name: z.string(),
     /** Great Expectations' name, such as `expect_column_values_to_be_unique`. */
     type: z.string(),
     columns: z.array(z.string()),
     severity: z.string().openapi({ description: "critical, warning or info" }),
-    part: z
-      .string()
-      .openapi({ description: "The day whose rows it is about (UTC), `undated`, or `whole`", example: "2025-10-10" }),
+    part: z.string().openapi({
+      description: "The day (UTC) of the validated rows, `undated`, or `whole` for the whole table",
+      example: "2025-10-10",
+    }),
     observed: z.string().nullable(),
     unexpected_rows: Count.nullable(),
     sample: z.array(z.string()),
-    error: z.string().nullable().openapi({ description: "Why it could not be judged" }),
+    error: z.string().nullable().openapi({ description: "Why it could not be validated" }),
   })
   .openapi("UnmetExpectation");
 
 export const CheckedTable = z
   .object({
     table: z.string(),
-    checked_at: Time.openapi({ description: "When it was checked last" }),
+    checked_at: Time.openapi({ description: "When the table was last validated" }),
     parts: Count.openapi({
-      description: "How many days were checked, each as it was last; 1 for a table checked whole",
+      description: "Number of days validated; 1 for a table that is validated as a whole",
     }),
     rows: Count,
-    expectations: Count.openapi({ description: "How many were judged, over all parts" }),
+    expectations: Count.openapi({ description: "Number of expectations validated, over all days" }),
     unmet: z.array(UnmetExpectation),
   })
   .openapi("CheckedTable");
 
 export const Expectations = z
   .object({
-    /** Of the last check; null before the first. */
+    /** When the last validation ran; null before the first. */
     checked_at: Time.nullable(),
     is_met: z
       .boolean()
-      .openapi({ description: "Whether every expectation of severity critical is met, wherever it was judged last" }),
+      .openapi({ description: "Whether every expectation of severity critical is met in its last validation" }),
     data_docs: z
       .string()
       .nullable()
-      .openapi({ description: "Where Data Docs are, from this server's root", example: "/data-docs/index.html" }),
+      .openapi({ description: "Path of the Data Docs on this server", example: "/data-docs/index.html" }),
     tables: z.array(CheckedTable),
   })
   .openapi("Expectations");

@@ -7,9 +7,9 @@ export const Topic = z
     partitions: z.array(
       z.object({
         partition: Count,
-        /** Offset of the oldest record kept. */
+        /** Offset of the oldest retained record. */
         begin: Count,
-        /** Offset that the next record will get. */
+        /** Offset of the next record. */
         end: Count,
       }),
     ),
@@ -27,18 +27,18 @@ export const Message = z
     source: z.string(),
     ingested_at: Time,
     size_bytes: Count,
-    /** The message as received: text where it is UTF-8, else base64. */
+    /** The message as received: text if it is UTF-8, else base64. */
     payload: z.string(),
     encoding: z.enum(["text", "base64"]),
-    /** Whether `payload` is only the beginning; ask for the one message to have it whole. */
-    is_cut: z.boolean(),
+    /** Whether `payload` is truncated; a request with `limit=1` returns it complete. */
+    is_truncated: z.boolean(),
   })
   .openapi("Message");
 
-/** Newest first unless `offset` is given; `next` goes on in the same direction. */
+/** Newest first unless `offset` is given; `next` continues in the same direction. */
 export const Messages = pageOf(Message)
   .extend({
-    /** How many records were looked at for `search`; it stops after a bounded number. */
+    /** Number of records scanned for `search`; a scan stops after a bounded number. */
     scanned: Count,
   })
   .openapi("Messages");

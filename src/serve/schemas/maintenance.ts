@@ -20,13 +20,16 @@ export const MaintenanceRun = z
     after: MaintainedTable,
     rewritten_files: Count.openapi({ description: "Files read and replaced" }),
     rewritten_bytes: Count,
-    added_files: Count.openapi({ description: "Files written in their place" }),
+    added_files: Count.openapi({ description: "Files written by the run" }),
     added_bytes: Count,
     deleted_files: Count.openapi({ description: "Files deleted from storage" }),
     expired_snapshots: Count,
-    conflicts: Count.openapi({ description: "Commits of other writers that came first; the work was planned again" }),
+    conflicts: Count.openapi({ description: "Attempts that lost to another writer's commit and were planned again" }),
     seconds: z.number().min(0),
-    strategy: z.string().optional().openapi({ description: "How files were merged, where there is more than one way" }),
+    strategy: z
+      .string()
+      .optional()
+      .openapi({ description: "How compaction merged files, if there is more than one way" }),
   })
   .openapi("MaintenanceRun");
 
@@ -36,7 +39,7 @@ export const Maintenance = z
     next: z.string().nullable(),
     compacts_after_commits: Count.nullable().openapi({
       description:
-        "Commits of a table after which this process compacts it; null where a scheduler outside runs maintenance",
+        "Commits of a table after which this process compacts it; null if an external scheduler runs maintenance",
     }),
   })
   .openapi("Maintenance");

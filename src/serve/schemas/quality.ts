@@ -3,7 +3,7 @@ import { Count, pageOf, Time } from "./values.ts";
 
 export const TestNode = z.object({
   name: z.string(),
-  /** dbt's word: pass, fail, warn, error, skipped. */
+  /** dbt's status: pass, fail, warn, error or skipped. */
   status: z.string(),
   seconds: z.number(),
   failures: z.int().nullable(),
@@ -12,18 +12,18 @@ export const TestNode = z.object({
 
 export const Quality = z
   .object({
-    /** The last result of each of dbt's tests, run by the pipeline or by `coinlake dbt test`; null before the first. */
+    /** Last result of each dbt test, run by the pipeline or by `coinlake dbt test`; null before the first run. */
     tests: z.object({ ran_at: Time, passed: Count, failed: Count, nodes: z.array(TestNode) }).nullable(),
-    /** False until the models have run over a first record: there is nothing to test yet. */
+    /** False until the models have run for the first time: there is nothing to test yet. */
     has_tables: z.boolean(),
-    refused: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
+    rejected: z.array(z.object({ reason: z.string(), count: Count, last_at: Time })),
     accepted: Count,
     duplicates: Count,
-    refused_today: Count,
+    rejected_today: Count,
   })
   .openapi("Quality");
 
-export const RefusedElement = z
+export const RejectedElement = z
   .object({
     reason: z.string(),
     element: z.string().nullable(),
@@ -35,11 +35,11 @@ export const RefusedElement = z
     offset: Count,
     element_index: Count,
   })
-  .openapi("RefusedElement");
+  .openapi("RejectedElement");
 
 /** Newest first. */
-export const RefusedElements = pageOf(RefusedElement).openapi("RefusedElements");
+export const RejectedElements = pageOf(RejectedElement).openapi("RejectedElements");
 
 export type TestNode = z.infer<typeof TestNode>;
 export type Quality = z.infer<typeof Quality>;
-export type RefusedElement = z.infer<typeof RefusedElement>;
+export type RejectedElement = z.infer<typeof RejectedElement>;

@@ -7,10 +7,10 @@ export const QueryId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 export const SqlRequest = z
   .strictObject({
     sql: SqlText,
-    /** Lake time: the tables as they stood then. */
+    /** Lake time: reads the snapshots that were current then. */
     at: z.string().max(40).optional(),
     max_rows: z.int().min(1).max(100_000).default(10_000),
-    /** Chosen by the caller, to cancel by. */
+    /** Chosen by the client, for cancelling. */
     query_id: QueryId.optional(),
   })
   .openapi("SqlRequest");
@@ -20,18 +20,17 @@ const Scan = z
     table: z
       .string()
       .nullable()
-      .openapi({ description: "Null where no file was left to be read and the query names several tables" }),
+      .openapi({ description: "Null if all files were skipped and the query names several tables" }),
     files_read: Count.openapi({
-      description:
-        "Files that partitions and bounds left and the scan went through; a limit may end it within one more",
+      description: "Files scanned, after skipping by partition and bounds; a limit may end the scan within one more",
     }),
     rows_read: Count.openapi({
-      description: "Rows that the scan handed on: not skipped by partition, bounds or filter",
+      description: "Rows that the scan returned, after skipping by partition, bounds and filter",
     }),
     files: Count.nullable().openapi({
-      description: "Data files of the snapshot; null where a commit came at the same time",
+      description: "Data files of the snapshot; null if a concurrent commit makes it uncertain",
     }),
-    rows: Count.nullable().openapi({ description: "Rows of the snapshot; null where `files` is" }),
+    rows: Count.nullable().openapi({ description: "Rows of the snapshot; null if `files` is null" }),
   })
   .openapi("TableScan");
 
@@ -40,15 +39,15 @@ export const SqlResult = z
     columns: z.array(z.object({ name: z.string(), type: z.string() })),
     rows: z.array(z.array(z.string().nullable())),
     row_count: Count,
-    /** There is more than `rows` holds. */
+    /** Whether the result has more rows than `rows`. */
     is_truncated: z.boolean(),
-    /** Why, where it is: rows or bytes. */
+    /** The limit that truncated the result. */
     truncated_by: z.enum(["rows", "bytes"]).nullable(),
     elapsed_ms: z.number(),
     /** Lake time of the tables; null for now. */
     at: Time.nullable(),
     snapshots: z.array(Snapshot),
-    /** What was read to answer, scan by scan; none where metadata alone answered, and for EXPLAIN. */
+    /** Table scans of the query; empty if metadata alone answered it, and for EXPLAIN. */
     scans: z.array(Scan),
   })
   .openapi("SqlResult");
@@ -62,12 +61,12 @@ export const SqlExportRequest = z
   })
   .openapi("SqlExportRequest");
 
-/** For completion: what can be named in a query. */
+/** Names for completion in the editor. */
 export const SqlSchema = z
   .object({
     tables: z.array(
       z.object({
-        /** `live.…` reads the tables and what arrived since; bronze, silver and gold as committed. */
+        /** `live.…` adds records that are not committed yet; bronze, silver and gold are as committed. */
         schema: z.string(),
         name: z.string(),
         columns: z.array(z.object({ name: z.string(), type: z.string(), description: z.string().nullable() })),

@@ -18,7 +18,7 @@ export const Source = z
     state: z.enum(["connecting", "live", "failed", "ended"]),
     is_silent: z.boolean(),
     message: z.string().nullable(),
-    heard_at: Time.nullable(),
+    last_message_at: Time.nullable(),
     silent_after_ms: z.number(),
     reconnects: Count,
     missed: z.object({ open: Count, filled: Count, lost: Count }),
@@ -29,34 +29,34 @@ export const Source = z
 export const LayerStatus = z
   .object({
     layer: Layer,
-    /** Records of the log that the layer does not have yet. */
+    /** Records of the log that the layer lacks. */
     records_behind: Count,
-    /** Age of the oldest record that the layer does not have, by its ingestion; 0 when it has all. */
+    /** Time since the oldest record that the layer lacks was ingested; 0 if the layer is up to date. */
     seconds_behind: z.number().min(0),
-    /** Ingestion time of the newest record that the layer has. */
+    /** Ingestion time of the layer's newest record. */
     newest_at: Time.nullable(),
-    /** When a table of the layer was last committed; null for the log and the live tail, which have no commits. */
+    /** Time of the layer's last commit; null for the log and the live tail, which have no commits. */
     committed_at: Time.nullable(),
-    /** Commits of the layer's busiest table in the last minute. */
+    /** Commits in the last minute, of the layer's table with the most. */
     commits_last_minute: Count,
   })
   .openapi("LayerStatus");
 
-/** What carries the log to bronze where another engine does. */
+/** The Spark stream that ingests the log into bronze. */
 export const Stream = z
   .object({
     name: z.string(),
     state: z.enum(["starting", "running", "failed"]),
-    /** Why it failed, or what the engine says that it is doing. */
+    /** Why the stream failed, or the engine's description of its activity. */
     message: z.string().nullable(),
-    /** Its last batch; null before the first that this process saw. */
+    /** The last batch; null until this process observes one. */
     batch: z
       .object({
         number: Count,
         began_at: Time,
         records: Count,
         duration_ms: z.number().min(0),
-        /** Records of the log that it had not read when the batch began; null where the engine does not say. */
+        /** Unread records of the log when the batch started; null if the engine does not report it. */
         records_waiting: Count.nullable(),
       })
       .nullable(),
@@ -65,15 +65,15 @@ export const Stream = z
 
 export const ProblemNote = z.object({ code: z.string(), message: z.string() });
 
-/** What changes by itself from second to second; also the event `status`. */
+/** The part of the status that changes continuously; also the event `status`. */
 export const Freshness = z.object({
   now: Time,
   sources: z.array(Source),
   layers: z.array(LayerStatus),
-  /** Null where this process itself carries the log to bronze. */
+  /** Null if this process itself ingests the log into bronze. */
   stream: Stream.nullable(),
-  /** Elements refused since 00:00 UTC. */
-  refused_today: Count,
+  /** Elements rejected since 00:00 UTC. */
+  rejected_today: Count,
   alerts_active: Count,
   newest_event_at: Time.nullable(),
   is_ready: z.boolean(),
@@ -87,7 +87,7 @@ export const Status = Freshness.extend({
   lake: z.object({ name: z.string(), kind: z.enum(["live", "simulated", "replay"]), pipeline: z.string() }),
 }).openapi("Status");
 
-/** /healthz and /readyz. */
+/** Response of /healthz and /readyz. */
 export const Health = z.object({ is_ok: z.boolean(), problems: z.array(ProblemNote) }).openapi("Health");
 
 export type Gap = z.infer<typeof Gap>;

@@ -7,25 +7,26 @@ const TableFigures = z.object({
   table: z.string(),
   layer: z.enum(["bronze", "silver", "gold"]),
   rows: Count,
-  /** Rows that delete files take away from `rows`: already subtracted. */
+  /** Rows removed by delete files; `rows` already excludes them. */
   deleted_rows: Count,
   size_bytes: Count,
   files: Count,
   delete_files: Count,
   partitions: Count,
-  manifests: Count.openapi({ description: "Manifests of the newest snapshot" }),
+  manifests: Count.openapi({ description: "Manifests of the current snapshot" }),
   snapshots: Count.openapi({ description: "Retained snapshots" }),
   oldest_snapshot_at: Time.nullable().openapi({ description: "The earliest time at which the table can be queried" }),
   disk_files: Count.nullable().openapi({
     description:
-      "All files in the table's folder, those of retained snapshots and metadata included, at most 30 s old; null before the first measurement",
+      "All files in the table's folder, including retained snapshots and metadata; " +
+      "measured at most every 30 s, null before the first measurement",
   }),
   disk_bytes: Count.nullable().openapi({ description: "Bytes of all files in the table's folder" }),
   amplification: z
     .number()
     .min(0)
     .nullable()
-    .openapi({ description: "Bytes on disk for each byte that the newest snapshot reads" }),
+    .openapi({ description: "Bytes on disk per byte of the current snapshot" }),
   snapshot_id: z.string().nullable(),
   committed_at: Time.nullable(),
   commits_last_minute: Count,
@@ -54,7 +55,7 @@ export const SnapshotDetail = z
     sequence_number: z.string(),
     committed_at: Time,
     operation: z.string(),
-    /** Engine that committed it, as far as its summary tells. */
+    /** The engine that committed it, according to the snapshot's summary. */
     committer: z.string(),
     added_rows: Count.nullable(),
     deleted_rows: Count.nullable(),
@@ -63,7 +64,7 @@ export const SnapshotDetail = z
     total_files: Count.nullable(),
     total_size_bytes: Count.nullable(),
     summary: z.record(z.string(), z.string()),
-    /** False for a commit's intermediate snapshot, which no reader ever saw as the table's state. */
+    /** False for a commit's intermediate snapshot, which was never the table's current one. */
     was_current: z.boolean(),
   })
   .openapi("SnapshotDetail");

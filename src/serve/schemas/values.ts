@@ -1,33 +1,33 @@
 import { z } from "@hono/zod-openapi";
 
-/** The words that every response is made of. */
+/** Types shared by all responses. */
 
 /** ISO 8601 in UTC, such as 2026-03-14T02:10:00.123456Z. */
 export const Time = z.iso
   .datetime({ offset: false })
   .openapi({ description: "ISO 8601, UTC", example: "2026-03-14T02:10:00.123Z" });
 
-/** A decimal as text: no digit is lost on the way, and never an exponent. */
+/** A decimal as a string, without an exponent, so that no digit is lost. */
 export const Decimal = z
   .string()
   .regex(/^-?\d+(\.\d+)?$/)
-  .openapi({ description: "A decimal number as text, so that no digit is lost", example: "104235.10" });
+  .openapi({ description: "A decimal number as a string, so that no digit is lost", example: "104235.10" });
 
 export const Count = z.int().min(0);
 
 export const Layer = z.enum(["log", "bronze", "silver", "gold", "live"]);
 
-/** One page of a list: `next` is the cursor of the page after it, null on the last. */
+/** One page of a list: `next` is the cursor of the next page, null on the last. */
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), next: z.string().nullable() });
 }
 
 export const PageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).default(100).openapi({ description: "How many items at most" }),
-  cursor: z.string().max(2_000).optional().openapi({ description: "`next` of the page before" }),
+  limit: z.coerce.number().int().min(1).max(1000).default(100).openapi({ description: "Maximum number of items" }),
+  cursor: z.string().max(2_000).optional().openapi({ description: "`next` of the previous page" }),
 });
 
-/** RFC 9457. `code` is stable, for programs; `next_step` is for people. */
+/** Problem details (RFC 9457). `code` is stable, for programs; `next_step` is for people. */
 export const Problem = z
   .object({
     type: z.string(),
@@ -36,7 +36,7 @@ export const Problem = z
     detail: z.string(),
     code: z.string(),
     next_step: z.string(),
-    /** Where in the SQL the error stands, 0-based in UTF-16 units, for errors of the SQL console. */
+    /** Position of a SQL error in the query, 0-based in UTF-16 units; SQL console only. */
     position: z.int().optional(),
   })
   .openapi("Problem");
@@ -48,7 +48,7 @@ export const Snapshot = z
 export type Problem = z.infer<typeof Problem>;
 export type TableSnapshot = z.infer<typeof Snapshot>;
 export type Layer = z.infer<typeof Layer>;
-/** `{items, next}` of any list. */
+/** A page of any list. */
 export interface Page<T> {
   items: T[];
   next: string | null;

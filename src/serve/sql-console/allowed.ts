@@ -1,9 +1,10 @@
 import { OperatingError } from "../../base/errors.ts";
 
 /**
- * What may be typed into the SQL console. The engine parses the statement and gives its tree (json_serialize_sql), which exists
- * for queries only: whatever changes, attaches, copies, sets or loads has none. In the tree every table has to be one of the
- * lake's, every table function one of a few, and a few other functions are refused. The engine's own lock stands behind this.
+ * Checks which statements the SQL console runs. DuckDB serialises the statement's syntax tree (json_serialize_sql),
+ * which it can do for queries only: statements that modify, attach, copy, set or load have none. In the tree, every
+ * table must belong to the lake and every table function must be on a list; some other functions are forbidden. The
+ * engine's own lock is a second barrier.
  */
 const SCHEMAS = new Set(["bronze", "silver", "gold", "live", "information_schema"]);
 
@@ -27,8 +28,8 @@ const TABLE_FUNCTIONS = new Set([
   "icu_calendar_names",
 ]);
 
-/** They tell of the machine, keep state, wait, or run SQL that was not looked at. */
-const REFUSED_FUNCTIONS = new Set([
+/** Functions that reveal the machine, keep state, wait, or run unchecked SQL. */
+const FORBIDDEN_FUNCTIONS = new Set([
   "getenv",
   "current_setting",
   "getvariable",
@@ -47,12 +48,12 @@ const REFUSED_FUNCTIONS = new Set([
   "parse_duckdb_log_message",
 ]);
 
-/** `show tables`, `show all tables`. */
+/** Names in the tree of `show tables` and `show all tables`. */
 const SHOWN = new Set(["", '"tables"', "__show_tables_expanded"]);
 
 type Tree = Readonly<Record<string, unknown>>;
 
-/** What json_serialize_sql gives. */
+/** The result of json_serialize_sql. */
 export interface ParsedSql {
   error: boolean;
   error_type?: string;
@@ -61,25 +62,26 @@ export interface ParsedSql {
   statements?: Tree[];
 }
 
-export class SqlRefusal extends OperatingError {
-  /** Byte offset in the statement; null where it is not known. */
+export class StatementError extends OperatingError {
+  /** Byte offset in the statement; null if unknown. */
   readonly byte_position: number | null;
 
   constructor(message: string, byte_position: number | null, code = "SQL_NOT_ALLOWED") {
     super(code, message, {
       next_step:
-        "Write one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, SHOW TABLES) over bronze, silver, gold or live; GET /api/sql/schema lists their tables.",
+        "Write one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, SHOW TABLES) over bronze, silver, gold or live; " +
+        "GET /api/sql/schema lists their tables.",
     });
     this.byte_position = byte_position;
   }
 }
 
-/** A comment that may nest, or a line that ends in some other way, is none of these: then the engine is asked about the whole. */
+/** Nested comments and unusual line endings do not match: the whole statement is then parsed as it is written. */
 const EXPLAIN = /^(?:\s|--[^\r\n]*[\r\n]|\/\*(?:(?!\/\*|\*\/)[\s\S])*\*\/)*explain\s+(analyze\s+)?/i;
 
 /**
- * `EXPLAIN [ANALYZE]` before a query, with the comments before it: the parser gives no tree for these, so it is asked about the
- * rest. Only `explain` and `query` are ever run: the engine may read the prefix otherwise than we do.
+ * Splits off `EXPLAIN [ANALYZE]` with the comments before it: the parser serialises no tree for it, so only the rest is
+ * checked. Only `explain` and `query` are run, never `prefix`, because the engine may parse the prefix differently.
  */
 export function withoutExplain(sql: string): {
   query: string;
@@ -94,23 +96,24 @@ export function withoutExplain(sql: string): {
   };
 }
 
-/** Throws SQL_NOT_ALLOWED, or BAD_SQL for what does not parse. Pure. */
+/** Throws SQL_NOT_ALLOWED, or BAD_SQL if the statement does not parse. Pure. */
 export function checkParsed(parsed: ParsedSql): void {
   if (parsed.error) {
     const position = parsed.position === undefined ? null : Number(parsed.position);
     if (parsed.error_type === "parser")
-      throw new SqlRefusal(parsed.error_message ?? "The statement does not parse.", position, "BAD_SQL");
-    throw new SqlRefusal("Only queries may be run here: the lake has one writer, and this console is none.", null);
+      throw new StatementError(parsed.error_message ?? "The statement does not parse", position, "BAD_SQL");
+    throw new StatementError("Only queries are allowed: the console is read-only", null);
   }
   const [statement, ...others] = parsed.statements ?? [];
-  if (statement === undefined) throw new SqlRefusal("There is no statement.", null, "BAD_SQL");
-  if (others.length > 0) throw new SqlRefusal("One statement at a time.", null);
+  if (statement === undefined) throw new StatementError("The query is empty", null, "BAD_SQL");
+  if (others.length > 0)
+    throw new StatementError(`Only one statement per query is allowed; got ${others.length + 1}`, null);
   const names = new Set<string>();
   visit(statement, (node) => collectNames(node, names));
   visit(statement, (node) => checkNode(node, names));
 }
 
-/** Iteratively: a statement may be nested deeper than JavaScript's stack. */
+/** Visits all nodes; iterative, because a statement may be nested deeper than JavaScript's stack. */
 function visit(root: Tree, look: (node: Tree) => void): void {
   const waiting: unknown[] = [root];
   while (waiting.length > 0) {
@@ -121,7 +124,7 @@ function visit(root: Tree, look: (node: Tree) => void): void {
   }
 }
 
-/** What `with` names, anywhere in the statement: such a name is never a file's or a system table's by accident. */
+/** Collects the names defined by `with` anywhere in the statement; they may be used as tables. */
 function collectNames(node: Tree, names: Set<string>): void {
   const map = (node["cte_map"] as { map?: unknown } | undefined)?.map;
   if (!Array.isArray(map)) return;
@@ -132,11 +135,11 @@ function checkNode(node: Tree, names: ReadonlySet<string>): void {
   const { type, table_name, function_name } = node;
   if (type === "SHOW_REF") {
     if (!SHOWN.has(String(table_name)))
-      throw new SqlRefusal(`SHOW ${String(table_name)} is not for this console.`, positionOf(node));
+      throw new StatementError(`SHOW ${String(table_name)} is not allowed in the console`, positionOf(node));
   } else if (typeof table_name === "string" && table_name !== "") checkTable(node, table_name, names);
   if (type === "TABLE_FUNCTION") checkTableFunction(node);
-  if (typeof function_name === "string" && REFUSED_FUNCTIONS.has(function_name.toLowerCase())) {
-    throw new SqlRefusal(`The function ${function_name} is not for this console.`, positionOf(node));
+  if (typeof function_name === "string" && FORBIDDEN_FUNCTIONS.has(function_name.toLowerCase())) {
+    throw new StatementError(`The function ${function_name} is not allowed in the console`, positionOf(node));
   }
 }
 
@@ -144,12 +147,12 @@ function checkTable(node: Tree, table: string, names: ReadonlySet<string>): void
   const schema = String(node["schema_name"] ?? "").toLowerCase();
   const catalog = String(node["catalog_name"] ?? "");
   if (catalog !== "")
-    throw new SqlRefusal(`Name tables as layer.table, without ${catalog} before it.`, positionOf(node));
+    throw new StatementError(`Unknown catalog ${catalog}: tables are named layer.table`, positionOf(node));
   const is_known = schema === "" ? names.has(table.toLowerCase()) : SCHEMAS.has(schema);
   if (is_known) return;
   const name = schema === "" ? table : `${schema}.${table}`;
-  throw new SqlRefusal(
-    `There is no table ${name}: tables are named layer.table, with bronze, silver, gold or live for the layer.`,
+  throw new StatementError(
+    `There is no table ${name}: tables are named layer.table, with the layers bronze, silver, gold and live`,
     positionOf(node),
   );
 }
@@ -158,10 +161,10 @@ function checkTableFunction(node: Tree): void {
   const called = node["function"] as Tree | undefined;
   const name = String(called?.["function_name"] ?? "").toLowerCase();
   if (!TABLE_FUNCTIONS.has(name))
-    throw new SqlRefusal(`The table function ${name} is not for this console.`, positionOf(node));
+    throw new StatementError(`The table function ${name} is not allowed in the console`, positionOf(node));
 }
 
-/** The parser writes the highest number for "nowhere". */
+/** The parser uses the highest number for an unknown position. */
 function positionOf(node: Tree): number | null {
   const location = node["query_location"];
   return typeof location === "number" && location < 1e9 ? location : null;

@@ -3,12 +3,12 @@ import { createReadStream, mkdtempSync, rmSync, type ReadStream } from "node:fs"
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { refusal } from "../problem.ts";
+import { requestError } from "../problem.ts";
 import { ConsoleProcess } from "./process.ts";
 import { MAX_RUNNING, type QueryLimits, type QueryOutcome } from "./protocol.ts";
 
 export interface ConsoleOptions {
-  /** Command line of the process; it serves `worker.ts` over a channel. */
+  /** Command line of the process that runs `worker.ts`. */
   command: string;
   args: readonly string[];
   limits?: Partial<ConsoleLimits>;
@@ -18,7 +18,7 @@ export interface ConsoleLimits {
   timeout_ms: number;
   export_timeout_ms: number;
   max_bytes: number;
-  /** Without a query for so long the process ends; the next query starts another. */
+  /** Time without a query after which the process ends; the next query starts another. */
   idle_ms: number;
 }
 
@@ -33,15 +33,15 @@ export interface ConsoleQuery {
   sql: string;
   /** Lake time; null for now. */
   at_ms: number | null;
-  /** To cancel by; null for none. */
+  /** Id for cancelling; null for none. */
   query_id: string | null;
-  /** Aborts when whoever asked has gone. */
+  /** Aborts when the client disconnects. */
   signal: AbortSignal;
 }
 
 /**
- * Typed SQL, in a process of its own that can be stopped whatever it does: interrupted first, killed if it does not listen. It
- * starts with the first query, and anew after it died.
+ * Runs users' SQL in a separate process, which can always be stopped: first by an interrupt, then by a kill. The
+ * process starts with the first query and is restarted after it died.
  */
 export class Console {
   readonly #options: ConsoleOptions;
@@ -62,7 +62,7 @@ export class Console {
     return this.#running.size;
   }
 
-  /** Of the process; null where none runs. */
+  /** Process id; null if no process runs. */
   get pid(): number | null {
     return this.#process?.is_alive === true ? this.#process.pid : null;
   }
@@ -71,7 +71,10 @@ export class Console {
     return this.#starts;
   }
 
-  /** Throws SQL_NOT_ALLOWED, BAD_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY, TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED. */
+  /**
+   * Runs a query. Throws SQL_NOT_ALLOWED, BAD_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY,
+   * TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED.
+   */
   async run(query: ConsoleQuery & { max_rows: number }): Promise<QueryOutcome> {
     const { sql, at_ms, max_rows } = query;
     const slot = this.#takeSlot(query);
@@ -85,7 +88,10 @@ export class Console {
     }
   }
 
-  /** The result as a file, which is gone once the stream is closed; until then the query counts as running. Throws as `run` does, and QUERY_TOO_LARGE. */
+  /**
+   * Exports a result to a file, which is deleted when the stream closes; until then the query counts as running. Throws
+   * as `run` does, and QUERY_TOO_LARGE.
+   */
   async export(query: ConsoleQuery & { format: "csv" | "parquet" }): Promise<ReadStream> {
     const { sql, at_ms, format } = query;
     const slot = this.#takeSlot(query);
@@ -100,7 +106,7 @@ export class Console {
         slot.signal,
       );
       if (slot.signal.aborted)
-        throw refusal("QUERY_CANCELLED", "The query was cancelled before it ended.", "Run it again, or ask for less.");
+        throw requestError("QUERY_CANCELLED", "The query was cancelled", "Run it again, or query less data.");
       return createReadStream(file, { signal: slot.signal }).once("close", () => void end());
     } catch (error) {
       await end();
@@ -112,7 +118,7 @@ export class Console {
   cancel(query_id: string): void {
     const controller = this.#running.get(query_id);
     if (controller === undefined)
-      throw refusal("NO_SUCH_QUERY", `No query ${query_id} is running.`, "It may have ended already.");
+      throw requestError("NO_SUCH_QUERY", `No query ${query_id} is running`, "It may have ended already.");
     controller.abort();
   }
 
@@ -128,17 +134,17 @@ export class Console {
   }
 
   #takeSlot({ query_id, signal }: ConsoleQuery): { process: ConsoleProcess; signal: AbortSignal; release(): void } {
-    if (this.#is_closed) throw refusal("CONSOLE_CLOSED", "The server is stopping.", "Try again once it runs.");
+    if (this.#is_closed) throw requestError("CONSOLE_CLOSED", "The server is stopping", "Try again once it runs.");
     if (this.#running.size >= MAX_RUNNING) {
-      throw refusal(
+      throw requestError(
         "TOO_MANY_QUERIES",
-        `${MAX_RUNNING} queries are running already.`,
+        `Too many queries: ${MAX_RUNNING} are running`,
         "Wait for one to end, or cancel it.",
       );
     }
     const id = query_id ?? randomUUID();
     if (this.#running.has(id))
-      throw refusal("QUERY_ID_IN_USE", `A query ${id} is running.`, "Choose another query_id.");
+      throw requestError("QUERY_ID_IN_USE", `A query with the id ${id} is already running`, "Choose another query_id.");
     const controller = new AbortController();
     this.#running.set(id, controller);
     if (this.#idle !== null) clearTimeout(this.#idle);

@@ -5,13 +5,13 @@ import type { Failure, QueryLimits, QueryOutcome, Reply, Request } from "./proto
 
 /** Opening the lake takes a second or two. */
 const START_TIMEOUT_MS = 60_000;
-/** What was told to stop and does not within this is killed. */
+/** Time to stop after a cancel or shutdown; then the process is killed. */
 const GRACE_MS = 2_000;
 const STDERR_KEPT_CHARACTERS = 2_000;
 const HEAP_MB = 512;
 
-/** Of the environment it gets what finding its way takes, and nothing that could be a secret. */
-const PASSED_ON = [
+/** Environment variables passed to the process; none of them may hold a secret. */
+const PASSED_VARIABLES = [
   "PATH",
   "HOME",
   "TMPDIR",
@@ -25,7 +25,7 @@ const PASSED_ON = [
   "UV_THREADPOOL_SIZE",
 ];
 
-interface Waiting {
+interface PendingReply {
   resolve(reply: Extract<Reply, { kind: "result" | "exported" }>): void;
   reject(error: Error): void;
 }
@@ -36,10 +36,10 @@ interface QueryRequest {
   limits: QueryLimits;
 }
 
-type Asked =
+type UnnumberedRequest =
   Extract<Request, { kind: "run" | "export" }> extends infer R ? (R extends unknown ? Omit<R, "id"> : never) : never;
 
-/** A failure told by the console, with its place in the SQL. */
+/** A failure of a console query, with its position in the SQL. */
 export class ConsoleFailure extends OperatingError {
   readonly position: number | null;
 
@@ -54,7 +54,7 @@ export class ConsoleProcess {
   readonly #child: ChildProcess;
   readonly #ready: Promise<void>;
   readonly #exited: Promise<void>;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, PendingReply>();
   #last_id = 0;
   #stderr = "";
   #ending: string | null = null;
@@ -62,7 +62,7 @@ export class ConsoleProcess {
 
   constructor(command: string, args: readonly string[]) {
     const env = Object.fromEntries(
-      PASSED_ON.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+      PASSED_VARIABLES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
     );
     this.#child = spawn(command, [`--max-old-space-size=${HEAP_MB}`, ...args], {
       env: { ...env, NO_COLOR: "1" },
@@ -81,7 +81,7 @@ export class ConsoleProcess {
       this.#child.once("exit", (code, signal) => ended(signal ?? `exit code ${code}`));
     });
     this.#ready = this.#untilReady();
-    // Whoever asks first is told.
+    // The first request reports a failed start.
     this.#ready.catch(() => {});
   }
 
@@ -89,13 +89,13 @@ export class ConsoleProcess {
     return this.#child.pid ?? null;
   }
 
-  /** Whether it takes another query: one that is ending does not. */
+  /** Whether the process accepts queries; false while it is ending. */
   get is_alive(): boolean {
     return this.#is_alive && this.#ending === null;
   }
 
   async run(request: QueryRequest, signal: AbortSignal): Promise<QueryOutcome> {
-    const reply = await this.#ask({ kind: "run", ...request }, signal);
+    const reply = await this.#request({ kind: "run", ...request }, signal);
     if (reply.kind !== "result") throw new TypeError(`a query is not answered by ${reply.kind}`);
     return reply.outcome;
   }
@@ -105,21 +105,24 @@ export class ConsoleProcess {
     request: QueryRequest & { format: "csv" | "parquet"; file: string },
     signal: AbortSignal,
   ): Promise<number> {
-    const reply = await this.#ask({ kind: "export", ...request }, signal);
+    const reply = await this.#request({ kind: "export", ...request }, signal);
     if (reply.kind !== "exported") throw new TypeError(`an export is not answered by ${reply.kind}`);
     return reply.rows;
   }
 
   async end(): Promise<void> {
     if (!this.#is_alive) return;
-    this.#ending ??= "it was told to";
+    this.#ending ??= "it was stopped";
     if (this.#child.connected) this.#child.disconnect();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), GRACE_MS);
     await this.#exited;
     clearTimeout(timer);
   }
 
-  async #ask(request: Asked, signal: AbortSignal): Promise<Extract<Reply, { kind: "result" | "exported" }>> {
+  async #request(
+    request: UnnumberedRequest,
+    signal: AbortSignal,
+  ): Promise<Extract<Reply, { kind: "result" | "exported" }>> {
     await this.#ready;
     if (!this.#is_alive) throw this.#death("");
     this.#last_id += 1;
@@ -135,8 +138,8 @@ export class ConsoleProcess {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject });
         this.#send({ ...request, id });
-        // The process keeps the time itself; this is for one that cannot.
-        killAfter(request.limits.timeout_ms + GRACE_MS, "a query past its time did not stop");
+        // The process enforces the time limit itself; this is for a process that hangs.
+        killAfter(request.limits.timeout_ms + GRACE_MS, "a query that exceeded its time limit did not stop");
         stopListening = onAbort(signal, cancel);
       });
     } finally {
@@ -147,7 +150,7 @@ export class ConsoleProcess {
   }
 
   #send(message: Request): void {
-    // One that has just died is told by "exit".
+    // If the process has just died, the "exit" handler rejects the pending requests.
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
@@ -183,9 +186,9 @@ export class ConsoleProcess {
   }
 
   #death(how: string): OperatingError {
-    const said = this.#ending ?? (`${how} ${this.#stderr.trim().split("\n").at(-1) ?? ""}`.trim() || "it ended");
-    return new OperatingError("CONSOLE_DIED", `The console's process ended: ${said}.`, {
-      next_step: "Ask for less; the next query starts another process.",
+    const reason = this.#ending ?? (`${how} ${this.#stderr.trim().split("\n").at(-1) ?? ""}`.trim() || "it ended");
+    return new OperatingError("CONSOLE_DIED", `The console's process ended: ${reason}`, {
+      next_step: "Query less data; the next query starts a new process.",
       is_retryable: true,
     });
   }

@@ -1,9 +1,9 @@
 import type { TableSnapshot } from "../../duckdb/session.ts";
 import type { Scan } from "./scans.ts";
 
-/** What the server and its console process say to each other, over the channel that Node gives to child processes. */
+/** Messages between the server and its console process, over Node's IPC channel. */
 
-/** Queries at once; more are refused. */
+/** Concurrent queries; more are rejected. */
 export const MAX_RUNNING = 4;
 
 export interface QueryLimits {
@@ -27,7 +27,7 @@ export type Request =
 
 export interface QueryOutcome {
   columns: { name: string; type: string }[];
-  /** The rows as JSON: text made in the console's process is not made again in the server's. */
+  /** The rows as JSON, encoded in the console's process to spare the server. */
   rows_json: string;
   row_count: number;
   truncated_by: "rows" | "bytes" | null;
@@ -40,7 +40,7 @@ export interface Failure {
   code: string;
   message: string;
   next_step: string;
-  /** In the SQL, 0-based in UTF-16 units. */
+  /** Position in the SQL, 0-based in UTF-16 units. */
   position: number | null;
 }
 
@@ -49,5 +49,5 @@ export type Reply =
   | { kind: "result"; id: number; outcome: QueryOutcome }
   | { kind: "exported"; id: number; rows: number }
   | { kind: "failed"; id: number; failure: Failure }
-  /** The process ends itself before it can harm the machine. */
+  /** The process exits because it exceeded its memory limit. */
   | { kind: "ending"; reason: string };

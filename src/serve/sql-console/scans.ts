@@ -4,20 +4,21 @@ import type { TableSnapshot } from "../../duckdb/session.ts";
 import { currentSnapshot } from "../../iceberg/stage.ts";
 import type { TableReports } from "../../query/tables.ts";
 
-/** What one scan of a table read, of what there was. */
+/** Files and rows that one table scan read, out of the snapshot's total. */
 export interface Scan {
-  /** `layer.table`; null where it cannot be told: the engine names files, and no file was left to be read. */
+  /** `layer.table`; null if unknown: the table is derived from the scanned files, and none was scanned. */
   table: string | null;
   files_read: number;
   rows_read: number;
-  /** Data files and rows at the snapshot that was read; null where that cannot be told, because a commit came at the same time. */
+  /** Data files and rows of the snapshot; null if a concurrent commit makes the snapshot uncertain. */
   files: number | null;
   rows: number | null;
 }
 
 /**
- * Gives the engine's counts the table and its size. `snapshots` are those that the query read; with `of_heads` it may have read
- * newer ones in their place, and then they have to be the newest. `only` is the one table that was read, if there is one.
+ * Adds the table and its size to the engine's scan counts. `snapshots` are the pinned snapshots. With `of_heads` the
+ * query reads the current snapshots, so sizes are known only if the pinned ones are still current. `only` is the table
+ * if the query names one.
  */
 export async function describeScans(
   reports: TableReports,

@@ -7,13 +7,13 @@ import type { ReadOptions } from "../../duckdb/read.ts";
 import { safeSelect, type CsvColumn } from "../../duckdb/safe-csv.ts";
 import { quoteText } from "../../duckdb/sql.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
-import { checkParsed, SqlRefusal, withoutExplain, type ParsedSql } from "./allowed.ts";
+import { checkParsed, StatementError, withoutExplain, type ParsedSql } from "./allowed.ts";
 import type { Failure, QueryOutcome, Reply, Request } from "./protocol.ts";
 import type { Scan } from "./scans.ts";
 
-/** The locked engine that typed SQL runs in. */
+/** The confined engine that runs users' SQL. */
 export interface ConsoleEngine {
-  /** Over the live views and the tables' heads. */
+  /** Queries the live views and the tables' current snapshots. */
   query(sql: string, options?: ReadOptions): Promise<ProfiledResult>;
   snapshots(): TableSnapshot[];
   /** See describeScans. */
@@ -22,13 +22,13 @@ export interface ConsoleEngine {
     snapshots: readonly TableSnapshot[],
     of: { of_heads: boolean; only: string | null },
   ): Promise<Scan[]>;
-  /** Over the tables as they stood; one at a time. */
+  /** Runs work over the snapshots that were current at `at_ms`; serialised. */
   past<T>(at_ms: number, work: (query: ConsoleEngine["query"], snapshots: TableSnapshot[]) => Promise<T>): Promise<T>;
 }
 
-/** Past this the process ends itself: not everything that DuckDB or the rows on their way out take counts for DuckDB's own limit. */
+/** The process exits above this: DuckDB's limit does not cover all its memory, nor the encoded rows. */
 const MAX_RSS_BYTES = 1024 ** 3;
-const LOOK_MS = 100;
+const CHECK_INTERVAL_MS = 100;
 const EXPORT_MAX_BYTES = 1024 ** 3;
 const EXPORT_MAX_ROWS = 5_000_000;
 
@@ -37,7 +37,7 @@ type Run = Extract<Request, { kind: "run" | "export" }>;
 /** Serves the parent's requests until its channel closes. */
 export async function serveConsole(engine: ConsoleEngine): Promise<void> {
   const running = new Map<number, AbortController>();
-  await yieldToOthers();
+  await lowerPriority();
   watchMemory();
   const closed = new Promise<void>((resolve) => process.once("disconnect", resolve));
   process.on("message", (message: Request) => {
@@ -55,7 +55,7 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
   const timeout = AbortSignal.timeout(request.limits.timeout_ms);
   const signal = AbortSignal.any([controller.signal, timeout]);
   try {
-    // Queries that run at once share the memory for results.
+    // Concurrent queries share the memory for results.
     const max_bytes = request.limits.max_bytes / running.size;
     reply(await perform(engine, { ...request, limits: { ...request.limits, max_bytes } }, signal, controller));
   } catch (error) {
@@ -85,7 +85,7 @@ async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal)
   return JSON.parse(rows[0]?.[0] ?? "{}") as ParsedSql;
 }
 
-/** `sql` is what was checked, never what was typed. */
+/** Runs a query; `sql` is the checked statement, not the text as typed. */
 async function read(
   { query, describe }: ConsoleEngine,
   snapshots: TableSnapshot[],
@@ -100,7 +100,7 @@ async function read(
   const is_cut = result.is_truncated || row_count < result.rows.length;
   const truncated_by = !is_cut ? null : row_count < limits.max_rows ? "bytes" : "rows";
   const named = snapshots.filter(({ table }) => isNamed(sql, table));
-  // A live view may read other tables than the one that it is named for.
+  // A live view may read tables other than the one in its name.
   const only = named.length === 1 && !/\blive\b/i.test(sql) ? (named[0]?.table ?? null) : null;
   const of_heads = at_ms === null && /\b(?:bronze|silver|gold)\b/i.test(sql);
   const scans = await describe(result.scans, snapshots, { of_heads, only });
@@ -116,12 +116,12 @@ async function read(
   return { kind: "result", id, outcome };
 }
 
-/** As `gold.x` or as `live.x`. */
+/** Whether the SQL names the table, as `gold.x` or as `live.x`. */
 function isNamed(sql: string, table: string): boolean {
   return sql.toLowerCase().includes(table.slice(table.indexOf(".")).toLowerCase());
 }
 
-/** As many rows, as JSON, as fit. */
+/** Encodes as many rows as JSON as fit into `max_bytes`. */
 function rowsWithin(rows: QueryResult["rows"], max_bytes: number): { text: string; row_count: number } {
   const parts: string[] = [];
   let size_bytes = 2;
@@ -134,7 +134,7 @@ function rowsWithin(rows: QueryResult["rows"], max_bytes: number): { text: strin
   return { text: `[${parts.join(",")}]`, row_count: parts.length };
 }
 
-/** To a file that the parent named and will delete. The query stands in a literal: nothing at its end can end what is around it. */
+/** Exports to the parent's file. The query is a string literal, so that it cannot break out of the COPY statement. */
 async function write(
   query: ConsoleEngine["query"],
   sql: string,
@@ -144,7 +144,7 @@ async function write(
 ): Promise<Reply> {
   if (request.kind !== "export") throw new TypeError("only exports are written");
   const { id, format, file } = request;
-  if (withoutExplain(request.sql).explain !== "") throw new SqlRefusal("An EXPLAIN is not for exporting.", null);
+  if (withoutExplain(request.sql).explain !== "") throw new StatementError("EXPLAIN cannot be exported", null);
   const options = format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
   const source =
     format === "csv" ? safeSelect(sql, await columnsOf(query, sql, signal)) : `FROM query(${quoteText(sql)})`;
@@ -152,11 +152,11 @@ async function write(
   const watch = setInterval(() => {
     is_too_large ||= (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > EXPORT_MAX_BYTES;
     if (is_too_large) controller.abort();
-  }, LOOK_MS);
+  }, CHECK_INTERVAL_MS);
   try {
     const { rows } = await query(`COPY (${source}) TO ${quoteText(file)} (${options})`, { signal });
     const count = Number(rows[0]?.[0] ?? 0);
-    if (count > EXPORT_MAX_ROWS) throw tooLarge(`${count} rows; up to ${EXPORT_MAX_ROWS} are exported`);
+    if (count > EXPORT_MAX_ROWS) throw tooLarge(`${count} rows, the limit is ${EXPORT_MAX_ROWS}`);
     return { kind: "exported", id, rows: count };
   } catch (error) {
     if (is_too_large) throw tooLarge(`more than ${EXPORT_MAX_BYTES / 1024 ** 2} MB`);
@@ -172,24 +172,24 @@ async function columnsOf(query: ConsoleEngine["query"], sql: string, signal: Abo
 }
 
 function tooLarge(what: string): OperatingError {
-  return new OperatingError("QUERY_TOO_LARGE", `The result has ${what}.`, {
-    next_step: "Ask for fewer rows or columns.",
+  return new OperatingError("QUERY_TOO_LARGE", `The result is too large to export: ${what}`, {
+    next_step: "Query fewer rows or columns.",
   });
 }
 
 function describeFailure(error: unknown, request: Run, { is_late }: { is_late: boolean }): Failure {
-  if (error instanceof SqlRefusal) {
+  if (error instanceof StatementError) {
     const position = error.byte_position === null ? null : typedAt(request.sql, error.byte_position);
     return { code: error.code, message: error.message, next_step: error.next_step, position };
   }
   if (!(error instanceof OperatingError))
     return { code: "INTERNAL", message: messageOf(error), next_step: "Try again.", position: null };
   if (is_late && error.code === "QUERY_CANCELLED") {
-    const message = `The query took longer than ${request.limits.timeout_ms / 1000} s and was stopped.`;
+    const message = `The query exceeded ${request.limits.timeout_ms / 1000} s and was stopped`;
     return {
       code: "QUERY_TIMED_OUT",
       message,
-      next_step: "Ask for less: a shorter time, fewer columns, a limit.",
+      next_step: "Query less data: a shorter period, fewer columns, a LIMIT.",
       position: null,
     };
   }
@@ -209,7 +209,7 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
     code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
     message,
     next_step: is_memory
-      ? "Ask for less at once: the console has its own small memory."
+      ? "Query less data at once: the console's memory is limited."
       : "Fix the query; GET /api/sql/schema lists tables and columns.",
     position:
       position === null || request.kind === "export"
@@ -218,7 +218,7 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
   };
 }
 
-/** DuckDB's errors as JSON, sometimes behind a word of their own. */
+/** Parses a DuckDB error, which is JSON, sometimes with a prefix. */
 function duckdbError(text: string): { message: string; position: number | null; type: string } {
   const start = text.indexOf("{");
   try {
@@ -234,14 +234,17 @@ function duckdbError(text: string): { message: string; position: number | null; 
   }
 }
 
-/** Where in what was typed, in UTF-16 units, a byte of the checked part stands. */
+/** Converts a byte offset in the checked part to a UTF-16 offset in the text as typed. */
 function typedAt(sql: string, checked_byte: number): number {
   const { prefix, query } = withoutExplain(sql);
   return prefix.length + Buffer.from(query).subarray(0, Math.max(0, checked_byte)).toString("utf8").length;
 }
 
-/** Ingest, the live tail and the server come first; and if the machine runs out of memory, this process goes. */
-async function yieldToOthers(): Promise<void> {
+/**
+ * Gives ingest and the server priority on the CPU, and makes this process the kernel's first choice when memory runs
+ * out.
+ */
+async function lowerPriority(): Promise<void> {
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
   if (process.platform === "linux") await writeFile("/proc/self/oom_score_adj", "1000");
 }
@@ -251,15 +254,15 @@ function watchMemory(): void {
     if (process.memoryUsage.rss() < MAX_RSS_BYTES) return;
     const end = () => process.kill(process.pid, "SIGKILL");
     process.send?.(
-      { kind: "ending", reason: `it took more than ${MAX_RSS_BYTES / 1024 ** 2} MB of memory` } satisfies Reply,
+      { kind: "ending", reason: `it used more than ${MAX_RSS_BYTES / 1024 ** 2} MB of memory` } satisfies Reply,
       end,
     );
-    setTimeout(end, LOOK_MS);
-  }, LOOK_MS);
+    setTimeout(end, CHECK_INTERVAL_MS);
+  }, CHECK_INTERVAL_MS);
   watch.unref();
 }
 
 function reply(message: Reply): void {
-  // A parent that is gone has closed the channel, and this process ends with it.
+  // If the parent has exited, the channel is closed and this process ends too.
   if (process.connected) process.send?.(message);
 }

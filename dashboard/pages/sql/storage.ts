@@ -1,12 +1,12 @@
 import { effect, signal, type Signal } from "@preact/signals";
 
-/** What was run, and what was saved by name: in this browser only. */
+/** The query history and saved queries, stored in this browser only. */
 
 export interface Run {
   sql: string;
   at: string | null;
   ran_at_ms: number;
-  /** Null where it failed or was cancelled. */
+  /** Null if the query failed or was cancelled. */
   rows: number | null;
   elapsed_ms: number;
 }
@@ -18,17 +18,17 @@ export interface Saved {
 
 const MAX_RUNS = 100;
 
-function kept<T>(name: string): Signal<readonly T[]> {
+function storedList<T>(name: string): Signal<readonly T[]> {
   const key = `coinlake.sql.${name}`;
   const list = signal<readonly T[]>(JSON.parse(localStorage.getItem(key) ?? "[]") as T[]);
   effect(() => localStorage.setItem(key, JSON.stringify(list.value)));
   return list;
 }
 
-export const runs = kept<Run>("history");
-export const saved = kept<Saved>("saved");
-/** The text being edited: a page left and come back to shows it again. */
-export const draft = kept<string>("draft");
+export const runs = storedList<Run>("history");
+export const saved = storedList<Saved>("saved");
+/** The editor's text, restored when the page is opened again. */
+export const draft = storedList<string>("draft");
 
 export function remember(run: Run): void {
   runs.value = [run, ...runs.peek().filter(({ sql, at }) => sql !== run.sql || at !== run.at)].slice(0, MAX_RUNS);

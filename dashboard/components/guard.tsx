@@ -1,12 +1,12 @@
 import { Component, type ComponentChildren } from "preact";
 
 interface GuardProps {
-  /** What is missing when it fails, as the begin of a sentence. */
+  /** Name of the guarded part, as the subject of the error message. */
   what: string;
   children: ComponentChildren;
 }
 
-/** Keeps a mistake in one part of the page from taking the rest with it; the browser's console has it whole. */
+/** Error boundary: an error in one part leaves the rest of the page intact; the browser's console shows it in full. */
 export class Guard extends Component<GuardProps, { message: string | null }> {
   override state: { message: string | null } = { message: null };
 
@@ -20,7 +20,7 @@ export class Guard extends Component<GuardProps, { message: string | null }> {
     return (
       <div class="failure" role="alert">
         <p>
-          <strong>{what} cannot be shown.</strong> This is a mistake in the page, not in the lake: {message}
+          <strong>{what} cannot be shown.</strong> This is an error in the dashboard, not in the lake: {message}
         </p>
         <button type="button" class="button small" onClick={() => this.setState({ message: null })}>
           Try again

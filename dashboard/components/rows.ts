@@ -2,7 +2,7 @@ import type { Signal } from "@preact/signals";
 
 const PAGE_ROWS = 15;
 
-/** Arrow keys, Home, End and Page keys move the mark through a table's rows, which carry `data-row`; Enter opens. */
+/** Arrow keys, Home, End, Page Up and Page Down select a table row (`data-row`); Enter opens it. */
 export function moveThroughRows(
   event: KeyboardEvent,
   count: number,
@@ -31,6 +31,6 @@ export function moveThroughRows(
   const next = Math.min(count - 1, Math.max(0, at + step));
   marked.value = next;
   const table = row.closest("table, [role=grid]");
-  // The mark moves first: a row that is not in reach of the tab key cannot be left by it.
+  // Wait for the render: the selected row must have its tabindex before it gets the focus.
   requestAnimationFrame(() => table?.querySelector<HTMLElement>(`[data-row="${next}"]`)?.focus());
 }

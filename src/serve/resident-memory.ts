@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 
-/** Resident memory of a process in bytes; null where it has ended, and on systems without /proc. */
+/** Resident memory of a process in bytes; null if it has ended, and on systems without /proc. */
 export async function residentBytes(pid: number): Promise<number | null> {
   try {
     const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];

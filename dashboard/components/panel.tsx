@@ -2,12 +2,12 @@ import type { ComponentChildren } from "preact";
 
 interface PanelProps {
   title: string;
-  /** One line on what is seen, beside the title. */
+  /** One line beside the title. */
   note?: ComponentChildren;
   actions?: ComponentChildren;
   children: ComponentChildren;
   class?: string;
-  /** The body has no padding of its own: tables, charts. */
+  /** Omits the body's padding, for tables and charts. */
   is_flush?: boolean;
 }
 

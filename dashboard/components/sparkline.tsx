@@ -4,7 +4,7 @@ const WIDTH = 96;
 const HEIGHT = 24;
 const PAD = 2;
 
-/** A day of prices as a line; what it shows in numbers stands in the cells beside it. */
+/** The last day's prices as a line. */
 export function Sparkline({ prices, label }: { prices: readonly string[]; label: string }) {
   const values = prices.map(toNumber);
   const first = prices[0];

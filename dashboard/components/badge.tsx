@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 
 export type Tone = "good" | "bad" | "warn" | "plain" | "accent";
 
-/** A word with a tone; the word says it all, the colour only sooner. */
+/** A labelled badge; the colour repeats what the label says. */
 export function Badge({
   tone = "plain",
   children,
@@ -21,7 +21,7 @@ export function Badge({
 
 const SHAPES: Record<Tone, string> = { good: "●", bad: "✕", warn: "▲", plain: "○", accent: "◆" };
 
-/** A state as a shape: differs without colour too. */
+/** A state as a shape, so that it is recognisable without colour. */
 export function Dot({ tone }: { tone: Tone }) {
   return (
     <span class={`dot ${tone}`} aria-hidden="true">

@@ -3,15 +3,16 @@ import { now_ms } from "../state/clock.ts";
 import { zone } from "../state/settings.ts";
 import { Missing } from "./figures.tsx";
 
-/** Both readings of a moment, for the tooltip: what is shown in one zone can be checked in the other. */
+/** A time in the chosen zone and in the other one, for tooltips. */
 export function bothZones(at_ms: number): string {
   const other: Zone = zone.value === "utc" ? "local" : "utc";
-  return `${formatMoment(at_ms, zone.value)} ${zoneName(zone.value, at_ms)} · ${formatMoment(at_ms, other)} ${zoneName(other, at_ms)}`;
+  const inZone = (shown: Zone): string => `${formatMoment(at_ms, shown)} ${zoneName(shown, at_ms)}`;
+  return `${inZone(zone.value)} · ${inZone(other)}`;
 }
 
 interface MomentProps {
   at: string | number | null;
-  /** With the date and the zone, always; without, the date is left out where it is today's. */
+  /** Always show date and zone; otherwise today's date is omitted. */
   is_full?: boolean;
   with_zone?: boolean;
   with_ms?: boolean;
@@ -31,7 +32,7 @@ export function Moment({ at, is_full = false, with_zone = false, with_ms = false
   );
 }
 
-/** Start of a candle: of a candle of a day its UTC date, which is the same in every zone. */
+/** Start of a candle; for a daily candle its UTC date, in every zone. */
 export function CandleStart({ at, interval }: { at: string; interval: string }) {
   if (!interval.endsWith("d")) return <Moment at={at} is_full />;
   return (
@@ -42,7 +43,7 @@ export function CandleStart({ at, interval }: { at: string; interval: string }) 
   );
 }
 
-/** How long ago; ticks by itself. */
+/** Time since `at`, updated every second. */
 export function Age({ at, suffix = " ago" }: { at: string | number | null; suffix?: string }) {
   if (at === null) return <Missing why="not yet" />;
   const at_ms = typeof at === "number" ? at : parseTime(at);
@@ -55,7 +56,7 @@ export function Age({ at, suffix = " ago" }: { at: string | number | null; suffi
   );
 }
 
-/** Counts down to a moment of the viewer's own clock. */
+/** Counts down to a time of the viewer's clock. */
 export function Countdown({ to_ms }: { to_ms: number }) {
   void now_ms.value;
   return <span class="figure">{Math.max(0, Math.ceil((to_ms - Date.now()) / 1000))} s</span>;

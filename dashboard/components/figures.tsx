@@ -1,7 +1,7 @@
 import { formatAmount, formatExact, formatPrice } from "../format/decimal.ts";
 import { directionOf, formatPercent } from "../format/number.ts";
 
-/** What is not there, and why. */
+/** A dash for a missing value, with the reason as tooltip. */
 export function Missing({ why }: { why: string }) {
   return (
     <span class="missing" title={why}>
@@ -12,7 +12,7 @@ export function Missing({ why }: { why: string }) {
 
 export function Price({
   value,
-  why = "the lake has no price yet",
+  why = "no price yet",
   with_unit = false,
 }: {
   value: string | null;
@@ -31,7 +31,7 @@ export function Price({
 
 export function Amount({
   value,
-  why = "the source gives none",
+  why = "not provided by the source",
   with_unit = false,
 }: {
   value: string | null;
@@ -48,7 +48,7 @@ export function Amount({
   );
 }
 
-/** A change: its direction in shape, sign and colour. */
+/** A percentage change; its direction shows as shape, sign and colour. */
 export function Change({
   percent,
   why = "no price that far back",
@@ -60,7 +60,7 @@ export function Change({
 }) {
   if (percent === null || Number.isNaN(percent)) return <Missing why={why} />;
   const direction = directionOf(percent, decimals);
-  // A change of thousands of per cent has no use for hundredths, nor its column room.
+  // Changes of 1,000 % and more are shown without decimals, to fit the column.
   const shown_decimals = Math.abs(percent) >= 1_000 ? 0 : decimals;
   const name = direction > 0 ? "up" : direction < 0 ? "down" : "flat";
   return (
@@ -73,7 +73,7 @@ export function Change({
   );
 }
 
-/** Two names for each direction, used in turn: a class that changes starts its animation anew. */
+/** Alternates two class names for each direction, because only a changed class restarts the animation. */
 export function flashOf(live: { move: number; changes: number } | null): string {
   if (live === null || live.changes === 0) return "";
   return `flash-${live.move > 0 ? "up" : "down"}-${live.changes % 2}`;

@@ -1,10 +1,10 @@
 import type { ComponentType } from "preact";
 
-/** The pages, in the order of the menu. Each but the first is loaded when it is asked for. */
+/** A page of the dashboard; its module is loaded on demand. */
 export interface PageDefinition {
   name: string;
   path: string;
-  /** Pressed after `g`. */
+  /** Shortcut, pressed after `g`. */
   key: string;
   load: () => Promise<ComponentType>;
 }
@@ -27,7 +27,7 @@ const COIN: Omit<PageDefinition, "key"> = {
   load: () => import("./coin.tsx").then(({ Coin }) => Coin),
 };
 
-/** The page of an address; null for an address that has none. */
+/** The page at a path; null if there is none. */
 export function pageAt(path: string): Omit<PageDefinition, "key"> | null {
   const tidy = path.length > 1 ? path.replace(/\/$/, "") : path;
   return PAGES.find((page) => page.path === tidy) ?? (/^\/coins\/[^/]+$/.test(tidy) ? COIN : null);

@@ -3,14 +3,14 @@ import type { ApiError } from "../state/api.ts";
 import type { Resource, ResourceHandle } from "../state/resource.ts";
 import { invalidTime, setParameters } from "../router.ts";
 import { Age, Countdown } from "./time.tsx";
-import { Words } from "./words.tsx";
+import { InlineCode } from "./inline-code.tsx";
 
-/** Holds the place of what is loading, in its size. */
+/** Placeholder of the size of the content that is loading. */
 export function Skeleton({ width = "100%", height = "1em" }: { width?: string; height?: string }) {
   return <span class="skeleton" aria-hidden="true" style={{ width, height }} />;
 }
 
-/** Rows of a table that is loading; `classes` are its columns' own. */
+/** Placeholder rows of a table that is loading; `classes` are those of its columns. */
 export function SkeletonRows({ rows, classes }: { rows: number; classes: readonly string[] }) {
   return (
     <>
@@ -27,7 +27,7 @@ export function SkeletonRows({ rows, classes }: { rows: number; classes: readonl
   );
 }
 
-/** What will appear here, and how to make it. */
+/** An empty state: what will appear here, and when. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -37,15 +37,15 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-/** What is shown where the address names a lake time that is none. */
+/** A note that the URL's lake time is invalid. */
 export function InvalidTime() {
   const text = invalidTime.value;
   if (text === null) return null;
   return (
     <div class="banner warn" role="alert">
       <span>
-        Invalid time “{text.slice(0, 60)}” in the address: use ISO 8601, such as 2026-01-31T12:00:00Z. The current state
-        is shown.
+        Invalid time “{text.slice(0, 60)}” in the URL: use ISO 8601, such as 2026-01-31T12:00:00Z. You are seeing the
+        current state.
       </span>
       <button type="button" class="button small" onClick={() => setParameters({ at: null })}>
         Dismiss
@@ -55,7 +55,7 @@ export function InvalidTime() {
 }
 
 interface FailureProps {
-  /** What could not be loaded, as the begin of a sentence; or a separate title. */
+  /** What could not be loaded, as the subject of a sentence; `title` replaces the sentence. */
   what?: string;
   title?: string;
   error: ApiError;
@@ -64,7 +64,7 @@ interface FailureProps {
   retry?: () => void;
 }
 
-/** What failed, what still works, and when it is tried again. */
+/** An error: what failed, the next step, and when it is retried. */
 export function Failure({
   what = "This",
   title = `${what} could not be loaded.`,
@@ -79,18 +79,18 @@ export function Failure({
         <strong>{title}</strong> {error.message}
       </p>
       <p class="muted">
-        <Words text={error.next_step} /> {still}
+        <InlineCode text={error.next_step} /> {still}
       </p>
       <p class="failure-foot">
         <code>{error.code}</code>
         {retry_at_ms === null ? null : (
           <span>
-            next try in <Countdown to_ms={retry_at_ms} />
+            next retry in <Countdown to_ms={retry_at_ms} />
           </span>
         )}
         {retry ? (
           <button type="button" class="button small" onClick={retry}>
-            Try now
+            Retry now
           </button>
         ) : null}
       </p>
@@ -105,7 +105,7 @@ interface LoadedProps<T> {
   children: (value: T) => ComponentChildren;
 }
 
-/** One of three: the place held, the failure, or what was loaded; a failure over something loaded says how old that is. */
+/** Shows a resource: its skeleton, its error or its value; if a refresh failed, the age of the value. */
 export function Loaded<T>({ what, resource, skeleton, children }: LoadedProps<T>) {
   const { value, error, retry_at_ms, loaded_at_ms }: Resource<T> = resource.state.value;
   const retry = () => resource.reload();
@@ -115,10 +115,10 @@ export function Loaded<T>({ what, resource, skeleton, children }: LoadedProps<T>
     <>
       {error === null ? null : (
         <div class="stale-note" role="status">
-          {what} is as of <Age at={loaded_at_ms} />: {error.message}{" "}
+          {what} was last updated <Age at={loaded_at_ms} />: {error.message}{" "}
           {retry_at_ms === null ? null : (
             <>
-              Next try in <Countdown to_ms={retry_at_ms} />.
+              Next retry in <Countdown to_ms={retry_at_ms} />.
             </>
           )}
         </div>
