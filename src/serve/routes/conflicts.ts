@@ -44,7 +44,9 @@ function newestSql({
   ]);
   const order = "ingested_at desc, log_partition desc, log_offset desc, element_index desc";
   return `
-    with conflicts as (${conflictsSql(reconciliation, live(reconciliation.duplicates))} order by ${order} limit ${MAX_LISTED})
+    with conflicts as (
+      ${conflictsSql(reconciliation, live(reconciliation.duplicates))} order by ${order} limit ${MAX_LISTED}
+    )
     select conflicts.${columns.identity} as identity, conflicts.${columns.source} as source,
       conflicts.${columns.subject} as subject, conflicts.ingested_at, conflicts.log_topic, conflicts.log_partition,
       conflicts.log_offset, conflicts.element_index,
