@@ -7,9 +7,14 @@ import { percentile } from "./percentile.ts";
 
 export interface AnswerFigures {
   rows: number;
-  /** By question: until an answer was made that nobody had asked for, and what who asks again and again waits for one; ms. */
+  /**
+   * By question: until an answer was made that nobody had asked for, and what who asks again and again waits for one;
+   * ms.
+   */
   answers: { number: number; made_ms: number; p50_ms: number; p99_ms: number }[];
-  /** Hours of one coin over 30 days: of a coin that nobody had asked for, and of one that is asked for again and again. */
+  /**
+   * Hours of one coin over 30 days: of a coin that nobody had asked for, and of one that is asked for again and again.
+   */
   candles: { made_ms: number; p50_ms: number; p99_ms: number };
 }
 

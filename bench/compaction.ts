@@ -171,7 +171,10 @@ async function compactAsProcess(folder: string, table: string): Promise<Compacte
 const COMMIT_RECORDS = 250;
 const PAYLOAD_BYTES = 170;
 
-/** Bytes that compaction wrote for each byte that ingest wrote, over commits at the pipeline's interval in simulated time. */
+/**
+ * Bytes that compaction wrote for each byte that ingest wrote, over commits at the pipeline's interval in simulated
+ * time.
+ */
 async function measureAmplification(commits: number): Promise<CompactionFigures["amplification"]> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const clock = new SimulatedClock(Date.UTC(2026, 0, 5) * 1000);

@@ -83,7 +83,10 @@ export interface DayFigures {
   seconds: number;
 }
 
-/** A lake under way in simulated time: what the pipeline, its transformations and its maintenance do is done one after the other. */
+/**
+ * A lake under way in simulated time: what the pipeline, its transformations and its maintenance do is done one after
+ * the other.
+ */
 export class SimulatedDay {
   readonly clock: SimulatedClock;
   readonly lake: OpenLake;

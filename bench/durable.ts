@@ -24,7 +24,9 @@ export interface DurableFigures {
   increment_max_s: number;
 }
 
-/** What durable silver and gold cost: the same increments with the catalog's syncs and without, on lakes of their own. */
+/**
+ * What durable silver and gold cost: the same increments with the catalog's syncs and without, on lakes of their own.
+ */
 export async function benchDurable(
   size: Partial<typeof SIZE> = {},
 ): Promise<Record<"without" | "durable", DurableFigures>> {

@@ -22,7 +22,9 @@ export interface IncrementFigures {
   max_s: number;
 }
 
-/** What dbt takes, in the warm worker, for one more minute of 250 coins on top of a lake that has some hours of them. */
+/**
+ * What dbt takes, in the warm worker, for one more minute of 250 coins on top of a lake that has some hours of them.
+ */
 export async function benchIncrement({
   coins = 250,
   minutes_before = 240,

@@ -36,7 +36,9 @@ export interface IngestFigures {
   commits: { count: number; rows_each: number; around_20th_ms: number; around_last_ms: number; ratio: number };
 }
 
-/** Measures the durable append, a backlog to bronze, and whether the cost of a commit grows with the number before it. */
+/**
+ * Measures the durable append, a backlog to bronze, and whether the cost of a commit grows with the number before it.
+ */
 export async function benchIngest({ records = 1_000_000, commits = 2_000 } = {}): Promise<IngestFigures> {
   const backlog = await withLake(async (log, ingest) => {
     const append = await fillLog(log, records);

@@ -26,7 +26,10 @@ export interface LogFigures {
   read_records_per_s: number;
 }
 
-/** The same appends and reads, of messages of 170 bytes under 250 keys with a position each, to a log in Kafka and to one in SQLite. */
+/**
+ * The same appends and reads, of messages of 170 bytes under 250 keys with a position each, to a log in Kafka and to
+ * one in SQLite.
+ */
 export async function benchLogs(): Promise<{ kafka: LogFigures; sqlite: LogFigures }> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const cluster = await startServices(["kafka"], { folder, ports: "free" });

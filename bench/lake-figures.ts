@@ -64,7 +64,10 @@ export async function lakeFigures(
   return figures;
 }
 
-/** The same beside a process that writes the lake. A snapshot may expire while it is read: then the figures are taken again. */
+/**
+ * The same beside a process that writes the lake. A snapshot may expire while it is read: then the figures are taken
+ * again.
+ */
 export async function lakeFiguresBeside(lake: Lake): Promise<LakeFigures> {
   const storage = new FileStorage();
   for (let attempts = 1; ; attempts += 1) {

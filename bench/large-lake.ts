@@ -16,8 +16,8 @@ const PRICE =
 const ID = "(case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end)";
 
 /**
- * Fills tables that exist already with a row a minute and coin, a day a file and all in one manifest, as they lie after compaction:
- * minutes and ticks of the same prices, and the hours that they make. What no question reads is left empty.
+ * Fills tables that exist already with a row a minute and coin, a day a file and all in one manifest, as they lie after
+ * compaction: minutes and ticks of the same prices, and the hours that they make. What no question reads is left empty.
  */
 export async function fillLargeLake(open: OpenLake, { coins, days, until }: LargeLake): Promise<void> {
   const instance = await openDuckDB({ memory_limit_mb: 3_000 });

@@ -5,9 +5,9 @@ import { attachCatalog, openDuckDB } from "../src/duckdb/duckdb.ts";
 import type { OpenLake } from "../src/lake/open.ts";
 
 /**
- * Tables like those of silver and gold, written by DuckDB without dbt: an increment commits to the eight tables that an increment of
- * dbt changes, in the same way (append, or delete and insert in one transaction), with rows of the same kind. Prices are a function
- * of coin and time, so two lakes that were written at the same times hold the same values.
+ * Tables like those of silver and gold, written by DuckDB without dbt: an increment commits to the eight tables that an
+ * increment of dbt changes, in the same way (append, or delete and insert in one transaction), with rows of the same
+ * kind. Prices are a function of coin and time, so two lakes that were written at the same times hold the same values.
  */
 
 /** SQL of an increment's time, to be compared with a column. */

@@ -13,7 +13,10 @@ import { EventClient, metricOf, startCoinlake } from "./running.ts";
 
 export interface LiveFigures {
   messages_per_s: number;
-  /** From receipt by the producer to the commit after which queries see it, by the process's own histogram: upper bounds of buckets, ms. */
+  /**
+   * From receipt by the producer to the commit after which queries see it, by the process's own histogram: upper bounds
+   * of buckets, ms.
+   */
   visible_p50_ms: number;
   visible_p99_ms: number;
   /** Age of the newest row when an SQL client has its answer, ms. */
@@ -92,7 +95,7 @@ export async function benchLive({
     const commit_conflicts = metricOf(await metrics(url), "coinlake_commit_conflicts_total");
     const commits_per_minute = await commitsLastMinute(url);
     const rss_max_mb = memory().process_mb;
-    // Apart from the rest: typed SQL has a process of its own, with a tail of its own.
+    // Apart from the rest: typed SQL has a separate process with a separate live tail.
     await askRepeatedly(url, SQL_SECONDS, ages_ms);
     stop.abort();
     await feeding;
@@ -132,7 +135,7 @@ export async function benchLive({
   }
 }
 
-/** Trades at a steady pace, round robin over the products, until told to stop. */
+/** Trades at a steady pace, round robin over the products, until `stop` is called. */
 async function feed(
   exchange: ExchangeServer,
   products: readonly string[],
@@ -238,7 +241,9 @@ function bucketOf(before: ReadonlyMap<number, number>, after: ReadonlyMap<number
   return Infinity;
 }
 
-/** Of the last minute, of the table with the most: what was ever current counts, so a commit of two snapshots is one. */
+/**
+ * Of the last minute, of the table with the most: what was ever current counts, so a commit of two snapshots is one.
+ */
 async function commitsLastMinute(url: string): Promise<number> {
   const status = (await (await fetch(`${url}/api/status`)).json()) as { layers: { commits_last_minute: number }[] };
   return Math.max(...status.layers.map(({ commits_last_minute }) => commits_last_minute));

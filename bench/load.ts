@@ -12,7 +12,7 @@ export interface Load {
   memory_mb: number;
 }
 
-/** Watches processes until told to end. */
+/** Watches processes until the caller ends it. */
 export function watchLoad(pids: readonly number[]): () => Load {
   const before = cpuSeconds(pids);
   let peak_bytes = 0;
@@ -26,7 +26,9 @@ export function watchLoad(pids: readonly number[]): () => Load {
   };
 }
 
-/** User and system time of each, and of those of their children that they have waited for (proc(5), fields 14 to 17). */
+/**
+ * User and system time of each, and of those of their children that they have waited for (proc(5), fields 14 to 17).
+ */
 export function cpuSeconds(pids: readonly number[]): number {
   if (process.platform !== "linux") return NaN;
   return sum(

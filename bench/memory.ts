@@ -9,7 +9,7 @@ export interface MemoryPeak {
   tree_mb: number;
 }
 
-/** Samples a process and its descendants through /proc until told to end; zeros where there is no /proc. */
+/** Samples a process and its descendants through /proc until the caller ends it; zeros where there is no /proc. */
 export function watchMemory(pid: number): () => MemoryPeak {
   const peak: MemoryPeak = { process_mb: 0, tree_mb: 0 };
   const timer = setInterval(() => {

@@ -12,7 +12,10 @@ const PAGES = [
 
 export interface PageFigures {
   page: string;
-  /** Navigation to the moment that the page's main control is there and the main thread idle; median of fresh sessions, milliseconds. */
+  /**
+   * Navigation to the moment that the page's main control is there and the main thread idle; median of fresh sessions,
+   * milliseconds.
+   */
   interactive_ms: number;
   /** Navigation to the first data on the screen. */
   filled_ms: number;

@@ -18,8 +18,8 @@ import type { SoakRow } from "./soak.ts";
  * The benchmarks, with their targets and, where there is one, a peer on the same work in the same run.
  *   npm run -s bench [-- ingest|replay|increment|live|answers|pages ...] [--json]
  *   npm run -s bench -- kafka       the cluster profile's log, which starts a broker; only when asked for
- *   npm run -s bench -- spark       the way to bronze in one process beside that through the cluster; only when asked for
- *   npm run -s bench -- --help      every benchmark, and the options of those that take some
+ *   npm run -s bench -- spark       the way to bronze in one process beside that through the cluster; only when asked
+ *   for npm run -s bench -- --help      every benchmark, and the options of those that take some
  */
 interface Figure {
   what: string;

@@ -40,8 +40,8 @@ export class SimulatedClock implements Clock {
 }
 
 /**
- * A catalog in simulated time. Engines stamp their snapshots with the machine's clock, so each snapshot gets the simulated time when
- * it is committed: retention and time travel depend on it.
+ * A catalog in simulated time. Engines stamp their snapshots with the machine's clock, so each snapshot gets the
+ * simulated time when it is committed: retention and time travel depend on it.
  */
 class SimulatedCatalog extends Catalog {
   readonly #clock: Clock;

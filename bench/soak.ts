@@ -374,7 +374,9 @@ export function soakTable(rows: readonly SoakRow[]): string {
   ].join("\n");
 }
 
-/** Runs until the time is over or the process gets SIGINT or SIGTERM, then cleans up; prints each row as it is taken. */
+/**
+ * Runs until the time is over or the process gets SIGINT or SIGTERM, then cleans up; prints each row when it is measured.
+ */
 export async function soak({
   minutes,
   every,

@@ -55,7 +55,10 @@ interface Way {
   pids: readonly number[];
 }
 
-/** The log to bronze, the same messages: in one process (SQLite, DuckDB, this disk), and in a cluster (Kafka, Spark, MinIO, Hive). */
+/**
+ * The log to bronze, the same messages: in one process (SQLite, DuckDB, this disk), and in a cluster (Kafka, Spark,
+ * MinIO, Hive).
+ */
 export async function benchSpark({ records = 1_000_000 } = {}): Promise<{ embedded: WayFigures; spark: WayFigures }> {
   return {
     embedded: await inOneProcess((way) => measure(way, records)),

@@ -64,7 +64,7 @@ function trade(n: number, at_ms: number): SourceRecord {
 }
 
 /** What dbt takes, in the warm worker, for fifteen more seconds of trades on top of a lake that holds most of a day of them;
- * a lake that the folder has from the time before is gone on with. */
+ * continues with the lake that the folder has from an earlier run. */
 export async function benchTrades({
   trades_before = 2_000_000,
   trades = 15_000,

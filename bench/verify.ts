@@ -73,7 +73,10 @@ function trade(n: number, at_ms: number): SourceRecord {
   };
 }
 
-/** `verify` and `verify --deep` as processes over a lake of so many rows in bronze; one that the folder has from before is used again. */
+/**
+ * `verify` and `verify --deep` as processes over a lake of so many rows in bronze; one that the folder has from before
+ * is used again.
+ */
 export async function benchVerify({
   rows = 10_000_000,
   days = 10,
@@ -142,7 +145,10 @@ async function fill(folder: string, rows: number, days: number): Promise<void> {
   }
 }
 
-/** Two lakes beside each other, one that takes checksums: each commits in its turn, so that what else the machine does hits both. */
+/**
+ * Two lakes beside each other, one that takes checksums: they commit alternately, so that what else the machine does
+ * hits both.
+ */
 async function benchCommits(): Promise<VerifyFigures["commit"]> {
   const [bare, recording] = [await openBench(false), await openBench(true)];
   const without_ms: number[] = [];

@@ -3,7 +3,8 @@ import { OperatingError } from "../src/base/errors.ts";
 
 /**
  * Polls one URL and stores each answer byte for byte. Silver accepts an answer such as
- * `{"product": "BTC-USD", "price": "104235.10", "time": "2026-01-31T12:00:00Z", "id": 7}`; equal ids of one day count once.
+ * `{"product": "BTC-USD", "price": "104235.10", "time": "2026-01-31T12:00:00Z", "id": 7}`; equal ids of one day count
+ * once.
  */
 export function pricePoller({
   url,

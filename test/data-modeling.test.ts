@@ -105,7 +105,7 @@ test("schema-design.md lists the reasons of the quarantine in the order in which
   );
   const text = readFileSync(join(modeling, "schema-design.md"), "utf8");
   const listed = [
-    ...(text.split("### What silver refuses")[1]?.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \|/gm),
+    ...(text.split("### Rejection reasons")[1]?.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \|/gm),
   ].map(([, reason]) => reason);
   assert.deepEqual(listed, accepted);
   assert.deepEqual([...new Set(judged)].filter((reason) => accepted.includes(reason)).sort(), [...accepted].sort());

@@ -3,8 +3,8 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { test } from "node:test";
 
-/** The rooms of src in the order in which a record travels: a room knows the ones before it, never the ones after. */
-const ROOMS = [
+/** The modules of src in order: a module imports earlier ones, never later ones. */
+const MODULES = [
   "base",
   "producer",
   "pipeline",
@@ -45,21 +45,42 @@ function importsOf(file: string): string[] {
   return relative.map((path) => posix.normalize(join(dirname(file), path).replaceAll("\\", "/")));
 }
 
-/** -1 for the files directly in src, which every room may know. */
-function roomOf(file: string): number {
-  const [, room = ""] = file.split("/");
-  if (room.endsWith(".ts")) return -1;
-  assert.ok(ROOMS.includes(room), `${file} lies in a room that test/layers.test.ts does not list`);
-  return ROOMS.indexOf(room);
+/** -1 for the files directly in src, which every module may import. */
+function moduleOf(file: string): number {
+  const [, module = ""] = file.split("/");
+  if (module.endsWith(".ts")) return -1;
+  assert.ok(MODULES.includes(module), `${file} lies in a module that test/layers.test.ts does not list`);
+  return MODULES.indexOf(module);
 }
 
-test("a room of src knows only itself and the rooms before it", () => {
+test("a module of src imports only itself and earlier modules", () => {
   const breaches = sources.flatMap((file) =>
     importsOf(file)
-      .filter((imported) => imported.startsWith("src/") && roomOf(imported) > roomOf(file))
+      .filter((imported) => imported.startsWith("src/") && moduleOf(imported) > moduleOf(file))
       .map((imported) => `${file} imports ${imported}`),
   );
   assert.deepEqual(breaches, []);
+});
+
+test("no file imports itself through others, not even for types", () => {
+  const files = globSync("{src,pipelines,producers,streaming,examples,dashboard}/**/*.{ts,tsx}")
+    .map((file) => file.replaceAll("\\", "/"))
+    .filter((file) => !file.includes("node_modules") && !file.endsWith(".d.ts"));
+  const imports = new Map(files.map((file) => [file, importsOf(file)]));
+  const done = new Set<string>();
+  const path: string[] = [];
+  const cycles: string[] = [];
+  function visit(file: string): void {
+    const start = path.indexOf(file);
+    if (start >= 0) cycles.push([...path.slice(start), file].join(" → "));
+    if (start >= 0 || done.has(file)) return;
+    path.push(file);
+    for (const imported of imports.get(file) ?? []) visit(imported);
+    path.pop();
+    done.add(file);
+  }
+  files.forEach(visit);
+  assert.deepEqual(cycles, []);
 });
 
 test("src reaches out to pipelines and producers in one place only", () => {

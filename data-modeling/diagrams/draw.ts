@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 export interface Entity {
   name: string;
   columns: { type: string; name: string; keys: string }[];
-  /** Room above the table, in the picture's units. */
+  /** Space above the table, in the picture's units. */
   space: number;
 }
 
@@ -32,12 +32,12 @@ export function parseDiagram(source: string): Diagram {
   for (const raw of source.split("\n")) {
     const line = raw.trim();
     const column = /^%% column (.+)$/.exec(line);
-    const room = /^%% space (\d+)$/.exec(line);
+    const space_line = /^%% space (\d+)$/.exec(line);
     const opening = /^(\w+) \{$/.exec(line);
     const attribute = /^(\w+) (\w+)(?: ([A-Z, ]+))?$/.exec(line);
     const relationship = /^(\w+) ([|}][|o]--[|o][|{]) (\w+) : "(.+)"$/.exec(line);
     if (column) diagram.columns.push({ title: column[1] ?? "", entities: [] });
-    else if (room) space = Number(room[1]);
+    else if (space_line) space = Number(space_line[1]);
     else if (line === "" || line.startsWith("%%") || line === "erDiagram") continue;
     else if (opening) {
       entity = { name: opening[1] ?? "", columns: [], space };

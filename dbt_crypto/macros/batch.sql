@@ -1,6 +1,6 @@
 {#
     Tables of a later layer take what the batch says changed and read the rest from earlier layers, so all of them move together:
-    both layers in one run, or silver in one run and gold in another, each with a batch of its own. A run that leaves out anything
+    both layers in one run, or silver in one run and gold in another, each with a separate batch. A run that leaves out anything
     else would leave rows behind for good, and is refused.
 #}
 {% macro refuse_partial_run() %}
@@ -8,7 +8,7 @@
     {% for node in models_of_the_log() if node.unique_id not in selected_resources and (node.is_batch or node.schema in layers) %}
         {% do exceptions.raise_compiler_error(
             'This run leaves out ' ~ node.name ~ ', and the tables move together. Run it without --select, --exclude or retry: '
-            ~ 'each table goes on where its last commit stands.'
+            ~ 'each table continues after its last commit.'
         ) %}
     {% endfor %}
 {% endmacro %}
@@ -123,7 +123,7 @@
 {% macro is_running() %}{{ return(execute and flags.WHICH in ['run', 'build', 'test', 'retry']) }}{% endmacro %}
 
 {#
-    The rows that answer a question about the batch. A run asks each once: its batch stays as it is to the end, and the least question
+    The rows that answer a question about the batch. A run asks each once: its batch stays unchanged to the end, and the least question
     takes Spark a third of a second and more.
 #}
 {% macro ask_batch(sql) %}

@@ -181,7 +181,7 @@
     from {{ records }}
 {%- endmacro %}
 
-{# How many elements a payload has, counted without taking it apart: for a test of the books. #}
+{# How many elements a payload has, counted without taking it apart: for reconciliation. #}
 {% macro count_of_elements(payload) -%}{{ adapter.dispatch('count_of_elements')(payload) }}{%- endmacro %}
 {% macro duckdb__count_of_elements(payload) -%}
     case

@@ -1,7 +1,7 @@
 {#
     The live tail runs these models over records that no table has yet: it takes their SQL as compiled with `live: true` and puts
-    relations of its own in the place of tables. What a run would look up before it writes its SQL is then part of the SQL, and
-    `coinlake_is_new(topic, partition, offset)` stands for "not in this model's table yet".
+    its relations in the place of tables. What a run would look up before it writes its SQL is then part of the SQL, and
+    `coinlake_is_new(topic, partition, offset)` means "not in this model's table yet".
 #}
 {% macro is_live() %}{{ return(var('live', false)) }}{% endmacro %}
 

@@ -1,5 +1,5 @@
 {#
-    Seeds are loaded at the start of every run, if their file has changed since: whoever runs the models, on a new lake or an old
+    Seeds are loaded at the start of every run, if their file has changed since: at any run of the models, on a new lake or an old
     one, finds the mapping that lies beside them. One commit brings all rows of the file and its checksum, so readers see the
     old rows or the new ones, and an unchanged file costs one look at a table property.
 #}

@@ -1,7 +1,7 @@
 {#
     How far a table has come in the log: a map from "<topic>/<partition>" to the next offset to take. It lives in the
     table's properties and changes in the same commit as the rows, so a run that was killed goes on where its last commit
-    stands, table by table. One name for it in bronze, silver and gold.
+    is, table by table. One name for it in bronze, silver and gold.
 #}
 {% macro offsets_property() %}{{ return('coinlake.log-offsets') }}{% endmacro %}
 

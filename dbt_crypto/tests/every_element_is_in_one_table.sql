@@ -1,6 +1,6 @@
 {#
-    The books of silver: elements of bronze = accepted + duplicates + refused, record by record, each element once. Elements are
-    counted anew from the payloads, and only up to where all three tables have come in the log.
+    Reconciliation of silver: elements of bronze = accepted + duplicates + refused, record by record, each element once. Elements are
+    counted again from the payloads, and only up to where all three tables have come in the log.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_price_duplicates'), ref('crypto_prices_rejected')] %}
 with records as (

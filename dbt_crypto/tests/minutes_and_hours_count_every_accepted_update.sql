@@ -1,5 +1,5 @@
 {#
-    The books of the aggregates: of each coin and hour, accepted updates = those counted in its minutes = those counted in its
+    Reconciliation of the aggregates: of each coin and hour, accepted updates = those counted in its minutes = those counted in its
     candle. The three tables are compared where they stand at one place in the log, which is always so between runs.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_prices_clean'), ref('fact_crypto_hourly')] %}

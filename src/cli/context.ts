@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from "commander";
 import { dirname } from "node:path";
 import { clusterFolder, readEnvironment } from "../services/state.ts";
-import { openLake, type OpenLake, type Environment, type OpenLakeOptions } from "../lake/open.ts";
+import type { Environment } from "../lake/environment.ts";
+import { openLake, type OpenLake, type OpenLakeOptions } from "../lake/open.ts";
 import { QuerySession } from "../duckdb/session.ts";
 import { OperatingError } from "../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";

@@ -1,5 +1,5 @@
 import { OperatingError } from "../base/errors.ts";
-import type { Environment } from "../lake/open.ts";
+import type { Environment } from "../lake/environment.ts";
 import { openOrCreateLake, type Lake, type Profile } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { LakeKind } from "../producer/producer.ts";

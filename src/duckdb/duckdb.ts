@@ -8,6 +8,7 @@ import { trackInstance } from "./instances.ts";
 import { createS3Secret } from "./s3-secret.ts";
 import { spillFolder } from "./spill.ts";
 import { quoteText } from "./sql.ts";
+import { VerifiedExtensions } from "./verified-extensions.ts";
 
 export interface DuckDBOptions {
   memory_limit_mb: number;
@@ -23,12 +24,6 @@ const MIN_POOL_THREADS = 16;
 const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null, name: null };
 
 /**
- * Whether this process has loaded the extensions with their signatures checked. The check reads all 85 MB of them and takes 0.5 s of CPU,
- * so it is made at the first opening only.
- */
-let are_extensions_verified = false;
-
-/**
  * An in-process DuckDB that can read and write Iceberg. Its extensions are files that the bootstrap laid out;
  * on platforms where none are published as packages, DuckDB fetches them itself.
  */
@@ -38,9 +33,10 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
   const memory_limit = `${memory_limit_mb}MB`;
   const folder = join(toolsFolder(), "duckdb");
   const has_packages = existsSync(join(folder, "v1.5.5"));
+  const extensions = new VerifiedExtensions(folder);
   const instance = await DuckDBInstance.create(":memory:", {
     extension_directory: folder,
-    allow_unsigned_extensions: String(are_extensions_verified),
+    allow_unsigned_extensions: String(extensions.is_verified),
     autoinstall_known_extensions: String(!has_packages),
     autoload_known_extensions: "true",
     memory_limit,
@@ -50,6 +46,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
   const connection = await instance.connect();
   try {
     await loadExtensions(connection, has_packages);
+    extensions.remember();
     if (s3 !== null) await createS3Secret(connection, s3);
     // Files on this disk are in the system's page cache already; a second copy only fills the memory limit.
     else await connection.run("SET GLOBAL enable_external_file_cache = false");
@@ -77,7 +74,6 @@ async function loadExtensions(connection: DuckDBConnection, has_packages: boolea
     await connection.run("LOAD avro; LOAD httpfs; LOAD iceberg; SET GLOBAL TimeZone = 'UTC'");
     // From here on the instance loads signed extensions only; DuckDB refuses to undo this.
     await connection.run("SET GLOBAL allow_unsigned_extensions = false");
-    are_extensions_verified = true;
   } catch (error) {
     throw new OperatingError(
       "DUCKDB_EXTENSION_MISSING",

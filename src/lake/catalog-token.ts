@@ -1,5 +1,5 @@
 import { OperatingError } from "../base/errors.ts";
-import type { Environment } from "./open.ts";
+import type { Environment } from "./environment.ts";
 
 /**
  * Environment variable with the token of the Iceberg catalog; unlike arguments, it is visible only to the process's

@@ -5,7 +5,7 @@ import { LAKE_PROPERTY, type Lake } from "./lake.ts";
 import { LAYERS } from "./layers.ts";
 import { openKafkaLog, type KafkaLog } from "../log/kafka/log.ts";
 import type { StepListener } from "../base/failpoints.ts";
-import type { Environment } from "./open.ts";
+import type { Environment } from "./environment.ts";
 
 export interface ClusterParts {
   kafka: KafkaLog;

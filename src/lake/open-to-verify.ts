@@ -13,7 +13,8 @@ import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
 import { catalogTokenFrom } from "./catalog-token.ts";
-import { openLake, type Environment } from "./open.ts";
+import type { Environment } from "./environment.ts";
+import { openLake } from "./open.ts";
 
 /**
  * A lake opened read-only. A missing or damaged store is null; the caller reports its damage.

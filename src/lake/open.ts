@@ -7,6 +7,7 @@ import type { CatalogStore } from "../catalog/store.ts";
 import { ChecksumLedger } from "../catalog/checksum-ledger.ts";
 import { createMakeDurable } from "../catalog/durable-snapshot.ts";
 import { manifestInspection } from "../catalog/inspection.ts";
+import type { Environment } from "./environment.ts";
 import type { Lake } from "./lake.ts";
 import type { Log } from "../log/log.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
@@ -32,8 +33,6 @@ export interface OpenLake {
   cluster: ClusterParts | null;
   close(): Promise<void>;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface OpenLakeOptions {
   /** Server addresses and credentials (default: this process's environment). */

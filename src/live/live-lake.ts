@@ -52,7 +52,7 @@ export interface LiveState {
   stalled: string | null;
 }
 
-const MEMORY_LIMIT_MB = 192;
+const MEMORY_LIMIT_MB = 256;
 /**
  * Appending a batch to DuckDB blocks the event loop for about 20 µs per record. The memory that parsing needs grows
  * with its bytes.
@@ -302,8 +302,8 @@ export class LiveLake {
     const absorbed = this.#views.absorbed();
     if (this.#trimmed_to !== null && equalOffsets(absorbed, this.#trimmed_to)) return;
     const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
-    trimmed();
-    await this.#db.compact();
+    trimmed.committed();
+    if (trimmed.has_deleted) await this.#db.compact();
     this.#trimmed_to = absorbed;
   }
 

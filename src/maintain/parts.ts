@@ -3,7 +3,14 @@ import type { Clock } from "../base/clock.ts";
 import type { RewriterOptions } from "../duckdb/rewriter.ts";
 import type { StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { PendingFiles } from "./store.ts";
+
+/** Locations that no commit needs, or will need: to be deleted, by this run or by the one after a kill. */
+export interface PendingFiles {
+  /** Durable when it returns. */
+  add(table: string, locations: readonly string[]): void;
+  remove(locations: readonly string[]): void;
+  of(table: string): string[];
+}
 
 /** Dependencies of the actions of an embedded lake. */
 export interface MaintenanceParts {

@@ -2,15 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../base/sqlite.ts";
-import type { ActionName, ActionReport } from "./parts.ts";
-
-/** Locations to be deleted, by this run or by the next one after a kill. */
-export interface PendingFiles {
-  /** Durable when it returns. */
-  add(table: string, locations: readonly string[]): void;
-  remove(locations: readonly string[]): void;
-  of(table: string): string[];
-}
+import type { ActionName, ActionReport, PendingFiles } from "./parts.ts";
 
 /** A recorded action on one table. Times are ISO 8601, UTC. */
 export interface MaintenanceRun extends ActionReport {

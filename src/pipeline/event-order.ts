@@ -1,5 +1,3 @@
-import type { LiveDefinition } from "./definition.ts";
-
 /** What the order of events looks at. */
 export interface EventPosition {
   /** Event time, microseconds UTC. */
@@ -34,8 +32,16 @@ export function compareLogPosition(one: EventPosition, other: EventPosition): nu
   return one.partition - other.partition || one.offset - other.offset || compareEvents(one, other);
 }
 
+/** The accepted model's columns, or expressions over them, that the order of events compares. */
+export interface EventColumns {
+  at: string;
+  source: string;
+  product: string;
+  number: string;
+}
+
 /** SQL expressions over the accepted model's columns, by which rows sort as `compareEvents` sorts events. */
-export function eventOrder({ at, source, product, number }: LiveDefinition["columns"]): readonly string[] {
+export function eventOrder({ at, source, product, number }: EventColumns): readonly string[] {
   return [at, source, `coalesce(${product}, '')`, `coalesce(${number}, ${NO_NUMBER})`, ...LOG_POSITION];
 }
 

@@ -1,12 +1,21 @@
 import { intersectOffsets, type OffsetRanges } from "../ingest/offset-ranges.ts";
-import type { LogRecord } from "../log/log.ts";
-import type { BronzeSearch } from "./bronze-plan.ts";
+import type { BronzeFiles } from "../duckdb/bronze-files.ts";
+import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 
+interface Comparison {
+  topic: string;
+  /** Bounds of the log. */
+  bounds: readonly PartitionBounds[];
+  /** Null where there is no log to compare with. */
+  log: Log | null;
+  files: Pick<BronzeFiles, "records">;
+}
+
 /** Whether a data file's records equal the log's, as far as the log reaches: source, time and payload. */
 export async function isAsInLog(
-  { log, topic, bounds, files }: BronzeSearch,
+  { log, topic, bounds, files }: Comparison,
   location: string,
   offsets: OffsetRanges,
 ): Promise<boolean> {

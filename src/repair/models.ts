@@ -14,7 +14,7 @@ import { Transform } from "../transform/transform.ts";
 import { DbtWorker } from "../transform/worker.ts";
 import { consumedOffsetsOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
-import type { RepairedCatalog } from "./repair.ts";
+import type { RepairedCatalog } from "./open-catalog.ts";
 
 export interface ModelsOptions {
   lake: Lake;

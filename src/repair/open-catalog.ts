@@ -1,4 +1,5 @@
 import { Catalog } from "../catalog/catalog.ts";
+import type { CatalogServer } from "../catalog/server.ts";
 import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
 import type { Clock } from "../base/clock.ts";
@@ -7,6 +8,12 @@ import { createMakeDurable } from "../catalog/durable-snapshot.ts";
 import { manifestInspection } from "../catalog/inspection.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { Storage } from "../storage/storage.ts";
+
+/** The catalog of a lake whose log may be missing. */
+export interface RepairedCatalog {
+  catalog: Catalog;
+  server: CatalogServer;
+}
 
 /** Opens a lake's catalog without its log: opening the lake would create a missing log. */
 export function openCatalog(

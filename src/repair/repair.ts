@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Catalog } from "../catalog/catalog.ts";
-import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
+import { startCatalogServer } from "../catalog/server.ts";
 import { nameOfTable, tableNamed } from "../iceberg/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { openBronzeFiles } from "../duckdb/bronze-files.ts";
@@ -21,17 +21,11 @@ import { offsetsToReach } from "./models.ts";
 import { repairBronze } from "./bronze-repair.ts";
 import { repairCatalog } from "./catalog-repair.ts";
 import type { RepairItem } from "./item.ts";
-import { openCatalog } from "./open-catalog.ts";
+import { openCatalog, type RepairedCatalog } from "./open-catalog.ts";
 import { damagedFolder, moveDatabaseAside, putInPlace, replaceFile } from "./move-aside.ts";
 import { planRepair, type RepairPlan, type RepairScope } from "./plan.ts";
 import { stageReset } from "./reset.ts";
 import { unreadableSnapshots, type TableState } from "./table-state.ts";
-
-/** Catalog of a lake whose log may be missing. */
-export interface RepairedCatalog {
-  catalog: Catalog;
-  server: CatalogServer;
-}
 
 export interface RepairOptions extends RepairScope {
   clock: Clock;

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { duckDBEndpoint } from "../duckdb/s3-secret.ts";
 import { spillFolder } from "../duckdb/spill.ts";
+import { VerifiedExtensions } from "../duckdb/verified-extensions.ts";
 import { OperatingError } from "../base/errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
@@ -134,6 +135,7 @@ function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
     // dbt keeps variables of this prefix out of its logs.
     DBT_ENV_SECRET_CATALOG_TOKEN: engine.catalog_token ?? NO_TOKEN,
     COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),
+    COINLAKE_DUCKDB_EXTENSIONS_VERIFIED: String(new VerifiedExtensions(join(toolsFolder(), "duckdb")).is_verified),
     COINLAKE_DBT_SPILL: spillFolder(),
     ...(engine.s3 === null ? {} : s3Environment(engine.s3)),
   };

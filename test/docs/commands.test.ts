@@ -8,7 +8,7 @@ import { startCoinlake, temporaryFolder, type Finished } from "../support/coinla
 import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 /** Every command that a page prints is run here as printed, but for what is named below: the lake's folder, ports, FILE and TIME. */
-const PAGES = globSync(["*.md", "src/*.md", "data-modeling/*.md", "docs/**/*.md"]);
+const PAGES = globSync(["*.md", "data-modeling/*.md", "docs/**/*.md", "examples/*.md"]);
 
 /** No source answers, whatever network the machine has. */
 const NOWHERE = "http://127.0.0.1:9";
@@ -30,6 +30,7 @@ const NOT_RUN: Record<string, string> = {
   "npm run -s coverage": "runs the tests that run beside this one",
   "npm run -s typecheck": "runs beside this test",
   "npm run -s lint": "runs beside this test",
+  "npm run -s format": "changes files",
   "npm run -s screenshots": "needs a browser; the pages it takes are what test/browser is about",
   "npm run -s bench": "takes minutes; measures, proves nothing",
   "npm run -s test:cluster": "runs the servers themselves",

@@ -300,7 +300,8 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("While REST fails, gaps stay open; then they are filled.", async () => {
-      const run = start();
+      // Long enough for each answer on a busy machine: a status that comes too late would be a time-out.
+      const run = start({ request_timeout_ms: 2_000 });
       await run.connected(server);
       server.rest_commands.push(
         { do: "answer", status: 500, body: "oops" },

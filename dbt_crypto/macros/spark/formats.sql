@@ -15,7 +15,7 @@
     )
 {%- endmacro %}
 
-{# Whether an escaped surrogate stands without its other half. #}
+{# Whether an escaped surrogate lacks its other half. #}
 {% macro has_half_a_pair(text) -%}
     rlike({{ text }}, r'(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F])')
 {%- endmacro %}

@@ -1,5 +1,5 @@
 {#
-    As on DuckDB: a run is one atomic commit per table. On Spark that is one statement, since each is a snapshot of its own: rows come by
+    As on DuckDB: a run is one atomic commit per table. On Spark that is one statement, since each makes one snapshot: rows come by
     INSERT, rows come and leave by MERGE, all rows leave by INSERT OVERWRITE.
 #}
 {% materialization incremental, adapter='spark' %}

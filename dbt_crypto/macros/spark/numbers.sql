@@ -25,7 +25,7 @@
 {%- endmacro %}
 
 {#
-    Of a DECIMAL(38, 18). DuckDB divides what fits a double's 53 bits as it stands; of the rest it adds the whole part and the places, each
+    Of a DECIMAL(38, 18). DuckDB divides what fits a double's 53 bits directly; of the rest it adds the whole part and the places, each
     rounded by itself, negative places from their neighbour.
 #}
 {% macro spark__double_of(decimal) -%}
@@ -36,7 +36,7 @@
     end
 {%- endmacro %}
 
-{# What stands behind the point, as a whole number. #}
+{# The digits behind the point, as a whole number. #}
 {% macro digits_behind_the_point(decimal) -%}
     cast((abs({{ decimal }}) - floor(abs({{ decimal }}))) * 1000000000000000000 as bigint)
 {%- endmacro %}

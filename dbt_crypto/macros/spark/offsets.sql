@@ -1,6 +1,6 @@
 {#
     Spark's statements change rows or properties, not both in one commit. So the place in the log goes into the summary of the snapshot
-    that brings the rows, and into the table's property right after; whoever reads it takes the greater of the two, partition by
+    that brings the rows, and into the table's property right after; a reader takes the greater of the two, partition by
     partition. A run that was killed in between has lost nothing. Snapshots may expire, and compaction's have no place: then the
     property says it.
 
@@ -28,8 +28,8 @@
     {% set summaries = current_summaries(snapshots) %}
     {% for relation, place in places.items() %}
         {% set summary = summaries.get(relation.render()) %}
-        {% set told = {} if snapshots[relation] == 'none' else fromjson(summary) if summary else newest_summary(relation) %}
-        {% do remember_offsets(relation, advanced(place, told)) %}
+        {% set offsets_named = {} if snapshots[relation] == 'none' else fromjson(summary) if summary else newest_summary(relation) %}
+        {% do remember_offsets(relation, advanced(place, offsets_named)) %}
     {% endfor %}
 {% endmacro %}
 
@@ -48,7 +48,7 @@
     {{ return(summaries) }}
 {% endmacro %}
 
-{# Of the snapshots that led to the table as it is, the last that says a place: others may have come after it, as compaction's. #}
+{# Of the snapshots that led to the current table, the last that says a place: others may have come after it, as compaction's. #}
 {% macro newest_summary(relation) %}
     {% set found = run_query(
         "select summary['" ~ offsets_property() ~ "'] as place
@@ -100,7 +100,7 @@
 {% endmacro %}
 
 {#
-    What the next snapshots of this session say in their summaries. Set anew before each statement that writes, and with one statement
+    What the next snapshots of this session say in their summaries. Set again before each statement that writes, and with one statement
     at a time (`threads: 1`), so that no table gets another's.
 #}
 {% macro set_summary(key, value) %}{% do run_query("set `spark.sql.iceberg.snapshot-property." ~ key ~ "`=`" ~ value ~ "`") %}{% endmacro %}

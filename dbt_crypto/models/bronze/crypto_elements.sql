@@ -1,7 +1,7 @@
 {#
     Parses the batch once, for every model after it: what a message says, whether it can be believed, and why not.
     Judgement is a pure function of the record, so that order, batches and restarts cannot change it; which coin a product is
-    stands in crypto_products.
+    is in crypto_products.
 #}
 with records as (
 
@@ -63,7 +63,7 @@ elements as (
 
 ),
 
-{# Materialized, or DuckDB reads the element anew for every field that is asked of it. #}
+{# Materialized, or DuckDB reads the element again for every field that is asked of it. #}
 fields as {{ computed_once() }}(
 
     select

@@ -10,7 +10,7 @@
 {#
     One row per price update that silver keeps. Where the source gives no change over an hour, our own prices do: against the
     close of the last minute that was over an hour before, if that minute is less than two hours old. A late update can change that
-    minute for facts already written, so those between 61 and 121 minutes after its start are written anew.
+    minute for facts already written, so those between 61 and 121 minutes after its start are written again.
 #}
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('crypto_elements'), is_new) %}

@@ -2,7 +2,7 @@
 
 {#
     One row per price that counts, by identity: the first in the log wins, however late the next one comes. Identities of one
-    day are enough to look at, because the event's date is part of being the same event (some venues start their trade ids anew).
+    day are enough to look at, because the event's date is part of being the same event (some venues restart their trade numbers).
     Of a day's trades only those whose number comes again are looked at: numbers are a quarter of the bytes that identities are.
     Rows of earlier versions are found by the identity that these gave.
 #}

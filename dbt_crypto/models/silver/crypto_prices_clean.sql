@@ -6,7 +6,7 @@
 
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('crypto_elements'), is_new) %}
-{# Minutes that the batch touched, each computed anew from all its price updates: a pure aggregate, whatever came when. #}
+{# Minutes that the batch touched, each computed again from all its price updates: a pure aggregate, in any order of arrival. #}
 with updates as (
 
     select

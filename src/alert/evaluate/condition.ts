@@ -1,11 +1,6 @@
 import type { Tick } from "../../pipeline/definition.ts";
 import type { Direction } from "../alert.ts";
-import type { Condition } from "../rule.ts";
-import { changeEvaluator } from "./change.ts";
-import { crossingEvaluator } from "./crossing.ts";
-import type { Arrival, Spans, SubjectHistory } from "../window/subject-history.ts";
-import { volatilityEvaluator } from "./volatility.ts";
-import { volumeEvaluator } from "./volume.ts";
+import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
 
 /** The state of a condition at a tick, for one direction. */
 export interface Evaluation {
@@ -33,43 +28,4 @@ export interface ConditionEvaluator {
     history: SubjectHistory,
     evaluator_state: EvaluatorState,
   ): { evaluations: readonly Evaluation[]; evaluator_state: EvaluatorState };
-}
-
-/**
- * Null for conditions that ticks do not decide: the clock decides those on sources and layers, reports those on jobs.
- */
-export function conditionEvaluatorFor(
-  condition: Condition,
-  hysteresis_percent: number,
-): (() => ConditionEvaluator) | null {
-  switch (condition.kind) {
-    case "change":
-      return () => changeEvaluator(condition, hysteresis_percent);
-    case "crosses":
-      return () => crossingEvaluator(condition, hysteresis_percent);
-    case "volume_spike":
-      return () => volumeEvaluator(condition, hysteresis_percent);
-    case "volatility":
-      return () => volatilityEvaluator(condition, hysteresis_percent);
-    case "silent":
-    case "lag":
-    case "failed":
-      return null;
-  }
-}
-
-export function spansOf(condition: Condition): Spans {
-  switch (condition.kind) {
-    case "change":
-      return { prices_us: condition.window_minutes * 60_000_000, minutes: null };
-    case "volume_spike":
-      return { prices_us: null, minutes: condition.window_minutes * (condition.baseline_windows + 1) };
-    case "volatility":
-      return { prices_us: null, minutes: condition.window_minutes + 2 };
-    case "crosses":
-    case "silent":
-    case "lag":
-    case "failed":
-      return { prices_us: null, minutes: null };
-  }
 }

@@ -1,7 +1,7 @@
 import type { Tick } from "../../pipeline/definition.ts";
 import type { AlertEvent } from "../alert.ts";
 import type { StoredRule } from "../rule.ts";
-import { spansOf } from "./condition.ts";
+import { spansOf } from "./condition-evaluators.ts";
 import { MINUTE_US } from "../window/minute-history.ts";
 import { LATENESS_US, SubjectHistory, type Spans } from "../window/subject-history.ts";
 import type { RuleEvaluator } from "./rule-evaluator.ts";

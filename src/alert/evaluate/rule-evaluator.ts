@@ -4,7 +4,8 @@ import { alertId, type Alert, type AlertEvent, type Direction } from "../alert.t
 import { messageFor, thresholdOf, type Finding } from "../message.ts";
 import type { StoredRule } from "../rule.ts";
 import { textOf } from "./decimal.ts";
-import { conditionEvaluatorFor, type ConditionEvaluator, type Evaluation } from "./condition.ts";
+import type { ConditionEvaluator, Evaluation } from "./condition.ts";
+import { conditionEvaluatorFor } from "./condition-evaluators.ts";
 import { SubjectStates, type SubjectState } from "./states.ts";
 import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
 
