@@ -53,7 +53,7 @@ export class Status implements PipelineReporter {
   };
 
   appended = (records: number): void => {
-    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; dbt starts`);
+    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; starting dbt`);
     this.#records += records;
     // Only a recording knows its end, and a recording is always the only source.
     const progress = this.#producers[0]?.progress?.();
@@ -63,7 +63,7 @@ export class Status implements PipelineReporter {
   /** The source reports its error separately; only the end of the wait is printed here. */
   stalled = (name: string, error: OperatingError | null): void => {
     if (error !== null) this.#stalled.add(name);
-    else if (this.#stalled.delete(name)) this.#output.say(`${time()} ${name} goes on`);
+    else if (this.#stalled.delete(name)) this.#output.say(`${time()} ${name} resumed`);
   };
 
   recovered = (): void => {
@@ -82,7 +82,7 @@ export class Status implements PipelineReporter {
     if (records === 0) return;
     this.#bar.end();
     const count = (of: number): string => `${of.toLocaleString("en")} ${of === 1 ? "record" : "records"}`;
-    const rest = waiting === 0 ? "" : `; ${count(waiting)} of the log to go`;
+    const rest = waiting === 0 ? "" : `; ${count(waiting)} still in the log`;
     this.#output.say(
       `${time()} gold updated: ${count(records).replace(" ", " new ")} in ${seconds.toFixed(1)} s${rest}`,
     );
@@ -106,7 +106,7 @@ export class Status implements PipelineReporter {
     if (this.#reported_maintenance.has(key)) return;
     this.#reported_maintenance.add(key);
     this.#bar.end();
-    this.#output.warn(`${table} was not maintained: ${explain(error)} ${style("dim", `[${error.code}]`)}`);
+    this.#output.warn(`maintenance of ${table} failed: ${explain(error)} ` + `${style("dim", `[${error.code}]`)}`);
   };
 
   end(): void {

@@ -14,7 +14,7 @@ const folder = temporaryFolder();
 after(() => folder.remove());
 
 const unreachable = (id: string) => async (): Promise<void> => {
-  throw new OperatingError("SOURCE_UNREACHABLE", `${id} does not answer.`, { next_step: "Wait." });
+  throw new OperatingError("SOURCE_UNREACHABLE", `${id} does not answer.`, { next_step: "Wait.", is_retryable: true });
 };
 const hangs = (signal: AbortSignal): Promise<void> =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
@@ -91,7 +91,7 @@ test("Live sources run alone, all together or as listed, each once, in one lake.
 
 test("What is not live does not run beside others, and what is unknown is named.", async () => {
   await assert.rejects(chosen("binance,simulated"), { code: "SOURCES_DO_NOT_MIX" });
-  await assert.rejects(chosen("binance,gemini"), { code: "SOURCE_NOT_FOUND", message: 'There is no source "gemini".' });
+  await assert.rejects(chosen("binance,gemini"), { code: "SOURCE_NOT_FOUND", message: 'Unknown source "gemini"' });
   await assert.rejects(chosen("binance,"), { code: "SOURCE_NOT_FOUND" });
   await assert.rejects(chosen("toString"), { code: "SOURCE_NOT_FOUND" });
   await assert.rejects(chosen("binance:5"), { code: "SOURCE_TAKES_NO_ARGUMENT" });
