@@ -106,7 +106,7 @@ export class Status implements PipelineReporter {
     if (this.#reported_maintenance.has(key)) return;
     this.#reported_maintenance.add(key);
     this.#bar.end();
-    this.#output.warn(`maintenance of ${table} failed: ${explain(error)} ` + `${style("dim", `[${error.code}]`)}`);
+    this.#output.warn(`maintenance of ${table} failed: ${explain(error)} ${style("dim", `[${error.code}]`)}`);
   };
 
   end(): void {
