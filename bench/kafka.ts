@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSetting } from "../src/base/settings.ts";
 import { startServices } from "../src/services/cluster.ts";
 import { openKafkaLog } from "../src/log/kafka/log.ts";
 import type { Log } from "../src/log/log.ts";
@@ -35,7 +36,9 @@ export async function benchLogs(): Promise<{ kafka: LogFigures; sqlite: LogFigur
   const cluster = await startServices(["kafka"], { folder, ports: "free" });
   try {
     const sqlite = await measure(openSqliteLog({ file: join(folder, "log.sqlite") }));
-    const kafka = await measure(await openKafkaLog({ brokers: [cluster.environment["COINLAKE_KAFKA_BROKERS"] ?? ""] }));
+    const kafka = await measure(
+      await openKafkaLog({ brokers: [readSetting("COINLAKE_KAFKA_BROKERS", cluster.environment) ?? ""] }),
+    );
     return { kafka, sqlite };
   } finally {
     await cluster.stop();

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { readSetting } from "../src/base/settings.ts";
 import { startServices } from "../src/services/cluster.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { SparkStreams } from "../src/spark/streams.ts";
@@ -110,7 +111,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   // As root, PostgreSQL runs as somebody else, who must get through.
   chmodSync(folder, 0o711);
   const cluster = await startServices(["kafka", "spark"], { folder: join(folder, "cluster"), ports: "free" });
-  const kafka_brokers = cluster.environment["COINLAKE_KAFKA_BROKERS"] ?? "";
+  const kafka_brokers = readSetting("COINLAKE_KAFKA_BROKERS", cluster.environment) ?? "";
   const streams = new SparkStreams(cluster.environment["SPARK_REMOTE"] ?? "");
   const log = await openKafkaLog({ brokers: [kafka_brokers] });
   const job = bronzeJob({

@@ -18,7 +18,7 @@ export function pricePoller({
   async function poll(signal: AbortSignal): Promise<Uint8Array> {
     const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) });
     if (response.ok) return new Uint8Array(await response.arrayBuffer());
-    throw new OperatingError("BAD_STATUS", `${url} answered ${response.status}`, {
+    throw new OperatingError("SOURCE_UNREACHABLE", `${url} answered ${response.status}`, {
       next_step: "Check the address and the server.",
       is_retryable: true,
     });

@@ -184,7 +184,7 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
 function seedOf(argument: string | null): number {
   if (argument === null) return 1;
   if (/^\d{1,9}$/.test(argument)) return Number(argument);
-  throw new OperatingError("BAD_SEED", `Invalid seed "${argument}" for the simulated market`, {
+  throw new OperatingError("INVALID_SEED", `Invalid seed "${argument}" for the simulated market`, {
     next_step: "Use a whole number of at most nine digits, such as --source simulated:42.",
   });
 }

@@ -65,7 +65,7 @@ export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironme
 
 /**
  * Polls CoinGecko's /coins/markets within a budget of credits; a record is the unmodified body of one page. Keys and
- * address default to the environment. Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be
+ * address default to the environment. Throws INVALID_API_KEY or INVALID_BASE_URL for options that no request can be
  * made with.
  */
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
@@ -106,9 +106,8 @@ class CoingeckoPoller implements Producer {
     if (failure?.code === "RATE_LIMITED") return;
     const problem = failure?.message ?? (isJson(body) ? null : "the server is not CoinGecko: its answer is not JSON");
     if (problem === null) return;
-    throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}.`, {
+    throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}`, {
       next_step: "Check the network, or start with --source simulated.",
-      is_retryable: true,
     });
   }
 
@@ -219,7 +218,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
   for (const key of [demo_key, pro_key]) {
     // Checked here, because the error of an invalid header value would quote the key.
     if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
-    throw new OperatingError("KEY_MALFORMED", "Invalid CoinGecko key: it contains characters that keys cannot have", {
+    throw new OperatingError("INVALID_API_KEY", "Invalid CoinGecko key: it contains characters that keys cannot have", {
       next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
     });
   }
@@ -240,13 +239,9 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
 function hostOf(base_url: string): string {
   const url = URL.canParse(base_url) ? new URL(base_url) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "") return url.host;
-  throw new OperatingError(
-    "BASE_URL_MALFORMED",
-    "Invalid COINGECKO_BASE_URL: it must be a plain http or https address",
-    {
-      next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
-    },
-  );
+  throw new OperatingError("INVALID_BASE_URL", "Invalid COINGECKO_BASE_URL: it must be a plain http or https address", {
+    next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
+  });
 }
 
 function statusOf(credits: Credits, budget: Budget, due_us: number): SourceReport {

@@ -17,7 +17,7 @@ export interface ReplayOptions {
 
 /**
  * Opens a recorded file as a producer. Reads it once to find its format, length and hash.
- * Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_UNREADABLE, FILE_EMPTY, FILE_TOO_LARGE, FORMAT_UNKNOWN,
+ * Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_NOT_READABLE, FILE_EMPTY, FILE_TOO_LARGE, FILE_FORMAT_UNKNOWN,
  * TIME_UNITS_MIXED or TIME_OUT_OF_RANGE.
  */
 export async function openReplay(options: ReplayOptions): Promise<Producer> {
@@ -100,7 +100,7 @@ function recordsBehind(position: string | null, total: number): number {
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of the replay: ${position.slice(0, 100)}`, {
+  return new OperatingError("INVALID_POSITION", `Invalid stored position of the replay: ${position.slice(0, 100)}`, {
     next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
     cause,
   });

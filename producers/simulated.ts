@@ -137,7 +137,7 @@ export function positionOf(position: string | null): Position | null {
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
   return new OperatingError(
-    "POSITION_UNREADABLE",
+    "INVALID_POSITION",
     `The stored position of the simulated market makes no sense: ${position.slice(0, 100)}`,
     {
       next_step: "Start a new lake (another --data folder), or restore the log from a backup.",

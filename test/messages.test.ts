@@ -23,3 +23,16 @@ test("no message claims that nothing is lost", () => {
   assert.ok(files.length > 100);
   assert.deepEqual(claims, []);
 });
+
+/** `explain` joins a message and its next step, and adds the period. */
+test("no error's message ends in a period", () => {
+  const call = /(?:new OperatingError|super|refusal)\(\s*"?[^,"]+"?,\s*("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)\s*,/g;
+  const messages = globSync(["src/**/*.ts", "producers/**/*.ts", "pipelines/**/*.ts"]).flatMap((file) =>
+    [...readFileSync(file, "utf8").matchAll(call)].map(([, message]) => `${file}: ${message}`),
+  );
+  assert.ok(messages.length > 150, `${messages.length} messages found`);
+  assert.deepEqual(
+    messages.filter((message) => /[^.]\.["`]$/.test(message)),
+    [],
+  );
+});

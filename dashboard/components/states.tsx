@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { sentence } from "../../src/base/explain.ts";
 import type { ApiError } from "../state/api.ts";
 import type { Resource, ResourceHandle } from "../state/resource.ts";
 import { invalidTime, setParameters } from "../router.ts";
@@ -76,7 +77,7 @@ export function Failure({
   return (
     <div class="failure" role="alert">
       <p>
-        <strong>{title}</strong> {error.message}
+        <strong>{title}</strong> {sentence(error.message)}
       </p>
       <p class="muted">
         <InlineCode text={error.next_step} /> {still}
@@ -115,7 +116,7 @@ export function Loaded<T>({ what, resource, skeleton, children }: LoadedProps<T>
     <>
       {error === null ? null : (
         <div class="stale-note" role="status">
-          {what} was last updated <Age at={loaded_at_ms} />: {error.message}{" "}
+          {what} was last updated <Age at={loaded_at_ms} />: {sentence(error.message)}{" "}
           {retry_at_ms === null ? null : (
             <>
               Next retry in <Countdown to_ms={retry_at_ms} />.

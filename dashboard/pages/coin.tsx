@@ -1,5 +1,6 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { sentence } from "../../src/base/explain.ts";
 import { INTERVALS_SHOWN, isInterval } from "./coin/intervals.ts";
 import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/api/schemas.ts";
 import { formatPrice } from "../format/decimal.ts";
@@ -51,7 +52,7 @@ export function Coin() {
   });
   if (
     coin === null &&
-    (error?.code === "NO_SUCH_SUBJECT" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)
+    (error?.code === "SUBJECT_NOT_FOUND" || error?.code === "AMBIGUOUS_SUBJECT" || error?.status === 404)
   )
     return <Unknown id={id} error={error} />;
   if (coin === null && error)
@@ -82,7 +83,7 @@ function Unknown({ id, error }: { id: string; error: ApiError }) {
   const is_ambiguous = error.code === "AMBIGUOUS_SUBJECT";
   return (
     <Empty title={is_ambiguous ? `“${id}” is a symbol of several coins` : `Unknown coin “${id}”`}>
-      {is_ambiguous ? `${error.message}. ` : ""}
+      {is_ambiguous ? `${sentence(error.message)} ` : ""}
       {error.next_step} A coin appears with its first accepted price. Unmapped products are listed under{" "}
       <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>

@@ -271,7 +271,7 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
 }
 
 const TITLES: Readonly<Record<string, string>> = {
-  BAD_SQL: "The query has an error.",
+  INVALID_SQL: "The query has an error.",
   SQL_NOT_ALLOWED: "The console does not run this statement.",
   QUERY_TIMED_OUT: "The query took too long.",
   QUERY_OUT_OF_MEMORY: "The query needs too much memory.",

@@ -1,3 +1,4 @@
+import { sentence } from "../../src/base/explain.ts";
 import { missed, stream } from "../state/events.ts";
 import { status, status_error } from "../state/status.ts";
 import { Age, Countdown } from "../components/time.tsx";
@@ -24,7 +25,7 @@ function Unreachable() {
   if (error === null) return null;
   return (
     <div class="banner bad" role="alert">
-      <strong>{error.status === 0 ? "Coinlake does not respond." : error.message}</strong>{" "}
+      <strong>{error.status === 0 ? "Coinlake does not respond." : sentence(error.message)}</strong>{" "}
       <span>
         You are seeing the last data received. <InlineCode text={error.next_step} />
         {state.is === "cut" ? (

@@ -71,7 +71,7 @@ function nextMonthAt_us(month: string): number {
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of CoinGecko: ${position.slice(0, 100)}`, {
+  return new OperatingError("INVALID_POSITION", `Invalid stored position of CoinGecko: ${position.slice(0, 100)}`, {
     next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
     cause,
   });

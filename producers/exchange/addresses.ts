@@ -2,7 +2,7 @@ import { OperatingError } from "../../src/base/errors.ts";
 
 /**
  * Checks that a source's address is encrypted or on this machine; otherwise third parties could change prices. Returns
- * it without a trailing slash. Throws ADDRESS_REFUSED; `name` is the setting's name.
+ * it without a trailing slash. Throws INVALID_ADDRESS; `name` is the setting's name.
  */
 export function checkedAddress(name: string, text: string, scheme: "ws" | "http"): string {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -11,7 +11,7 @@ export function checkedAddress(name: string, text: string, scheme: "ws" | "http"
   const is_local = url?.protocol === `${scheme}:` && isLoopback(url.hostname);
   if (is_plain && (is_secure || is_local)) return text.replace(/\/+$/, "");
   throw new OperatingError(
-    "ADDRESS_REFUSED",
+    "INVALID_ADDRESS",
     `Invalid ${name}: it must be a ${scheme}s:// address, or a ${scheme}:// address of this machine`,
     {
       next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,

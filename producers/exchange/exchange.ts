@@ -1,3 +1,4 @@
+import { readSourceSetting, sourceVariable, type Environment } from "../../src/base/settings.ts";
 import { onAbort } from "../../src/base/abortable.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { messageOf, OperatingError } from "../../src/base/errors.ts";
@@ -59,22 +60,25 @@ const CONNECT_TIMEOUT_MS = 15_000;
  * commas).
  */
 export function settingNames(source: string): { ws_url: string; rest_url: string; products: string } {
-  const prefix = `COINLAKE_${source.toUpperCase()}`;
-  return { ws_url: `${prefix}_WS_URL`, rest_url: `${prefix}_REST_URL`, products: `${prefix}_PRODUCTS` };
+  return {
+    ws_url: sourceVariable(source, "WS_URL"),
+    rest_url: sourceVariable(source, "REST_URL"),
+    products: sourceVariable(source, "PRODUCTS"),
+  };
 }
 
 /**
  * A public trade feed as a producer. A record is one unmodified message of the feed, or one REST answer that fills a
  * gap, in an envelope. Addresses and products come from the options, the environment or the protocol, in this order.
- * Throws ADDRESS_REFUSED or PRODUCTS_MALFORMED. Failures of the source never end it: it reports and retries.
+ * Throws INVALID_ADDRESS or INVALID_PRODUCTS. Failures of the source never end it: it reports and retries.
  */
 export function exchange(
   protocol: ExchangeProtocol,
   options: Partial<ExchangeOptions>,
-  env: NodeJS.ProcessEnv = process.env,
+  env: Environment = process.env,
 ): Producer {
   const names = settingNames(protocol.source);
-  const read = (name: string): string | null => env[name]?.trim() || null;
+  const read = (name: string): string | null => readSourceSetting(name, env);
   return new Exchange(protocol, {
     ...DEFAULTS,
     life_ms: protocol.life_ms,
@@ -104,7 +108,7 @@ function checkedProducts(
   const malformed = products.find((product) => !product_pattern.test(product));
   if (malformed === undefined && products.length > 0) return products;
   throw new OperatingError(
-    "PRODUCTS_MALFORMED",
+    "INVALID_PRODUCTS",
     malformed === undefined
       ? `${name} is empty: it must name at least one product`
       : `Invalid product "${malformed}" in ${name}`,
@@ -152,10 +156,9 @@ class Exchange implements Producer {
     if (failure === null || failure.code === "RATE_LIMITED") return;
     throw new OperatingError(
       "SOURCE_UNREACHABLE",
-      `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}.`,
+      `${this.#protocol.title} (${new URL(rest_url).host}): ${failure.message}`,
       {
         next_step: "Check the network, or start with --source simulated.",
-        is_retryable: true,
       },
     );
   }
@@ -210,7 +213,7 @@ class Exchange implements Producer {
     return { source, silent_after_ms, ...feed.status(), missed: book.counts(), gaps: book.gaps() };
   }
 
-  /** Throws POSITION_UNREADABLE. */
+  /** Throws INVALID_POSITION. */
   #bookAt(position: string | null): GapBook {
     const { gaps, products } = this.#options;
     try {

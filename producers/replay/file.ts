@@ -18,7 +18,7 @@ export interface OpenedFile {
 }
 
 /**
- * Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE, FORMAT_UNKNOWN, TIME_UNITS_MIXED or
+ * Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE, FILE_FORMAT_UNKNOWN, TIME_UNITS_MIXED or
  * TIME_OUT_OF_RANGE.
  */
 export async function openFile(file: string): Promise<OpenedFile> {
@@ -43,7 +43,7 @@ export async function openFile(file: string): Promise<OpenedFile> {
   }
 }
 
-/** Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_UNREADABLE or FILE_EMPTY. */
+/** Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_NOT_READABLE or FILE_EMPTY. */
 export async function inspect(file: string): Promise<{ size_bytes: number; modified_ms: number }> {
   let found;
   try {
@@ -91,7 +91,7 @@ function empty(file: string, damage: Damage): OperatingError {
 
 function unknownFormat(file: string): OperatingError {
   return new OperatingError(
-    "FORMAT_UNKNOWN",
+    "FILE_FORMAT_UNKNOWN",
     `Unknown format of ${file}: expected candles as CSV, records as JSON lines, or a WebSocket session`,
     {
       next_step:
@@ -102,7 +102,7 @@ function unknownFormat(file: string): OperatingError {
 }
 
 function unreadableFile(file: string, cause: unknown): OperatingError {
-  return new OperatingError("FILE_UNREADABLE", `Cannot read ${file}: ${messageOf(cause)}`, {
+  return new OperatingError("FILE_NOT_READABLE", `Cannot read ${file}: ${messageOf(cause)}`, {
     next_step: "Check the file's permissions and its disk.",
     cause,
   });

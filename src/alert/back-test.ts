@@ -12,7 +12,7 @@ const LISTED_ALERTS = 1_000;
 
 /**
  * Evaluates a rule on the lake's accepted ticks in log order, with the code that evaluates live ticks, and returns the
- * alerts that it would have fired. Writes nothing. Throws BAD_RULE, BAD_TIME, NOT_TESTABLE.
+ * alerts that it would have fired. Writes nothing. Throws INVALID_RULE, INVALID_TIME, NOT_TESTABLE.
  */
 export async function backTest(
   history: TickHistory,
@@ -24,7 +24,7 @@ export async function backTest(
   if (rule_evaluator === null) {
     throw new OperatingError(
       "NOT_TESTABLE",
-      `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw.`,
+      `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw`,
       {
         next_step: "Test rules on ticks: change, crosses, volume_spike or volatility.",
       },
@@ -81,7 +81,7 @@ function timeOf(name: string, text: string | undefined): number | null {
   if (text === undefined) return null;
   const at_ms = Date.parse(text);
   if (!Number.isNaN(at_ms) && /(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return at_ms * 1_000;
-  throw new OperatingError("BAD_TIME", `${name}: "${text}" is no time.`, {
+  throw new OperatingError("INVALID_TIME", `${name}: "${text}" is no time`, {
     next_step: "Write it as 2023-03-14T02:10:00Z.",
   });
 }

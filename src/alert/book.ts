@@ -36,7 +36,7 @@ export class StoredBook implements AlertBook {
     const outcome = await this.store.insertRule(rule, this.#now());
     if (typeof outcome === "object") throw noSuchSink(outcome.missing_sink);
     if (outcome === "exists") {
-      throw new OperatingError("RULE_EXISTS", `There is a rule "${rule.id}" already.`, {
+      throw new OperatingError("RULE_EXISTS", `There is a rule "${rule.id}" already`, {
         next_step: "Edit that one, or give the new one another id.",
       });
     }
@@ -70,7 +70,7 @@ export class StoredBook implements AlertBook {
   async createSink(json: unknown): Promise<{ sink: SinkView; secret: string | null }> {
     const sink = parseSink(json);
     if ((await this.store.insertSink(sink)) === "exists") {
-      throw new OperatingError("SINK_EXISTS", `There is a sink "${sink.id}" already.`, {
+      throw new OperatingError("SINK_EXISTS", `There is a sink "${sink.id}" already`, {
         next_step: "Delete that one first, or give the new one another id.",
       });
     }
@@ -82,7 +82,7 @@ export class StoredBook implements AlertBook {
     if (outcome === "missing")
       missing("SINK", `sink "${id}"`, "List those there are with `npm run -s coinlake -- rules sinks list`.");
     if (typeof outcome === "object") {
-      throw new OperatingError("SINK_IN_USE", `The rule "${outcome.used_by}" sends to the sink "${id}".`, {
+      throw new OperatingError("SINK_IN_USE", `The rule "${outcome.used_by}" sends to the sink "${id}"`, {
         next_step: "Take it out of that rule first.",
       });
     }
@@ -113,7 +113,7 @@ export class StoredBook implements AlertBook {
       this.rulesChanged();
       return events;
     }
-    throw new OperatingError("NO_RULE_ABOUT_JOBS", `No rule that is enabled tells of the job "${report.job}".`, {
+    throw new OperatingError("JOB_RULE_NOT_FOUND", `No rule that is enabled tells of the job "${report.job}"`, {
       next_step: `Enable one, or make one: npm run -s coinlake -- rules add '{"name":"A job failed","condition":{"kind":"failed","job":"all"}}'.`,
     });
   }
@@ -148,7 +148,7 @@ function withoutRecords(json: object): object {
 }
 
 function missing(kind: "RULE" | "SINK" | "ALERT", what: string, next_step: string): never {
-  throw new OperatingError(`NO_SUCH_${kind}`, `There is no ${what}.`, { next_step });
+  throw new OperatingError(`${kind}_NOT_FOUND`, `There is no ${what}`, { next_step });
 }
 
 function noSuchSink(id: string): OperatingError {
@@ -162,7 +162,7 @@ function cursorOf(seq: number): string {
 function seqOf(cursor: string): number {
   const text = Buffer.from(cursor, "base64url").toString("utf8");
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new OperatingError("BAD_CURSOR", "The cursor is none that a page of alerts ended with.", {
+  throw new OperatingError("INVALID_CURSOR", "The cursor is none that a page of alerts ended with", {
     next_step: "Begin again without a cursor.",
   });
 }

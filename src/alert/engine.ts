@@ -312,7 +312,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     const { max_failures = MAX_CONSECUTIVE_FAILURES } = this.#options;
     // An engine that never gives up also waits for a person, who repairs damaged files beside the run.
     const isRetryable = (error: OperatingError): boolean =>
-      max_failures === Infinity || error.is_retryable || error.code === "BAD_SQL";
+      max_failures === Infinity || error.is_retryable || error.code === "INVALID_SQL";
     const failed = ({ code, message }: OperatingError): void =>
       this.#options.report({ level: "warning", code, message: `Alerts wait, and try again: ${message}` });
     return withRetry({ clock: this.clock, signal, max_attempts: max_failures, isRetryable, failed }, work);

@@ -28,7 +28,7 @@ export interface AlertQuery {
   state?: "active" | "recovered";
   /** 1 to 1,000; 100 by default. */
   limit?: number;
-  /** `next` of the page before. Throws BAD_CURSOR. */
+  /** `next` of the page before. Throws INVALID_CURSOR. */
   cursor?: string;
 }
 
@@ -77,23 +77,23 @@ export interface BackTestRange {
 /** Rules, sinks and alerts of a lake, with or without a running pipeline. */
 export interface AlertBook {
   listRules(): StoredRule[];
-  /** Throws NO_SUCH_RULE. */
+  /** Throws RULE_NOT_FOUND. */
   getRule(id: string): StoredRule;
-  /** Throws BAD_RULE, RULE_EXISTS. */
+  /** Throws INVALID_RULE, RULE_EXISTS. */
   createRule(json: unknown): Promise<StoredRule>;
-  /** Replaces the whole rule: its episodes end, and its state is reset. Throws BAD_RULE, NO_SUCH_RULE. */
+  /** Replaces the whole rule: its episodes end, and its state is reset. Throws INVALID_RULE, RULE_NOT_FOUND. */
   replaceRule(id: string, json: unknown): Promise<StoredRule>;
-  /** Its episodes end; its alerts stay. Throws NO_SUCH_RULE. */
+  /** Its episodes end; its alerts stay. Throws RULE_NOT_FOUND. */
   deleteRule(id: string): Promise<void>;
   listSinks(): SinkView[];
-  /** Throws BAD_SINK, SINK_EXISTS. Answers with the secret it made, which is shown this once. */
+  /** Throws INVALID_SINK, SINK_EXISTS. Answers with the secret it made, which is shown this once. */
   createSink(json: unknown): Promise<{ sink: SinkView; secret: string | null }>;
-  /** Throws NO_SUCH_SINK, SINK_IN_USE. */
+  /** Throws SINK_NOT_FOUND, SINK_IN_USE. */
   deleteSink(id: string): Promise<void>;
   listAlerts(query?: AlertQuery): AlertPage;
-  /** What a job says of how it went, judged at once; answers with what followed. Throws NO_RULE_ABOUT_JOBS. */
+  /** What a job says of how it went, judged at once; answers with what followed. Throws JOB_RULE_NOT_FOUND. */
   reportJob(report: JobReport): Promise<AlertEvent[]>;
-  /** Throws NO_SUCH_ALERT. */
+  /** Throws ALERT_NOT_FOUND. */
   getAlert(id: string): Alert & { deliveries: Delivery[] };
   close(): Promise<void>;
 }
@@ -104,7 +104,7 @@ export interface AlertFacade extends AlertBook {
   /** The listener receives each event once it is durable, in order. Returns the function that removes it. */
   onAlert(listener: (event: AlertEvent) => void): () => void;
   /**
-   * A stored rule by id, or a rule as JSON, over the lake's history. Throws NO_SUCH_RULE, BAD_RULE, BAD_TIME,
+   * A stored rule by id, or a rule as JSON, over the lake's history. Throws RULE_NOT_FOUND, INVALID_RULE, INVALID_TIME,
    * NOT_TESTABLE.
    */
   testRule(rule: string | object, range?: BackTestRange): Promise<BackTest>;

@@ -62,7 +62,7 @@ export async function beginAlerts(
 function aheadOfLog(file: string, message: string): OperatingError {
   return new OperatingError(
     "ALERTS_AHEAD_OF_LOG",
-    `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged.`,
+    `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged`,
     {
       next_step:
         "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",

@@ -33,7 +33,7 @@ async function idOrNull(resolved: Promise<string>): Promise<string | null> {
   }
 }
 
-const NOT_MEANT = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT", "LAKE_EMPTY"]);
+const NOT_MEANT = new Set(["SUBJECT_NOT_FOUND", "AMBIGUOUS_SUBJECT", "LAKE_EMPTY"]);
 
 /**
  * The subject of the alerts that a filter asks for. Alerts are about subjects, sources, layers and jobs, and about
@@ -49,7 +49,7 @@ export async function subjectOfAlerts(
   try {
     return await resolve(given);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_SUBJECT" || error.code === "LAKE_EMPTY"))
+    if (error instanceof OperatingError && (error.code === "SUBJECT_NOT_FOUND" || error.code === "LAKE_EMPTY"))
       return given;
     throw error;
   }

@@ -166,12 +166,12 @@ export type Rule = z.output<typeof ruleSchema>;
 export type RuleInput = z.input<typeof newRuleSchema>;
 export type StoredRule = z.output<typeof storedRuleSchema>;
 
-/** Throws BAD_RULE that names the field. */
+/** Throws INVALID_RULE that names the field. */
 export function parseRule(json: unknown): Rule {
   return checked(ruleSchema.safeParse(withTextLevel(json)));
 }
 
-/** Throws BAD_RULE that names the field. */
+/** Throws INVALID_RULE that names the field. */
 export function parseNewRule(json: unknown): Omit<Rule, "id"> & { id?: string | undefined } {
   return checked(newRuleSchema.safeParse(withTextLevel(json)));
 }
@@ -198,7 +198,7 @@ function withTextLevel(json: unknown): unknown {
 }
 
 export function badRule(message: string): OperatingError {
-  return new OperatingError("BAD_RULE", `Not a valid rule: ${message}.`, {
+  return new OperatingError("INVALID_RULE", `Not a valid rule: ${message}`, {
     next_step: "Correct that field; `npm run -s coinlake -- rules add --help` shows a rule of each kind.",
   });
 }

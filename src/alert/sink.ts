@@ -48,7 +48,7 @@ export interface SinkView {
   target: string;
 }
 
-/** Throws BAD_SINK that names the field. A webhook without a secret gets one. */
+/** Throws INVALID_SINK that names the field. A webhook without a secret gets one. */
 export function parseSink(json: unknown): Sink {
   const is_unsigned =
     typeof json === "object" && json !== null && "kind" in json && json.kind === "webhook" && !("secret" in json);
@@ -61,7 +61,7 @@ export function parseSink(json: unknown): Sink {
 }
 
 export function badSink(message: string): OperatingError {
-  return new OperatingError("BAD_SINK", `Not a valid sink: ${message}.`, {
+  return new OperatingError("INVALID_SINK", `Not a valid sink: ${message}`, {
     next_step: "Correct that field; `npm run -s coinlake -- rules sinks add --help` shows a sink of each kind.",
   });
 }

@@ -278,7 +278,6 @@ class BackupRun {
       `The backup failed after ${attempt} attempts: ${why} before it was copied`,
       {
         next_step: "Try again when fewer records are written; earlier backups are unchanged.",
-        is_retryable: true,
       },
     );
   }

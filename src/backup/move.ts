@@ -239,7 +239,6 @@ function claimWhole(folder: string): { release(): void } {
       for (const { release } of claims) release();
       throw new OperatingError("LAKE_IN_USE", `The lake at ${folder} is in use by ${ownerOf(claimed)}`, {
         next_step: "Stop that process first.",
-        is_retryable: true,
       });
     }
     claims.push(claim);

@@ -154,6 +154,5 @@ function foreignLeftovers(folder: string): OperatingError {
 function inUse(folder: string): OperatingError {
   return new OperatingError("TARGET_IN_USE", `${folder} is in use by ${ownerOf(folder)}`, {
     next_step: "Wait for that process to finish, or choose another target.",
-    is_retryable: true,
   });
 }

@@ -81,7 +81,6 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
   } catch (error) {
     throw new OperatingError("DATABASE_NOT_COPIED", `Cannot copy ${from} to ${to}: ${messageOf(error)}`, {
       next_step: "Check the free disk space and the file's permissions; `verify` checks for damage.",
-      is_retryable: true,
       cause: error,
     });
   } finally {

@@ -1,21 +1,31 @@
+import { ERROR_CODES, type ErrorCode } from "./error-codes.ts";
+
 /**
- * Three failures, kept apart:
- *  - OperatingError: the world said no, and we know what happened. Clean up, retry or tell the person.
- *  - UnknownOutcome: a commit was sent and no answer came. Read back; never clean up what it may have published.
+ * Three kinds of failure:
+ *  - OperatingError: the environment failed, and the outcome is known. Clean up, retry or report it.
+ *  - UnknownOutcome: a commit was sent, and no answer came. Read the state back; never delete what it may have published.
  *  - a programmer's error: `assert` and stop. It has no class here on purpose.
  */
 export class OperatingError extends Error {
-  /** Stable, upper snake case: scripts and tests match on it, never on the message. */
-  readonly code: string;
+  /** Stable: scripts and tests match on the code, never on the message. */
+  readonly code: ErrorCode;
   readonly is_retryable: boolean;
   /** What a person can do about it, as one imperative sentence. */
   readonly next_step: string;
 
-  constructor(code: string, message: string, options: { next_step: string; is_retryable?: boolean; cause?: unknown }) {
+  /**
+   * `message` says what failed and why, without a final period: `explain` adds it. `is_retryable` is for codes that can be
+   * retried after some causes only; without it, the code decides.
+   */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { next_step: string; is_retryable?: boolean; cause?: unknown },
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = code;
-    this.is_retryable = options.is_retryable ?? false;
+    this.is_retryable = options.is_retryable ?? ERROR_CODES[code].is_retryable ?? false;
     this.next_step = options.next_step;
   }
 }
@@ -24,13 +34,12 @@ export class UnknownOutcome extends OperatingError {
   constructor(message: string, cause: unknown) {
     super("UNKNOWN_OUTCOME", message, {
       next_step: "Nothing to do: the committed state is read back before anything else is written.",
-      is_retryable: true,
       cause,
     });
   }
 }
 
-/** The message of anything thrown; JavaScript lets people throw what is no Error. */
+/** The message of anything thrown: JavaScript can throw values that are not errors. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -47,12 +47,12 @@ export async function listen(server: Server, options: ListenOptions): Promise<Li
 function failure(cause: NodeJS.ErrnoException, { name, host, port, port_option }: ListenOptions): OperatingError {
   const another = `choose another port with ${port_option}; 0 takes any free one.`;
   if (cause.code === "EADDRINUSE") {
-    return new OperatingError("PORT_TAKEN", `${name}'s port ${port} on ${host} is taken by another program.`, {
+    return new OperatingError("PORT_TAKEN", `${name}'s port ${port} on ${host} is taken by another program`, {
       next_step: `Stop that program (perhaps this one is running already), or ${another}`,
       cause,
     });
   }
-  return new OperatingError("PORT_REFUSED", `${name} cannot listen on ${host}:${port}: ${cause.message}.`, {
+  return new OperatingError("PORT_REFUSED", `${name} cannot listen on ${host}:${port}: ${cause.message}`, {
     next_step: cause.code === "EACCES" ? `C${another.slice(1)}` : `Give an address of this machine, or ${another}`,
     cause,
   });

@@ -1,37 +1,44 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
+import type { StoreFailure, StorePrefix } from "./store-errors.ts";
 import { OperatingError, messageOf } from "./errors.ts";
 
-/** SQLite files that one room alone reads and writes: how they are laid out, and how people are told of them. */
+/** The layout of a SQLite file of this program, and the words of its errors. */
 export interface SqliteFormat {
-  /** What the codes of its errors begin with: LOG. */
-  prefix: string;
-  /** Before the file's name in a sentence: "the log". */
+  /** The beginning of its error codes. */
+  prefix: StorePrefix;
+  /** Stands before the file's name in messages: "the log". */
   name: string;
-  /** In the file's header: another program's database, or another version's, is refused and not rewritten. */
+  /** In the file's header: databases of other programs are rejected, not rewritten. 0 for a format without one. */
   application_id: number;
-  version: number;
-  tables: string;
-  /** In place of what is said, or whether to try again, of any file. */
-  failures: Partial<Record<Failure, Remedy>>;
+  /** The N-th makes version N from version N - 1; the first creates the tables. Published ones never change. */
+  migrations: readonly string[];
+  /** Next steps that differ from those of other files. */
+  failures: Partial<Record<Failure, string>>;
 }
 
-type Failure = "LOCKED" | "DISK_FULL" | "READ_ONLY" | "CORRUPT" | "CANNOT_OPEN" | "IO_FAILED" | "FAILED";
-type Remedy = readonly [next_step: string, is_retryable: boolean];
+type Failure = Exclude<StoreFailure, "FORMAT_UNKNOWN" | "FORMAT_OUTDATED">;
 
-const REMEDIES: Record<Failure, Remedy> = {
-  LOCKED: ["Stop the other program that holds the file, then try again.", true],
-  DISK_FULL: ["Free disk space, then start again: what was committed before is kept.", false],
-  READ_ONLY: ["Give this user write access to the data folder.", false],
-  CORRUPT: ["Restore the file from a copy.", false],
-  CANNOT_OPEN: ["Check that the data folder exists and that this user may write to it.", false],
-  IO_FAILED: [
-    "Check the disk, then start again; `npm run -s coinlake -- verify` tells whether the file is whole.",
-    false,
-  ],
-  FAILED: ["Start again; if it stays, check the file with `sqlite3 FILE 'pragma integrity_check'`.", false],
+const NEXT_STEPS: Record<Failure, string> = {
+  LOCKED: "Stop the other program that holds the file, then try again.",
+  DISK_FULL: "Free disk space, then start again: what was committed before is kept.",
+  READ_ONLY: "Give this user write access to the data folder.",
+  CORRUPT: "Restore the file from a copy.",
+  CANNOT_OPEN: "Check that the data folder exists and that this user may write to it.",
+  IO_FAILED: "Check the disk, then start again; `npm run -s coinlake -- verify` tells whether the file is whole.",
+  FAILED: "Start again; if it stays, check the file with `sqlite3 FILE 'pragma integrity_check'`.",
 };
 
 /** Primary result codes of SQLite (sqlite.org/rescode.html); the low byte of the extended code that Node reports. */
@@ -54,35 +61,35 @@ const FAILURES: ReadonlyMap<number, Failure> = new Map([
 /** The shared-memory file of the WAL could not grow: in practice, the disk is full. */
 const IOERR_SHMSIZE = 4874;
 
-/**
- * A WAL that a long transaction or a slow reader let grow is cut back to this by the next checkpoint that finds it
- * free; without a limit SQLite keeps it as large as it ever was.
- */
+/** A WAL that grew is truncated to this size by the next checkpoint; without a limit SQLite never shrinks it. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 
 /** Another process holds the lock for the time of one transaction, about a millisecond. */
 export const BUSY_RETRY_MS = 5;
 
+export interface OpenOptions {
+  busy_timeout_ms: number;
+  pragmas?: string;
+  /** Whether later calls block for `busy_timeout_ms` too. Without it they fail at once, and the caller waits asynchronously. */
+  is_blocking?: boolean;
+  /** Whether `verify` reports the file as missing once it has been created; true by default. */
+  is_noted?: boolean;
+}
+
 /**
- * Opens or makes the file, and its folder: WAL, and `synchronous=FULL`, so that a commit is on disk when it returns.
- * Throws <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
+ * Opens or creates the file and its folder, in WAL mode with `synchronous=FULL`: a commit is on disk when it returns. A file of an older
+ * version is copied to FILE.vN, then upgraded. Throws <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
  */
-export function openSqliteFile(
-  file: string,
-  format: SqliteFormat,
-  options: { busy_timeout_ms: number; pragmas?: string },
-): DatabaseSync {
+export function openSqliteFile(file: string, format: SqliteFormat, options: OpenOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     mkdirSync(dirname(file), { recursive: true });
     database = new DatabaseSync(file, { timeout: options.busy_timeout_ms });
-    database.exec(
-      `${options.pragmas ?? ""}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`,
-    );
-    makeTables(database, file, format);
-    // From here on waiting is done asynchronously: SQLite's own wait would block the event loop.
-    database.exec("PRAGMA busy_timeout = 0");
-    noteFile(file);
+    database.exec(`PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}; ${options.pragmas ?? ""}`);
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    migrate(database, file, format);
+    if (options.is_blocking !== true) database.exec("PRAGMA busy_timeout = 0");
+    if (options.is_noted !== false) noteFile(file);
     return database;
   } catch (error) {
     database?.close();
@@ -104,8 +111,8 @@ function noteFile(file: string): void {
 }
 
 /**
- * Opens a file that must be there, and changes nothing of it. Throws as `openSqliteFile` does; <prefix>_FORMAT_UNKNOWN
- * where the file is empty too.
+ * Opens an existing file for reading. Throws as `openSqliteFile` does, <prefix>_FORMAT_UNKNOWN for an empty file, and
+ * <prefix>_FORMAT_OUTDATED for one of an older version.
  */
 export function openSqliteFileToRead(
   file: string,
@@ -116,7 +123,7 @@ export function openSqliteFileToRead(
   try {
     database = openReadOnly(file, busy_timeout_ms);
     const present = readVersion(database, format.application_id);
-    if (present !== format.version) throw formatUnknown(file, format, present);
+    if (present !== format.migrations.length) throw wrongFormat(file, format, present);
     return database;
   } catch (error) {
     database?.close();
@@ -125,10 +132,9 @@ export function openSqliteFileToRead(
 }
 
 /**
- * Opens a database to read, and leaves its folder as it is. While a process has a WAL database open, its WAL exists.
- * Without one, SQLite creates `-wal` and `-shm`, and only a connection that may write removes them when it closes.
- * Where the file or its folder is not writable, no process of this user writes, and the file is read as immutable,
- * without these files. Throws what SQLite throws.
+ * Opens a database to read, and leaves its folder as it is. While a process has a WAL database open, its WAL exists. Without one, SQLite
+ * creates `-wal` and `-shm`, and only a connection that may write removes them when it closes. Where the file or its folder is not
+ * writable, no process of this user writes, and the file is read as immutable, without these files. Throws what SQLite throws.
  */
 export function openReadOnly(file: string, busy_timeout_ms: number): DatabaseSync {
   if (existsSync(`${file}-wal`)) return new DatabaseSync(file, { readOnly: true, timeout: busy_timeout_ms });
@@ -154,10 +160,7 @@ function isWriteRefused(error: unknown): boolean {
   return code !== null && [READ_ONLY, CANNOT_OPEN].includes(code & 0xff);
 }
 
-/**
- * Whether SQLite says that the file's content is damaged, or is no database; not that it cannot be reached or is
- * locked.
- */
+/** Whether SQLite says that the file's content is damaged, or is no database; not that it cannot be reached or is locked. */
 export function isSqliteDamage(error: unknown): boolean {
   const code = sqliteCode(error);
   return code !== null && [CORRUPT, NOT_A_DATABASE].includes(code & 0xff);
@@ -181,37 +184,60 @@ export function damageIn(database: DatabaseSync): string[] {
   }
 }
 
-function formatUnknown(file: string, { prefix, version }: SqliteFormat, present: number): OperatingError {
-  const known = `has format ${present}, and this version knows format ${version}`;
+function wrongFormat(file: string, { prefix, migrations }: SqliteFormat, present: number): OperatingError {
+  const known = `has format ${present}, and this version knows format ${migrations.length}`;
+  if (present > 0 && present < migrations.length) {
+    return new OperatingError(`${prefix}_FORMAT_OUTDATED`, `${file} ${known}`, {
+      next_step: "Start the pipeline once: it upgrades the file, after a copy of it.",
+    });
+  }
   const what = present === -1 ? "is another program's database" : present === 0 ? "is empty" : known;
   return new OperatingError(`${prefix}_FORMAT_UNKNOWN`, `${file} ${what}`, {
     next_step: "Use the version of the program that wrote it, or another data folder.",
   });
 }
 
-function makeTables(database: DatabaseSync, file: string, format: SqliteFormat): void {
-  const { application_id, version, tables } = format;
-  if (readVersion(database, application_id) === version) return;
+/** Runs the migrations that the file lacks, all in one transaction. */
+function migrate(database: DatabaseSync, file: string, format: SqliteFormat): void {
+  const { application_id, migrations } = format;
+  const found = readVersion(database, application_id);
+  if (found === migrations.length) return;
+  if (found > 0 && found < migrations.length) copyBeforeUpgrade(database, file, found);
   transact(database, () => {
+    // Another process may have upgraded the file since.
     const present = readVersion(database, application_id);
-    if (present === 0)
-      database.exec(`${tables} PRAGMA application_id = ${application_id}; PRAGMA user_version = ${version}`);
-    else if (present !== version) throw formatUnknown(file, format, present);
+    if (present === migrations.length) return;
+    if (present < 0 || present > migrations.length) throw wrongFormat(file, format, present);
+    for (const sql of migrations.slice(present)) database.exec(sql);
+    database.exec(`PRAGMA application_id = ${application_id}; PRAGMA user_version = ${migrations.length}`);
   });
 }
 
-/** 0 for an empty file; -1 for somebody else's database. */
+/** Beside the file, as FILE.v1: complete and on disk, or not there under this name. An earlier copy of that version stays. */
+function copyBeforeUpgrade(database: DatabaseSync, file: string, version: number): void {
+  const copy = `${file}.v${version}`;
+  if (existsSync(copy)) return;
+  const unfinished = `${copy}.${process.pid}`;
+  rmSync(unfinished, { force: true });
+  database.prepare("VACUUM INTO ?").run(unfinished);
+  const descriptor = openSync(unfinished, "r+");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(unfinished, copy);
+}
+
+/** 0 for an empty file, -1 for a database of another program. */
 function readVersion(database: DatabaseSync, application_id: number): number {
   const read = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0]);
   const version = read("PRAGMA user_version");
-  if (read("PRAGMA application_id") === application_id) return version;
-  return version === 0 && read("SELECT count(*) FROM sqlite_schema") === 0 ? 0 : -1;
+  if (version === 0 && read("SELECT count(*) FROM sqlite_schema") === 0) return 0;
+  return version > 0 && read("PRAGMA application_id") === application_id ? version : -1;
 }
 
-/**
- * `work` runs without a pause inside one write transaction: all of it or nothing. Throws busy when somebody else
- * writes.
- */
+/** `work` runs without a pause inside one write transaction: all of it or nothing. Throws busy when somebody else writes. */
 export function transact<T>(database: DatabaseSync, work: () => T): T {
   database.exec("BEGIN IMMEDIATE");
   try {
@@ -229,10 +255,7 @@ export function isBusy(error: unknown): boolean {
   return code !== null && ((code & 0xff) === BUSY || (code & 0xff) === LOCKED);
 }
 
-/**
- * The operating error for what SQLite or the disk said; what is neither is a programmer's error and comes back as it
- * is.
- */
+/** The operating error of a failure of SQLite or the disk; other errors are programmers' and come back unchanged. */
 export function sqliteFailure(
   file: string,
   { prefix, name, failures }: SqliteFormat,
@@ -241,10 +264,8 @@ export function sqliteFailure(
 ): unknown {
   const failure = failureOf(error);
   if (failure === null || error instanceof OperatingError) return error;
-  const [next_step, is_retryable] = failures[failure] ?? REMEDIES[failure];
   return new OperatingError(`${prefix}_${failure}`, `Could not ${verb} ${name} ${file}: ${messageOf(error)}`, {
-    next_step,
-    is_retryable,
+    next_step: failures[failure] ?? NEXT_STEPS[failure],
     cause: error,
   });
 }

@@ -118,21 +118,21 @@ export class Catalog implements TableCatalog {
     return (await this.#store.namespaceProperties(namespace)) !== null;
   }
 
-  /** Throws NO_SUCH_NAMESPACE. */
+  /** Throws NAMESPACE_NOT_FOUND. */
   async namespaceProperties(namespace: readonly string[]): Promise<Record<string, string>> {
     const properties = await this.#store.namespaceProperties(namespace);
     if (properties === null) throw noSuchNamespace(namespace);
     return properties;
   }
 
-  /** Direct children of `parent`, which is empty for the top level. Throws NO_SUCH_NAMESPACE. */
+  /** Direct children of `parent`, which is empty for the top level. Throws NAMESPACE_NOT_FOUND. */
   async listNamespaces(parent: readonly string[] = [], page: Page = {}): Promise<Paged<string[]>> {
     if (parent.length > 0) await this.namespaceProperties(parent);
     const children = await this.#store.childNamespaces(parent);
     return pageOf(children, (namespace) => namespace.at(-1) ?? "", page);
   }
 
-  /** Throws NO_SUCH_NAMESPACE; UNPROCESSABLE for a property both set and removed. */
+  /** Throws NAMESPACE_NOT_FOUND; UNPROCESSABLE for a property both set and removed. */
   async changeNamespaceProperties(
     namespace: readonly string[],
     change: { updates: Record<string, string>; removals: readonly string[] },
@@ -162,7 +162,7 @@ export class Catalog implements TableCatalog {
     return (await this.listTablesPage(namespace, {})).items;
   }
 
-  /** Throws NO_SUCH_NAMESPACE. */
+  /** Throws NAMESPACE_NOT_FOUND. */
   async listTablesPage(namespace: readonly string[], page: Page): Promise<Paged<TableIdentifier>> {
     const names = pageOf(await this.#store.tableNames(namespace), (name) => name, page);
     return { ...names, items: names.items.map((name) => ({ namespace, name })) };
@@ -198,7 +198,7 @@ export class Catalog implements TableCatalog {
     if (snapshot !== undefined) await this.#inspect(nameOfTable(identifier), metadata, snapshot);
   }
 
-  /** Throws NO_SUCH_NAMESPACE, TABLE_EXISTS, BAD_REQUEST. */
+  /** Throws NAMESPACE_NOT_FOUND, TABLE_EXISTS, INVALID_REQUEST. */
   async createTable(request: CreateTableRequest): Promise<LoadedTable> {
     const metadata = await this.stageTable(request);
     try {
@@ -236,13 +236,13 @@ export class Catalog implements TableCatalog {
     return (await this.#committer.commit(changes)).map((table) => this.#readable(table));
   }
 
-  /** Throws NO_SUCH_TABLE, NO_SUCH_NAMESPACE, TABLE_EXISTS. The files stay where they are. */
+  /** Throws TABLE_NOT_FOUND, NAMESPACE_NOT_FOUND, TABLE_EXISTS. The files stay where they are. */
   async renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void> {
     checkTableName(to);
     await this.#store.renameTable(from, to);
   }
 
-  /** Takes over a table by its metadata file. Throws TABLE_EXISTS unless overwriting, NO_SUCH_NAMESPACE, BAD_REQUEST. */
+  /** Takes over a table by its metadata file. Throws TABLE_EXISTS unless overwriting, NAMESPACE_NOT_FOUND, INVALID_REQUEST. */
   async registerTable(request: {
     identifier: TableIdentifier;
     metadata_location: string;
@@ -267,7 +267,7 @@ export class Catalog implements TableCatalog {
     return this.#readable({ identifier, metadata_location, metadata });
   }
 
-  /** Forgets the table; with `is_purging` its files go too, unless its folder is not its own. Throws NO_SUCH_TABLE. */
+  /** Forgets the table; with `is_purging` its files go too, unless its folder is not its own. Throws TABLE_NOT_FOUND. */
   async dropTable(identifier: TableIdentifier, options: { is_purging?: boolean } = {}): Promise<void> {
     if (options.is_purging !== true) {
       await this.#store.dropTable(identifier);
@@ -306,7 +306,7 @@ export class Catalog implements TableCatalog {
   }
 
   /**
-   * Throws BAD_REQUEST unless the folder lies below the warehouse, and neither inside nor around the folder of another table. Reads
+   * Throws INVALID_REQUEST unless the folder lies below the warehouse, and neither inside nor around the folder of another table. Reads
    * the metadata of every table: tables are created rarely, and what was read is cached.
    */
   async #checkFolder(identifier: TableIdentifier, location: string): Promise<void> {

@@ -54,7 +54,7 @@ export interface CommitParts {
   locate(identifier: TableIdentifier): Promise<string>;
   /** Called after a commit; nobody waits for it but `close`. */
   committed?: CommitListener | undefined;
-  /** Throws BAD_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
+  /** Throws INVALID_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
   checkFolder(identifier: TableIdentifier, location: string): Promise<void>;
 }
 
@@ -75,7 +75,7 @@ export class Committer {
     this.#parts = parts;
   }
 
-  /** As TableCatalog.commit says. Besides: BAD_REQUEST, NO_SUCH_TABLE, NO_SUCH_NAMESPACE, UNSUPPORTED; nothing was published. */
+  /** As TableCatalog.commit says. Besides: INVALID_REQUEST, TABLE_NOT_FOUND, NAMESPACE_NOT_FOUND, UNSUPPORTED; nothing was published. */
   async commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
     this.#checkTables(changes);
     for (let attempt = 1; ; attempt += 1) {

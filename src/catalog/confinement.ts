@@ -33,7 +33,7 @@ export function isBelow(location: string, folder: string): boolean {
   return !UNSAFE_CHARACTERS.test(below) && below.split("/").every((segment) => !["", ".", ".."].includes(segment));
 }
 
-/** Throws BAD_REQUEST unless the location is strictly below the folder. */
+/** Throws INVALID_REQUEST unless the location is strictly below the folder. */
 export function checkBelow(location: unknown, folder: string, what: string): void {
   if (typeof location !== "string" || !isBelow(location, folder)) {
     throw badRequest(`Invalid ${what}: ${JSON.stringify(location)} is not a location below ${folder}`);
@@ -60,7 +60,7 @@ export function tableFolderOf(file: string): string {
   return folder.replace(/\/metadata$/, "");
 }
 
-/** Throws BAD_REQUEST for metadata of a client's making that names a file outside the table's folder, or a folder outside the warehouse. */
+/** Throws INVALID_REQUEST for metadata of a client's making that names a file outside the table's folder, or a folder outside the warehouse. */
 export function checkMetadata(metadata: TableMetadata, metadata_location: string, warehouse: string): void {
   checkBelow(metadata.location, warehouse, "table location");
   checkBelow(metadata_location, metadata.location, "metadata file");
@@ -69,7 +69,7 @@ export function checkMetadata(metadata: TableMetadata, metadata_location: string
 }
 
 /**
- * Throws BAD_REQUEST for updates that name a file outside the table's folders: the one before the commit (null for a new table)
+ * Throws INVALID_REQUEST for updates that name a file outside the table's folders: the one before the commit (null for a new table)
  * and the one after it. What the table named before is not checked again.
  */
 export function checkUpdates(updates: readonly Update[], before: string | null, after: string): void {

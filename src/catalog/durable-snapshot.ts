@@ -126,7 +126,7 @@ function unlessMalformed<T>(decode: () => T): T | null {
   try {
     return decode();
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "AVRO_MALFORMED") return null;
+    if (error instanceof OperatingError && error.code === "INVALID_AVRO") return null;
     throw error;
   }
 }

@@ -25,7 +25,7 @@ export class MetadataFiles {
     this.#storage = storage;
   }
 
-  /** Shared with everybody who asked: not to be changed. Throws FILE_NOT_FOUND, BAD_REQUEST. */
+  /** Shared with everybody who asked: not to be changed. Throws FILE_NOT_FOUND, INVALID_REQUEST. */
   async read(location: string): Promise<TableMetadata> {
     const metadata = this.#cached.get(location) ?? parseMetadata(await this.#readFile(location), location);
     this.remember(location, metadata);

@@ -81,7 +81,7 @@ export function manifestInspection(
 /** Text that is not UTF-8 is replaced when it is decoded here, and an error to DuckDB. */
 function checkPaths({ entries }: ReadManifest): void {
   if (entries.every(({ data_file }) => !data_file.file_path.includes("\uFFFD"))) return;
-  throw new OperatingError("AVRO_MALFORMED", "the path of a file is not UTF-8", { next_step: "Restore it." });
+  throw new OperatingError("INVALID_AVRO", "the path of a file is not UTF-8", { next_step: "Restore it." });
 }
 
 function damaged(table: string, kind: string, location: string, error: OperatingError): OperatingError {

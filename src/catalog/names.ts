@@ -11,12 +11,12 @@ const MAX_NAMESPACE_LEVELS = 16;
 /** Leaves room for the random suffix in the 255 bytes that file systems allow a name. */
 const MAX_FOLDER_NAME_CHARACTERS = 100;
 
-/** Throws BAD_REQUEST. */
+/** Throws INVALID_REQUEST. */
 export function checkTableName({ name }: TableIdentifier): void {
   checkName(name, "table name");
 }
 
-/** Throws BAD_REQUEST. */
+/** Throws INVALID_REQUEST. */
 export function checkNamespaceName(namespace: readonly string[]): void {
   if (namespace.length === 0) throw badRequest("Invalid namespace: it has no levels");
   if (namespace.length > MAX_NAMESPACE_LEVELS)

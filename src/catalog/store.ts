@@ -20,8 +20,8 @@ export interface PointerMove {
  *  - a move happens only from the expected location, atomically and durably, whoever else uses the store at the time;
  *  - `move` of several pointers is all or none where `is_multi_table`; elsewhere it is never called with more than one;
  *  - a thrown OperatingError means that nothing changed, except UnknownOutcome, which means what it says.
- * Errors: NO_SUCH_NAMESPACE, NAMESPACE_EXISTS, NAMESPACE_NOT_EMPTY, NO_SUCH_TABLE, TABLE_EXISTS, COMMIT_CONFLICT,
- * UNSUPPORTED (names the store cannot hold), STORE_BUSY and STORE_FAILED.
+ * Errors: NAMESPACE_NOT_FOUND, NAMESPACE_EXISTS, NAMESPACE_NOT_EMPTY, TABLE_NOT_FOUND, TABLE_EXISTS, COMMIT_CONFLICT,
+ * UNSUPPORTED (names the store cannot hold), CATALOG_… codes and METASTORE_FAILED.
  */
 export interface CatalogStore {
   readonly is_multi_table: boolean;
@@ -45,7 +45,7 @@ export interface CatalogStore {
   tableNames(namespace: readonly string[]): Promise<string[]>;
   /** The current metadata location, or null where there is no such table. */
   pointer(identifier: TableIdentifier): Promise<string | null>;
-  /** Throws COMMIT_CONFLICT if any pointer is not where it was expected, NO_SUCH_NAMESPACE for a new table in none. */
+  /** Throws COMMIT_CONFLICT if any pointer is not where it was expected, NAMESPACE_NOT_FOUND for a new table in none. */
   move(moves: readonly PointerMove[]): Promise<void>;
   renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void>;
   /** Forgets the table; returns where its pointer was. */

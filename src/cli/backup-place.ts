@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { readSetting } from "../base/settings.ts";
 import type { BackupPlace } from "../backup/manifest.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { FileStorage } from "../storage/file/storage.ts";
@@ -38,6 +39,6 @@ export function tableStorage(
 
 /** The failpoint that COINLAKE_KILL_AT names: crash tests kill the process there. */
 export function stepFromEnvironment(): StepListener {
-  const instruction = process.env["COINLAKE_KILL_AT"];
+  const instruction = readSetting("COINLAKE_KILL_AT");
   return instruction ? crashAt(instruction) : noop;
 }

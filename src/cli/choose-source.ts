@@ -90,7 +90,7 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
   );
   if (!factory) {
     const is_file = existsSync(text) ? ` To replay this file: --source replay:${text}.` : "";
-    throw new OperatingError("UNKNOWN_SOURCE", `Unknown source "${name}"`, {
+    throw new OperatingError("SOURCE_NOT_FOUND", `Unknown source "${name}"`, {
       next_step: `Choose one of ${names.join(", ")}.${is_file}`,
     });
   }

@@ -28,7 +28,7 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
   const found = pipelines.find(({ name }) => name === lake.pipeline);
   if (found) return found;
   throw new OperatingError(
-    "UNKNOWN_PIPELINE",
+    "PIPELINE_NOT_FOUND",
     `The lake "${lake.name}" belongs to the unknown pipeline "${lake.pipeline}"`,
     {
       next_step:

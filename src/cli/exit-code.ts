@@ -1,10 +1,11 @@
+import type { ErrorCode } from "../base/error-codes.ts";
 import { OperatingError } from "../base/errors.ts";
 
 /** EX_TEMPFAIL of sysexits.h: a temporary condition; the same command may succeed later. */
 export const TRY_AGAIN = 75;
 
 /** Codes of errors for invalid input: unknown or ambiguous names. */
-const INVALID_INPUT: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
+const INVALID_INPUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["SUBJECT_NOT_FOUND", "AMBIGUOUS_SUBJECT"]);
 
 const chosen = new WeakMap<Error, number>();
 

@@ -1,3 +1,4 @@
+import { readSetting } from "../base/settings.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Environment } from "../lake/environment.ts";
 import { openOrCreateLake, type Lake, type Profile } from "../lake/lake.ts";
@@ -28,7 +29,7 @@ export function lakeFor(request: PlaceRequest, { kind, lake_name }: { kind: Lake
 
 /** The S3 location from --warehouse or, in a cluster, COINLAKE_WAREHOUSE; null for the lake's own folder. */
 function warehouseOf({ profile, warehouse }: PlaceRequest, env: Environment): string | null {
-  const location = warehouse ?? (profile === "cluster" ? (env["COINLAKE_WAREHOUSE"] ?? null) : null);
+  const location = warehouse ?? (profile === "cluster" ? readSetting("COINLAKE_WAREHOUSE", env) : null);
   if (location !== null) objectOfLocation(location);
   else if (profile === "cluster") throw warehouseUnknown();
   return location?.replace(/\/+$/, "") ?? null;

@@ -1,3 +1,4 @@
+import { readSetting } from "../base/settings.ts";
 import { onAbort } from "../base/abortable.ts";
 import { systemClock } from "../base/clock.ts";
 import type { SparkSession } from "../spark/session.ts";
@@ -75,7 +76,7 @@ async function inThisProcess(
   work: Work,
   signal: AbortSignal,
 ): Promise<void> {
-  const instruction = process.env["COINLAKE_KILL_AT"];
+  const instruction = readSetting("COINLAKE_KILL_AT");
   const step = instruction ? crashAt(instruction) : noop;
   const open = await openLakeFromEnvironment(lake, { warn: output.warn, step });
   try {

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { sentence } from "../base/explain.ts";
 import { OperatingError } from "../base/errors.ts";
 
 /** A command's output: results go to stdout, messages to stderr, so that pipes receive only results. */
@@ -28,11 +29,6 @@ export function openOutput(is_json: boolean): Output {
     say: (text) => process.stderr.write(`${text}\n`),
     warn: (text) => process.stderr.write(`${style("yellow", "warning")} ${text}\n`),
   };
-}
-
-/** The message with exactly one final period; none after a parser's caret. */
-export function sentence(message: string): string {
-  return /[.!?:^]$/.test(message) ? message : `${message}.`;
 }
 
 /** Formats an error and its next step; a programming error keeps its stack, for the bug report. */

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { explain } from "../base/explain.ts";
 import { systemClock } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
@@ -40,6 +41,6 @@ export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
     // The lake is opened regardless: the first reader of a damaged file reports it.
-    output.warn(`the check for damaged files failed: ${error.message}. ${error.next_step}`);
+    output.warn(`the check for damaged files failed: ${explain(error)}`);
   }
 }

@@ -1,3 +1,4 @@
+import { explain } from "../base/explain.ts";
 import { systemClock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
@@ -5,7 +6,7 @@ import { failedOf, testsOf } from "../transform/test-results.ts";
 import type { CommandResult } from "../transform/worker.ts";
 import type { Increment } from "../runtime/build-progress.ts";
 import type { PipelineReporter } from "../runtime/reporter.ts";
-import { progressBar, sentence, style, type Output } from "./output.ts";
+import { progressBar, style, type Output } from "./output.ts";
 import { RepeatedWarnings } from "./repeated.ts";
 
 /**
@@ -96,10 +97,7 @@ export class Status implements PipelineReporter {
 
   failed = (error: OperatingError): void => {
     this.#bar.end();
-    this.#failure_warnings.warn(
-      error.code,
-      `${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
-    );
+    this.#failure_warnings.warn(error.code, `${explain(error)} ${style("dim", `[${error.code}]`)}`);
   };
 
   /** Prints a failure once for each table and error code. */
@@ -108,10 +106,7 @@ export class Status implements PipelineReporter {
     if (this.#reported_maintenance.has(key)) return;
     this.#reported_maintenance.add(key);
     this.#bar.end();
-    this.#output.warn(
-      `maintenance of ${table} failed: ${sentence(error.message)} ${error.next_step} ` +
-        `${style("dim", `[${error.code}]`)}`,
-    );
+    this.#output.warn(`maintenance of ${table} failed: ${explain(error)} ${style("dim", `[${error.code}]`)}`);
   };
 
   end(): void {

@@ -6,7 +6,7 @@ import { knownSubjects, subjectId } from "../query/subjects.ts";
 import { withLake, type CommonOptions } from "./context.ts";
 
 /**
- * Replaces the subject names of a rule by ids. Opens the lake only if the rule names subjects. Throws NO_SUCH_SUBJECT,
+ * Replaces the subject names of a rule by ids. Opens the lake only if the rule names subjects. Throws SUBJECT_NOT_FOUND,
  * AMBIGUOUS_SUBJECT, LAKE_EMPTY.
  */
 export async function ruleWithIds(
@@ -19,7 +19,7 @@ export async function ruleWithIds(
   return withLake(options, pipelines, ({ session, pipeline }) => withIds(session, pipeline, json, before));
 }
 
-/** Resolves a subject name to its id. Opens the lake. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+/** Resolves a subject name to its id. Opens the lake. Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
 export async function subjectTyped(
   options: CommonOptions,
   pipelines: readonly Pipeline[],

@@ -23,7 +23,7 @@ export async function withAlerts<T>(
   }
 }
 
-/** Parses a JSON argument, or standard input if the argument is "-". Throws BAD_JSON. */
+/** Parses a JSON argument, or standard input if the argument is "-". Throws INVALID_JSON. */
 export async function parseJson(given: string): Promise<object> {
   try {
     const value: unknown = JSON.parse(given === "-" ? await text(process.stdin) : given);
@@ -35,7 +35,7 @@ export async function parseJson(given: string): Promise<object> {
 }
 
 function badJson(why: string): OperatingError {
-  return new OperatingError("BAD_JSON", `Invalid JSON: ${why}`, {
+  return new OperatingError("INVALID_JSON", `Invalid JSON: ${why}`, {
     next_step: "Give the JSON as one quoted argument, or - to read standard input; --help shows an example.",
   });
 }

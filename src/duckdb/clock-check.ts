@@ -16,7 +16,6 @@ export async function checkClock(catalog: TableCatalog, tables: readonly TableId
     const message = `${nameOfTable(identifier)} was changed ${seconds} s after now by this machine's clock: an older state of it would be read`;
     throw new OperatingError("CLOCK_BEHIND", message, {
       next_step: "Set the clocks of the machines right, then try again.",
-      is_retryable: true,
     });
   }
 }

@@ -85,7 +85,6 @@ function copyFailure(error: unknown): OperatingError {
   if (/no space left|disk quota/i.test(message)) {
     return new OperatingError("STORAGE_FULL", `The disk is full: ${message}`, {
       next_step: "Free disk space, then try again.",
-      is_retryable: true,
       cause: error,
     });
   }

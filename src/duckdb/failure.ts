@@ -22,7 +22,7 @@ export function isFileFailure(message: string): boolean {
 }
 
 /**
- * What a statement failed of, in DuckDB's own words: BAD_SQL where the statement is to be mended, TABLE_FILE_UNREADABLE where a file of a
+ * What a statement failed of, in DuckDB's own words: INVALID_SQL where the statement is to be mended, TABLE_FILE_UNREADABLE where a file of a
  * table is. The latter may pass: a reader that is slow finds files of an expired snapshot deleted.
  */
 export function engineFailure(error: unknown): OperatingError {
@@ -31,11 +31,10 @@ export function engineFailure(error: unknown): OperatingError {
     return new OperatingError("TABLE_FILE_UNREADABLE", message, {
       next_step:
         "Run it again. If it stays, `npm run -s coinlake -- verify` names the damaged file and the command that mends it.",
-      is_retryable: true,
       cause: error,
     });
   }
-  return new OperatingError("BAD_SQL", message, {
+  return new OperatingError("INVALID_SQL", message, {
     next_step: /read-only mode/.test(message)
       ? "Ask with SELECT: the pipeline alone writes the tables, so that every row of them can be proved."
       : "Tables are named layer.table, such as gold.fact_… or live.fact_…; `SHOW ALL TABLES` lists them.",

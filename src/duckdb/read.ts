@@ -26,7 +26,7 @@ export interface ReadOptions {
   max_characters?: number | undefined;
 }
 
-/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws BAD_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
+/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws INVALID_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
 export async function readRows(
   connection: DuckDBConnection,
   sql: string,
@@ -72,7 +72,7 @@ async function rowsOf(
 }
 
 function cancelled(): OperatingError {
-  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended.", {
+  return new OperatingError("QUERY_CANCELLED", "The query was cancelled before it ended", {
     next_step: "Run it again, or ask for less.",
   });
 }

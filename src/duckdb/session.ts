@@ -79,7 +79,7 @@ export class QuerySession {
 
   /**
    * What the tables' names mean from now on: the tables as they stood at `at_ms` (lake time, milliseconds UTC), or as they
-   * are. A table that has no snapshot that old is not there: reading it fails, with BAD_SQL that says how far back it can be
+   * are. A table that has no snapshot that old is not there: reading it fails, with INVALID_SQL that says how far back it can be
    * read. Returns the snapshots in use, by table name.
    */
   async travelTo(at_ms: number | null): Promise<TableSnapshot[]> {
@@ -165,7 +165,7 @@ export class QuerySession {
     return lists.flat();
   }
 
-  /** Throws BAD_SQL with DuckDB's own words, or naming a table that has no snapshot that old; QUERY_CANCELLED. */
+  /** Throws INVALID_SQL with DuckDB's own words, or naming a table that has no snapshot that old; QUERY_CANCELLED. */
   async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     try {
       if (this.#is_current) await checkClock(this.#catalog, await this.#tablesIn(sql));
@@ -184,11 +184,11 @@ export class QuerySession {
 
   /** DuckDB reports a table without a snapshot that old as one that does not exist. */
   #explained(error: unknown, sql: string): unknown {
-    if (this.#too_young.size === 0 || !(error instanceof OperatingError) || error.code !== "BAD_SQL") return error;
+    if (this.#too_young.size === 0 || !(error instanceof OperatingError) || error.code !== "INVALID_SQL") return error;
     const name = /Table with name (\w+) does not exist/.exec(error.message)?.[1];
     const [, reason] = [...this.#too_young].find(([table]) => table.endsWith(`.${name}`) && sql.includes(table)) ?? [];
     if (reason === undefined) return error;
-    return new OperatingError("BAD_SQL", reason, { next_step: "Ask for a later time.", cause: error });
+    return new OperatingError("INVALID_SQL", reason, { next_step: "Ask for a later time.", cause: error });
   }
 
   /** The first column of the first row; null where there is none. */

@@ -230,7 +230,6 @@ async function orFail<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     throw new OperatingError("LIVE_TAIL_FAILED", `DuckDB could not keep the live views: ${messageOf(error)}`, {
       next_step: "It is tried again; the tables go on without it. If it keeps failing, start again.",
-      is_retryable: true,
       cause: error,
     });
   }

@@ -71,7 +71,7 @@ export function encodeAvro(
 
 /**
  * Records of any writer's file. Fields are resolved by Iceberg field id (spec, appendix A): a field whose id is in
- * `names` comes back under that name, others keep their own. Throws AVRO_MALFORMED.
+ * `names` comes back under that name, others keep their own. Throws INVALID_AVRO.
  */
 export function decodeAvro(bytes: Uint8Array, names: ReadonlyMap<number, string>): AvroFile {
   try {
@@ -155,7 +155,7 @@ function exactLong(schema: avsc.Schema): avsc.Type | undefined {
 }
 
 function malformed(why: string, cause?: unknown): OperatingError {
-  return new OperatingError("AVRO_MALFORMED", `This is no readable Avro file: ${why}`, {
+  return new OperatingError("INVALID_AVRO", `This is no readable Avro file: ${why}`, {
     next_step:
       "Check the file against the table's metadata; restore it from a copy, or roll the table back to an older snapshot.",
     cause,

@@ -18,7 +18,7 @@ export function tableNamed(name: string): TableIdentifier {
 }
 
 export function badRequest(message: string, cause?: unknown): OperatingError {
-  return new OperatingError("BAD_REQUEST", message, {
+  return new OperatingError("INVALID_REQUEST", message, {
     next_step: "Correct the request; trying it again unchanged cannot help.",
     cause,
   });
@@ -29,13 +29,13 @@ export function unsupported(message: string): OperatingError {
 }
 
 export function noSuchNamespace(namespace: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_NAMESPACE", `Namespace does not exist: ${nameOfNamespace(namespace)}`, {
+  return new OperatingError("NAMESPACE_NOT_FOUND", `Namespace does not exist: ${nameOfNamespace(namespace)}`, {
     next_step: "Create the namespace first, or check its spelling.",
   });
 }
 
 export function noSuchTable(identifier: TableIdentifier): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `Table does not exist: ${nameOfTable(identifier)}`, {
+  return new OperatingError("TABLE_NOT_FOUND", `Table does not exist: ${nameOfTable(identifier)}`, {
     next_step: "Create the table first, or check its spelling.",
   });
 }
@@ -62,6 +62,5 @@ export function namespaceNotEmpty(namespace: readonly string[]): OperatingError 
 export function commitConflict(message: string): OperatingError {
   return new OperatingError("COMMIT_CONFLICT", message, {
     next_step: "Load the table again and retry the commit.",
-    is_retryable: true,
   });
 }

@@ -90,7 +90,7 @@ export interface TableCatalog {
   createNamespace(namespace: readonly string[]): Promise<void>;
   hasNamespace(namespace: readonly string[]): Promise<boolean>;
   listTables(namespace: readonly string[]): Promise<TableIdentifier[]>;
-  /** Throws NO_SUCH_TABLE. */
+  /** Throws TABLE_NOT_FOUND. */
   loadTable(identifier: TableIdentifier): Promise<LoadedTable>;
   createTable(table: {
     identifier: TableIdentifier;

@@ -2,7 +2,7 @@ import { badRequest } from "./errors.ts";
 import type { Long } from "./model.ts";
 
 /**
- * Readers for JSON that others sent: each returns the value in the type asked for, or throws BAD_REQUEST that names the field.
+ * Readers for JSON that others sent: each returns the value in the type asked for, or throws INVALID_REQUEST that names the field.
  */
 export type JsonObject = Record<string, unknown>;
 

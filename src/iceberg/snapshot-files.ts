@@ -15,7 +15,7 @@ export interface ReadManifest {
 /** Enough to keep a disk busy, few enough to hold in memory: a manifest is a few kB, rarely megabytes. */
 const READS_AT_ONCE = 16;
 
-/** The manifests of a snapshot, in the order of its list. Throws what storage throws, AVRO_MALFORMED. */
+/** The manifests of a snapshot, in the order of its list. Throws what storage throws, INVALID_AVRO. */
 export async function readManifests(
   storage: Storage,
   metadata: TableMetadata,
@@ -40,7 +40,7 @@ export async function readManifest(
   return { manifest, entries: naming(manifest.manifest_path, () => decodeManifest(bytes, manifest, kind)) };
 }
 
-/** Throws what storage throws, AVRO_MALFORMED with the file's name. */
+/** Throws what storage throws, INVALID_AVRO with the file's name. */
 export async function readManifestList(
   storage: Storage,
   { "manifest-list": location }: Pick<Snapshot, "manifest-list">,

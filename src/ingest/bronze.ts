@@ -72,7 +72,7 @@ async function loadOrCreate(catalog: TableCatalog, identifier: TableIdentifier):
   try {
     return await catalog.loadTable(identifier);
   } catch (error) {
-    if (!isCode(error, "NO_SUCH_TABLE", "NO_SUCH_NAMESPACE")) throw error;
+    if (!isCode(error, "TABLE_NOT_FOUND", "NAMESPACE_NOT_FOUND")) throw error;
   }
   try {
     if (!(await catalog.hasNamespace(identifier.namespace))) await catalog.createNamespace(identifier.namespace);

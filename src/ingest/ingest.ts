@@ -1,3 +1,4 @@
+import { explain } from "../base/explain.ts";
 import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../base/pacing.ts";
@@ -255,7 +256,7 @@ class LogIngest implements Ingest {
     const failed = (error: OperatingError): void => {
       has_failed = true;
       this.#options.stalled?.(error);
-      this.#publisher.report({ level: "warning", code: error.code, message: `${error.message} ${error.next_step}` });
+      this.#publisher.report({ level: "warning", code: error.code, message: explain(error) });
     };
     const retry = { clock: this.#options.clock, signal, max_attempts: MAX_ATTEMPTS, backoff: BACKOFF, failed };
     await withRetry(retry, async () => {

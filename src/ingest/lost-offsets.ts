@@ -11,7 +11,7 @@ export const LOST_OFFSETS_PROPERTY = "coinlake.lost-offsets";
 
 type WithProperties = Pick<TableMetadata, "properties">;
 
-/** Throws OFFSETS_MALFORMED. */
+/** Throws INVALID_OFFSETS. */
 export function lostOffsets({ properties }: WithProperties, topic: string): OffsetRanges {
   const ranges: [number, readonly OffsetRange[]][] = [];
   for (const [name, value] of Object.entries(parse(properties[LOST_OFFSETS_PROPERTY]))) {
@@ -49,7 +49,7 @@ function parse(text: string | undefined): Record<string, OffsetRange[]> {
   } catch {
     // Reported below, like JSON of another shape.
   }
-  throw new OperatingError("OFFSETS_MALFORMED", `The table property ${LOST_OFFSETS_PROPERTY} is ${text}`, {
+  throw new OperatingError("INVALID_OFFSETS", `The table property ${LOST_OFFSETS_PROPERTY} is ${text}`, {
     next_step: 'Set it to {"<topic>/<partition>": [[<first offset>, <offset after the last>]]}, or remove it.',
   });
 }

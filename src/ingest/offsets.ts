@@ -14,7 +14,7 @@ import {
   type PartitionOffsets,
 } from "../log/offsets.ts";
 
-/** The offsets of one topic that a table has consumed. Throws OFFSETS_MALFORMED. */
+/** The offsets of one topic that a table has consumed. Throws INVALID_OFFSETS. */
 export function readOffsets(table: OffsetFields, topic: string): Map<number, number> {
   const consumed = consumedOffsets(table);
   for (const [key, next] of Object.entries(consumed)) {

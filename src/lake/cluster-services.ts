@@ -1,3 +1,4 @@
+import { readSetting } from "../base/settings.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { HiveStore } from "../catalog/hive/store.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -14,21 +15,22 @@ export interface ClusterParts {
   /** `sc://host:port` */
   spark_remote: string;
   /**
-   * Marks new or empty namespaces of the catalog as this lake's. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS.
+   * Marks new or empty namespaces of the catalog as this lake's. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_NOT_OWNED.
    */
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
 
-const VARIABLES = ["COINLAKE_KAFKA_BROKERS", "COINLAKE_HIVE_URI", "SPARK_REMOTE"] as const;
-
-/** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, BAD_REQUEST. */
+/** Connects to the servers that the environment names. Throws CLUSTER_NOT_FOUND, LOG_UNREACHABLE, INVALID_REQUEST. */
 export async function openClusterParts(
   lake: Lake,
   env: Environment,
   step: StepListener,
 ): Promise<{ store: HiveStore; log: KafkaLog; cluster: ClusterParts }> {
-  const [kafka_brokers = "", uri = "", spark_remote = ""] = VARIABLES.map((name) => env[name]);
-  const missing = VARIABLES.filter((name) => !env[name]);
+  const kafka_brokers = readSetting("COINLAKE_KAFKA_BROKERS", env) ?? "";
+  const uri = readSetting("COINLAKE_HIVE_URI", env) ?? "";
+  const spark_remote = env["SPARK_REMOTE"] ?? "";
+  const needed = { COINLAKE_KAFKA_BROKERS: kafka_brokers, COINLAKE_HIVE_URI: uri, SPARK_REMOTE: spark_remote };
+  const missing = Object.entries(needed).flatMap(([name, value]) => (value === "" ? [name] : []));
   if (missing.length > 0) throw clusterNotFound(missing);
   const store = new HiveStore({ uri, warehouse: lake.warehouse });
   const kafka = await openKafkaLog({ brokers: kafka_brokers.split(","), step });
@@ -75,7 +77,7 @@ function clusterNotFound(missing: readonly string[]): OperatingError {
 
 function namespaceOfOthers(layer: string): OperatingError {
   return new OperatingError(
-    "NAMESPACE_OF_OTHERS",
+    "NAMESPACE_NOT_OWNED",
     `The metastore's database "${layer}" contains tables of another application`,
     {
       next_step: `Use a metastore without databases named ${LAYERS.join(", ")}; nothing was changed.`,

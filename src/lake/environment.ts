@@ -1,2 +1,2 @@
-/** Environment variables, as `process.env` has them. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+/** Environment variables by name, from the process or from the folder of a running cluster. */
+export type { Environment } from "../base/settings.ts";

@@ -194,11 +194,11 @@ export function ensureIdentity({ folder, profile }: Lake): void {
   writeDescription(folder, { ...description, id: randomUUID(), location: locationIn(folder, description) });
 }
 
-/** Description of an existing lake. Throws LAKE_UNREADABLE, and NO_LAKE if it was deleted meanwhile. */
+/** Description of an existing lake. Throws LAKE_UNREADABLE, and LAKE_NOT_FOUND if it was deleted meanwhile. */
 export function descriptionOf(folder: string): LakeDescription {
   const description = readDescription(dirname(folder), basename(folder));
   if (description !== null) return description;
-  throw new OperatingError("NO_LAKE", `No lake found in ${folder}`, {
+  throw new OperatingError("LAKE_NOT_FOUND", `No lake found in ${folder}`, {
     next_step: "Give its data folder with --data, and its name with --lake.",
   });
 }
@@ -215,7 +215,7 @@ export function writeDescription(folder: string, description: LakeDescription): 
 
 /**
  * The lake of a command: the named one, else the one last started in this data folder.
- * Throws NO_LAKE with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
+ * Throws LAKE_NOT_FOUND with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
  */
 export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
   const current_file = join(data_folder, CURRENT_FILE);
@@ -228,7 +228,7 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
   const names = listLakes(data_folder);
   const missing = wanted === null ? "No lake found" : `Unknown lake "${wanted}"`;
   throw new OperatingError(
-    "NO_LAKE",
+    "LAKE_NOT_FOUND",
     names.length > 0 && !wanted
       ? `No lake selected: ${resolve(data_folder)} has several lakes and does not record the last one started`
       : `${missing} in ${resolve(data_folder)}`,

@@ -33,7 +33,7 @@ export interface LakeToVerify {
 }
 
 /**
- * Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, STORE_BUSY and others
+ * Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, CATALOG_LOCKED and others
  * of stores that are not damaged.
  */
 export async function openToVerify(lake: Lake, env: Environment = process.env): Promise<LakeToVerify> {

@@ -1,3 +1,4 @@
+import { explain } from "../base/explain.ts";
 import { Catalog } from "../catalog/catalog.ts";
 import type { MakeDurable } from "../catalog/durable.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
@@ -76,7 +77,7 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
     warehouse: lake.warehouse,
     step,
     makeDurable: options.makeDurable ?? createMakeDurable(files),
-    warn: (warning) => warn(`${warning.message} ${warning.next_step}`),
+    warn: (warning) => warn(explain(warning)),
     ...(ledger !== null && { committed: (tables) => ledger.record(tables) }),
   });
   try {

@@ -93,7 +93,6 @@ export function isOwned(lake: Lake): boolean {
 function inUse(lake: Lake): OperatingError {
   return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is in use by ${ownerOf(lake.folder)}`, {
     next_step: "Stop that process first, or use another folder with --data. `ask` and `query` work while it runs.",
-    is_retryable: true,
   });
 }
 

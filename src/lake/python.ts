@@ -107,6 +107,5 @@ function failed(title: string, words: string): OperatingError {
     next_step:
       "Check the network and your package index setting (behind a proxy with a private certificate, set " +
       "UV_SYSTEM_CERTS=1), then run the command again.",
-    is_retryable: true,
   });
 }

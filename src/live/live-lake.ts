@@ -200,7 +200,7 @@ export class LiveLake {
   }
 
   /**
-   * Runs SQL over `live.<table>`, and over the tables' current snapshots as `layer.<table>`. Throws BAD_SQL,
+   * Runs SQL over `live.<table>`, and over the tables' current snapshots as `layer.<table>`. Throws INVALID_SQL,
    * QUERY_CANCELLED.
    */
   query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {

@@ -22,7 +22,7 @@ export function shapeOf({ bronze, live }: Pipeline, { relations }: LiveModels): 
     if (found) return found;
     throw new OperatingError(
       "LIVE_MODELS_DIFFER",
-      `The dbt project has no ${kind} "${name}", which the pipeline's definition names.`,
+      `The dbt project has no ${kind} "${name}", which the pipeline's definition names`,
       {
         next_step: "Name in the pipeline's `live` section what the project's models are called.",
       },

@@ -144,7 +144,7 @@ async function boundIn(catalog: TableCatalog, table: string): Promise<PinnedLake
       committed_at: new Date(Number(current["timestamp-ms"])).toISOString(),
     };
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE"))
+    if (error instanceof OperatingError && (error.code === "TABLE_NOT_FOUND" || error.code === "NAMESPACE_NOT_FOUND"))
       return { table, ...NOTHING };
     throw error;
   }

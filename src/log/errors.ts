@@ -3,13 +3,13 @@ import { OperatingError } from "../base/errors.ts";
 /** Errors that every log can throw. */
 
 export function noSuchTopic(topic: string): OperatingError {
-  return new OperatingError("NO_SUCH_TOPIC", `The log has no topic ${topic}`, {
+  return new OperatingError("TOPIC_NOT_FOUND", `The log has no topic ${topic}`, {
     next_step: "Create the topic first, or check its spelling.",
   });
 }
 
 export function noSuchPartition(topic: string, partition: number): OperatingError {
-  return new OperatingError("NO_SUCH_PARTITION", `Topic ${topic} has no partition ${partition}`, {
+  return new OperatingError("PARTITION_NOT_FOUND", `Topic ${topic} has no partition ${partition}`, {
     next_step: "Ask for one of the partitions that the topic was created with.",
   });
 }

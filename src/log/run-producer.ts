@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { sentence } from "../base/explain.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "./log.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -37,7 +38,11 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
   const waiting = (error: OperatingError): void => {
     is_stalled = true;
     stalled?.(error);
-    report({ level: "warning", code: error.code, message: `${producer.id} waits, and tries again: ${error.message}.` });
+    report({
+      level: "warning",
+      code: error.code,
+      message: `${producer.id} waits, and tries again: ${sentence(error.message)}`,
+    });
   };
   const retry = { clock, signal, max_attempts: MAX_CONSECUTIVE_FAILURES, failed: waiting };
   let records = 0;

@@ -417,7 +417,6 @@ function overtaken(identifier: TableIdentifier): OperatingError {
     `Cannot compact ${nameOfTable(identifier)}: another writer changed its files during every attempt`,
     {
       next_step: "Nothing was changed. Try again when fewer records are written.",
-      is_retryable: true,
     },
   );
 }

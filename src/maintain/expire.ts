@@ -83,7 +83,6 @@ export async function expireTable(
     `Cannot expire snapshots of ${name}: other writers changed the table during every attempt`,
     {
       next_step: "Nothing was changed. Try again when fewer records are written.",
-      is_retryable: true,
     },
   );
 }

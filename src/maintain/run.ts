@@ -35,7 +35,6 @@ export function claimMaintenance(lake: Lake, activity: string): { release(): voi
     `Another process maintains the lake "${lake.name}": ${ownerOf(folder)}`,
     {
       next_step: "Try again in a minute; a run takes seconds, or minutes for large tables.",
-      is_retryable: true,
     },
   );
 }
@@ -51,7 +50,6 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
       `Cannot claim the folder ${folder}: ${messageOf(error)}`,
       {
         next_step: "Check its permissions and the free disk space.",
-        is_retryable: true,
         cause: error,
       },
     );

@@ -14,8 +14,8 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   prefix: "MAINTENANCE",
   name: "the record of maintenance",
   application_id: 0x434c4d54,
-  version: 1,
-  tables: `
+  migrations: [
+    `
     CREATE TABLE runs (
       id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL,
       report TEXT NOT NULL
@@ -24,13 +24,12 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
     CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX pending_by_table ON pending_files (table_name);
   `,
+  ],
   failures: {
-    CORRUPT: [
+    CORRUPT:
       "Move the file away; the next run creates a new one. It holds statistics of earlier runs and the " +
-        "leftovers of killed ones.",
-      false,
-    ],
-    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire` to free more.", true],
+      "leftovers of killed ones.",
+    DISK_FULL: "Free a megabyte on the disk, then run `maintain expire` to free more.",
   },
 };
 

@@ -140,7 +140,7 @@ export interface ReadTables {
   rows(sql: string): Promise<Record<string, string | null>[]>;
   /** What several requests share, by name: made once for all that come within `fresh_ms`. */
   once<T>(name: string, make: () => Promise<T>): Promise<T>;
-  /** The id of the subject that a person means by a text (query/subjects.ts). Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT. */
+  /** The id of the subject that a person means by a text (query/subjects.ts). Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT. */
   subject(given: string): Promise<string>;
 }
 

@@ -40,7 +40,7 @@ const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
  * Runs Great Expectations on the plan's batches in a separate process, which reads the lake and writes Data Docs.
- * Throws CHECK_FAILED, SUITE_BROKEN.
+ * Throws CHECK_FAILED, INVALID_SUITE.
  */
 export async function runChecks(options: CheckOptions): Promise<{ table: string; result: BatchResult }[]> {
   const { plan, python, clock, onChecked } = options;
@@ -149,7 +149,7 @@ function converse(
 }
 
 function suiteBroken(words: string): OperatingError {
-  return new OperatingError("SUITE_BROKEN", words, {
+  return new OperatingError("INVALID_SUITE", words, {
     next_step: "Correct the suite; quality/README.md describes the format.",
   });
 }
@@ -161,7 +161,6 @@ function died(how: string, said: string): OperatingError {
     `Great Expectations exited (${how}) before all checks were done.${last ? ` It said:\n${last}` : ""}`,
     {
       next_step: "The lake is unchanged. Try again; if this repeats, run `npm run -s coinlake -- doctor`.",
-      is_retryable: true,
     },
   );
 }

@@ -66,7 +66,7 @@ export function suitesFolder(pipeline: string): string {
   return join(projectFolder(), "quality", pipeline);
 }
 
-/** Throws NO_SUITES, TABLE_MISSING, LAYERS_APART. */
+/** Throws SUITES_NOT_FOUND, TABLE_MISSING, LAYERS_APART. */
 export async function planChecks(options: PlanOptions): Promise<Plan> {
   const layers = options.layer === "silver" ? (["silver"] as const) : BUILT_LAYERS;
   const suites = suitesOf(options.pipeline).filter(
@@ -178,7 +178,7 @@ function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
 
 function noSuites(pipeline: string): OperatingError {
   return new OperatingError(
-    "NO_SUITES",
+    "SUITES_NOT_FOUND",
     `No expectation suites for the pipeline "${pipeline}" in ${suitesFolder(pipeline)}`,
     {
       next_step: "Write one as described in quality/README.md.",
@@ -189,7 +189,6 @@ function noSuites(pipeline: string): OperatingError {
 function tableMissing(table: string): OperatingError {
   return new OperatingError("TABLE_MISSING", `${table} has an expectation suite but is not in the lake`, {
     next_step: "Run the pipeline (`npm start`) until it has built the table, then try again; or delete the suite.",
-    is_retryable: true,
   });
 }
 
@@ -204,7 +203,6 @@ function layersApart(tables: readonly LoadedTable[]): OperatingError {
       next_step:
         "Start the pipeline or run `npm run -s coinlake -- dbt run` to complete an interrupted increment; or " +
         "use --layer silver.",
-      is_retryable: true,
     },
   );
 }

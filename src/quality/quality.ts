@@ -96,6 +96,5 @@ function merged(
 function checkRunning(owner: string): OperatingError {
   return new OperatingError("CHECK_RUNNING", `Another process is checking the lake: ${owner}`, {
     next_step: "Wait for that process, then run the command again.",
-    is_retryable: true,
   });
 }

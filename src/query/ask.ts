@@ -66,7 +66,7 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
 
 /**
  * Answers one question. Parts in lake time read earlier snapshots of the tables; other parts read the current ones.
- * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means
+ * Throws LAKE_EMPTY when there is nothing to answer from, SUBJECT_NOT_FOUND or AMBIGUOUS_SUBJECT for a name that means
  * none or several.
  */
 export async function ask(
@@ -129,7 +129,6 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
 export function lakeEmpty(): OperatingError {
   return new OperatingError("LAKE_EMPTY", "The lake has no accepted records yet", {
     next_step: "Let `npm start` run until it reports its first increment, then ask again.",
-    is_retryable: true,
   });
 }
 

@@ -28,7 +28,7 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 const MAX_SCANNED = 20_000;
 
 /**
- * Messages of a topic in log order, newest first by default. Throws NO_SUCH_TOPIC, NO_SUCH_PARTITION.
+ * Messages of a topic in log order, newest first by default. Throws TOPIC_NOT_FOUND, PARTITION_NOT_FOUND.
  */
 export async function readMessages(log: Log, request: MessageRequest): Promise<MessagePage> {
   const all = await log.bounds(request.topic);

@@ -4,7 +4,7 @@ import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition
 /**
  * Resolves typed text to the id of a subject, for the command line, the API, alert rules and the dashboard. Tries in
  * order, and the first match decides: the exact id; the exact symbol; then, ignoring case, id or symbol, name, and
- * other names. An exact symbol that, ignoring case, is the id of another subject is ambiguous. Throws NO_SUCH_SUBJECT
+ * other names. An exact symbol that, ignoring case, is the id of another subject is ambiguous. Throws SUBJECT_NOT_FOUND
  * with the nearest matches, or AMBIGUOUS_SUBJECT.
  */
 export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
@@ -112,7 +112,7 @@ function fold(text: string): string {
 
 function unknown(noun: string, given: string, known: readonly KnownSubject[]): OperatingError {
   const nearest = nearestSubjects(given, known);
-  return new OperatingError("NO_SUCH_SUBJECT", `Unknown ${noun} "${shown(given)}"`, {
+  return new OperatingError("SUBJECT_NOT_FOUND", `Unknown ${noun} "${shown(given)}"`, {
     next_step:
       nearest.length === 0
         ? `Give the id, symbol or name of a ${noun} with prices in the lake.`
@@ -160,7 +160,7 @@ export function subjectId(
   try {
     return resolveSubject(subjects.noun, given, subjects.listed()).id;
   } catch (error) {
-    if (!(error instanceof OperatingError) || error.code !== "NO_SUCH_SUBJECT") throw error;
+    if (!(error instanceof OperatingError) || error.code !== "SUBJECT_NOT_FOUND") throw error;
     throw new OperatingError(
       "LAKE_EMPTY",
       `Cannot resolve "${shown(given.trim())}": the lake has no ${subjects.noun}s yet`,
@@ -168,7 +168,6 @@ export function subjectId(
         next_step:
           `Run \`npm start\` until its first increment, then try again; or give a ${subjects.noun} ` +
           "that the project lists.",
-        is_retryable: true,
       },
     );
   }

@@ -73,7 +73,7 @@ export class TableReports {
     return found;
   }
 
-  /** Throws NO_SUCH_TABLE. */
+  /** Throws TABLE_NOT_FOUND. */
   load(name: string): Promise<LoadedTable> {
     return this.#catalog.loadTable(identifierOf(name));
   }

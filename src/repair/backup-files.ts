@@ -19,7 +19,7 @@ export class BackupFiles {
     this.#files = files;
   }
 
-  /** Throws NO_BACKUP if the folder has no complete backup. */
+  /** Throws BACKUP_NOT_FOUND if the folder has no complete backup. */
   static async open(place: BackupPlace, warehouse: string): Promise<BackupFiles> {
     const [manifest] = await newestManifests(place, await manifestNumbers(place), 1);
     if (manifest !== undefined) {
@@ -28,7 +28,7 @@ export class BackupFiles {
         new Map(manifest.files.map((file) => [canonicalLocation(`${warehouse}/${file.path}`), file])),
       );
     }
-    throw new OperatingError("NO_BACKUP", `No complete backup found in ${place.root}`, {
+    throw new OperatingError("BACKUP_NOT_FOUND", `No complete backup found in ${place.root}`, {
       next_step: "Give the folder that `coinlake backup` wrote to with --from.",
     });
   }

@@ -128,7 +128,7 @@ function unlessMalformed<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "OFFSETS_MALFORMED") return null;
+    if (error instanceof OperatingError && error.code === "INVALID_OFFSETS") return null;
     throw error;
   }
 }

@@ -70,7 +70,7 @@ export class LakeFiles {
     return (await digestOf(this.#storage, location)).sha256 === known.sha256;
   }
 
-  /** Reads a metadata file, from the backup if it is damaged. Throws CHECKSUM_DIFFERS. */
+  /** Reads a metadata file, from the backup if it is damaged. Throws CHECKSUM_MISMATCH. */
   async read(location: string): Promise<Uint8Array> {
     this.sizeOf(location);
     const is_there = this.#sizes.has(canonicalLocation(location));
@@ -82,7 +82,7 @@ export class LakeFiles {
 
   #replace(location: string): void {
     if ((this.#backup?.get(location) ?? null) === null) {
-      throw new OperatingError("CHECKSUM_DIFFERS", "it has changed since its commit", {
+      throw new OperatingError("CHECKSUM_MISMATCH", "it has changed since its commit", {
         next_step: "Restore the file from a backup.",
       });
     }

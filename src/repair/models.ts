@@ -141,7 +141,6 @@ function stalled(tables: readonly string[]): OperatingError {
     `An increment succeeded, but these tables still lack records of bronze: ${tables.join(", ")}`,
     {
       next_step: "Run `npm run -s coinlake -- verify` to find the missing records.",
-      is_retryable: true,
     },
   );
 }

@@ -67,7 +67,7 @@ export interface RepairPlan {
 
 const MAINTENANCE_FILE = "maintenance.db";
 
-/** Reads only. Throws NO_SUCH_TABLE, NO_BACKUP. */
+/** Reads only. Throws TABLE_NOT_FOUND, BACKUP_NOT_FOUND. */
 export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
   const { lake, storage } = scope;
   const backup = scope.backup === null ? null : await BackupFiles.open(scope.backup, lake.warehouse);
@@ -467,7 +467,7 @@ function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boo
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `Unknown table "${table}" in this lake`, {
+  return new OperatingError("TABLE_NOT_FOUND", `Unknown table "${table}" in this lake`, {
     next_step: `Choose a table of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
   });
 }

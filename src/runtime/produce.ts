@@ -1,5 +1,6 @@
+import { explain } from "../base/explain.ts";
 import type { Clock } from "../base/clock.ts";
-import { messageOf, type OperatingError } from "../base/errors.ts";
+import { type OperatingError } from "../base/errors.ts";
 import type { Log } from "../log/log.ts";
 import { runProducer } from "../log/run-producer.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
@@ -59,6 +60,6 @@ function leftBehind(error: OperatingError): SourceReport {
   return {
     level: "error",
     code: error.code,
-    message: `${messageOf(error)} ${error.next_step} The other sources go on.`,
+    message: `${explain(error)} The other sources go on.`,
   };
 }

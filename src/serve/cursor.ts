@@ -6,7 +6,7 @@ export function encodeCursor(position: unknown): string {
   return Buffer.from(JSON.stringify(position)).toString("base64url");
 }
 
-/** Null without a cursor. Throws BAD_CURSOR for a cursor that this list did not return. */
+/** Null without a cursor. Throws INVALID_CURSOR for a cursor that this list did not return. */
 export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, shape: T): z.output<T> | null {
   if (cursor === undefined) return null;
   let position: unknown;
@@ -21,7 +21,7 @@ export function decodeCursor<T extends z.ZodType>(cursor: string | undefined, sh
 }
 
 function badCursor(): Error {
-  return requestError("BAD_CURSOR", "Unknown or expired cursor", "Start again without a cursor.");
+  return requestError("INVALID_CURSOR", "Unknown or expired cursor", "Start again without a cursor.");
 }
 
 /** One page of a list in memory; the cursor is the index of the first item after the page. */

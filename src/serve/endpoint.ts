@@ -95,7 +95,7 @@ function routingPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ":$1");
 }
 
-/** Throws BAD_JSON, BAD_REQUEST. */
+/** Throws INVALID_JSON, INVALID_REQUEST. */
 export async function readBody<T extends z.ZodType>(context: Context, schema: T): Promise<z.output<T>> {
   return parse(schema, await jsonOf(context), "body") as z.output<T>;
 }
@@ -112,7 +112,7 @@ async function jsonOf(context: Context): Promise<unknown> {
     return JSON.parse(text);
   } catch {
     throw requestError(
-      "BAD_JSON",
+      "INVALID_JSON",
       "The body is not valid JSON",
       "Send one JSON object with content-type application/json.",
     );

@@ -78,7 +78,7 @@ export class LakeReader implements LiveTables {
     };
   }
 
-  /** Resolves a name, symbol or id to the subject's id. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+  /** Resolves a name, symbol or id to the subject's id. Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
     return subjectId(this.#handle.pipeline, given, await this.#subjects());
   }
@@ -171,12 +171,12 @@ export class LakeReader implements LiveTables {
   }
 }
 
-/** Maps BAD_SQL to an internal error: the server wrote this SQL, not a client. */
+/** Maps INVALID_SQL to an internal error: the server wrote this SQL, not a client. */
 async function internal<T>(result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {
-    if (!(error instanceof OperatingError) || error.code !== "BAD_SQL") throw error;
+    if (!(error instanceof OperatingError) || error.code !== "INVALID_SQL") throw error;
     throw new Error(`An internal query failed: ${error.message}`, { cause: error });
   }
 }

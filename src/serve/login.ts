@@ -3,6 +3,7 @@ import type { App } from "./endpoint.ts";
 import { bodyOf } from "./guard/body.ts";
 import type { ServerDependencies } from "./dependencies.ts";
 import { OperatingError } from "../base/errors.ts";
+import { sentence } from "../base/explain.ts";
 
 const MAX_TOKEN_CHARACTERS = 1_000;
 
@@ -21,7 +22,7 @@ export function loginRoutes(
       authenticator.logIn(context, token.slice(0, MAX_TOKEN_CHARACTERS));
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
-      return send(context, error.message, error.code === "TOO_MANY_ATTEMPTS" ? 429 : 401);
+      return send(context, sentence(error.message), error.code === "TOO_MANY_ATTEMPTS" ? 429 : 401);
     }
     return context.redirect("/", 303);
   });

@@ -53,7 +53,7 @@ export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "po
 }
 
 /**
- * Serves the API, the event stream and the dashboard. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_NEEDED_FOR_HOST,
+ * Serves the API, the event stream and the dashboard. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_REQUIRED_FOR_HOST,
  * TOKEN_TOO_SHORT.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {

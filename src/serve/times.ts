@@ -1,6 +1,6 @@
 import { requestError } from "./problem.ts";
 
-/** Parses ISO 8601 with a zone to milliseconds since 1970; microseconds are dropped. Throws BAD_TIME. */
+/** Parses ISO 8601 with a zone to milliseconds since 1970; microseconds are dropped. Throws INVALID_TIME. */
 export function parseInstant(text: string): number {
   const is_form = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
   const at_ms = is_form ? Date.parse(text) : Number.NaN;
@@ -9,7 +9,7 @@ export function parseInstant(text: string): number {
   const is_day = is_form && new Date(Date.parse(`${day}T00:00:00Z`) || 0).toISOString().startsWith(day);
   if (Number.isNaN(at_ms) || !is_day)
     throw requestError(
-      "BAD_TIME",
+      "INVALID_TIME",
       `Invalid time "${text.slice(0, 50)}"`,
       "Use ISO 8601 with a zone, such as 2026-01-31T12:00:00Z.",
     );

@@ -201,7 +201,7 @@ export async function purge(folder: string, say: Say = () => {}): Promise<Servic
   if (!isCluster(folder)) {
     throw new OperatingError(
       "NOT_A_CLUSTER",
-      `The folder ${folder} holds no cluster of Coinlake; nothing in it was deleted.`,
+      `The folder ${folder} holds no cluster of Coinlake; nothing in it was deleted`,
       {
         next_step: "Name the data folder that the cluster was started in with --data.",
       },
@@ -220,7 +220,7 @@ function refuseWithoutProc(): void {
   if (hasProc()) return;
   throw new OperatingError(
     "NATIVE_NEEDS_LINUX",
-    "The native cluster runs on Linux alone: it tells processes and ports by /proc.",
+    "The native cluster runs on Linux alone: it tells processes and ports by /proc",
     {
       next_step: "Run the cluster with Docker: `coinlake cluster up` without --native.",
     },

@@ -41,7 +41,7 @@ async function behind(readLag: () => Promise<PartitionLag[]>): Promise<Pick<Lag,
     if (partitions.every(({ next }) => next === null)) return { records_behind: null, unknown: "no place" };
     return { records_behind: partitions.reduce((sum, { behind: records }) => sum + records, 0) };
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC")
+    if (error instanceof OperatingError && error.code === "TOPIC_NOT_FOUND")
       return { records_behind: null, unknown: "no topic" };
     throw error;
   }

@@ -25,7 +25,7 @@ const LOGS = ["output.log", "server.log"];
 const NO_S3: NodeJS.ProcessEnv = Object.fromEntries(S3_VARIABLES.map((name) => [name, undefined]));
 
 /**
- * Starts the service's process and waits until it is healthy. Throws PART_DIED or PART_NOT_ANSWERING; after an error no
+ * Starts the service's process and waits until it is healthy. Throws SERVICE_DIED or SERVICE_NOT_ANSWERING; after an error no
  * process is left.
  */
 export async function launch(
@@ -73,8 +73,8 @@ async function identityOf(service: Service, child: ChildProcess) {
   const identity = child.pid === undefined ? null : identify(child.pid);
   if (identity !== null) return identity;
   throw new OperatingError(
-    "PART_DIED",
-    `${service.title} could not be started: ${failure?.message ?? "it ended at once"}.`,
+    "SERVICE_DIED",
+    `${service.title} could not be started: ${failure?.message ?? "it ended at once"}`,
     {
       next_step: `Run \`${child.spawnargs.join(" ")}\` yourself to see why.`,
       cause: failure,
@@ -83,7 +83,7 @@ async function identityOf(service: Service, child: ChildProcess) {
 }
 
 /**
- * Waits for a running service, whose dependencies may have just restarted. Throws PART_NOT_ANSWERING and leaves it
+ * Waits for a running service, whose dependencies may have just restarted. Throws SERVICE_NOT_ANSWERING and leaves it
  * running.
  */
 export async function findAnswering(
@@ -133,18 +133,21 @@ export async function whyUnhealthy(
 }
 
 function died(service: Service, context: ServiceContext): OperatingError {
-  return new OperatingError("PART_DIED", `${service.title} ended before it answered:\n${lastLines(context.folder)}`, {
-    next_step: `Read its logs in ${context.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
-  });
+  return new OperatingError(
+    "SERVICE_DIED",
+    `${service.title} ended before it answered:\n${lastLines(context.folder)}`,
+    {
+      next_step: `Read its logs in ${context.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
+    },
+  );
 }
 
 function notAnswering(service: Service, context: ServiceContext, { pid }: ServiceState, how: string): OperatingError {
   return new OperatingError(
-    "PART_NOT_ANSWERING",
+    "SERVICE_NOT_ANSWERING",
     `${service.title} (process ${pid}) did not answer ${how}\n${lastLines(context.folder)}`,
     {
       next_step: `Read its logs in ${context.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
-      is_retryable: true,
     },
   );
 }
@@ -189,7 +192,7 @@ function send(state: ServiceState, signal: NodeJS.Signals): void {
     process.kill(state.pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
-    throw new OperatingError("PART_NOT_OURS", `Process ${state.pid} cannot be stopped: ${messageOf(error)}`, {
+    throw new OperatingError("SERVICE_NOT_OWNED", `Process ${state.pid} cannot be stopped: ${messageOf(error)}`, {
       next_step: "Run this as the user who started the cluster.",
       cause: error,
     });

@@ -1,3 +1,4 @@
+import { readSetting, type Environment } from "../base/settings.ts";
 import { OperatingError } from "../base/errors.ts";
 import { freePorts, isListenedOn, listenersOn } from "./machine/port.ts";
 import { describeProcess } from "./machine/process.ts";
@@ -11,7 +12,7 @@ const MAX_PORT = 65_535;
 
 /**
  * The ports of each service. A service that was started and not stopped keeps its ports, even if it died, because
- * clients use them. Throws PORT_INVALID or PORT_TWICE.
+ * clients use them. Throws INVALID_PORT or PORT_TWICE.
  */
 export async function choosePorts(
   folder: string,
@@ -32,12 +33,12 @@ export async function choosePorts(
   return chosen;
 }
 
-export function portFrom({ variable, default: fallback }: Port, env: NodeJS.ProcessEnv): number {
-  const text = env[variable];
-  if (!text) return fallback;
+export function portFrom({ variable, default: fallback }: Port, env: Environment): number {
+  const text = readSetting(variable, env);
+  if (text === null) return fallback;
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
-  throw new OperatingError("PORT_INVALID", `${variable} is "${text}", which is no port.`, {
+  throw new OperatingError("INVALID_PORT", `${variable} is "${text}", which is no port`, {
     next_step: `Set it to a number from 1 to ${MAX_PORT}, or unset it for ${fallback}.`,
   });
 }
@@ -46,7 +47,7 @@ function refuseTwice(ports: readonly (readonly [name: string, number: number])[]
   for (const [index, [name, number]] of ports.entries()) {
     const other = ports.slice(0, index).find(([, taken]) => taken === number);
     if (other === undefined) continue;
-    throw new OperatingError("PORT_TWICE", `The ports "${other[0]}" and "${name}" are both to be ${number}.`, {
+    throw new OperatingError("PORT_TWICE", `The ports "${other[0]}" and "${name}" are both to be ${number}`, {
       next_step: "Give one of them another number; `coinlake cluster up --help` names the variables.",
     });
   }
@@ -61,7 +62,7 @@ export function refuseTaken(service: Service, ports: Readonly<Record<string, num
     const owner = owners.length > 0 ? owners.join(" and ") : "a process of another user";
     throw new OperatingError(
       "PORT_TAKEN",
-      `${service.title} cannot listen on port ${number}: it is taken by ${owner}.`,
+      `${service.title} cannot listen on port ${number}: it is taken by ${owner}`,
       {
         next_step: `Stop that process, or put ${service.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
       },

@@ -1,3 +1,4 @@
+import { SETTINGS, type PortSetting } from "../base/settings.ts";
 import type { Cache } from "./fetch/cache.ts";
 
 export type ServiceName = "kafka" | "minio" | "postgres" | "hive" | "spark" | "airflow";
@@ -7,8 +8,12 @@ export interface Port {
   /** Unique among all services: `kafka`, `kafka-controller`. */
   name: string;
   /** Environment variable that overrides the default. */
-  variable: string;
+  variable: PortSetting;
   default: number;
+}
+
+export function servicePort(name: string, variable: PortSetting): Port {
+  return { name, variable, default: SETTINGS[variable].default };
 }
 
 export interface Fetched {
@@ -64,7 +69,7 @@ export interface Service {
   ports: readonly Port[];
   /** SIGINT where it stops the server more gently than SIGTERM. */
   stop_signal: "SIGTERM" | "SIGINT";
-  /** Fetches the files that are not in the cache. Throws TOOL_MISSING and other errors about this machine. */
+  /** Fetches the files that are not in the cache. Throws TOOL_NOT_FOUND and other errors about this machine. */
   fetch(cache: Cache): Promise<Fetched>;
   configure(context: ServiceContext): Promise<void>;
   command(context: ServiceContext): ServiceCommand;

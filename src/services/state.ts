@@ -119,9 +119,8 @@ function newSecrets(): Secrets {
 export function claimCluster(folder: string, activity: string): { release(): void } {
   const claim = claimFolder(folder, activity);
   if (claim !== null) return claim;
-  throw new OperatingError("CLUSTER_BUSY", `The cluster in ${folder} is being changed by ${ownerOf(folder)}.`, {
+  throw new OperatingError("CLUSTER_BUSY", `The cluster in ${folder} is being changed by ${ownerOf(folder)}`, {
     next_step: "Let that command end, then run this again.",
-    is_retryable: true,
   });
 }
 

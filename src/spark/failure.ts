@@ -51,11 +51,10 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
   if (error.code === Code.DeadlineExceeded) {
     return new OperatingError(
       "SPARK_TIMED_OUT",
-      `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known.`,
+      `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known`,
       {
         next_step:
           "Look whether it has; if not, try again. A server that never answers is started anew by `coinlake cluster down --native`, then `up`.",
-        is_retryable: true,
         cause: error,
       },
     );
@@ -73,7 +72,6 @@ function unreachable(remote: string, doing: string, message: string, cause: unkn
     {
       next_step:
         "See whether it runs (`coinlake cluster status --native`), and start it (`coinlake cluster up --native`).",
-      is_retryable: true,
       cause,
     },
   );

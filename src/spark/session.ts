@@ -221,7 +221,7 @@ export class SparkSession {
 function urlOf(remote: string): string {
   const found = /^sc:\/\/([^/;?#]+?)\/?$/.exec(remote);
   if (found !== null && URL.canParse(`http://${found[1]}`)) return `http://${found[1]}`;
-  throw new OperatingError("SPARK_REMOTE_INVALID", `"${remote}" is no address of Spark Connect.`, {
+  throw new OperatingError("INVALID_SPARK_REMOTE", `"${remote}" is no address of Spark Connect`, {
     next_step: "Give it as sc://HOST:PORT, such as sc://127.0.0.1:15002; parameters behind it are not taken.",
   });
 }

@@ -1,3 +1,4 @@
+import { explain } from "../base/explain.ts";
 import { tableNamed } from "../iceberg/errors.ts";
 import type { TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
@@ -115,9 +116,9 @@ export class StreamIngest {
   /** A stream that fails goes on from its checkpoint when it is started again. Failures are counted from the last batch on. */
   async #withRetry(max_attempts: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const { clock, report } = this.#options;
-    const failed = ({ code, message, next_step }: OperatingError): void => {
-      this.#state = { state: "failed", message };
-      report({ level: "warning", code, message: `${message} ${next_step}` });
+    const failed = (error: OperatingError): void => {
+      this.#state = { state: "failed", message: error.message };
+      report({ level: "warning", code: error.code, message: explain(error) });
     };
     await withRetry({ clock, signal, max_attempts, failed, progress: () => this.#consumed }, work);
   }
@@ -187,7 +188,7 @@ export class StreamIngest {
 
 function ended(name: string, failure: string | null): OperatingError {
   const why = failure === null ? "was stopped" : `failed: ${failure.split("\n")[0]}`;
-  return new OperatingError(failure === null ? "STREAM_STOPPED" : "STREAM_FAILED", `The stream "${name}" ${why}.`, {
+  return new OperatingError(failure === null ? "STREAM_STOPPED" : "STREAM_FAILED", `The stream "${name}" ${why}`, {
     next_step: "It is started again, from its checkpoint; what was not committed is read from Kafka again.",
     is_retryable: true,
   });

@@ -19,7 +19,7 @@ export async function reachableOffsets(catalog: TableCatalog, bronze: string): P
     });
     return Object.fromEntries(offsets);
   } catch (error) {
-    if (error instanceof OperatingError && (error.code === "NO_SUCH_TABLE" || error.code === "NO_SUCH_NAMESPACE"))
+    if (error instanceof OperatingError && (error.code === "TABLE_NOT_FOUND" || error.code === "NAMESPACE_NOT_FOUND"))
       return NO_LOG_OFFSETS;
     throw error;
   }

@@ -164,7 +164,6 @@ function stalled(layer: string, before: string, reached: LogOffsets, target: Log
     `An increment succeeded, but ${layer} still lacks what ${before} says it holds: ${gaps}`,
     {
       next_step: "Run `npm run -s coinlake -- verify` to see what is missing, and `repair` to bring it back.",
-      is_retryable: true,
     },
   );
 }

@@ -5,6 +5,7 @@ import { constants, setPriority } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { readSetting } from "../base/settings.ts";
 import { duckDBEndpoint } from "../duckdb/s3-secret.ts";
 import { spillFolder } from "../duckdb/spill.ts";
 import { VerifiedExtensions } from "../duckdb/verified-extensions.ts";
@@ -353,8 +354,8 @@ export class DbtWorker {
       child.once("error", (error) => died(error, null, null));
       child.once("exit", (code, signal) => {
         // DuckDB removes the folder itself, unless it was killed.
-        const spill = environment["COINLAKE_DBT_SPILL"];
-        if (spill !== undefined) rmSync(spill, { recursive: true, force: true });
+        const spill = readSetting("COINLAKE_DBT_SPILL", environment);
+        if (spill !== null) rmSync(spill, { recursive: true, force: true });
         died(null, code, signal);
       });
       createInterface({ input: child.stdout }).on("line", (line) => {
@@ -378,7 +379,6 @@ export class DbtWorker {
       waiting?.reject(
         new OperatingError("DBT_FAILED", `dbt could not run: ${error}`, {
           next_step: `Run \`npm run -s coinlake -- dbt debug\`; the log is in ${join(this.#options.folder, "logs")}.`,
-          is_retryable: true,
         }),
       );
     } else {
@@ -399,7 +399,6 @@ export class DbtWorker {
       next_step: this.#is_closing
         ? "Nothing to do: it was asked to."
         : "The next increment starts it again; each table keeps its last commit. If it keeps ending, run `npm run -s coinlake -- doctor`.",
-      is_retryable: true,
     });
   }
 }
@@ -422,7 +421,7 @@ function parseMessage(line: string): Message {
 }
 
 function closed(): OperatingError {
-  return new OperatingError("DBT_WORKER_CLOSED", "The dbt worker takes no further command: the pipeline is stopping.", {
+  return new OperatingError("DBT_WORKER_CLOSED", "The dbt worker takes no further command: the pipeline is stopping", {
     next_step: "The next start continues from the last commit.",
   });
 }

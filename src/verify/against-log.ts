@@ -63,7 +63,7 @@ async function boundsOf(log: Log, topic: string): Promise<PartitionBounds[]> {
   try {
     return await log.bounds(topic);
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
+    if (error instanceof OperatingError && error.code === "TOPIC_NOT_FOUND") return [];
     throw error;
   }
 }

@@ -76,7 +76,7 @@ function unreadableTable(table: string, error: OperatingError): Finding {
   });
 }
 
-/** Throws OFFSETS_MALFORMED. */
+/** Throws INVALID_OFFSETS. */
 function checkOffsets(metadata: TableMetadata): void {
   consumedOffsets(metadata);
   for (const { summary } of metadata.snapshots) {
@@ -137,7 +137,6 @@ function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running:
       next_step: is_running
         ? "Try again later: an increment is in progress."
         : "Start the pipeline to complete an interrupted increment, then verify again.",
-      is_retryable: true,
     },
   );
 }

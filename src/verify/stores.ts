@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ALERTS_FORMAT } from "../alert/sqlite/file.ts";
-import { openDatabase } from "../catalog/sqlite/database.ts";
+import { CATALOG_FORMAT } from "../catalog/sqlite/database.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { LOG_FORMAT } from "../log/sqlite/file.ts";
@@ -15,8 +15,7 @@ interface StoreFile {
   file: string;
   /** Description of the file in messages. */
   name: string;
-  /** Null for the catalog, which checks its own layout. */
-  format: SqliteFormat | null;
+  format: SqliteFormat;
   next_step: string;
   /** Whether the lake requires the file. */
   is_due: boolean;
@@ -32,7 +31,7 @@ export interface StoreOptions {
  * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are
  * read of all files but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its
  * catalog on servers. Creates nothing. Throws where a file cannot be read for another reason than damage, such as
- * STORE_BUSY.
+ * CATALOG_LOCKED.
  */
 export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: StoreOptions = {}): Finding[] {
   return storesOf(lake).flatMap((store) =>
@@ -75,7 +74,7 @@ function storesOf(lake: Lake): StoreFile[] {
     {
       file: lake.catalog_file,
       name: "the catalog",
-      format: null,
+      format: CATALOG_FORMAT,
       next_step: `${REPAIR_LAKE} It finds the tables by their newest metadata.`,
       is_due: true,
     },
@@ -108,15 +107,11 @@ function checkStore(
 }
 
 /** Null where there is none. */
-function damageOf(file: string, format: SqliteFormat | null, busy_timeout_ms: number, look: Look): string | null {
+function damageOf(file: string, format: SqliteFormat, busy_timeout_ms: number, look: Look): string | null {
   if (statSync(file).size === 0) return "it is empty";
   let database: DatabaseSync | undefined;
   try {
-    const options = { busy_timeout_ms };
-    database =
-      format === null
-        ? openDatabase(file, { ...options, is_read_only: true })
-        : openSqliteFileToRead(file, format, options);
+    database = openSqliteFileToRead(file, format, { busy_timeout_ms });
     const damage = look(database, file);
     return damage.length === 0 ? null : damage.join("; ");
   } catch (error) {

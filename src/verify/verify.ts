@@ -164,7 +164,7 @@ async function logBounds(
   try {
     return (await log?.bounds(topic.name)) ?? null;
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "NO_SUCH_TOPIC") return [];
+    if (error instanceof OperatingError && error.code === "TOPIC_NOT_FOUND") return [];
     if (!isStoreDamage(error) || log === null) throw error;
     findings.push(lakeFinding("STORE_DAMAGED", `log.db is damaged: ${messageOf(error)}`, { file: lake.log_file }));
     return null;
@@ -214,7 +214,6 @@ async function hasLostTables(
 function changed(): OperatingError {
   return new OperatingError("VERIFY_OVERTAKEN", "Nothing was verified: the first tables were created meanwhile", {
     next_step: "Run `verify` again.",
-    is_retryable: true,
   });
 }
 
@@ -313,7 +312,6 @@ export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Mo
       `Nothing was verified: snapshot ${snapshot["snapshot-id"]} of ${table} expired meanwhile`,
       {
         next_step: "Run `verify` again; if this repeats, stop the pipeline during `verify --deep`.",
-        is_retryable: true,
       },
     );
   }

@@ -47,7 +47,7 @@ test("rules are made, edited, switched off and deleted from the command line, be
   await json("rules", "delete", made.id);
   const { code, stderr } = await run("rules", "show", made.id);
   assert.equal(code, 1);
-  assert.match(stderr, /NO_SUCH_RULE[\s\S]*next:/);
+  assert.match(stderr, /RULE_NOT_FOUND[\s\S]*next:/);
 });
 
 test("a rule made before the first record is about the coin that its name means, or is not made", async () => {
@@ -74,9 +74,9 @@ test("what is typed wrong is told with the field, and changes nothing", async ()
     '{"name":"x","condition":{"kind":"change","direction":"down","percent":5,"window_minutes":10}}',
   );
   assert.equal(wrong.code, 1);
-  assert.match(wrong.stderr, /condition\.direction[\s\S]*BAD_RULE/);
+  assert.match(wrong.stderr, /condition\.direction[\s\S]*INVALID_RULE/);
   const torn = await run("rules", "add", '{"name":');
-  assert.match(torn.stderr, /BAD_JSON/);
+  assert.match(torn.stderr, /INVALID_JSON/);
 });
 
 test("a webhook's secret is shown when it is made, and never again", async () => {
@@ -99,7 +99,7 @@ test("a lake where nothing fired has no alerts, and says so", async () => {
   assert.deepEqual((await json("alerts")) as AlertPage, { items: [], next: null });
   const { code, stderr } = await run("alerts", "none");
   assert.equal(code, 1);
-  assert.match(stderr, /NO_SUCH_ALERT/);
+  assert.match(stderr, /ALERT_NOT_FOUND/);
 });
 
 test("a job's failure is an alert until it succeeds, and how it went must be said", async () => {
@@ -124,5 +124,5 @@ test("a job's failure is an alert until it succeeds, and how it went must be sai
   await json("rules", "disable", "job-failed");
   const { code, stderr } = await run("alerts", "report", "backup", "--failed", "x");
   assert.equal(code, 1);
-  assert.match(stderr, /NO_RULE_ABOUT_JOBS[\s\S]*next:/);
+  assert.match(stderr, /JOB_RULE_NOT_FOUND[\s\S]*next:/);
 });

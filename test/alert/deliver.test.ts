@@ -297,7 +297,7 @@ test("a sink that a rule names is not deleted", async () => {
   await engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["s"] });
   await assert.rejects(engine.createSink({ id: "s", kind: "file", path: "y" }), { code: "SINK_EXISTS" });
   await assert.rejects(engine.deleteSink("s"), { code: "SINK_IN_USE" });
-  await assert.rejects(engine.deleteSink("none"), { code: "NO_SUCH_SINK" });
+  await assert.rejects(engine.deleteSink("none"), { code: "SINK_NOT_FOUND" });
   await engine.deleteRule("fall");
   await engine.deleteSink("s");
   assert.deepEqual(

@@ -93,7 +93,7 @@ describe("an engine", () => {
     assert.equal(engine.listAlerts({ state: "active" }).items.length, 1);
     assert.equal(engine.listAlerts({ subject: "b" }).items.length, 0);
     assert.equal(engine.listAlerts({ rule: "fall" }).items.length, 5);
-    assert.throws(() => engine.listAlerts({ cursor: "?" }), { code: "BAD_CURSOR" });
+    assert.throws(() => engine.listAlerts({ cursor: "?" }), { code: "INVALID_CURSOR" });
     await stop();
   });
 
@@ -240,7 +240,7 @@ describe("rules of a running engine", () => {
     ]);
     assert.equal(engine.state().active, 0);
     assert.equal(engine.listAlerts({ rule: "fall" }).items.length, 3);
-    assert.throws(() => engine.getRule("fall"), { code: "NO_SUCH_RULE" });
+    assert.throws(() => engine.getRule("fall"), { code: "RULE_NOT_FOUND" });
     await stop();
   });
 
@@ -257,17 +257,17 @@ describe("rules of a running engine", () => {
   test("are refused where they name what is not there, exist, or would change their id", async () => {
     const { engine, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [FALL_RULE] });
     await assert.rejects(engine.createRule({ ...FALL_RULE, id: "x", sinks: ["nowhere"] }), {
-      code: "BAD_RULE",
+      code: "INVALID_RULE",
       message: /sinks.*nowhere/,
     });
     await assert.rejects(engine.createRule(FALL_RULE), { code: "RULE_EXISTS" });
     await assert.rejects(engine.replaceRule("fall", { ...FALL_RULE, id: "other" }), {
-      code: "BAD_RULE",
+      code: "INVALID_RULE",
       message: /id/,
     });
-    await assert.rejects(engine.replaceRule("none", FALL_RULE), { code: "BAD_RULE" });
-    await assert.rejects(engine.replaceRule("none", { ...FALL_RULE, id: "none" }), { code: "NO_SUCH_RULE" });
-    await assert.rejects(engine.deleteRule("none"), { code: "NO_SUCH_RULE" });
+    await assert.rejects(engine.replaceRule("none", FALL_RULE), { code: "INVALID_RULE" });
+    await assert.rejects(engine.replaceRule("none", { ...FALL_RULE, id: "none" }), { code: "RULE_NOT_FOUND" });
+    await assert.rejects(engine.deleteRule("none"), { code: "RULE_NOT_FOUND" });
     const { id: _, ...nameless } = FALL_RULE;
     assert.deepEqual(
       [(await engine.createRule(nameless)).id, (await engine.createRule(nameless)).id],
@@ -334,7 +334,7 @@ describe("rules on jobs", () => {
       events.slice(3).map(({ event, alert }) => [event, alert.subject, alert.ended_by]),
       [["ended", "day", "rule_deleted"]],
     );
-    await assert.rejects(engine.reportJob({ job: "day", failure: "late" }), { code: "NO_RULE_ABOUT_JOBS" });
+    await assert.rejects(engine.reportJob({ job: "day", failure: "late" }), { code: "JOB_RULE_NOT_FOUND" });
     const deliveries = events
       .slice(0, 2)
       .flatMap(({ alert }) =>
@@ -433,8 +433,8 @@ describe("a back-test", () => {
     );
     const few = await engine.testRule("fall", { limit: 2 });
     assert.deepEqual([few.fired, few.alerts.length], [6, 2]);
-    await assert.rejects(engine.testRule("none"), { code: "NO_SUCH_RULE" });
-    await assert.rejects(engine.testRule("fall", { from: "yesterday" }), { code: "BAD_TIME" });
+    await assert.rejects(engine.testRule("none"), { code: "RULE_NOT_FOUND" });
+    await assert.rejects(engine.testRule("fall", { from: "yesterday" }), { code: "INVALID_TIME" });
     await assert.rejects(engine.testRule({ name: "x", condition: { kind: "silent", seconds: 1, source: "all" } }), {
       code: "NOT_TESTABLE",
     });

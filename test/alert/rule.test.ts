@@ -57,7 +57,10 @@ describe("a rule", () => {
   ];
   for (const [what, change, words] of bad) {
     test(`is refused with the field named: ${what}`, () => {
-      assert.throws(() => parseRule({ id: "x", name: "x", condition: FALL, ...change }), refused("BAD_RULE", words));
+      assert.throws(
+        () => parseRule({ id: "x", name: "x", condition: FALL, ...change }),
+        refused("INVALID_RULE", words),
+      );
     });
   }
 
@@ -87,16 +90,19 @@ describe("a sink", () => {
   });
 
   test("is refused with the field named", () => {
-    assert.throws(() => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }), refused("BAD_SINK", /url/));
+    assert.throws(
+      () => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }),
+      refused("INVALID_SINK", /url/),
+    );
     assert.throws(
       () => parseSink({ id: "x", kind: "webhook", url: "http://example.org", secret: "whsec_c2hvcnQ=" }),
-      refused("BAD_SINK", /24 to 64 bytes/),
+      refused("INVALID_SINK", /24 to 64 bytes/),
     );
-    assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), refused("BAD_SINK", /always there/));
-    assert.throws(() => parseSink({ id: "x", kind: "file", path: "a\0b" }), refused("BAD_SINK", /path: no NUL/));
+    assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), refused("INVALID_SINK", /always there/));
+    assert.throws(() => parseSink({ id: "x", kind: "file", path: "a\0b" }), refused("INVALID_SINK", /path: no NUL/));
     assert.throws(
       () => parseSink({ id: "x", kind: "command", argv: ["a", "b\0"] }),
-      refused("BAD_SINK", /argv\.1: no NUL/),
+      refused("INVALID_SINK", /argv\.1: no NUL/),
     );
   });
 
@@ -109,14 +115,14 @@ describe("a sink", () => {
 describe("names of subjects", () => {
   const resolve = async (given: string): Promise<string> => {
     if (given === "gold" || given === "BTC") return given === "gold" ? "tether-gold" : "bitcoin";
-    throw new OperatingError(given === "TIE" ? "AMBIGUOUS_SUBJECT" : "NO_SUCH_SUBJECT", given, { next_step: "" });
+    throw new OperatingError(given === "TIE" ? "AMBIGUOUS_SUBJECT" : "SUBJECT_NOT_FOUND", given, { next_step: "" });
   };
 
   test("become ids, also those that a rule of an earlier version has; ids that the lake no longer knows stay", async () => {
     assert.deepEqual(await withSubjectIds({ subjects: ["BTC", "old", "TIE"] }, ["BTC", "old", "TIE"], resolve), {
       subjects: ["bitcoin", "old", "TIE"],
     });
-    await assert.rejects(withSubjectIds({ subjects: ["new"] }, ["old"], resolve), { code: "NO_SUCH_SUBJECT" });
+    await assert.rejects(withSubjectIds({ subjects: ["new"] }, ["old"], resolve), { code: "SUBJECT_NOT_FOUND" });
   });
 
   test("in a filter of alerts mean what there are alerts about first, then a subject, else the text itself", async () => {

@@ -491,7 +491,7 @@ describe("killed", () => {
       const is_done = moment.startsWith("after placing");
       assert.deepEqual(listLakes(data), is_done ? [LAKE] : []);
       if (!is_done) {
-        await refused("NO_LAKE", "query", "select 1", "--data", data);
+        await refused("LAKE_NOT_FOUND", "query", "select 1", "--data", data);
         await run("restore", pathIn("rest"), "--data", data);
       }
       assert.deepEqual(await contentOf(data), content);

@@ -5,7 +5,7 @@ import { MAX_CONSECUTIVE_FAILURES, withRetry } from "../../src/base/retry.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 
 const away = (): OperatingError =>
-  new OperatingError("AWAY", "The server is away", { next_step: "Wait.", is_retryable: true });
+  new OperatingError("LOG_UNREACHABLE", "The server is away", { next_step: "Wait.", is_retryable: true });
 const never = new AbortController().signal;
 
 test("A server that is unreachable is reported and retried for an hour.", async () => {
@@ -16,7 +16,7 @@ test("A server that is unreachable is reported and retried for an hour.", async 
     { clock, signal: never, max_attempts: MAX_CONSECUTIVE_FAILURES, failed: () => (reports += 1) },
     () => Promise.reject(away()),
   );
-  await assert.rejects(waiting, { code: "AWAY" });
+  await assert.rejects(waiting, { code: "LOG_UNREACHABLE" });
   assert.equal(reports, MAX_CONSECUTIVE_FAILURES - 1);
   assert.equal(Math.round((clock.now_us() - began_us) / 60e6), 60);
 });

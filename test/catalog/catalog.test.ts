@@ -57,11 +57,11 @@ describe("creating tables", () => {
     await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }), { code: "TABLE_EXISTS" });
     await assert.rejects(
       lake.catalog.createTable({ identifier: { namespace: ["no"], name: "t" }, schema: PRICE_SCHEMA }),
-      { code: "NO_SUCH_NAMESPACE" },
+      { code: "NAMESPACE_NOT_FOUND" },
     );
     await assert.rejects(
       lake.catalog.createTable({ identifier: { namespace: ["bronze"], name: "" }, schema: PRICE_SCHEMA }),
-      { code: "BAD_REQUEST" },
+      { code: "INVALID_REQUEST" },
     );
   });
 
@@ -153,11 +153,11 @@ describe("committing", () => {
       [1, 2],
     );
     await assert.rejects(lake.catalog.commit([setProperty(left, "a", "1"), setProperty(left, "b", "2")]), {
-      code: "BAD_REQUEST",
+      code: "INVALID_REQUEST",
     });
-    await assert.rejects(lake.catalog.commit([]), { code: "BAD_REQUEST" });
+    await assert.rejects(lake.catalog.commit([]), { code: "INVALID_REQUEST" });
     await assert.rejects(lake.catalog.commit([setProperty({ namespace: ["bronze"], name: "nothing" }, "a", "1")]), {
-      code: "NO_SUCH_TABLE",
+      code: "TABLE_NOT_FOUND",
     });
   });
 
@@ -410,7 +410,7 @@ describe("listing", () => {
       ["b", "c", "d", "e"],
     );
     await assert.rejects(lake.catalog.listTablesPage(namespace, { page_token: "not a token!" }), {
-      code: "BAD_REQUEST",
+      code: "INVALID_REQUEST",
     });
   });
 
@@ -423,7 +423,7 @@ describe("listing", () => {
     assert.deepEqual((await lake.catalog.listNamespaces(["outer"], { page_token: next_page_token ?? "" })).items, [
       ["outer", "two"],
     ]);
-    await assert.rejects(lake.catalog.listNamespaces(["nowhere"]), { code: "NO_SUCH_NAMESPACE" });
+    await assert.rejects(lake.catalog.listNamespaces(["nowhere"]), { code: "NAMESPACE_NOT_FOUND" });
   });
 });
 
@@ -434,7 +434,7 @@ describe("renaming, registering and dropping", () => {
     const to = { namespace: ["bronze"], name: "renamed" };
     await lake.catalog.renameTable(from, to);
     assert.equal((await lake.catalog.loadTable(to)).metadata.location, metadata.location);
-    await assert.rejects(lake.catalog.loadTable(from), { code: "NO_SUCH_TABLE" });
+    await assert.rejects(lake.catalog.loadTable(from), { code: "TABLE_NOT_FOUND" });
     const again = await lake.catalog.createTable({ identifier: from, schema: PRICE_SCHEMA });
     assert.notEqual(again.metadata.location, metadata.location);
   });
@@ -460,7 +460,7 @@ describe("renaming, registering and dropping", () => {
     ]) {
       await assert.rejects(
         lake.catalog.registerTable({ identifier: { namespace: ["bronze"], name: "foreign" }, metadata_location }),
-        (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && !error.message.includes("password"),
+        (error: Error & { code?: string }) => error.code === "INVALID_REQUEST" && !error.message.includes("password"),
       );
     }
   });
@@ -476,7 +476,7 @@ describe("renaming, registering and dropping", () => {
     await lake.catalog.dropTable(purged, { is_purging: true });
     assert.equal((await filesOf(kept_location)).length, 1);
     await assert.rejects(filesOf(purged_location), { code: "ENOENT" });
-    await assert.rejects(lake.catalog.dropTable(purged, { is_purging: true }), { code: "NO_SUCH_TABLE" });
+    await assert.rejects(lake.catalog.dropTable(purged, { is_purging: true }), { code: "TABLE_NOT_FOUND" });
   });
 
   test("a purge keeps the files of a table that says so", async () => {

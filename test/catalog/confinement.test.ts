@@ -29,7 +29,7 @@ async function newTable(location?: string): Promise<{ identifier: TableIdentifie
   return { identifier, metadata };
 }
 const refused = (error: Error & { code?: string }) =>
-  error.code === "BAD_REQUEST" && error.message.startsWith("Invalid ");
+  error.code === "INVALID_REQUEST" && error.message.startsWith("Invalid ");
 
 describe("locations", () => {
   test("one place has one spelling", () => {
@@ -206,7 +206,7 @@ describe("a registered table", () => {
       // More pipes at once than the process has threads for files.
       const names = [...Array.from({ length: 12 }, () => "pipe"), "folder", "large", "none"];
       const attempts = names.map((name) => register(`${lake.warehouse}/odd/metadata/${name}.metadata.json`, "odd"));
-      await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "BAD_REQUEST" })));
+      await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "INVALID_REQUEST" })));
     },
   );
 });

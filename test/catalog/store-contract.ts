@@ -49,7 +49,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
         { a: "1", b: "2" },
       );
       assert.deepEqual(await store.namespaceProperties(["properties"]), { b: "4", c: "3" });
-      await assert.rejects(store.changeNamespaceProperties(["never"], NO_CHANGE), { code: "NO_SUCH_NAMESPACE" });
+      await assert.rejects(store.changeNamespaceProperties(["never"], NO_CHANGE), { code: "NAMESPACE_NOT_FOUND" });
     });
 
     test("only an empty namespace can be dropped", async () => {
@@ -58,12 +58,12 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await assert.rejects(store.dropNamespace(["dropping"]), { code: "NAMESPACE_NOT_EMPTY" });
       await store.dropTable(table("dropping", "t"));
       await store.dropNamespace(["dropping"]);
-      await assert.rejects(store.dropNamespace(["dropping"]), { code: "NO_SUCH_NAMESPACE" });
+      await assert.rejects(store.dropNamespace(["dropping"]), { code: "NAMESPACE_NOT_FOUND" });
     });
 
     test("namespaces nest, and each lists its direct children only", async (t) => {
       if (!under_test.is_nesting) return t.skip("this store is flat");
-      await assert.rejects(store.createNamespace(["nest", "inner"], {}), { code: "NO_SUCH_NAMESPACE" });
+      await assert.rejects(store.createNamespace(["nest", "inner"], {}), { code: "NAMESPACE_NOT_FOUND" });
       await store.createNamespace(["nest"], {});
       await store.createNamespace(["nest inner"], {});
       for (const inner of ["b", "a", "c d"]) await store.createNamespace(["nest", inner], {});
@@ -98,7 +98,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await assert.rejects(store.move([to(table("moving", "none"), "file:///t/1", "file:///t/x")]), {
         code: "COMMIT_CONFLICT",
       });
-      await assert.rejects(store.move([to(table("never", "t"), null, "file:///t/1")]), { code: "NO_SUCH_NAMESPACE" });
+      await assert.rejects(store.move([to(table("never", "t"), null, "file:///t/1")]), { code: "NAMESPACE_NOT_FOUND" });
       await store.move([to(identifier, "file:///t/1", "file:///t/2")]);
       assert.equal(await store.pointer(identifier), "file:///t/2");
     });
@@ -128,7 +128,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
         await store.move([to(table("listing", table_name), null, table_name)]);
       await store.move([to(table("listing_not", "other"), null, "o")]);
       assert.deepEqual(await store.tableNames(["listing"]), ["a", "b", unusual_name]);
-      await assert.rejects(store.tableNames(["never"]), { code: "NO_SUCH_NAMESPACE" });
+      await assert.rejects(store.tableNames(["never"]), { code: "NAMESPACE_NOT_FOUND" });
     });
 
     test("a rename takes the pointer along, and never replaces a table", async () => {
@@ -137,8 +137,8 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.move([to(table("from", "t"), null, "file:///t/1")]);
       await store.move([to(table("to", "taken"), null, "file:///taken/1")]);
       await assert.rejects(store.renameTable(table("from", "t"), table("to", "taken")), { code: "TABLE_EXISTS" });
-      await assert.rejects(store.renameTable(table("from", "none"), table("to", "u")), { code: "NO_SUCH_TABLE" });
-      await assert.rejects(store.renameTable(table("from", "t"), table("never", "u")), { code: "NO_SUCH_NAMESPACE" });
+      await assert.rejects(store.renameTable(table("from", "none"), table("to", "u")), { code: "TABLE_NOT_FOUND" });
+      await assert.rejects(store.renameTable(table("from", "t"), table("never", "u")), { code: "NAMESPACE_NOT_FOUND" });
       await store.renameTable(table("from", "t"), table("to", "u"));
       assert.deepEqual(
         [await store.pointer(table("from", "t")), await store.pointer(table("to", "u"))],
@@ -151,7 +151,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await store.move([to(table("gone", "t"), null, "file:///t/1")]);
       assert.equal(await store.dropTable(table("gone", "t")), "file:///t/1");
       assert.equal(await store.pointer(table("gone", "t")), null);
-      await assert.rejects(store.dropTable(table("gone", "t")), { code: "NO_SUCH_TABLE" });
+      await assert.rejects(store.dropTable(table("gone", "t")), { code: "TABLE_NOT_FOUND" });
     });
 
     test("another process sees every change at once, and its moves count here", async () => {
@@ -191,7 +191,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
 
     test("names that cannot be are refused", async () => {
       for (const namespace of [[], [""], ["a", ""], ["a\u001fb"]]) {
-        await assert.rejects(store.createNamespace(namespace, {}), { code: "BAD_REQUEST" });
+        await assert.rejects(store.createNamespace(namespace, {}), { code: "INVALID_REQUEST" });
       }
     });
   });

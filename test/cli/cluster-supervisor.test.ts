@@ -51,7 +51,7 @@ test(
       signal: new AbortController().signal,
       async restart(names, ports) {
         asked.push({ names, port: ports["COINLAKE_MINIO_PORT"] });
-        if (asked.length === 1) throw new OperatingError("PART_DIED", "not yet", { next_step: "Wait." });
+        if (asked.length === 1) throw new OperatingError("SERVICE_DIED", "not yet", { next_step: "Wait." });
         next = await startPart(cluster);
       },
       ensureStreams: async () => void (streams += 1),
@@ -67,7 +67,7 @@ test(
     ]);
     assert.equal(readRunning(cluster, "minio")?.pid, next);
     assert.deepEqual([runningSupervisor(cluster)?.last_error, streams], [null, 2]);
-    assert.ok(said.some((text) => text.includes("PART_DIED: not yet")));
+    assert.ok(said.some((text) => text.includes("SERVICE_DIED: not yet")));
     forgetDesired(cluster);
     await supervising;
     process.kill(next, "SIGKILL");

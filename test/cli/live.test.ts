@@ -121,7 +121,7 @@ describe("start with live sources", () => {
       },
     );
     assert.equal(code, 1);
-    assert.match(stderr, /ADDRESS_REFUSED/);
+    assert.match(stderr, /INVALID_ADDRESS/);
     assert.match(stderr, /COINLAKE_KRAKEN_WS_URL/);
     assert.ok(!existsSync(join(folder.path, "refused", "live")));
   });

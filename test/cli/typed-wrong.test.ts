@@ -38,15 +38,15 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   [["maintain", "orphans", "--older-than", "0"], 2, /at least 0\.042 days \(one hour\)/],
   [["maintain", "--dry-run", "expire", "--older-than", "0"], 2, /write --dry-run after "expire"/],
   [["alerts", "--active", "report"], 2, /write --active after "report"/],
-  [["maintain", "--table", "gold.none"], 1, /NO_SUCH_TABLE.*\n.*next:/],
+  [["maintain", "--table", "gold.none"], 1, /TABLE_NOT_FOUND.*\n.*next:/],
   [["streams", "check", "--max-lag", "-1"], 2, /'-1' is invalid/],
   [["transform", "--layer", "bronze"], 2, /'bronze' is invalid/],
-  [["rules", "add", "-"], 1, /BAD_JSON.*\n.*next:/],
+  [["rules", "add", "-"], 1, /INVALID_JSON.*\n.*next:/],
   [["verify", "--data", inFolder("a file")], 1, /FOLDER_NOT_READABLE.*\n.*next:.*--data/],
   [
     ["start", "--source", "simulated", "--host", "0.0.0.0", "--data", inFolder("never made")],
     1,
-    /TOKEN_NEEDED_FOR_HOST.*\n.*next:.*--token/,
+    /TOKEN_REQUIRED_FOR_HOST.*\n.*next:.*--token/,
   ],
 ];
 

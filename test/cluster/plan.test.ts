@@ -172,7 +172,7 @@ test("every port has a variable and a default of its own", async () => {
     message: /"kafka" and "minio"/,
   });
   for (const bad of ["0", "70000", "kafka", "1.5"])
-    await assert.rejects(choosePorts(folder.path, SERVICES, { COINLAKE_KAFKA_PORT: bad }), { code: "PORT_INVALID" });
+    await assert.rejects(choosePorts(folder.path, SERVICES, { COINLAKE_KAFKA_PORT: bad }), { code: "INVALID_PORT" });
 });
 
 test("a cluster of an earlier version gets the secrets of parts that came later, and keeps those it has", () => {
@@ -191,7 +191,7 @@ test("a cluster of an earlier version gets the secrets of parts that came later,
 test("a tool that the machine lacks is named with what it is for and how to get it", () => {
   const tool = { program: "no-such-program", purpose: "fetches Kafka", remedy: "Install it." };
   assert.throws(() => findTool(tool), {
-    code: "TOOL_MISSING",
+    code: "TOOL_NOT_FOUND",
     message: /"no-such-program", which fetches Kafka/,
     next_step: "Install it.",
   });
@@ -200,7 +200,7 @@ test("a tool that the machine lacks is named with what it is for and how to get 
   process.env["PATH"] = `${folder.path}:${PATH}`;
   try {
     assert.throws(() => findTar("unpacks Spark"), {
-      code: "TOOL_MISSING",
+      code: "TOOL_NOT_FOUND",
       message: /tar is not GNU tar, which unpacks Spark/,
     });
   } finally {

@@ -78,11 +78,11 @@ describe("time travel", () => {
     for (const table of [BRONZE, ...MODELS]) {
       await assert.rejects(
         lake.rows(`from ${table}`),
-        { code: "BAD_SQL", message: new RegExp(`^${table} has no snapshot that old: its first one is of `) },
+        { code: "INVALID_SQL", message: new RegExp(`^${table} has no snapshot that old: its first one is of `) },
         table,
       );
     }
-    await assert.rejects(lake.rows("from gold.nothing"), { code: "BAD_SQL", message: /does not exist/ });
+    await assert.rejects(lake.rows("from gold.nothing"), { code: "INVALID_SQL", message: /does not exist/ });
     await lake.session.travelTo(null);
   });
 
@@ -163,7 +163,7 @@ describe("time travel", () => {
     });
     await expire(first.snapshot_id);
     await assert.rejects(pricesAt(both_ms), {
-      code: "BAD_SQL",
+      code: "INVALID_SQL",
       message: /^gold\.fact_crypto_ticks has no snapshot that old: its oldest retained one is of \d{4}-/,
     });
     await lake.session.travelTo(null);

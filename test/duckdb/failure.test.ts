@@ -42,6 +42,6 @@ for (const sql of [
   "select nothing, 'a.parquet' from range(3)",
 ]) {
   test(`a statement that is wrong is bad SQL: ${sql}`, async () => {
-    await assert.rejects(readRows(connection, sql), { code: "BAD_SQL", next_step: /layer\.table/ });
+    await assert.rejects(readRows(connection, sql), { code: "INVALID_SQL", next_step: /layer\.table/ });
   });
 }

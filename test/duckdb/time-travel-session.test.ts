@@ -41,7 +41,7 @@ test("Work at different times runs one piece at a time, in the order given, on o
 });
 
 test("A failure to open reaches its caller, and the next caller opens again; failed work stops no other.", async () => {
-  const failure = new OperatingError("CATALOG_UNREACHABLE", "no catalog", { next_step: "Start it." });
+  const failure = new OperatingError("METASTORE_FAILED", "no catalog", { next_step: "Start it." });
   const attempts: (() => Promise<QuerySession>)[] = [() => Promise.reject(failure), () => QuerySession.open(lake)];
   const past = new TimeTravelSession(() => attempts.shift()?.() ?? assert.fail("opened three times"));
   await assert.rejects(

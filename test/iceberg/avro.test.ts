@@ -97,9 +97,9 @@ describe("Avro files", () => {
         // A file may end after its header: it then has no records.
         assert.deepEqual(decodeAvro(written.subarray(0, length), new Map()).records, []);
       } catch (error) {
-        assert.equal((error as { code?: string }).code, "AVRO_MALFORMED", `cut at ${length}: ${String(error)}`);
+        assert.equal((error as { code?: string }).code, "INVALID_AVRO", `cut at ${length}: ${String(error)}`);
       }
     }
-    assert.throws(() => decodeAvro(Buffer.from("PAR1 is another format"), new Map()), { code: "AVRO_MALFORMED" });
+    assert.throws(() => decodeAvro(Buffer.from("PAR1 is another format"), new Map()), { code: "INVALID_AVRO" });
   });
 });

@@ -192,7 +192,7 @@ describe("Ingest", () => {
         await log.prune(TOPIC, 0, 150, Number.MAX_SAFE_INTEGER);
         await assert.rejects(makeIngest().runOnce(), { code: "LOG_GAP" });
         await setOffsets("not json");
-        await assert.rejects(makeIngest().runOnce(), { code: "OFFSETS_MALFORMED" });
+        await assert.rejects(makeIngest().runOnce(), { code: "INVALID_OFFSETS" });
       },
       { partitions: 1 },
     ));
@@ -265,7 +265,7 @@ describe("Ingest", () => {
       const reports: SourceReport[] = [];
       const refusing = faultyCatalog(catalog, {
         commit: async () => {
-          throw new OperatingError("CATALOG_BUSY", "not now", { next_step: "Wait.", is_retryable: true });
+          throw new OperatingError("CATALOG_LOCKED", "not now", { next_step: "Wait.", is_retryable: true });
         },
       });
       const ingest = makeIngest({
@@ -275,7 +275,7 @@ describe("Ingest", () => {
       });
       await assert.rejects(ingest.run(new AbortController().signal), { code: "COMMIT_STALLED" });
       assert.equal(reports.length, 8);
-      assert.ok(reports.every(({ code, level }) => code === "CATALOG_BUSY" && level === "warning"));
+      assert.ok(reports.every(({ code, level }) => code === "CATALOG_LOCKED" && level === "warning"));
       assert.deepEqual(await dataFiles(), []);
       await makeIngest({ clock: systemClock }).drain();
       assertSameRows(await rows(), await readLog(log));

@@ -65,6 +65,6 @@ test("offsets that are not a JSON object are rejected", () => {
   assert.throws(
     () =>
       consumedOffsets({ properties: { [LOG_OFFSETS_PROPERTY]: "far" }, snapshots: [], "current-snapshot-id": null }),
-    { code: "OFFSETS_MALFORMED" },
+    { code: "INVALID_OFFSETS" },
   );
 });

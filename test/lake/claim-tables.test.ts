@@ -29,7 +29,7 @@ const ownersOf = () =>
 test("a database that holds somebody's tables is not taken for a layer", async () => {
   await catalog.createNamespace(["gold"], {});
   await catalog.createTable({ identifier: { namespace: ["gold"], name: "theirs" }, schema: PRICE_SCHEMA });
-  await assert.rejects(claimTables(catalog, lakeNamed("one")), { code: "NAMESPACE_OF_OTHERS", message: /"gold"/ });
+  await assert.rejects(claimTables(catalog, lakeNamed("one")), { code: "NAMESPACE_NOT_OWNED", message: /"gold"/ });
   assert.equal((await catalog.namespaceProperties(["gold"]))["coinlake.lake"], undefined);
   await catalog.dropTable({ namespace: ["gold"], name: "theirs" });
 });

@@ -37,11 +37,11 @@ test("A session reads only, and holds a table without a snapshot as an empty one
       };
       await open.catalog.createTable({ identifier: { namespace: ["gold"], name: "prices" }, schema });
       await assert.rejects(session.query("insert into gold.prices values (1)"), {
-        code: "BAD_SQL",
+        code: "INVALID_SQL",
         message: /read-only/,
       });
       await assert.rejects(session.query("drop table gold.prices"), {
-        code: "BAD_SQL",
+        code: "INVALID_SQL",
         message: /read-only/,
         next_step: /SELECT/,
       });

@@ -155,8 +155,8 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
         (await log.bounds("t")).map((b) => b.partition),
         [0, 1, 2],
       );
-      await assert.rejects(log.append("u", [message("x")]), { code: "NO_SUCH_TOPIC" });
-      await assert.rejects(log.read("t", 3, 0, ALL), { code: "NO_SUCH_PARTITION" });
+      await assert.rejects(log.append("u", [message("x")]), { code: "TOPIC_NOT_FOUND" });
+      await assert.rejects(log.read("t", 3, 0, ALL), { code: "PARTITION_NOT_FOUND" });
     });
 
     withLog(

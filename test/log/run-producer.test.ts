@@ -182,7 +182,7 @@ function away(log: Log, { failures, is_written }: { failures: number; is_written
       return await call();
     }
     left -= 1;
-    throw new OperatingError("LOG_AWAY", "It is away.", { next_step: "Wait.", is_retryable: true });
+    throw new OperatingError("LOG_UNREACHABLE", "It is away.", { next_step: "Wait.", is_retryable: true });
   };
   const append: Log["append"] = async (...batch) => {
     if (is_written && left > 0) await log.append(...batch);
@@ -206,7 +206,7 @@ test("A log that is away is told of and waited for with the batch in hand; what 
     assert.deepEqual(result, { records: 4 });
     assert.deepEqual(
       reported,
-      Array.from({ length: 60 }, () => "warning LOG_AWAY"),
+      Array.from({ length: 60 }, () => "warning LOG_UNREACHABLE"),
     );
     const numbers = (await everything(log)).map(({ ingested_at_us }) => ingested_at_us);
     const times = is_written ? 21 : 1;

@@ -263,7 +263,7 @@ describe("expiry", () => {
     store.add(table, ["file:///gone.parquet"]);
     await lake.sql(`drop table lake.${table}`);
     await assert.rejects(maintainTable(lake.parts({ pending: store }), store, table, ["compact"]), {
-      code: "NO_SUCH_TABLE",
+      code: "TABLE_NOT_FOUND",
     });
     const reports = await maintainTable(lake.parts({ pending: store }), store, living, ["compact", "expire"], {
       expire: { policy: NONE },

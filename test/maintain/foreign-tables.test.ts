@@ -367,7 +367,7 @@ describe("compaction of tables that others wrote", () => {
       await assert.rejects(compact(table, { target_size_bytes: 0 }), { code: "INVALID_TARGET_SIZE" });
       await lake.commit(table, [{ action: "set-properties", updates: { "write.target-file-size-bytes": "many" } }]);
       await assert.rejects(compact(table), { code: "INVALID_TARGET_SIZE" });
-      await assert.rejects(compact("gold.no_such"), { code: "NO_SUCH_TABLE" });
+      await assert.rejects(compact("gold.no_such"), { code: "TABLE_NOT_FOUND" });
     });
 
     test("a dry run changes nothing, and says what would be rewritten", async () => {

@@ -220,7 +220,7 @@ describe("orphan removal", () => {
     const location = `${(await lake.load(outer)).metadata.location.replace("file:///", "file:/")}/inner`;
     const schema = { type: "struct" as const, fields: [{ id: 1, name: "id", required: false, type: "long" }] };
     await assert.rejects(lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema, location }), {
-      code: "BAD_REQUEST",
+      code: "INVALID_REQUEST",
     });
     // Lakes of earlier versions may have such a table.
     const made = await lake.catalog.createTable({ identifier: identifierOf("silver.inner"), schema });

@@ -392,7 +392,7 @@ test("A key shows in no error, no report and no inspection.", async () => {
   await assert.rejects(producer.probe(never), (error) => !inspect(error, { depth: 9 }).includes(KEY));
   assert.throws(
     () => poller({ demo_key: `${KEY}\n` }),
-    (error) => (error as { code?: string }).code === "KEY_MALFORMED" && !inspect(error).includes(KEY),
+    (error) => (error as { code?: string }).code === "INVALID_API_KEY" && !inspect(error).includes(KEY),
   );
 });
 
@@ -412,14 +412,14 @@ test("Options come from the environment, empty ones as absent, and nonsense is r
   );
   assert.deepEqual(coingeckoEnvironment({}), { demo_key: null, pro_key: null, base_url: null });
   for (const base_url of ["nowhere", "ftp://x", "http://user:pass@x"])
-    assert.throws(() => poller({ base_url }), { code: "BASE_URL_MALFORMED" });
+    assert.throws(() => poller({ base_url }), { code: "INVALID_BASE_URL" });
   for (const options of [{ pages: 0 }, { calls_per_month: 0 }, { timeout_ms: 0.5 }])
     assert.throws(() => poller(options), RangeError);
 });
 
 test("A position that makes no sense stops the poller rather than forget what was spent.", async () => {
   for (const position of ["", "{}", '{"month":"2025-10","used":"1","polled_at_us":null}']) {
-    await assert.rejects(collect(poller(), { position }), { code: "POSITION_UNREADABLE" });
+    await assert.rejects(collect(poller(), { position }), { code: "INVALID_POSITION" });
   }
 });
 

@@ -224,7 +224,7 @@ test("Products keep the spelling that the exchange knows, and are percent-encode
     '{"method":"subscribe","params":{"channel":"trade","symbol":["AAPLx/USD"],"snapshot":false}}',
   );
   for (const wrong of ["A/USDT", "BTC USDT", "BTC?USDT", "BTC&x=1", "BTC#"])
-    assert.throws(() => products(binanceProtocol, wrong), { code: "PRODUCTS_MALFORMED" });
+    assert.throws(() => products(binanceProtocol, wrong), { code: "INVALID_PRODUCTS" });
 });
 
 test("Every product that is subscribed by default is mapped to a coin.", () => {
@@ -255,12 +255,12 @@ test("Prices come encrypted or from this machine, never otherwise.", () => {
   ]) {
     assert.throws(
       () => checkedAddress("COINLAKE_X_WS_URL", address, "ws"),
-      { code: "ADDRESS_REFUSED", message: /^Invalid COINLAKE_X_WS_URL: it must be a wss/ },
+      { code: "INVALID_ADDRESS", message: /^Invalid COINLAKE_X_WS_URL: it must be a wss/ },
       address,
     );
   }
   assert.equal(checkedAddress("X", "https://api.example.com", "http"), "https://api.example.com");
-  assert.throws(() => checkedAddress("X", "http://api.example.com", "http"), { code: "ADDRESS_REFUSED" });
+  assert.throws(() => checkedAddress("X", "http://api.example.com", "http"), { code: "INVALID_ADDRESS" });
 });
 
 test("Addresses and products come from the environment; what makes no sense is refused by name.", () => {
@@ -268,13 +268,13 @@ test("Addresses and products come from the environment; what makes no sense is r
   assert.equal(ws_url, "COINLAKE_BINANCE_WS_URL");
   const made = (env: NodeJS.ProcessEnv) => exchange(binanceProtocol, {}, env);
   assert.equal(made({ [products]: " btcusdt, ETHUSDT ,," }).id, "binance");
-  assert.throws(() => made({ [ws_url]: "ws://feed.example.com" }), { code: "ADDRESS_REFUSED" });
-  assert.throws(() => made({ [products]: "BTC-USDT" }), { code: "PRODUCTS_MALFORMED", message: /"BTC-USDT"/ });
+  assert.throws(() => made({ [ws_url]: "ws://feed.example.com" }), { code: "INVALID_ADDRESS" });
+  assert.throws(() => made({ [products]: "BTC-USDT" }), { code: "INVALID_PRODUCTS", message: /"BTC-USDT"/ });
   assert.throws(() => made({ [products]: "," }), {
-    code: "PRODUCTS_MALFORMED",
+    code: "INVALID_PRODUCTS",
     message: /is empty: it must name at least one product/,
   });
-  assert.throws(() => coinbase({ products: ["BTC-USD&x=1"] }), { code: "PRODUCTS_MALFORMED" });
+  assert.throws(() => coinbase({ products: ["BTC-USD&x=1"] }), { code: "INVALID_PRODUCTS" });
 });
 
 test("A stored position that makes no sense stops the source, and says so.", async () => {
@@ -285,7 +285,7 @@ test("A stored position that makes no sense stops the source, and says so.", asy
     '{"products":{"A":["x"]},"open":[],"lost":[],"lost_count":0,"filled_count":0}',
   ]) {
     const source = binance({ ws_url: "ws://127.0.0.1:9", rest_url: "http://127.0.0.1:9" });
-    await assert.rejects(collect(source, { position }), { code: "POSITION_UNREADABLE" }, position);
+    await assert.rejects(collect(source, { position }), { code: "INVALID_POSITION" }, position);
     assert.equal(source.status?.().state, "failed");
   }
 });

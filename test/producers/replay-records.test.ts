@@ -129,11 +129,15 @@ const REFUSED: { title: string; code: string; skip?: string | false; make(): Pro
     code: "FILE_EMPTY",
     make: () => fileOf(Buffer.from("1f8bffffffffffffffff", "hex"), "bad.gz"),
   },
-  { title: "Another form of file", code: "FORMAT_UNKNOWN", make: () => fileOf("a,b,c\n1,2,3\n", "other.csv") },
-  { title: "A binary file", code: "FORMAT_UNKNOWN", make: () => fileOf(Buffer.from([0, 1, 2, 255, 254]), "image.png") },
+  { title: "Another form of file", code: "FILE_FORMAT_UNKNOWN", make: () => fileOf("a,b,c\n1,2,3\n", "other.csv") },
+  {
+    title: "A binary file",
+    code: "FILE_FORMAT_UNKNOWN",
+    make: () => fileOf(Buffer.from([0, 1, 2, 255, 254]), "image.png"),
+  },
   {
     title: "A file without permission",
-    code: "FILE_UNREADABLE",
+    code: "FILE_NOT_READABLE",
     skip: is_root ? "root may read everything" : false,
     make: async () => {
       const file = await fileOf("{}", "locked.jsonl");
@@ -143,7 +147,7 @@ const REFUSED: { title: string; code: string; skip?: string | false; make(): Pro
   },
   {
     title: "A device",
-    code: "FILE_UNREADABLE",
+    code: "FILE_NOT_READABLE",
     skip: process.platform === "win32" ? "no /dev" : false,
     make: async () => "/dev/null",
   },
@@ -173,7 +177,7 @@ test("A file that changes after it was opened is refused before anything is read
 test("A position that makes no sense stops the replay rather than repeat records.", async () => {
   const producer = await openReplay({ file: await fileOf(recordLine(recordAt(1))), speed: "max" });
   for (const position of ["", "{}", '{"records":-1}', '{"records":2}', '{"records":0.5}', "null"]) {
-    await assert.rejects(collect(producer, { position }), { code: "POSITION_UNREADABLE" }, position);
+    await assert.rejects(collect(producer, { position }), { code: "INVALID_POSITION" }, position);
   }
 });
 

@@ -328,5 +328,5 @@ test("Options out of bounds are the caller's mistake.", () => {
 
 test("A position that makes no sense stops the market rather than start another.", async () => {
   for (const position of ["", "{}", '{"start_us":1}'])
-    await assert.rejects(collect(simulated(base), { position }), { code: "POSITION_UNREADABLE" });
+    await assert.rejects(collect(simulated(base), { position }), { code: "INVALID_POSITION" });
 });

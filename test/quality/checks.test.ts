@@ -153,7 +153,7 @@ describe("what is expected of a lake", () => {
     await assert.rejects(
       runChecks({ open: { lake, server: open.server, s3: null }, plan, python, clock: systemClock }),
       {
-        code: "SUITE_BROKEN",
+        code: "INVALID_SUITE",
         message: /crypto_prices_clean\.py cannot be read: NameError: name 'nonsense' is not defined/,
       },
     );

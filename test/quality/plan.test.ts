@@ -60,7 +60,7 @@ describe("a plan of what to check", () => {
 
   test("says what is missing where the tables are not made yet", async () => {
     await assert.rejects(plan(), { code: "TABLE_MISSING", is_retryable: true });
-    await assert.rejects(plan({ pipeline: "none" }), { code: "NO_SUITES" });
+    await assert.rejects(plan({ pipeline: "none" }), { code: "SUITES_NOT_FOUND" });
   });
 
   test("has a batch for every day of a table, and one for a table without days", async () => {

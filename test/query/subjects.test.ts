@@ -131,7 +131,7 @@ test("before a lake knows a coin, names mean the coins that the project lists, a
     is_retryable: true,
     message: /^Cannot resolve "TKN".*no coins yet/,
   });
-  assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "NO_SUCH_SUBJECT" });
+  assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "SUBJECT_NOT_FOUND" });
 });
 
 test("an unknown name is an error with the nearest matches", () => {
@@ -142,7 +142,7 @@ test("an unknown name is an error with the nearest matches", () => {
       return error as OperatingError;
     }
   };
-  assert.equal(failure("bitcon").code, "NO_SUCH_SUBJECT");
+  assert.equal(failure("bitcon").code, "SUBJECT_NOT_FOUND");
   assert.match(failure("bitcon").message, /^Unknown coin "bitcon"$/);
   assert.match(failure("bitcon").next_step, /^Nearest matches: bitcoin \(BTC, Bitcoin\)/);
   assert.match(failure("etherium").next_step, /ethereum/);

@@ -131,7 +131,7 @@ describe("silver and gold are built again from bronze", () => {
   });
 
   test("a table that is not there is named with those that are", async () => {
-    await assert.rejects(prepared.repair({ table: "gold.nonsense" }), { code: "NO_SUCH_TABLE" });
+    await assert.rejects(prepared.repair({ table: "gold.nonsense" }), { code: "TABLE_NOT_FOUND" });
   });
 });
 

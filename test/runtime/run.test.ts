@@ -15,8 +15,7 @@ import { FakeClock } from "../producer/fake-clock.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-const died = (): OperatingError =>
-  new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait.", is_retryable: true });
+const died = (): OperatingError => new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait." });
 const passed = { is_success: true, seconds: 1, cpu_seconds: 1, nodes: [] };
 
 /** Drains twenty records into a dbt that answers `catchUp` and `test` as told, call by call; the last answer stays. */
@@ -128,7 +127,7 @@ test("A stop while bronze is waited for is told to whom it is waited for.", asyn
 /** A source that gives one record, then cannot go on. */
 function failingSource(
   id: string,
-  error: Error = new OperatingError("SOURCE_GONE", "It is gone.", { next_step: "Mourn." }),
+  error: Error = new OperatingError("FILE_CHANGED", "It is gone.", { next_step: "Mourn." }),
 ): Producer {
   return {
     id,
@@ -147,13 +146,13 @@ test("A source that cannot go on is reported, and the others go on to their end.
   assert.deepEqual(told.filter((line) => line.endsWith("appended")).sort(), ["1 appended", "20 appended"]);
   assert.deepEqual(
     told.filter((line) => !line.endsWith("appended")),
-    ["SOURCE_GONE", "drained", "caught up in 2 s", "tested"],
+    ["FILE_CHANGED", "drained", "caught up in 2 s", "tested"],
   );
 });
 
 test("A run ends with an error once no source could go on.", async () => {
   await assert.rejects(drain({ catchUp: [() => 2], producers: [failingSource("a"), failingSource("b")] }), {
-    code: "SOURCE_GONE",
+    code: "FILE_CHANGED",
   });
 });
 

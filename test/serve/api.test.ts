@@ -124,29 +124,29 @@ describe("the API over a running lake", () => {
   test("says in the terms of RFC 9457 what is wrong with a request", async () => {
     const cases: [path: string, status: number, code: string][] = [
       ["/api/nothing", 404, "NOT_FOUND"],
-      ["/api/coins/nobody", 404, "NO_SUCH_SUBJECT"],
-      ["/api/coins/nobody/candles", 404, "NO_SUCH_SUBJECT"],
-      ["/api/answers/1?coin=bitcoyn", 404, "NO_SUCH_SUBJECT"],
-      ["/api/coins?limit=0", 400, "BAD_REQUEST"],
-      ["/api/coins?limit=1e9", 400, "BAD_REQUEST"],
-      ["/api/coins?sort=colour", 400, "BAD_REQUEST"],
-      ["/api/coins?cursor=%00%ff", 400, "BAD_CURSOR"],
-      ["/api/coins?cursor=bm9wZQ", 400, "BAD_CURSOR"],
-      ["/api/coins/bitcoin/candles?interval=7m", 400, "BAD_REQUEST"],
-      ["/api/coins/bitcoin/candles?from=yesterday", 400, "BAD_REQUEST"],
-      ["/api/coins/bitcoin/candles?at=2026-02-31T00:00:00Z", 400, "BAD_REQUEST"],
-      ["/api/answers/6", 404, "NO_SUCH_QUESTION"],
-      ["/api/answers/1?percent=3", 400, "BAD_REQUEST"],
-      ["/api/answers/4?percent=-3", 400, "BAD_REQUEST"],
-      ["/api/answers/4?percent=1;drop", 400, "BAD_REQUEST"],
-      ["/api/answers/1?as_of=now", 400, "BAD_REQUEST"],
-      ["/api/tables/gold.nothing", 404, "NO_SUCH_TABLE"],
-      ["/api/tables/nowhere.at_all/files", 404, "NO_SUCH_TABLE"],
-      ["/api/log/topics/nothing/messages", 404, "NO_SUCH_TOPIC"],
-      [`/api/log/topics/${TOPIC}/messages?offset=3`, 400, "BAD_REQUEST"],
-      ["/api/rules/nothing", 404, "NO_SUCH_RULE"],
-      ["/api/alerts/nothing", 404, "NO_SUCH_ALERT"],
-      ["/api/status?unknown=1", 400, "BAD_REQUEST"],
+      ["/api/coins/nobody", 404, "SUBJECT_NOT_FOUND"],
+      ["/api/coins/nobody/candles", 404, "SUBJECT_NOT_FOUND"],
+      ["/api/answers/1?coin=bitcoyn", 404, "SUBJECT_NOT_FOUND"],
+      ["/api/coins?limit=0", 400, "INVALID_REQUEST"],
+      ["/api/coins?limit=1e9", 400, "INVALID_REQUEST"],
+      ["/api/coins?sort=colour", 400, "INVALID_REQUEST"],
+      ["/api/coins?cursor=%00%ff", 400, "INVALID_CURSOR"],
+      ["/api/coins?cursor=bm9wZQ", 400, "INVALID_CURSOR"],
+      ["/api/coins/bitcoin/candles?interval=7m", 400, "INVALID_REQUEST"],
+      ["/api/coins/bitcoin/candles?from=yesterday", 400, "INVALID_REQUEST"],
+      ["/api/coins/bitcoin/candles?at=2026-02-31T00:00:00Z", 400, "INVALID_REQUEST"],
+      ["/api/answers/6", 404, "QUESTION_NOT_FOUND"],
+      ["/api/answers/1?percent=3", 400, "INVALID_REQUEST"],
+      ["/api/answers/4?percent=-3", 400, "INVALID_REQUEST"],
+      ["/api/answers/4?percent=1;drop", 400, "INVALID_REQUEST"],
+      ["/api/answers/1?as_of=now", 400, "INVALID_REQUEST"],
+      ["/api/tables/gold.nothing", 404, "TABLE_NOT_FOUND"],
+      ["/api/tables/nowhere.at_all/files", 404, "TABLE_NOT_FOUND"],
+      ["/api/log/topics/nothing/messages", 404, "TOPIC_NOT_FOUND"],
+      [`/api/log/topics/${TOPIC}/messages?offset=3`, 400, "INVALID_REQUEST"],
+      ["/api/rules/nothing", 404, "RULE_NOT_FOUND"],
+      ["/api/alerts/nothing", 404, "ALERT_NOT_FOUND"],
+      ["/api/status?unknown=1", 400, "INVALID_REQUEST"],
     ];
     for (const [path, status, code] of cases) {
       const found = await problem(path);
@@ -248,7 +248,7 @@ describe("the API over a running lake", () => {
         body: JSON.stringify(rule),
       }),
     ]) {
-      assert.equal(refused.code, "NO_SUCH_SUBJECT");
+      assert.equal(refused.code, "SUBJECT_NOT_FOUND");
       assert.match(refused.next_step ?? "", /bitcoin \(BTC, Bitcoin\)/);
     }
     assert.deepEqual(await running.json("/api/alerts?subject=BTC"), await running.json("/api/alerts?subject=bitcoin"));
@@ -393,7 +393,7 @@ describe("the API over a running lake", () => {
         ["gold.a", "gold.a"],
       );
       assert.deepEqual((await running.json<Maintenance>("/api/lake/maintenance?table=gold.none")).items, []);
-      assert.equal((await problem("/api/lake/maintenance?cursor=nonsense")).code, "BAD_CURSOR");
+      assert.equal((await problem("/api/lake/maintenance?cursor=nonsense")).code, "INVALID_CURSOR");
     } finally {
       store.close();
       await lake.change("drop table lake.gold.scratch");
@@ -498,12 +498,12 @@ describe("the API over a running lake", () => {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ ...rule, id: "x", condition: { ...rule.condition, percent: -1 } }),
     });
-    assert.deepEqual([bad.status, bad.code], [422, "BAD_RULE"]);
+    assert.deepEqual([bad.status, bad.code], [422, "INVALID_RULE"]);
     assert.match(bad.detail, /percent/);
     const tested = await running.post("/api/rules/eth-jump/test", {});
     assert.ok(BackTest.parse(await tested.json()).ticks > 0);
     assert.equal((await running.get("/api/rules/eth-jump", { method: "DELETE" })).status, 204);
-    assert.equal((await problem("/api/rules/eth-jump")).code, "NO_SUCH_RULE");
+    assert.equal((await problem("/api/rules/eth-jump")).code, "RULE_NOT_FOUND");
   });
 
   test("runs typed SQL over the tables, the past and what has just arrived", async () => {
@@ -525,7 +525,7 @@ describe("the API over a running lake", () => {
     assert.equal(past.row_count, 1);
     const wrong = await running.post("/api/sql", { sql: "select 'é', nope from gold.dim_crypto" });
     const told = Problem.parse(await wrong.json());
-    assert.deepEqual([told.code, told.position], ["BAD_SQL", 12]);
+    assert.deepEqual([told.code, told.position], ["INVALID_SQL", 12]);
     const before = await running.post("/api/sql", { sql: "select 1 from gold.dim_crypto", at: "2020-01-01T00:00:00Z" });
     assert.equal(before.status, 400);
   });

@@ -328,7 +328,7 @@ describe("the server under hostile requests", () => {
 
   test("demands a token wherever others can reach it", () => {
     for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.org", "", "127.0.0.1.evil.example"]) {
-      assert.throws(() => checkToken(host, null), { code: "TOKEN_NEEDED_FOR_HOST" }, host);
+      assert.throws(() => checkToken(host, null), { code: "TOKEN_REQUIRED_FOR_HOST" }, host);
       assert.throws(() => checkToken(host, "short"), { code: "TOKEN_TOO_SHORT" }, host);
     }
     for (const host of ["127.0.0.1", "localhost", "::1", "127.1.2.3"])

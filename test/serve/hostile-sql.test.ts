@@ -257,7 +257,9 @@ describe("the SQL console under hostile statements", () => {
       const { status, code } = await run({ sql, max_rows: 100_000 });
       assert.ok(
         status === 200 ||
-          ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "BAD_SQL", "SQL_NOT_ALLOWED"].includes(code ?? ""),
+          ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "INVALID_SQL", "SQL_NOT_ALLOWED"].includes(
+            code ?? "",
+          ),
         `${sql.slice(0, 80)}: ${status} ${code}`,
       );
       const after_it = await run({ sql: "select 42" });

@@ -18,7 +18,7 @@ const away = (): Error =>
     undefined,
   );
 const lost = (): Error =>
-  new OperatingError("STREAM_LOST", "Spark no longer knows this run.", { next_step: "Start it.", is_retryable: true });
+  new OperatingError("STREAM_LOST", "Spark no longer knows this run.", { next_step: "Start it." });
 
 /** A run of the stream that has committed up to an offset; what `look` throws, Spark answers. */
 function query(next: number, look = (): void => {}): StreamingQuery {

@@ -112,7 +112,7 @@ test("a locked store is no damage: nothing was verified", () => {
   lake.reset();
   for (const [name, code] of [
     ["log.db", "LOG_LOCKED"],
-    ["catalog.db", "STORE_BUSY"],
+    ["catalog.db", "CATALOG_LOCKED"],
   ] as const) {
     const database = new DatabaseSync(lake.file(name));
     database.exec("pragma locking_mode = exclusive; begin immediate; pragma user_version = 1");

@@ -1,5 +1,6 @@
 import { computed, useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { sentence } from "../../../src/base/explain.ts";
 import type { Rule, Sink, StoredRule } from "../../../src/serve/schemas/alerts.ts";
 import type { Page } from "../../../src/serve/schemas/values.ts";
 import { InlineCode } from "../../components/inline-code.tsx";
@@ -104,8 +105,8 @@ function RuleFields({ draft }: { draft: Signal<Draft> }) {
 export function RuleError({ error }: { error: ApiError }) {
   return (
     <p class="form-error" role="alert">
-      {error.message.replace(/^Not a valid rule: (?:condition\.)?/, "")}{" "}
-      <span class="muted">{error.code === "BAD_RULE" ? null : <InlineCode text={error.next_step} />}</span>
+      {sentence(error.message.replace(/^Not a valid rule: (?:condition\.)?/, ""))}{" "}
+      <span class="muted">{error.code === "INVALID_RULE" ? null : <InlineCode text={error.next_step} />}</span>
     </p>
   );
 }

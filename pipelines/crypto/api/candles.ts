@@ -179,7 +179,7 @@ async function idOf(tables: ReadTables, given: string): Promise<string | null> {
   try {
     return await tables.subject(given);
   } catch (error) {
-    if (tables.at !== null && error instanceof OperatingError && error.code === "NO_SUCH_SUBJECT") return null;
+    if (tables.at !== null && error instanceof OperatingError && error.code === "SUBJECT_NOT_FOUND") return null;
     throw error;
   }
 }

@@ -69,13 +69,10 @@ export const ALERTS_FORMAT: SqliteFormat = {
   prefix: "ALERTS",
   name: "the alerts in",
   application_id: 0x436f616c,
-  version: 1,
-  tables: TABLES,
+  migrations: [TABLES],
   failures: {
-    DISK_FULL: ["Free disk space; alerts go on where they stood.", true],
-    CORRUPT: [
+    DISK_FULL: "Free disk space; alerts go on where they stood.",
+    CORRUPT:
       "Restore the file from a copy, or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",
-      false,
-    ],
   },
 };

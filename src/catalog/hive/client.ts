@@ -30,7 +30,7 @@ export class MetastoreClient {
   #in_use = 0;
   #is_closed = false;
 
-  /** `thrift://host:port`. Throws BAD_REQUEST. */
+  /** `thrift://host:port`. Throws INVALID_REQUEST. */
   constructor(uri: string) {
     const url = URL.canParse(uri) ? new URL(uri) : null;
     if (url?.protocol !== "thrift:" || url.hostname === "")
@@ -108,11 +108,10 @@ export class MetastoreClient {
 
   #unreachable(error: NoAnswer): OperatingError {
     return new OperatingError(
-      "STORE_FAILED",
+      "METASTORE_FAILED",
       `The Hive Metastore at ${this.#host}:${this.#port} gave no answer: ${error.message}`,
       {
         next_step: "Check that it runs and listens there, then try again.",
-        is_retryable: true,
         cause: error,
       },
     );

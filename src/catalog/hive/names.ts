@@ -4,7 +4,7 @@ import type { TableIdentifier } from "../../iceberg/model.ts";
 /** Hive folds names to lower case and takes nothing else, so a name that is not so could never be found again as it was given. */
 const HIVE_NAME = /^[a-z0-9_]+$/;
 
-/** The database that a namespace is, or null where Hive cannot have it. Throws BAD_REQUEST for what is no namespace anywhere. */
+/** The database that a namespace is, or null where Hive cannot have it. Throws INVALID_REQUEST for what is no namespace anywhere. */
 export function databaseOf(namespace: readonly string[]): string | null {
   if (
     namespace.length === 0 ||
@@ -20,7 +20,7 @@ export function isHiveTable({ namespace, name }: TableIdentifier): boolean {
   return databaseOf(namespace) !== null && HIVE_NAME.test(name);
 }
 
-/** For what is to be made. Throws UNSUPPORTED, BAD_REQUEST. */
+/** For what is to be made. Throws UNSUPPORTED, INVALID_REQUEST. */
 export function newDatabaseOf(namespace: readonly string[]): string {
   const database = databaseOf(namespace);
   if (database === null) {
@@ -31,7 +31,7 @@ export function newDatabaseOf(namespace: readonly string[]): string {
   return database;
 }
 
-/** Throws UNSUPPORTED, BAD_REQUEST. */
+/** Throws UNSUPPORTED, INVALID_REQUEST. */
 export function checkNewTable(identifier: TableIdentifier): void {
   newDatabaseOf(identifier.namespace);
   if (!HIVE_NAME.test(identifier.name)) {

@@ -43,7 +43,7 @@ export class HiveStore implements CatalogStore {
   readonly #client: MetastoreClient;
   readonly #warehouse: string;
 
-  /** Connects when it is first used. Throws BAD_REQUEST. */
+  /** Connects when it is first used. Throws INVALID_REQUEST. */
   constructor({ uri, warehouse }: HiveStoreOptions) {
     this.#client = new MetastoreClient(uri);
     this.#warehouse = warehouse.replace(/\/+$/, "");
@@ -247,11 +247,14 @@ async function read<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (error) {
     if (!(error instanceof ThriftFault)) throw error;
-    throw new OperatingError("STORE_FAILED", `The Hive Metastore could not answer: ${error.type}: ${error.message}`, {
-      next_step: "See what its log says.",
-      is_retryable: true,
-      cause: error,
-    });
+    throw new OperatingError(
+      "METASTORE_FAILED",
+      `The Hive Metastore could not answer: ${error.type}: ${error.message}`,
+      {
+        next_step: "See what its log says.",
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError } from "../../base/errors.ts";
 import { formatJson } from "../../iceberg/json.ts";
 
@@ -12,15 +13,15 @@ export interface Answer {
 }
 
 /** OperatingError code → status and error type of the REST spec (schema ErrorModel). */
-const ERRORS: Record<string, { status: number; type: string }> = {
-  BAD_REQUEST: { status: 400, type: "BadRequestException" },
+const ERRORS: Partial<Record<ErrorCode, { status: number; type: string }>> = {
+  INVALID_REQUEST: { status: 400, type: "BadRequestException" },
   UNSUPPORTED_LOCATION: { status: 400, type: "BadRequestException" },
   NOT_AUTHORIZED: { status: 401, type: "NotAuthorizedException" },
   FORBIDDEN: { status: 403, type: "ForbiddenException" },
-  NO_SUCH_ROUTE: { status: 404, type: "NoSuchEndpointException" },
-  NO_SUCH_NAMESPACE: { status: 404, type: "NoSuchNamespaceException" },
-  NO_SUCH_TABLE: { status: 404, type: "NoSuchTableException" },
-  NO_SUCH_VIEW: { status: 404, type: "NoSuchViewException" },
+  ROUTE_NOT_FOUND: { status: 404, type: "NoSuchEndpointException" },
+  NAMESPACE_NOT_FOUND: { status: 404, type: "NoSuchNamespaceException" },
+  TABLE_NOT_FOUND: { status: 404, type: "NoSuchTableException" },
+  VIEW_NOT_FOUND: { status: 404, type: "NoSuchViewException" },
   FILE_NOT_FOUND: { status: 404, type: "NotFoundException" },
   NOT_A_FILE: { status: 404, type: "NotFoundException" },
   METHOD_NOT_ALLOWED: { status: 405, type: "MethodNotAllowedException" },

@@ -9,7 +9,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** A client reads the refusal only when it has sent everything, so somewhat larger bodies are received and thrown away. */
 const MAX_RECEIVED_BYTES = 4 * MAX_BODY_BYTES;
 
-/** The body as a JSON object. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST, BODY_TOO_LARGE. */
+/** The body as a JSON object. Throws UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BODY_TOO_LARGE. */
 export async function readBody(request: IncomingMessage): Promise<JsonObject> {
   checkJson(request.headers["content-type"]);
   const chunks: Buffer[] = [];

@@ -40,7 +40,7 @@ export class Router {
     this.#routes = routes.map((route) => ({ route, segments: route.path.split("/") }));
   }
 
-  /** Throws NO_SUCH_ROUTE, METHOD_NOT_ALLOWED, BAD_REQUEST, and what the route throws. */
+  /** Throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, and what the route throws. */
   async handle(catalog: Catalog, request: IncomingMessage): Promise<Answer> {
     const { path, query } = split(request.url ?? "/");
     const actual = segmentsOf(path);
@@ -93,7 +93,7 @@ function noRoute(method: string, path: string, is_other_method: boolean): Operat
     ? new OperatingError("METHOD_NOT_ALLOWED", `${method} is not for ${path}`, {
         next_step: "Use a method that GET /v1/config lists for this path.",
       })
-    : new OperatingError("NO_SUCH_ROUTE", `There is no route ${method} ${path}`, {
+    : new OperatingError("ROUTE_NOT_FOUND", `There is no route ${method} ${path}`, {
         next_step: "Use one of the endpoints that GET /v1/config lists.",
       });
 }

@@ -18,7 +18,7 @@ export const VIEW_ROUTES: readonly Route[] = [
     path: "namespaces/{namespace}/views/{view}",
     is_listed: false,
     async handle(call: Call) {
-      throw new OperatingError("NO_SUCH_VIEW", `View does not exist: ${nameOfTable(tableOf(call))}`, {
+      throw new OperatingError("VIEW_NOT_FOUND", `View does not exist: ${nameOfTable(tableOf(call))}`, {
         next_step: "Use a table: this catalog has no views.",
       });
     },

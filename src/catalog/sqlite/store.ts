@@ -55,7 +55,7 @@ export class SqliteStore implements CatalogStore {
   }
 
   async namespaceProperties(namespace: readonly string[]): Promise<Record<string, string> | null> {
-    return read(() => this.#properties(namespace));
+    return read(this.#database, () => this.#properties(namespace));
   }
 
   async changeNamespaceProperties(
@@ -75,7 +75,7 @@ export class SqliteStore implements CatalogStore {
   }
 
   async childNamespaces(parent: readonly string[]): Promise<string[][]> {
-    return read(() => this.#children(parent));
+    return read(this.#database, () => this.#children(parent));
   }
 
   async dropNamespace(namespace: readonly string[]): Promise<void> {
@@ -88,14 +88,14 @@ export class SqliteStore implements CatalogStore {
   }
 
   async tableNames(namespace: readonly string[]): Promise<string[]> {
-    return read(() => {
+    return read(this.#database, () => {
       if (this.#properties(namespace) === null) throw noSuchNamespace(namespace);
       return this.#statements.select_names.all(keyOf(namespace)).map((row) => String(row["name"]));
     });
   }
 
   async pointer(identifier: TableIdentifier): Promise<string | null> {
-    return read(() => this.#pointer(identifier));
+    return read(this.#database, () => this.#pointer(identifier));
   }
 
   async move(moves: readonly PointerMove[]): Promise<void> {

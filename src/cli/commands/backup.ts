@@ -77,7 +77,6 @@ function claimTarget(folder: string): { release(): void } {
   if (claim === null) {
     throw new OperatingError("BACKUP_RUNNING", `Another backup is writing to ${folder}: ${ownerOf(folder)}`, {
       next_step: "Wait until that backup has ended.",
-      is_retryable: true,
     });
   }
   return claim;

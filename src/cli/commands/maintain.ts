@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { explain } from "../../base/explain.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
 import { CLUSTER_RETENTION, DEFAULT_RETENTION, describeRetention, keepWithin } from "../../maintain/retention.ts";
@@ -193,7 +194,7 @@ function requestOf(options: CommonOptions, pipelines: readonly Pipeline[], outpu
 /** Reports failures. A table that maintenance does not support is a warning, not a failure. */
 function conclude(output: Output, failures: readonly Failure[]): void {
   const isUnsupported = ({ error }: Failure): boolean => error.code.startsWith("UNSUPPORTED_");
-  for (const { error } of failures.filter(isUnsupported)) output.warn(`${error.message}. ${error.next_step}`);
+  for (const { error } of failures.filter(isUnsupported)) output.warn(explain(error));
   const failed = failures.filter((failure) => !isUnsupported(failure));
   const [first] = failed;
   if (first === undefined) return;
@@ -241,7 +242,7 @@ async function showHistory(options: TablesOptions): Promise<void> {
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `Unknown table "${table}" in this lake`, {
+  return new OperatingError("TABLE_NOT_FOUND", `Unknown table "${table}" in this lake`, {
     next_step:
       tables.length === 0
         ? "The lake has no tables yet: run `npm start` first."
@@ -294,7 +295,7 @@ function brokenBronze(table: string, broken: readonly PartitionCopy[]): Operatin
     ({ topic, partition, missing, doubled }) =>
       `${topic}/${partition}: ${missing} offsets missing, ${doubled} rows duplicated`,
   );
-  return new OperatingError("BRONZE_IS_NO_COPY", `${table} differs from the log: ${words.join("; ")}`, {
+  return new OperatingError("BRONZE_DIFFERS_FROM_LOG", `${table} differs from the log: ${words.join("; ")}`, {
     next_step:
       "Stop its writer (`coinlake streams stop`), keep its snapshots, and report the output of `maintain check " +
       "--json`.",

@@ -41,6 +41,5 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
 function notCompiled(): OperatingError {
   return new OperatingError("MODELS_NOT_COMPILED", "dbt has not compiled the live views yet", {
     next_step: "Wait until the pipeline has started.",
-    is_retryable: true,
   });
 }

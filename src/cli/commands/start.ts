@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
+import { readSetting } from "../../base/settings.ts";
 import { CATALOG_TOKEN_VARIABLE } from "../../lake/catalog-token.ts";
 import type { CommonOptions } from "../context.ts";
 import type { Profile } from "../../lake/lake.ts";
@@ -105,7 +106,7 @@ Examples:
 
 function serverRequest({ port, host, token, untilDrained }: StartOptions): ServerRequest | null {
   if (port === undefined && untilDrained) return null;
-  return { port: port ?? DEFAULT_PORT, host, token: token ?? (process.env["COINLAKE_TOKEN"] || null) };
+  return { port: port ?? DEFAULT_PORT, host, token: token ?? readSetting("COINLAKE_TOKEN") };
 }
 
 function parsePort(text: string): number {

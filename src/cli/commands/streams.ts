@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import { readSetting } from "../../base/settings.ts";
 import { desiredStreams, setDesiredStreams } from "../../services/desired.ts";
 import { clusterFolder, readEnvironment } from "../../services/state.ts";
 import type { StreamJob } from "../../spark/job.ts";
@@ -130,7 +131,6 @@ Exits 1 when a stream is stopped or its lag exceeds the limit.`,
 function behind(reasons: readonly string[]): OperatingError {
   return new OperatingError("STREAM_BEHIND", reasons.join("; "), {
     next_step: "Check again later; start a stopped stream with `coinlake streams start`.",
-    is_retryable: true,
   });
 }
 
@@ -250,7 +250,7 @@ function progressCells(progress: StreamProgress | null): (string | null)[] {
 function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {
   const unknown = names.find((name) => !jobs.some((job) => job.name === name));
   if (unknown === undefined) return names.length === 0 ? jobs : jobs.filter(({ name }) => names.includes(name));
-  throw new OperatingError("UNKNOWN_STREAM", `Unknown stream "${unknown}"`, {
+  throw new OperatingError("STREAM_NOT_FOUND", `Unknown stream "${unknown}"`, {
     next_step: `Choose from these, or omit names for all: ${jobs.map(({ name }) => name).join(", ")}.`,
   });
 }
@@ -263,7 +263,8 @@ export async function ensureStreams(
 ): Promise<void> {
   const folder = clusterFolder(data_folder);
   const desired = desiredStreams(folder);
-  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = readEnvironment(folder);
+  const env = readEnvironment(folder);
+  const [remote, kafka_brokers] = [env["SPARK_REMOTE"], readSetting("COINLAKE_KAFKA_BROKERS", env)];
   if (desired.length === 0 || !remote || !kafka_brokers) return;
   const { SparkStreams: Streams } = await import("../../spark/streams.ts");
   const streams = new Streams(remote);
@@ -282,7 +283,8 @@ export async function ensureStreams(
 /** Connects to Spark and Kafka named by the environment, else by the environment file of the data folder's cluster. */
 async function withStreams(options: CommonOptions, work: (context: Context) => Promise<void>): Promise<void> {
   const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
-  const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = environmentIn(data_folder);
+  const env = environmentIn(data_folder);
+  const [remote, kafka_brokers] = [env["SPARK_REMOTE"], readSetting("COINLAKE_KAFKA_BROKERS", env)];
   if (!remote || !kafka_brokers) {
     throw new OperatingError(
       "CLUSTER_NOT_FOUND",

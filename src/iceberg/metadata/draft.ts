@@ -43,7 +43,7 @@ export function change(draft: Draft, properties: Partial<TableMetadata>): void {
   draft.is_changed = true;
 }
 
-/** Resolves -1; throws BAD_REQUEST where nothing was added. */
+/** Resolves -1; throws INVALID_REQUEST where nothing was added. */
 export function resolveId(id: number, last_added: number | null, what: string): number {
   if (id !== LAST_ADDED) return id;
   if (last_added === null) throw badRequest(`Cannot set last added ${what}: no ${what} has been added`);

@@ -9,7 +9,7 @@ import { columnsOf, type Column } from "./schema.ts";
  * implementation (SchemaUpdate.java).
  */
 
-/** Throws BAD_REQUEST unless the table's rows can be read under the schema that `next` makes current. Pure. */
+/** Throws INVALID_REQUEST unless the table's rows can be read under the schema that `next` makes current. Pure. */
 export function checkEvolution(base: TableMetadata, next: TableMetadata, updates: readonly Update[]): void {
   const [before, after] = [schemaOf(base, base["current-schema-id"]), schemaOf(next, next["current-schema-id"])];
   if (before === undefined || after === undefined || before === after || isReplacement(base, updates)) return;

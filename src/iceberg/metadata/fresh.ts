@@ -60,7 +60,7 @@ export function emptyMetadata(location: string, uuid: string, format_version = D
   };
 }
 
-/** Metadata of a table as a client asks for it; field ids are assigned anew. Throws BAD_REQUEST. */
+/** Metadata of a table as a client asks for it; field ids are assigned anew. Throws INVALID_REQUEST. */
 export function freshMetadata(table: NewTable, now_ms: number): TableMetadata {
   const properties = { ...table.properties };
   const wanted_version = properties["format-version"];

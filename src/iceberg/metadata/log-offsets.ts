@@ -22,7 +22,7 @@ export type OffsetFields = Pick<TableMetadata, "properties" | "snapshots" | "cur
 /**
  * The consumed offsets by "<topic>/<partition>"; empty where the table has none. By partition the greater of the
  * property and the snapshots' summaries: a writer that was killed between the two has committed its rows. Throws
- * OFFSETS_MALFORMED.
+ * INVALID_OFFSETS.
  */
 export function consumedOffsets(table: OffsetFields): LogOffsets {
   const summary = newestSummary(table)[LOG_OFFSETS_PROPERTY];
@@ -42,7 +42,7 @@ function newestSummary({ snapshots, "current-snapshot-id": current }: OffsetFiel
   return {};
 }
 
-/** The offsets in a table property or a snapshot's summary. Throws OFFSETS_MALFORMED. */
+/** The offsets in a table property or a snapshot's summary. Throws INVALID_OFFSETS. */
 export function parseTableOffsets(text: string | undefined): LogOffsets {
   const offsets = parseOffsets(text);
   if (offsets === null) throw offsetsMalformed(text);
@@ -50,7 +50,7 @@ export function parseTableOffsets(text: string | undefined): LogOffsets {
 }
 
 export function offsetsMalformed(text: string | undefined): OperatingError {
-  return new OperatingError("OFFSETS_MALFORMED", `The table property ${LOG_OFFSETS_PROPERTY} is ${text}`, {
+  return new OperatingError("INVALID_OFFSETS", `The table property ${LOG_OFFSETS_PROPERTY} is ${text}`, {
     next_step:
       'Set it to {"<topic>/<partition>": <next offset>}, from the highest log_offset of each partition in the table.',
   });
@@ -69,7 +69,7 @@ export function recordLogOffsets(updates: readonly Update[], base: TableMetadata
     before = consumedOffsets(base);
     after = propertyIn(updates) ?? before;
   } catch (error) {
-    if (error instanceof OperatingError && error.code === "OFFSETS_MALFORMED") return updates;
+    if (error instanceof OperatingError && error.code === "INVALID_OFFSETS") return updates;
     throw error;
   }
   if (Object.keys(after).length === 0) return updates;

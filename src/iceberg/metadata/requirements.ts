@@ -38,7 +38,7 @@ export const REFS_REQUIREMENT = "assert-ref-names";
  */
 export const DESCENT_REQUIREMENT = "assert-main-descends";
 
-/** Whether the change makes a new table. Throws BAD_REQUEST where it also requires something of an existing one. */
+/** Whether the change makes a new table. Throws INVALID_REQUEST where it also requires something of an existing one. */
 export function isCreation(requirements: readonly Requirement[]): boolean {
   const is_creation = requirements.some(({ type }) => type === "assert-create");
   if (is_creation && requirements.some(({ type }) => type !== "assert-create")) {

@@ -78,7 +78,7 @@ function walk(
   for (const go of descend) go();
 }
 
-/** Every column by id. Throws BAD_REQUEST for ids or names used twice and for types that do not exist. */
+/** Every column by id. Throws INVALID_REQUEST for ids or names used twice and for types that do not exist. */
 export function columnsOf(schema: Schema): Map<number, Column> {
   const by_id = new Map<number, Column>();
   const paths = new Set<string>();
@@ -91,7 +91,7 @@ export function columnsOf(schema: Schema): Map<number, Column> {
   return by_id;
 }
 
-/** Throws BAD_REQUEST unless `value` is a schema that a table of this format version may have. */
+/** Throws INVALID_REQUEST unless `value` is a schema that a table of this format version may have. */
 export function checkSchema(value: unknown, format_version: number): { schema: Schema; highest_field_id: number } {
   const schema = asObject(value, "schema") as unknown as Schema;
   if (schema.type !== "struct") throw badRequest('schema.type must be "struct"');

@@ -113,7 +113,7 @@ export const MAX_METADATA_BYTES = 256 * 1024 * 1024;
 
 const GZIP_MAGIC = [0x1f, 0x8b];
 
-/** Throws BAD_REQUEST for bytes that are no metadata of a table; the message never quotes them. */
+/** Throws INVALID_REQUEST for bytes that are no metadata of a table; the message never quotes them. */
 export function parseMetadata(bytes: Uint8Array, location: string): TableMetadata {
   let value: unknown;
   try {

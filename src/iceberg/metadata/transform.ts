@@ -17,7 +17,7 @@ const SOURCES: readonly { pattern: RegExp; types: RegExp | null }[] = [
   { pattern: /^void$/, types: null },
 ];
 
-/** Throws BAD_REQUEST unless `transform` exists and takes values of the column. */
+/** Throws INVALID_REQUEST unless `transform` exists and takes values of the column. */
 export function checkTransform(transform: string, column: Column): void {
   const known = SOURCES.find(({ pattern }) => pattern.test(transform));
   if (known === undefined) throw badRequest(`Unknown transform: ${transform}`);

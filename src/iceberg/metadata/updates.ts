@@ -60,7 +60,7 @@ const UPDATES = new Map<string, Apply>([
 
 /**
  * The metadata after `updates`, in order; `base` is not touched, and returned itself where nothing changed.
- * Throws BAD_REQUEST for updates that cannot be, COMMIT_CONFLICT for those that came too late.
+ * Throws INVALID_REQUEST for updates that cannot be, COMMIT_CONFLICT for those that came too late.
  */
 export function applyUpdates(base: TableMetadata, updates: readonly Update[], now_ms: number): TableMetadata {
   const draft = startDraft(base, now_ms);

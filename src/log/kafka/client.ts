@@ -67,7 +67,7 @@ export function connectionOptions({ brokers, client_id }: KafkaAddress) {
 
 /**
  * Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE,
- * LOG_REFUSED, LOG_CLOSED, NO_SUCH_TOPIC.
+ * LOG_REFUSED, LOG_CLOSED, TOPIC_NOT_FOUND.
  */
 export class KafkaClient {
   readonly #address: KafkaAddress;
@@ -249,7 +249,7 @@ export class KafkaClient {
     await this.#admin.close();
   }
 
-  /** Throws NO_SUCH_TOPIC. */
+  /** Throws TOPIC_NOT_FOUND. */
   async #describe(topic: string) {
     try {
       const described = (await this.#admin.metadata({ topics: [topic] })).topics.get(topic);
@@ -300,7 +300,7 @@ export class KafkaClient {
 }
 
 function isNoSuchTopic(error: unknown): boolean {
-  return error instanceof OperatingError && error.code === "NO_SUCH_TOPIC";
+  return error instanceof OperatingError && error.code === "TOPIC_NOT_FOUND";
 }
 
 function toFetched({ partitionIndex, highWatermark, records }: fetchV17.FetchResponsePartition): Fetched {

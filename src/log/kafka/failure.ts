@@ -32,7 +32,6 @@ export function unreachable(
     {
       next_step:
         "Check that the broker runs (`coinlake cluster status`) and that its address is right, then try again.",
-      is_retryable: true,
       cause,
     },
   );
@@ -46,7 +45,6 @@ export function uncertain(topic: string, waited_ms: number, cause: unknown): Ope
     {
       next_step:
         "Start again once the broker runs: sources go on from their last durable position, and what is then in the log twice is counted once.",
-      is_retryable: true,
       cause,
     },
   );

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError } from "../../base/errors.ts";
 import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../base/sqlite.ts";
 import { LOG_FORMAT, openLogFile } from "./file.ts";
@@ -32,7 +33,7 @@ export type AppendMessage = AppendRequest | "end";
 export interface AppendFailure {
   message: string;
   /** Absent for a programmer's error. */
-  operating?: { code: string; next_step: string; is_retryable: boolean };
+  operating?: { code: ErrorCode; next_step: string; is_retryable: boolean };
   cause: unknown;
 }
 

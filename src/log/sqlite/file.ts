@@ -48,11 +48,10 @@ export const LOG_FORMAT: SqliteFormat = {
   prefix: "LOG",
   name: "the log",
   application_id: 0x436f696e,
-  version: 1,
-  tables: TABLES,
+  migrations: [TABLES],
   failures: {
-    DISK_FULL: ["Free disk space: sources wait and go on by themselves; what was acknowledged is on disk.", true],
-    CORRUPT: ["Restore the log's file from a copy; bronze holds every record up to its committed offsets.", false],
+    DISK_FULL: "Free disk space: sources wait and go on by themselves; what was acknowledged is on disk.",
+    CORRUPT: "Restore the log's file from a copy; bronze holds every record up to its committed offsets.",
   },
 };
 

@@ -12,12 +12,12 @@ const COOKIE_AGE_S = 30 * 86_400;
 /** Limits guesses; 16 characters cannot be guessed at this rate. */
 const MAX_WRONG_PER_MINUTE = 20;
 
-/** Requires a token of sufficient length on non-loopback hosts. Throws TOKEN_NEEDED_FOR_HOST, TOKEN_TOO_SHORT. */
+/** Requires a token of sufficient length on non-loopback hosts. Throws TOKEN_REQUIRED_FOR_HOST, TOKEN_TOO_SHORT. */
 export function checkToken(host: string, token: string | null): void {
   if (token === null) {
     if (isLoopbackHost(host)) return;
     throw new OperatingError(
-      "TOKEN_NEEDED_FOR_HOST",
+      "TOKEN_REQUIRED_FOR_HOST",
       `Serving on ${host} needs a token: other machines can reach this address`,
       {
         next_step:
@@ -56,11 +56,11 @@ export class Authenticator {
     return cookie !== undefined && isSame(cookie, this.#session());
   }
 
-  /** Middleware: throws TOKEN_NEEDED, WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
+  /** Middleware: throws TOKEN_REQUIRED, INVALID_TOKEN, TOO_MANY_ATTEMPTS. */
   check: MiddlewareHandler = async (context, next) => {
     if (!this.isOpenTo(context)) {
       throw requestError(
-        "TOKEN_NEEDED",
+        "TOKEN_REQUIRED",
         "This server requires a token",
         "Log in at /login, or send the header `Authorization: Bearer <token>`.",
       );
@@ -68,11 +68,11 @@ export class Authenticator {
     await next();
   };
 
-  /** Sets the cookie for the right token. Throws WRONG_TOKEN, TOO_MANY_ATTEMPTS. */
+  /** Sets the cookie for the right token. Throws INVALID_TOKEN, TOO_MANY_ATTEMPTS. */
   logIn(context: Context, given: string): void {
     if (!this.#isRight(given))
       throw requestError(
-        "WRONG_TOKEN",
+        "INVALID_TOKEN",
         "Wrong token",
         "The token was set with --token or COINLAKE_TOKEN when Coinlake was started.",
       );

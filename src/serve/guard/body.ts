@@ -9,7 +9,11 @@ export const onlyJson: MiddlewareHandler = async (context, next) => {
   const { method } = context.req;
   const type = (context.req.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase();
   if ((method === "POST" || method === "PUT") && type !== "application/json") {
-    throw requestError("JSON_NEEDED", "The request body must be JSON", "Send it with content-type application/json.");
+    throw requestError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      "The request body must be JSON",
+      "Send it with content-type application/json.",
+    );
   }
   await next();
 };

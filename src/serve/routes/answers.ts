@@ -42,13 +42,17 @@ export function answerRoutes(app: App, { handle, reader }: ServerDependencies): 
     async handle({ params, query: { as_of, ...values } }) {
       const question = pipeline.questions.find(({ number }) => number === Number(params.number));
       if (question === undefined)
-        throw requestError("NO_SUCH_QUESTION", `There is no question ${params.number}`, "GET /api/answers lists them.");
+        throw requestError(
+          "QUESTION_NOT_FOUND",
+          `There is no question ${params.number}`,
+          "GET /api/answers lists them.",
+        );
       const foreign = Object.keys(values).find(
         (name) => values[name] !== undefined && !Object.hasOwn(question.options, name),
       );
       if (foreign !== undefined)
         throw requestError(
-          "BAD_REQUEST",
+          "INVALID_REQUEST",
           `Question ${question.number} has no option ${foreign}`,
           describeQuestion(question),
         );

@@ -73,7 +73,7 @@ export function logRoutes(app: App, { handle, tables }: ServerDependencies): voi
     async handle({ params, query: { partition, offset, limit, search, cursor } }) {
       if (offset !== undefined && partition === undefined)
         throw requestError(
-          "BAD_REQUEST",
+          "INVALID_REQUEST",
           "offset requires partition: offsets are counted per partition",
           "Add `partition`.",
         );

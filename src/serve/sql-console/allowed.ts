@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError } from "../../base/errors.ts";
 
 /**
@@ -66,7 +67,7 @@ export class StatementError extends OperatingError {
   /** Byte offset in the statement; null if unknown. */
   readonly byte_position: number | null;
 
-  constructor(message: string, byte_position: number | null, code = "SQL_NOT_ALLOWED") {
+  constructor(message: string, byte_position: number | null, code: ErrorCode = "SQL_NOT_ALLOWED") {
     super(code, message, {
       next_step:
         "Write one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, SHOW TABLES) over bronze, silver, gold or live; " +
@@ -96,16 +97,16 @@ export function withoutExplain(sql: string): {
   };
 }
 
-/** Throws SQL_NOT_ALLOWED, or BAD_SQL if the statement does not parse. Pure. */
+/** Throws SQL_NOT_ALLOWED, or INVALID_SQL if the statement does not parse. Pure. */
 export function checkParsed(parsed: ParsedSql): void {
   if (parsed.error) {
     const position = parsed.position === undefined ? null : Number(parsed.position);
     if (parsed.error_type === "parser")
-      throw new StatementError(parsed.error_message ?? "The statement does not parse", position, "BAD_SQL");
+      throw new StatementError(parsed.error_message ?? "The statement does not parse", position, "INVALID_SQL");
     throw new StatementError("Only queries are allowed: the console is read-only", null);
   }
   const [statement, ...others] = parsed.statements ?? [];
-  if (statement === undefined) throw new StatementError("The query is empty", null, "BAD_SQL");
+  if (statement === undefined) throw new StatementError("The query is empty", null, "INVALID_SQL");
   if (others.length > 0)
     throw new StatementError(`Only one statement per query is allowed; got ${others.length + 1}`, null);
   const names = new Set<string>();

@@ -72,7 +72,7 @@ export class Console {
   }
 
   /**
-   * Runs a query. Throws SQL_NOT_ALLOWED, BAD_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY,
+   * Runs a query. Throws SQL_NOT_ALLOWED, INVALID_SQL, QUERY_TIMED_OUT, QUERY_CANCELLED, QUERY_OUT_OF_MEMORY,
    * TOO_MANY_QUERIES, QUERY_ID_IN_USE, CONSOLE_DIED.
    */
   async run(query: ConsoleQuery & { max_rows: number }): Promise<QueryOutcome> {
@@ -114,11 +114,11 @@ export class Console {
     }
   }
 
-  /** Throws NO_SUCH_QUERY. */
+  /** Throws QUERY_NOT_FOUND. */
   cancel(query_id: string): void {
     const controller = this.#running.get(query_id);
     if (controller === undefined)
-      throw requestError("NO_SUCH_QUERY", `No query ${query_id} is running`, "It may have ended already.");
+      throw requestError("QUERY_NOT_FOUND", `No query ${query_id} is running`, "It may have ended already.");
     controller.abort();
   }
 

@@ -189,7 +189,6 @@ export class ConsoleProcess {
     const reason = this.#ending ?? (`${how} ${this.#stderr.trim().split("\n").at(-1) ?? ""}`.trim() || "it ended");
     return new OperatingError("CONSOLE_DIED", `The console's process ended: ${reason}`, {
       next_step: "Query less data; the next query starts a new process.",
-      is_retryable: true,
     });
   }
 }

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../base/error-codes.ts";
 import type { TableSnapshot } from "../../duckdb/session.ts";
 import type { Scan } from "./scans.ts";
 
@@ -37,7 +38,7 @@ export interface QueryOutcome {
 }
 
 export interface Failure {
-  code: string;
+  code: ErrorCode;
   message: string;
   next_step: string;
   /** Position in the SQL, 0-based in UTF-16 units. */

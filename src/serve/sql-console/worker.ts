@@ -201,12 +201,12 @@ function describeFailure(error: unknown, request: Run, { is_late }: { is_late: b
       position: null,
     };
   }
-  if (error.code !== "BAD_SQL")
+  if (error.code !== "INVALID_SQL")
     return { code: error.code, message: error.message, next_step: error.next_step, position: null };
   const { message, position, type } = duckdbError(error.message);
   const is_memory = type === "Out of Memory";
   return {
-    code: is_memory ? "QUERY_OUT_OF_MEMORY" : "BAD_SQL",
+    code: is_memory ? "QUERY_OUT_OF_MEMORY" : "INVALID_SQL",
     message,
     next_step: is_memory
       ? "Query less data at once: the console's memory is limited."

@@ -5,7 +5,8 @@ import { OperatingError } from "../../base/errors.ts";
 import { projectFolder } from "../../lake/tools.ts";
 import { installWithUv } from "../fetch/python.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Service, ServiceContext } from "../service.ts";
+import { readSetting } from "../../base/settings.ts";
+import { servicePort, type Service, type ServiceContext } from "../service.ts";
 import { writeWhole } from "../state.ts";
 
 const VERSION = "3.3.2";
@@ -21,7 +22,7 @@ export const airflow: Service = {
   title: "Airflow",
   version: VERSION,
   needs: ["postgres"],
-  ports: [{ name: "airflow", variable: "COINLAKE_AIRFLOW_PORT", default: 8081 }],
+  ports: [servicePort("airflow", "COINLAKE_AIRFLOW_PORT")],
   stop_signal: "SIGTERM",
 
   async fetch(cache) {
@@ -36,7 +37,7 @@ export const airflow: Service = {
       env: environment(context),
       failed: (last_lines) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `Airflow's database could not be made in PostgreSQL:\n${last_lines}`,
           {
             next_step: "Run this again: it goes on where it stopped.",
@@ -121,13 +122,10 @@ function environment({ folder, ports, secrets, environment: found }: ServiceCont
   };
 }
 
-/**
- * What tasks call, and the lake they mean: that of the data folder whose cluster this is. The caller's own words come
- * first.
- */
+/** The command line that tasks run, and their data folder: those of the environment, else this checkout and this cluster's. */
 function commandLine(folder: string): Record<string, string> {
-  const { COINLAKE_CLI = join(projectFolder(), "bin", "coinlake.js"), COINLAKE_DATA = dirname(dirname(folder)) } =
-    process.env;
+  const COINLAKE_CLI = readSetting("COINLAKE_CLI") ?? join(projectFolder(), "bin", "coinlake.js");
+  const COINLAKE_DATA = readSetting("COINLAKE_DATA") ?? dirname(dirname(folder));
   // They run under the Node that runs this.
   return { COINLAKE_CLI, COINLAKE_DATA, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 }

@@ -7,7 +7,7 @@ import { probe } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTar } from "../machine/tar.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Service, ServiceContext } from "../service.ts";
+import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION = "4.0.1";
 const ARCHIVE = `hive-standalone-metastore-server-${VERSION}-bin.tar.gz`;
@@ -28,7 +28,7 @@ export const hive: Service = {
   title: "Hive Metastore",
   version: VERSION,
   needs: ["minio", "postgres"],
-  ports: [{ name: "hive", variable: "COINLAKE_HIVE_PORT", default: 9083 }],
+  ports: [servicePort("hive", "COINLAKE_HIVE_PORT")],
   stop_signal: "SIGTERM",
 
   async fetch(cache) {
@@ -61,7 +61,7 @@ export const hive: Service = {
       env: environment(context),
       failed: (last_lines) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `The metastore's schema could not be made in PostgreSQL:\n${last_lines}`,
           {
             next_step: "If it was stopped half-way before, `coinlake cluster down --native --purge` begins anew.",

@@ -6,7 +6,7 @@ import { fetchWithMaven } from "../fetch/maven.ts";
 import { probe } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Service, ServiceContext } from "../service.ts";
+import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION = "4.3.0";
 const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
@@ -20,8 +20,8 @@ export const kafka: Service = {
   version: VERSION,
   needs: [],
   ports: [
-    { name: "kafka", variable: "COINLAKE_KAFKA_PORT", default: 9092 },
-    { name: "kafka-controller", variable: "COINLAKE_KAFKA_CONTROLLER_PORT", default: 9093 },
+    servicePort("kafka", "COINLAKE_KAFKA_PORT"),
+    servicePort("kafka-controller", "COINLAKE_KAFKA_CONTROLLER_PORT"),
   ],
   stop_signal: "SIGTERM",
 
@@ -49,7 +49,7 @@ export const kafka: Service = {
     await runTool(findJava(PURPOSE), args, {
       failed: (last_lines) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `Kafka's new folder ${dataFolder(context)} could not be formatted:\n${last_lines}`,
           {
             next_step: "Check that the disk has room and the folder may be written, then run this again.",

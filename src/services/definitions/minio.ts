@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildWithGo } from "../fetch/go.ts";
-import type { Service, ServiceContext } from "../service.ts";
+import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 /** The day of the sources. */
 const VERSION = "2026-02-12";
@@ -17,7 +17,7 @@ export const minio: Service = {
   title: "MinIO",
   version: VERSION,
   needs: [],
-  ports: [{ name: "minio", variable: "COINLAKE_MINIO_PORT", default: 9000 }],
+  ports: [servicePort("minio", "COINLAKE_MINIO_PORT")],
   stop_signal: "SIGTERM",
 
   async fetch(cache) {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
 import { accountNamed, isRoot, refuseClosedTo, type Account } from "../machine/account.ts";
 import { findTool, runTool } from "../machine/tool.ts";
-import type { Service, ServiceContext } from "../service.ts";
+import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION_WANTED = 15;
 const USER = "coinlake";
@@ -22,7 +22,7 @@ export const postgres: Service = {
   title: "PostgreSQL",
   version: String(VERSION_WANTED),
   needs: [],
-  ports: [{ name: "postgres", variable: "COINLAKE_POSTGRES_PORT", default: 5433 }],
+  ports: [servicePort("postgres", "COINLAKE_POSTGRES_PORT")],
   // Its "fast" way: clients are cut off, nothing that was committed is lost.
   stop_signal: "SIGINT",
 
@@ -45,7 +45,7 @@ export const postgres: Service = {
     if (Number.parseInt(version, 10) >= VERSION_WANTED) return { folder: dirname(program), version };
     throw new OperatingError(
       "TOOL_TOO_OLD",
-      `${program} is PostgreSQL ${version || "of an unknown version"}; ${VERSION_WANTED} or newer is needed.`,
+      `${program} is PostgreSQL ${version || "of an unknown version"}; ${VERSION_WANTED} or newer is needed`,
       { next_step: REMEDY },
     );
   },
@@ -65,7 +65,7 @@ export const postgres: Service = {
       ...(account && { user: account }),
       failed: (last_lines: string) =>
         new OperatingError(
-          "PART_NOT_CONFIGURED",
+          "SERVICE_NOT_CONFIGURED",
           `PostgreSQL's new folder ${unfinished} could not be filled:\n${last_lines}`,
           {
             next_step: "Check that the disk has room and the folder may be written, then run this again.",
@@ -139,8 +139,8 @@ function accountToRunAs(): Account | null {
   const account = accountNamed(ACCOUNT);
   if (account) return account;
   throw new OperatingError(
-    "NO_ACCOUNT",
-    `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as.`,
+    "ACCOUNT_NOT_FOUND",
+    `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as`,
     {
       next_step: `Run this as another user than root, or make that one: \`useradd --system ${ACCOUNT}\`.`,
     },

@@ -7,7 +7,7 @@ import { downloadPackage } from "../fetch/python.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTar } from "../machine/tar.ts";
 import { runTool } from "../machine/tool.ts";
-import type { Service, ServiceContext } from "../service.ts";
+import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION = "4.1.1";
 const HEAP = ["-Xms256m", "-Xmx1536m", "-XX:MaxMetaspaceSize=512m", "-XX:+UseG1GC"];
@@ -41,7 +41,7 @@ export const spark: Service = {
   title: "Spark",
   version: VERSION,
   needs: ["minio", "hive"],
-  ports: [{ name: "spark", variable: "COINLAKE_SPARK_PORT", default: 15002 }],
+  ports: [servicePort("spark", "COINLAKE_SPARK_PORT")],
   stop_signal: "SIGTERM",
 
   async fetch(cache) {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { readSetting, type Environment } from "../../base/settings.ts";
 import { systemClock } from "../../base/clock.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
@@ -17,8 +18,10 @@ const CLAIM_RETRY_MS = 250;
 const DIGEST_LENGTH = 12;
 
 /** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: services run in folders of their own. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return resolve(env.COINLAKE_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "coinlake"));
+export function cacheFolder(env: Environment = process.env): string {
+  return resolve(
+    readSetting("COINLAKE_CACHE", env) ?? join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "coinlake"),
+  );
 }
 
 export interface Fetch {

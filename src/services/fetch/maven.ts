@@ -99,7 +99,7 @@ export function refuseUnpinned(folder: string, wanted: ReadonlyMap<string, strin
   if (wrong.length === 0) return;
   throw new OperatingError(
     "CHECKSUM_MISMATCH",
-    `What Maven fetched is not what this version of Coinlake was tested with: ${wrong.join(", ")}.`,
+    `What Maven fetched is not what this version of Coinlake was tested with: ${wrong.join(", ")}`,
     {
       next_step: `Delete ${repository} and run this again; if it says so again, the repository in Maven's settings serves something else.`,
     },

@@ -31,7 +31,7 @@ export async function downloadPackage(cache: Cache, name: string, tool_folder: s
   rmSync(archive);
   throw new OperatingError(
     "CHECKSUM_MISMATCH",
-    `What was fetched as ${pin} is not what this version of Coinlake was tested with.`,
+    `What was fetched as ${pin} is not what this version of Coinlake was tested with`,
     {
       next_step: "Run this again; if it says so again, the index in uv's settings serves something else.",
     },

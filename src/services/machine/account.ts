@@ -28,7 +28,7 @@ export function refuseClosedTo(name: string, { uid, gid }: Account, folder: stri
     if ((mode & bit) === 0) {
       throw new OperatingError(
         "FOLDER_CLOSED",
-        `The user "${name}" may not pass through ${path}, below which its data are to lie.`,
+        `The user "${name}" may not pass through ${path}, below which its data are to lie`,
         {
           next_step: `Name a folder elsewhere with --data, open that one (\`chmod o+x ${path}\`), or run this as another user than root.`,
         },

@@ -5,7 +5,7 @@ import { findTool } from "./tool.ts";
 
 const JAVA_WANTED = 17;
 
-/** The Java of JAVA_HOME, else the one on PATH. Throws TOOL_MISSING, or TOOL_TOO_OLD. */
+/** The Java of JAVA_HOME, else the one on PATH. Throws TOOL_NOT_FOUND, or TOOL_TOO_OLD. */
 export function findJava(purpose: string): string {
   const remedy =
     "Install Java 17 or newer (Debian and Ubuntu: `apt install openjdk-17-jre-headless`), or name one in JAVA_HOME.";
@@ -15,7 +15,7 @@ export function findJava(purpose: string): string {
   if (version >= JAVA_WANTED) return java;
   throw new OperatingError(
     "TOOL_TOO_OLD",
-    `${java} is Java ${version || "of an unknown version"}; ${JAVA_WANTED} or newer ${purpose}.`,
+    `${java} is Java ${version || "of an unknown version"}; ${JAVA_WANTED} or newer ${purpose}`,
     { next_step: remedy },
   );
 }

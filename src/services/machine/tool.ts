@@ -30,13 +30,13 @@ function pathOf(program: string, folders: readonly string[]): string | undefined
   return places.find(isExecutable);
 }
 
-/** Its path. Throws TOOL_MISSING. */
+/** Its path. Throws TOOL_NOT_FOUND. */
 export function findTool({ program, purpose, remedy, folders = [] }: Tool): string {
   const found = pathOf(program, folders);
   if (found !== undefined) return found;
   throw new OperatingError(
-    "TOOL_MISSING",
-    `The program "${program}", which ${purpose}, was not found on this machine.`,
+    "TOOL_NOT_FOUND",
+    `The program "${program}", which ${purpose}, was not found on this machine`,
     {
       next_step: remedy,
     },

@@ -1,6 +1,7 @@
 import { constants, type BigIntStats } from "node:fs";
 import { mkdir, open, opendir, rmdir, stat, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { fileTooLarge, notAFile } from "../refusals.ts";
 import { MAX_READ_BYTES, type FileStat, type Storage } from "../storage.ts";
@@ -208,35 +209,33 @@ function isCode(error: unknown, ...codes: string[]): boolean {
 
 function failure(verb: string, location: string, error: unknown): OperatingError {
   if (error instanceof OperatingError) return error;
-  const refuse = (code: string, message: string, next_step: string, is_retryable = false) =>
-    new OperatingError(code, message, { next_step, is_retryable, cause: error });
+  const failed = (code: ErrorCode, message: string, next_step: string) =>
+    new OperatingError(code, message, { next_step, cause: error });
   if (isCode(error, "ENOENT", "ENOTDIR"))
-    return refuse(
+    return failed(
       "FILE_NOT_FOUND",
       `There is no file ${location}`,
       "Check the location's spelling; a file of a table has to be restored from a copy.",
     );
   if (isCode(error, "EEXIST"))
-    return refuse("FILE_EXISTS", `${location} exists, and files are never overwritten`, "Choose another name.");
+    return failed("FILE_EXISTS", `${location} exists, and files are never overwritten`, "Choose another name.");
   if (isCode(error, "ENOSPC", "EDQUOT")) {
-    return refuse(
+    return failed(
       "STORAGE_FULL",
       `The disk is full: could not ${verb} ${location}`,
       "Free disk space, then try again.",
-      true,
     );
   }
   if (isCode(error, "EACCES", "EPERM", "EROFS")) {
-    return refuse(
+    return failed(
       "STORAGE_DENIED",
       `Not allowed to ${verb} ${location}`,
       "Give this user write access to the data folder.",
     );
   }
-  return refuse(
+  return failed(
     "STORAGE_FAILED",
     `Could not ${verb} ${location}: ${messageOf(error)}`,
     "Check the disk, then try again.",
-    true,
   );
 }

@@ -34,7 +34,7 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
   const { status, code, message } = refusal;
   const cannot = `Could not ${verb} ${location}: S3 answered ${code} (${message})`;
   if (code === "NoSuchBucket") {
-    return new OperatingError("NO_SUCH_BUCKET", cannot, {
+    return new OperatingError("BUCKET_NOT_FOUND", cannot, {
       next_step: "Create the bucket, or correct the warehouse's location.",
     });
   }
@@ -52,7 +52,6 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
   if (status === 507 || /StorageFull|QuotaExceeded/.test(code)) {
     return new OperatingError("STORAGE_FULL", cannot, {
       next_step: "Free space in the object store, then try again.",
-      is_retryable: true,
     });
   }
   return new OperatingError("STORAGE_FAILED", cannot, {
@@ -75,7 +74,6 @@ export function unreachableError(verb: string, location: string, endpoint: strin
     `Could not ${verb} ${location}: ${endpoint} gave no answer (${reason})`,
     {
       next_step: "Check that the object store runs and that AWS_ENDPOINT_URL is its address, then try again.",
-      is_retryable: true,
       cause: error,
     },
   );

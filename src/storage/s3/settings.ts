@@ -25,7 +25,7 @@ export const S3_VARIABLES = [
   "AWS_PROFILE",
 ] as const;
 
-/** From the environment variables that every S3 client knows. Throws S3_CREDENTIALS_MISSING, S3_ENDPOINT_INVALID. */
+/** From the environment variables that every S3 client knows. Throws S3_CREDENTIALS_MISSING, INVALID_S3_ENDPOINT. */
 export function s3SettingsFrom(env: Readonly<Record<string, string | undefined>>): S3Settings {
   const access_key_id = env["AWS_ACCESS_KEY_ID"];
   const secret_access_key = env["AWS_SECRET_ACCESS_KEY"];
@@ -54,7 +54,7 @@ function checkedEndpoint(endpoint: string): string {
   const is_plain =
     url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.search === "" && url.hash === "";
   if (!is_plain) {
-    throw new OperatingError("S3_ENDPOINT_INVALID", "The S3 endpoint is no URL of the form http://host:port", {
+    throw new OperatingError("INVALID_S3_ENDPOINT", "The S3 endpoint is no URL of the form http://host:port", {
       next_step: "Set AWS_ENDPOINT_URL to the address of the S3 service, such as http://127.0.0.1:9000.",
     });
   }

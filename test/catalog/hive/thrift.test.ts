@@ -41,7 +41,7 @@ test("an IDL gives each method its arguments, its answer as field 0, and its exc
     ],
   );
   assert.deepEqual(parseIdl(IDL).get("tell")?.result.fields, []);
-  assert.throws(() => parseIdl("struct S { 1: Unheard of }"), { code: "IDL_INVALID", message: /Unheard/ });
+  assert.throws(() => parseIdl("struct S { 1: Unheard of }"), { code: "INVALID_IDL", message: /Unheard/ });
 });
 
 test("the IDL of the metastore can be read, and declares every method once", () => {

@@ -56,14 +56,14 @@ test("what was committed is there after the file is opened again", async () => {
 test("a file that is no catalog, or of a later version, is refused with a next step", async () => {
   const junk = join(folder, "junk.sqlite");
   await writeFile(junk, "this is not a database, but long enough to look at ".repeat(20));
-  assert.throws(() => new SqliteStore(junk), { code: "STORE_FAILED" });
+  assert.throws(() => new SqliteStore(junk), { code: "CATALOG_CORRUPT" });
   const later = join(folder, "later.sqlite");
   const database = new DatabaseSync(later);
   database.exec("pragma user_version = 99");
   database.close();
-  assert.throws(() => new SqliteStore(later), { code: "STORE_FORMAT_UNKNOWN", message: /layout 99/ });
+  assert.throws(() => new SqliteStore(later), { code: "CATALOG_FORMAT_UNKNOWN", message: /format 99/ });
   await writeFile(join(folder, "file"), "");
-  assert.throws(() => new SqliteStore(join(folder, "file", "catalog.sqlite")), { code: "STORE_FAILED" });
+  assert.throws(() => new SqliteStore(join(folder, "file", "catalog.sqlite")), { code: "CATALOG_CANNOT_OPEN" });
 });
 
 test("a transaction that fails half-way leaves nothing behind", async () => {
@@ -73,7 +73,7 @@ test("a transaction that fails half-way leaves nothing behind", async () => {
     pointerMove({ namespace: ["n"], name: "first" }, null, "1"),
     pointerMove({ namespace: ["missing"], name: "second" }, null, "2"),
   ];
-  await assert.rejects(store.move(moves), { code: "NO_SUCH_NAMESPACE" });
+  await assert.rejects(store.move(moves), { code: "NAMESPACE_NOT_FOUND" });
   assert.deepEqual(await store.tableNames(["n"]), []);
   await store.close();
 });
@@ -92,7 +92,7 @@ test("a store that another process keeps locked says so instead of waiting for e
   const store = new SqliteStore(path);
   const holder = new DatabaseSync(path);
   holder.exec("begin immediate");
-  await assert.rejects(store.createNamespace(["n"], {}), { code: "STORE_BUSY", is_retryable: true });
+  await assert.rejects(store.createNamespace(["n"], {}), { code: "CATALOG_LOCKED", is_retryable: true });
   holder.exec("rollback");
   await store.createNamespace(["n"], {});
   holder.close();

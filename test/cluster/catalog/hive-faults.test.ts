@@ -60,7 +60,7 @@ test("a commit that could not even be sent is known to have failed, and is worth
   const gone = await Cable.lay("thrift://127.0.0.1:1");
   gone.remove();
   const store = new HiveStore({ uri: gone.uri, warehouse });
-  await assert.rejects(store.createNamespace(["never"], {}), { code: "STORE_FAILED", is_retryable: true });
+  await assert.rejects(store.createNamespace(["never"], {}), { code: "METASTORE_FAILED", is_retryable: true });
   await store.close();
 });
 

@@ -133,14 +133,14 @@ test("bronze that lacks an offset, or has one twice, fails by the partition's na
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /t\/1: 1 offsets missing, 0 rows duplicated; t\/2: 0 offsets missing, 1 rows duplicated[\s\S]*BRONZE_IS_NO_COPY/,
+    /t\/1: 1 offsets missing, 0 rows duplicated; t\/2: 0 offsets missing, 1 rows duplicated[\s\S]*BRONZE_DIFFERS_FROM_LOG/,
   );
 });
 
 test("a table that is not there is told with those that are", async () => {
   const { code, stderr } = await run("compact", "--table", "gold.none");
   assert.equal(code, 1);
-  assert.match(stderr, new RegExp(`NO_SUCH_TABLE[\\s\\S]*${FACTS}`));
+  assert.match(stderr, new RegExp(`TABLE_NOT_FOUND[\\s\\S]*${FACTS}`));
 });
 
 function client(): AwsClient {

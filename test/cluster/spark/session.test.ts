@@ -104,7 +104,7 @@ test("failures are told apart: refused in Spark's words, closed, not there, no a
     code: "SPARK_UNREACHABLE",
     is_retryable: true,
   });
-  assert.throws(() => new SparkSession({ remote: "127.0.0.1:15002" }), { code: "SPARK_REMOTE_INVALID" });
+  assert.throws(() => new SparkSession({ remote: "127.0.0.1:15002" }), { code: "INVALID_SPARK_REMOTE" });
   const brief = new SparkSession({ remote });
   await brief.sql("select 1");
   await brief.release();

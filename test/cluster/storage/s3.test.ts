@@ -64,7 +64,10 @@ test("what S3 refuses is told with its reason, and no secret", async () => {
   const stranger = new S3Storage({ ...settings, secret_access_key: "not-the-secret-key" });
   const refusals = [
     { ask: () => stranger.read(`s3://${bucket}/file`), code: "STORAGE_DENIED" },
-    { ask: () => new S3Storage(settings).write("s3://no-such-bucket-here/file", bytesOf("x")), code: "NO_SUCH_BUCKET" },
+    {
+      ask: () => new S3Storage(settings).write("s3://no-such-bucket-here/file", bytesOf("x")),
+      code: "BUCKET_NOT_FOUND",
+    },
   ];
   for (const { ask, code } of refusals) {
     await assert.rejects(ask, (error: Error & { code?: string }) => {

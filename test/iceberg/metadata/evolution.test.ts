@@ -55,7 +55,10 @@ describe("the type of a column", () => {
         const change = () => evolve(tableOf(struct(field(1, "a", from)), version), struct(field(1, "a", to)));
         if (since !== null && version >= since) assert.equal(change().schemas.length, 2);
         else
-          assert.throws(change, { code: "BAD_REQUEST", message: may_have ? /^Cannot change column type: a: / : /./ });
+          assert.throws(change, {
+            code: "INVALID_REQUEST",
+            message: may_have ? /^Cannot change column type: a: / : /./,
+          });
       }
     });
   }
@@ -65,7 +68,7 @@ describe("the type of a column", () => {
       struct(field(1, "l", { type: "list", "element-id": 2, element, "element-required": false }));
     assert.equal(evolve(tableOf(nested("int")), nested("long")).schemas.length, 2);
     assert.throws(() => evolve(tableOf(nested("int")), nested("string")), {
-      code: "BAD_REQUEST",
+      code: "INVALID_REQUEST",
       message: /l\.element: int -> string/,
     });
     assert.throws(() => evolve(tableOf(nested("int")), struct(field(1, "l", struct(field(2, "element", "int"))))), {
@@ -83,7 +86,7 @@ describe("columns", () => {
   test("are added with new ids; a required one has a default", () => {
     assert.equal(evolve(base, struct(...base.schemas[0]!.fields, field(4, "b", "string")))["last-column-id"], 4);
     assert.throws(() => evolve(base, struct(...base.schemas[0]!.fields, field(4, "b", "string", { required: true }))), {
-      code: "BAD_REQUEST",
+      code: "INVALID_REQUEST",
       message: "Incompatible change: cannot add required column without a default value: b",
     });
     const defaults = { required: true, "initial-default": "x", "write-default": "x" };
@@ -100,7 +103,10 @@ describe("columns", () => {
   test("never take the id of another, but may come back as they were", () => {
     const without = evolve(base, struct(base.schemas[0]!.fields[1]!));
     const reused = struct(...without.schemas[1]!.fields, field(1, "other", "long"));
-    assert.throws(() => evolve(without, reused), { code: "BAD_REQUEST", message: /field id 1 was assigned before/ });
+    assert.throws(() => evolve(without, reused), {
+      code: "INVALID_REQUEST",
+      message: /field id 1 was assigned before/,
+    });
     assert.equal(evolve(without, base.schemas[0]!)["current-schema-id"], 0);
   });
 
@@ -110,7 +116,7 @@ describe("columns", () => {
     assert.throws(() => evolve(base, required), {
       message: "Cannot change column nullability: a: optional -> required",
     });
-    assert.throws(() => evolve(base, struct(a!, s!, field(3, "x", "int"))), { code: "BAD_REQUEST" });
+    assert.throws(() => evolve(base, struct(a!, s!, field(3, "x", "int"))), { code: "INVALID_REQUEST" });
     const moved = struct(a!, { ...s!, type: struct() }, field(3, "x", "int"));
     assert.throws(() => evolve(base, moved), { message: /Cannot move column s\.x to x/ });
   });
@@ -122,7 +128,7 @@ describe("columns", () => {
       { action: "set-default-sort-order", "sort-order-id": 0 },
     ];
     assert.equal(evolve(base, replaced, defaults).schemas.length, 2);
-    assert.throws(() => evolve(base, replaced), { code: "BAD_REQUEST" });
+    assert.throws(() => evolve(base, replaced), { code: "INVALID_REQUEST" });
     assert.equal(evolve(base, replaced, [{ action: "remove-snapshot-ref", "ref-name": "main" }]).schemas.length, 2);
   });
 });

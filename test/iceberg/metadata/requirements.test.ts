@@ -81,7 +81,7 @@ describe("requirements", () => {
   }
   for (const requirement of MALFORMED) {
     test(`is a bad request: ${Object.values(requirement).join(" ")}`, () => {
-      assert.throws(() => checkRequirements(table, [requirement]), { code: "BAD_REQUEST", is_retryable: false });
+      assert.throws(() => checkRequirements(table, [requirement]), { code: "INVALID_REQUEST", is_retryable: false });
     });
   }
 
@@ -95,7 +95,7 @@ describe("requirements", () => {
     assert.equal(isCreation([{ type: "assert-create" }]), true);
     assert.equal(isCreation([]), false);
     assert.throws(() => isCreation([{ type: "assert-create" }, { type: "assert-table-uuid", uuid: UUID }]), {
-      code: "BAD_REQUEST",
+      code: "INVALID_REQUEST",
     });
   });
 });

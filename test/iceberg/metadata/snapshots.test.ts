@@ -40,17 +40,17 @@ describe("adding snapshots", () => {
   });
 
   test("an id that exists, a snapshot without a list, and one for a table without a schema are refused", () => {
-    assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1, 3, 2)), { code: "BAD_REQUEST" });
-    assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1n, 3, 2)), { code: "BAD_REQUEST" });
+    assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1, 3, 2)), { code: "INVALID_REQUEST" });
+    assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1n, 3, 2)), { code: "INVALID_REQUEST" });
     assert.throws(
       () =>
         after(newTable(), {
           action: "add-snapshot",
           snapshot: { "snapshot-id": 1, "sequence-number": 1, "timestamp-ms": 5 },
         }),
-      { code: "BAD_REQUEST" },
+      { code: "INVALID_REQUEST" },
     );
-    assert.throws(() => after(emptyMetadata(LOCATION, UUID), ...appendOf(1, 1, null)), { code: "BAD_REQUEST" });
+    assert.throws(() => after(emptyMetadata(LOCATION, UUID), ...appendOf(1, 1, null)), { code: "INVALID_REQUEST" });
   });
 
   test("a clock that was set back does not unsort the log", () => {
@@ -81,8 +81,8 @@ describe("row lineage in format version 3", () => {
   test("row ids behind the table's are a conflict, missing ones a bad request", () => {
     const table = after(third, ...rows(1, 0, 250));
     assert.throws(() => after(table, ...rows(2, 249, 1)), { code: "COMMIT_CONFLICT" });
-    assert.throws(() => after(table, ...rows(2, undefined, 1)), { code: "BAD_REQUEST" });
-    assert.throws(() => after(table, ...rows(2, 250, undefined)), { code: "BAD_REQUEST" });
+    assert.throws(() => after(table, ...rows(2, undefined, 1)), { code: "INVALID_REQUEST" });
+    assert.throws(() => after(table, ...rows(2, 250, undefined)), { code: "INVALID_REQUEST" });
   });
 });
 
@@ -119,7 +119,7 @@ describe("references", () => {
       setRef("b", 1, { "max-ref-age-ms": 0 }),
       setRef("t", 1, { type: "tag", "min-snapshots-to-keep": 1 }),
     ]) {
-      assert.throws(() => after(table, bad), { code: "BAD_REQUEST" });
+      assert.throws(() => after(table, bad), { code: "INVALID_REQUEST" });
     }
   });
 

@@ -96,7 +96,7 @@ describe("metadata as text", () => {
     test(`a file with ${what} is refused without being quoted`, () => {
       assert.throws(
         () => parseMetadata(bytes, "file:///x"),
-        (error: Error & { code?: string }) => error.code === "BAD_REQUEST" && !error.message.includes("secret"),
+        (error: Error & { code?: string }) => error.code === "INVALID_REQUEST" && !error.message.includes("secret"),
       );
     });
   }

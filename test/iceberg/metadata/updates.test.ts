@@ -82,7 +82,7 @@ describe("updates to a table as a whole", () => {
     { action: "add-encryption-key", "encryption-key": {} },
   ]) {
     test(`is a bad request: ${JSON.stringify(bad)}`, () => {
-      assert.throws(() => after(newTable(), bad), { code: "BAD_REQUEST" });
+      assert.throws(() => after(newTable(), bad), { code: "INVALID_REQUEST" });
     });
   }
 });
@@ -159,12 +159,12 @@ describe("fresh metadata", () => {
     const table = newTable({ "format-version": "3", "write.format.default": "parquet" });
     assert.equal(table["format-version"], 3);
     assert.deepEqual(table.properties, { "write.format.default": "parquet" });
-    assert.throws(() => newTable({ "format-version": "9" }), { code: "BAD_REQUEST" });
-    assert.throws(() => newTable({ "format-version": "two" }), { code: "BAD_REQUEST" });
+    assert.throws(() => newTable({ "format-version": "9" }), { code: "INVALID_REQUEST" });
+    assert.throws(() => newTable({ "format-version": "two" }), { code: "INVALID_REQUEST" });
   });
 
   test("a creating commit needs a schema, a spec and a sort order by its end", () => {
     const empty = emptyMetadata(LOCATION, UUID);
-    assert.throws(() => after(empty, { action: "add-schema", schema: PRICE_SCHEMA }), { code: "BAD_REQUEST" });
+    assert.throws(() => after(empty, { action: "add-schema", schema: PRICE_SCHEMA }), { code: "INVALID_REQUEST" });
   });
 });

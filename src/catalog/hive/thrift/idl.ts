@@ -69,7 +69,7 @@ function shapeOf(type: string, structs: ReadonlyMap<string, Struct>): Shape {
   }
   const struct = structs.get(type);
   if (struct === undefined) {
-    throw new OperatingError("IDL_INVALID", `The Thrift IDL names a type that it does not declare before: ${type}`, {
+    throw new OperatingError("INVALID_IDL", `The Thrift IDL names a type that it does not declare before: ${type}`, {
       next_step: "Restore the .thrift file of this version of the program.",
     });
   }
