@@ -1,5 +1,5 @@
-// What can be answered before anything is installed: help, and a hint where npm kept the options to itself.
-// Plain JavaScript, like bootstrap.js, and for the same reason.
+// Answers that need no installation: help, and a hint if npm consumed the options.
+// Plain JavaScript, like bootstrap.js: it must run on an old Node.
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,25 +12,23 @@ export function coinlakeArguments([program, script = "", ...args]) {
 }
 
 export function asksForHelp(args) {
-  // Everything that follows `dbt` is for dbt.
+  // All arguments after `dbt` belong to dbt.
   if (args[0] === "dbt") return false;
   const end = args.indexOf("--");
   return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === "--help" || arg === "-h" || arg === "help");
 }
 
-/** The help as the command line prints it: of `start`, or of all commands. A test keeps the files up to date. */
+/** The stored help of `start` or of the whole command line. A test keeps the files up to date. */
 export function storedHelp(args) {
   const name = args[0] === "start" ? "start" : "coinlake";
   const text = readFileSync(join(help_folder, `${name}.txt`), "utf8");
   const is_other = args.some((arg) => /^[a-z]/.test(arg) && arg !== "help" && arg !== "start");
-  return is_other
-    ? `${text}\nThe help of a single command is there after the set-up, which the first \`npm start\` does.\n`
-    : text;
+  return is_other ? `${text}\nHelp for single commands is available after the set-up; run \`npm start\` once.\n` : text;
 }
 
 /**
- * Options that npm took as its own: `npm start --port 4100` calls the script without them and puts each into the
- * environment. Returns the command that was meant, or null.
+ * Detects options that npm consumed: `npm start --port 4100` runs the script without them and sets environment
+ * variables. Returns the corrected command, or null.
  */
 export function swallowedOptions(env, args) {
   const script = env.npm_lifecycle_event;
@@ -42,7 +40,7 @@ export function swallowedOptions(env, args) {
     .split("\n")
     .filter((option) => option !== "" && !set_before.has(option.replace(/^no-/, "")))
     .flatMap((option) => {
-      // npm takes --no-maintain for `maintain`, switched off.
+      // npm reads --no-maintain as `maintain=false`.
       const is_negative = option.startsWith("no-");
       const value = env[`npm_config_${option.replace(/^no-/, "").replaceAll("-", "_")}`];
       if (is_negative) return value === "" || value === "false" ? [`--${option}`] : [];
@@ -54,7 +52,7 @@ export function swallowedOptions(env, args) {
   return ["npm", ...(script === "start" ? ["start"] : ["run", "-s", "coinlake"]), "--", ...typed, ...found].join(" ");
 }
 
-/** The keys that npm had from its configuration: nobody typed them, and npm's own, such as `json` and `only`, are options of Coinlake too. */
+/** Keys from npm's configuration files, which the user did not type; some, such as `json`, are Coinlake options too. */
 function configuredKeys(env) {
   const files = [
     env.npm_config_userconfig,

@@ -1,4 +1,4 @@
-// Brings a fresh clone to the point where COMMAND runs, then runs it:
+// Sets up a fresh clone, then runs COMMAND:
 //   node bin/bootstrap.js [--quiet] [--with test] -- COMMAND [ARG ...]
 // Plain JavaScript on purpose: it must run on the old Node that it replaces. Nothing is installed outside the project's
 // folder; everything fetched is pinned by lock files with checksums, and a second run only compares stamps.
@@ -36,7 +36,7 @@ function work(text) {
   say(text);
 }
 
-/** Runs a set-up step with its output held back, and shown only when it fails. */
+/** Runs a set-up step; prints its output only if it fails. */
 function run(command, args, { next_step, env = {} }) {
   const result = spawnSync(command, args, {
     cwd: root,
@@ -80,19 +80,21 @@ function npm(args, next_step) {
   return run(is_windows ? "npm.cmd" : "npm", args, { next_step });
 }
 
-/** The path of a Node that can run the project: this one, or the one fetched beside it. */
+/** The path of a Node that can run the project: the present one, or one installed in .tools. */
 function ensureNode() {
   const version = process.versions.node.split(".").map(Number);
   if (isAtLeast(version, NODE_WANTED)) return process.execPath;
   const folder = join(tools, "node");
   const fetched = join(folder, "node_modules", "node", "bin", is_windows ? "node.exe" : "node");
   if (readStamp("node") === NODE_PACKAGE && existsSync(fetched)) return fetched;
-  work(`Node ${process.versions.node} is older than ${NODE_WANTED.join(".")}: fetching ${NODE_PACKAGE} beside it ...`);
+  work(
+    `Node ${process.versions.node} is older than ${NODE_WANTED.join(".")}: installing ${NODE_PACKAGE} in .tools ...`,
+  );
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), '{"private":true}');
   npm(
     ["install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", NODE_PACKAGE],
-    `Install Node ${NODE_WANTED.join(".")} or newer yourself (nodejs.org), then run this again.`,
+    `Install Node ${NODE_WANTED.join(".")} or newer (nodejs.org), then run the command again.`,
   );
   writeStamp("node", NODE_PACKAGE);
   return fetched;
@@ -104,7 +106,7 @@ function ensureNodePackages() {
   work("installing Node packages ...");
   npm(
     ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-    "Check the network or your npm registry setting, then run this again: it goes on where it stopped.",
+    "Check the network and your npm registry setting, then run the command again.",
   );
   writeStamp("packages", digest);
 }
@@ -127,8 +129,9 @@ function findPython() {
     if (probe.status === 0 && isAtLeast(probe.stdout.trim().split(".").map(Number), PYTHON_WANTED)) return candidate;
   }
   throw new SetupError(
-    `Python ${PYTHON_WANTED.join(".")} or newer was not found: dbt needs it.`,
-    "Install it (Debian and Ubuntu: `apt install python3 python3-venv`; macOS: `brew install python`; Windows: `winget install Python.Python.3.12`), or name one in COINLAKE_PYTHON.",
+    `Python ${PYTHON_WANTED.join(".")} or newer was not found; dbt requires it.`,
+    "Install it (Debian and Ubuntu: `apt install python3 python3-venv`; macOS: `brew install python`; " +
+      "Windows: `winget install Python.Python.3.12`), or set COINLAKE_PYTHON to its path.",
   );
 }
 
@@ -142,16 +145,17 @@ function ensurePython(names) {
   if (existsSync(python) && wanted.every((line) => present.includes(line))) return;
   if (!existsSync(python) || !present.some((line) => line.startsWith("embedded:"))) {
     const base = findPython();
-    work(`making a Python environment with ${base} ...`);
+    work(`creating a Python environment with ${base} ...`);
     rmSync(folder, { recursive: true, force: true });
     run(base, ["-m", "venv", folder], {
       next_step:
-        "Python's venv module is missing (Debian and Ubuntu: `apt install python3-venv`); install it, then run this again.",
+        "Install Python's venv module (Debian and Ubuntu: `apt install python3-venv`), then run the command again.",
     });
   }
   work(`installing Python packages (${names.join(", ")}): dbt, DuckDB and its Iceberg extension ...`);
   const next_step =
-    "Check the network or your package index setting (for a proxy with its own certificate: set UV_SYSTEM_CERTS=1), then run this again.";
+    "Check the network and your package index setting (behind a proxy with a private certificate, set " +
+    "UV_SYSTEM_CERTS=1), then run the command again.";
   const env = { PIP_DISABLE_PIP_VERSION_CHECK: "1" };
   run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
   const requirements = files.slice(1).flatMap((file) => ["-r", file]);
@@ -176,7 +180,7 @@ function ensurePython(names) {
   writeStamp("python", [...kept, ...wanted].join("\n"));
 }
 
-/** Lays DuckDB's extensions out where both DuckDBs, in Node and in Python, look for them. */
+/** Copies DuckDB's extensions to the folder in which DuckDB for Node and DuckDB for Python search. */
 function ensureDuckDBExtensions() {
   const digest = `${DUCKDB_VERSION}:${digestOf("requirements/embedded.txt")}`;
   if (readStamp("duckdb") === digest) return;
@@ -197,17 +201,17 @@ function ensureDuckDBExtensions() {
 }
 
 /**
- * Each query of DuckDB holds a thread of Node's pool, also while it waits for the catalog in this process; and the
- * catalog needs the pool to read and write its files. With Node's four threads, four queries at once wait for ever.
- * More than run at any one time.
+ * Each DuckDB query holds a thread of Node's pool, also while it waits for the catalog of this process, which needs
+ * pool threads for its file access. With Node's default of four threads, four concurrent queries deadlock. The size
+ * exceeds the queries that run at once.
  */
 const POOL_THREADS = 32;
 
 /**
- * A process that runs for months keeps to the memory that it needs: V8 may not let its youngest generation grow to 100
- * MB, nor glibc keep a heap for every thread. Together 150 MB of a busy lake's 600. What Node made of the sources is
- * kept: without it each process strips their types again, which takes half a second and 25 MB that stay; and so is what
- * Python made of dbt's, which takes two seconds. What the user has set stays.
+ * Environment that limits memory and start-up time. V8's young generation stays below 100 MB and glibc keeps no heap
+ * per thread, which saves 150 of a busy lake's 600 MB. Node's compile cache saves each process half a second and 25 MB
+ * of type stripping; Python's bytecode cache saves two seconds of dbt's start. Variables that the user has set take
+ * precedence.
  */
 function lean(env) {
   return {
@@ -218,7 +222,7 @@ function lean(env) {
       : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? "2",
     UV_THREADPOOL_SIZE: String(Math.max(Number(env.UV_THREADPOOL_SIZE) || 0, POOL_THREADS)),
-    // Not beside the sources, which is what this would forbid.
+    // Empty, so that bytecode is written; PYTHONPYCACHEPREFIX keeps it out of the source folders.
     PYTHONDONTWRITEBYTECODE: "",
     PYTHONPYCACHEPREFIX: env.PYTHONPYCACHEPREFIX ?? join(tools, "bytecode"),
   };
@@ -233,7 +237,7 @@ function handOver(node, command) {
     program === "node"
       ? spawn(node, ["--disable-warning=ExperimentalWarning", ...args], { stdio: "inherit", env })
       : spawn(is_windows ? `${local}.cmd` : local, args, { stdio: "inherit", env, shell: is_windows });
-  // Ctrl-C reaches the child by itself (same terminal); it decides when to stop, and we leave with its code.
+  // The terminal sends Ctrl-C to the child too; the child decides when to stop, and this process exits with its code.
   process.on("SIGINT", () => {});
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   process.on("SIGHUP", () => child.kill("SIGHUP"));
@@ -244,12 +248,13 @@ function handOver(node, command) {
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
 }
 
-/** Whether what was asked for needs nothing that is not here. */
+/** Answers requests that need no set-up: stored help and the hint about options that npm consumed. */
 function answered(args) {
   const meant = swallowedOptions(process.env, args);
   if (meant !== null) {
     process.stderr.write(
-      `error npm took these options as its own, so Coinlake did not get them [USAGE]\n  next: write -- before them: ${meant}\n`,
+      `error npm consumed these options, so Coinlake did not receive them [USAGE]\n  next: put -- before them: ` +
+        `${meant}\n`,
     );
     process.exitCode = 2;
     return true;
@@ -259,7 +264,7 @@ function answered(args) {
   return true;
 }
 
-/** Whether the command line itself can run: it answers --help without Python. */
+/** Whether the command line can run; --help needs Node and its packages, not Python. */
 function isSetUp() {
   const version = process.versions.node.split(".").map(Number);
   return (
@@ -282,7 +287,7 @@ function main(argv) {
     if (args !== null && asksForHelp(args)) return handOver(node, argv.slice(split + 1));
     ensurePython(["embedded", ...extra]);
     ensureDuckDBExtensions();
-    if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; the next start is immediate.`);
+    if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; later starts skip this step`);
     handOver(node, argv.slice(split + 1));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;

@@ -1,4 +1,4 @@
-# Airflow, and beside it the command line that its tasks call. What is fetched comes first: it changes less often than the sources.
+# Airflow, with the command line that its tasks call. Downloads come first, because they change less often than the sources.
 FROM node:24.11.1-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends python3 python3-venv \
@@ -19,5 +19,5 @@ ENV AIRFLOW_HOME=/opt/airflow/home AIRFLOW__CORE__DAGS_FOLDER=/home/node/coinlak
 ENV COINLAKE_CLI=/home/node/coinlake/bin/coinlake.js COINLAKE_DATA=/home/node/data PYTHONDONTWRITEBYTECODE=1
 VOLUME /opt/airflow/home /home/node/data
 EXPOSE 8081
-# Airflow reads its users' passwords from a file. Its database is made where it is not there yet; then its servers take the place of the shell.
+# Airflow reads its users' passwords from a file. Creates the database if missing; then the servers replace the shell.
 CMD ["bash", "-c", "printf '{\"admin\": \"%s\"}' \"$AIRFLOW_ADMIN_PASSWORD\" > $AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE && cd $AIRFLOW_HOME && /opt/airflow/python/bin/python /home/node/coinlake/src/cluster/parts/airflow_servers.py prepare && exec /opt/airflow/python/bin/python /home/node/coinlake/src/cluster/parts/airflow_servers.py run"]

@@ -1,4 +1,4 @@
-# The Hive Metastore from the files that requirements/hive pins, as the native launcher runs it.
+# The Hive Metastore from the files that requirements/hive pins, like the native launcher.
 FROM maven:3.9.11-eclipse-temurin-17 AS files
 COPY requirements/hive /requirements
 RUN mvn -B -q -f /requirements/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory=/files \
@@ -13,5 +13,5 @@ ENV METASTORE_HOME=/opt/hive METASTORE_CONF_DIR=/opt/hive/conf
 ENV JDK_JAVA_OPTIONS="-Dmetastore.home=/opt/hive --add-opens java.base/java.lang=ALL-UNNAMED --add-opens java.base/java.net=ALL-UNNAMED --add-opens java.base/java.util=ALL-UNNAMED --add-opens java.base/java.util.concurrent=ALL-UNNAMED"
 USER hive
 EXPOSE 9083
-# The schema is made where it is not there yet; then the metastore takes the place of the shell.
+# Creates the schema if missing; then the metastore replaces the shell.
 CMD ["bash", "-c", "java -cp '/opt/hive/conf:/opt/hive/*' org.apache.hadoop.hive.metastore.tools.schematool.MetastoreSchemaTool -dbType postgres -initOrUpgradeSchema && exec java -Xms128m -Xmx512m -cp '/opt/hive/conf:/opt/hive/*' org.apache.hadoop.hive.metastore.HiveMetaStore"]

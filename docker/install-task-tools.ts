@@ -2,10 +2,7 @@ import { systemClock } from "../src/base/clock.ts";
 import { qualityPython } from "../src/quality/install.ts";
 import { sparkPython } from "../src/transform/engine.ts";
 
-/**
- * Fetches what the tasks of a DAG call beside the command line, which otherwise the first task of every new container
- * would.
- */
+/** Installs the tools that DAG tasks need when the image is built; otherwise the first task of each container would. */
 const options = { clock: systemClock, say: (text: string) => console.log(text) };
 await sparkPython(options);
 await qualityPython(options);

@@ -1,4 +1,4 @@
-# MinIO from the sources that requirements/minio pins: its makers publish no images of them any more.
+# MinIO from the sources that requirements/minio pins, because no images are published any more.
 FROM golang:1.24.11-alpine3.22 AS build
 WORKDIR /build
 COPY requirements/minio/go.mod requirements/minio/go.sum ./

@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
 const ELEMENT_COLUMNS = ["log_topic", "log_partition", "log_offset", "element_index"] as const;
 const ELEMENT = ELEMENT_COLUMNS.join(", ");
 
-/** Live crypto prices, from polls and replays to candles, a slowly changing dimension and five questions. */
+/** The crypto pipeline: live and recorded prices, candles, a slowly changing dimension and five questions. */
 export const crypto: Pipeline = {
   name: "crypto",
   topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: HOUR_MS },
@@ -44,19 +44,19 @@ export const crypto: Pipeline = {
   },
   producers: {
     live: {
-      description: "all that follow, side by side in one lake; or some of them, as in coinbase,kraken",
+      description: "all live sources below in one lake; or a list, such as coinbase,kraken",
       argument: null,
       create: async () => [coingecko(), binance(), coinbase(), kraken()],
     },
     coingecko: {
-      description: "CoinGecko's markets, within a monthly budget of calls (COINGECKO_API_KEY is optional)",
+      description: "market pages of CoinGecko within a monthly call budget; COINGECKO_API_KEY is optional",
       argument: null,
       settings: [
         {
           subject: "CoinGecko key",
           variables: ["COINGECKO_API_KEY", "COINGECKO_PRO_API_KEY"],
-          when_missing: "none: polls go without one, limited by address",
-          remedy: "Optional: put a free demo key into the environment as COINGECKO_API_KEY.",
+          when_missing: "not set: polls without a key share the limit of this network address",
+          remedy: "Optional: set COINGECKO_API_KEY to a free demo key.",
         },
       ],
       create: async () => [coingecko()],
@@ -65,29 +65,28 @@ export const crypto: Pipeline = {
     coinbase: exchangeFactory("Coinbase", "coinbase", coinbase),
     kraken: exchangeFactory("Kraken", "kraken", kraken),
     simulated: {
-      description: "a seeded market with the dirt of a real one; simulated:42 is another",
+      description: "a simulated market with realistic data errors; SEED selects another (default: 1)",
       argument: { name: "SEED", is_required: false },
       create: async ({ argument, speed }) => [
         simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
       ],
     },
     replay: {
-      description:
-        "a recorded market: candles as CSV, raw records as JSON lines, or a recorded WebSocket session; gzipped or not",
+      description: "a recorded file: candles as CSV, records as JSON lines, or a WebSocket session; also gzipped",
       argument: { name: "FILE", is_required: true },
       create: async ({ argument, speed }) => [await openReplay({ file: argument ?? "", speed: speed ?? 1 })],
     },
   },
   default_source: "live",
   fallback_source: "simulated",
-  books: {
+  reconciliation: {
     accepted: "silver.crypto_price_updates",
     duplicates: "silver.crypto_price_duplicates",
     conflicting: "is_conflicting",
     compared: ["price_at", "price", "traded_volume", "volume_24h", "market_cap", "percent_change_1h"],
-    refused: "silver.crypto_prices_rejected",
-    refused_partition: "ingestion_date",
-    balances: [
+    rejected: "silver.crypto_prices_rejected",
+    rejected_partition: "ingestion_date",
+    checks: [
       {
         claim: "every accepted update is one fact",
         left: "select count(*) from silver.crypto_price_updates",
@@ -106,15 +105,17 @@ export const crypto: Pipeline = {
       {
         claim: "every coin with a fact has one current version",
         left: "select count(distinct crypto_id) from gold.fact_crypto_ticks",
-        right:
-          "select count(*) from gold.dim_crypto where is_current and crypto_id in (select crypto_id from gold.fact_crypto_ticks)",
+        right: `select count(*) from gold.dim_crypto
+          where is_current and crypto_id in (select crypto_id from gold.fact_crypto_ticks)`,
       },
       {
         claim: "facts are the accepted updates, row by row",
-        left: `select sum(hash(${ELEMENT}, crypto_id, source, price, price_at, volume_24h, market_cap, traded_volume_usd)::hugeint)
-          from silver.crypto_price_updates`,
-        right: `select sum(hash(${ELEMENT}, crypto_id, source, price_usd, price_at, volume_24h, market_cap, traded_volume_usd)::hugeint)
-          from gold.fact_crypto_ticks`,
+        left: `select sum(hash(
+            ${ELEMENT}, crypto_id, source, price, price_at, volume_24h, market_cap, traded_volume_usd
+          )::hugeint) from silver.crypto_price_updates`,
+        right: `select sum(hash(
+            ${ELEMENT}, crypto_id, source, price_usd, price_at, volume_24h, market_cap, traded_volume_usd
+          )::hugeint) from gold.fact_crypto_ticks`,
       },
       {
         claim: "hours are the minutes together, candle by candle",
@@ -123,8 +124,8 @@ export const crypto: Pipeline = {
               sum(traded_volume_usd)::decimal(38, 18) as total_volume, sum(price_updates)::integer as price_updates
             from silver.crypto_prices_clean group by all
           )`,
-        right:
-          "select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint) from gold.fact_crypto_hourly",
+        right: `select sum(hash(crypto_id, hour_at, high, low, total_volume, price_updates)::hugeint)
+          from gold.fact_crypto_hourly`,
       },
     ],
     tables: {
@@ -164,14 +165,16 @@ export const crypto: Pipeline = {
 function exchangeFactory(title: string, source: string, create: () => Producer): ProducerFactory {
   const { ws_url, rest_url, products } = settingNames(source);
   return {
-    description: `${title}'s trades as they happen; ${products} chooses them`,
+    description: `live trades of ${title}; ${products} selects the products`,
     argument: null,
     settings: [
       {
         subject: `${title} products`,
         variables: [products],
-        when_missing: "the largest coins against the dollar",
-        remedy: `Optional: list others in ${products}, spelled as the exchange spells them, separated by commas; ${ws_url} and ${rest_url} point to another server.`,
+        when_missing: "not set: the largest coins in US dollars",
+        remedy:
+          `Optional: set ${products} to the exchange's product names, separated by commas; ` +
+          `${ws_url} and ${rest_url} select another server.`,
       },
     ],
     create: async () => [create()],
@@ -181,7 +184,7 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
 function seedOf(argument: string | null): number {
   if (argument === null) return 1;
   if (/^\d{1,9}$/.test(argument)) return Number(argument);
-  throw new OperatingError("BAD_SEED", `"${argument}" is no seed for the simulated market.`, {
-    next_step: "Give a whole number, as in --source simulated:42.",
+  throw new OperatingError("BAD_SEED", `Invalid seed "${argument}" for the simulated market`, {
+    next_step: "Use a whole number of at most nine digits, such as --source simulated:42.",
   });
 }

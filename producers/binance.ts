@@ -15,8 +15,8 @@ const HOUR_MS = 3_600_000;
 const COINS = "BTC ETH SOL XRP BNB DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR";
 
 /**
- * Binance spot: the combined stream of aggregate trades (developers.binance.com, "WebSocket Streams"). The URL subscribes; asking
- * for the list of subscriptions is how one learns that they are in force. A stream of an unknown name is accepted and stays silent.
+ * Binance spot: the combined stream of aggregate trades (developers.binance.com, "WebSocket Streams"). The URL
+ * subscribes; the list of subscriptions confirms them. A stream of an unknown name is accepted and stays silent.
  */
 export const binanceProtocol: ExchangeProtocol = {
   source: "binance",
@@ -30,16 +30,16 @@ export const binanceProtocol: ExchangeProtocol = {
   socketUrl: (ws_url, products) => `${ws_url}/stream?streams=${products.map(streamInUrl).join("/")}`,
   subscription: () => '{"method":"LIST_SUBSCRIPTIONS","id":1}',
   read: readMessage,
-  /** The source cuts after 24 hours. */
+  /** The source disconnects after 24 hours. */
   life_ms: 23 * HOUR_MS,
-  /** It pings every 20 seconds, trades or not. */
+  /** The source pings every 20 seconds. */
   silent_after_ms: 30_000,
   is_announcing: false,
   rest: {
     probe_path: "/api/v3/ping",
     backfill: "aggTrades",
     page_size: 1000,
-    /** A page weighs 4 of the 6,000 that a minute allows. */
+    /** A page has weight 4; the limit is 6,000 per minute. */
     interval_ms: 100,
     path: ({ product, first_id, last_id }) =>
       `/api/v3/aggTrades?symbol=${encodeURIComponent(product)}&fromId=${first_id}&limit=${last_id - first_id + 1}`,

@@ -13,9 +13,9 @@ import {
 const COINS = "BTC ETH SOL XRP DOGE ADA LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR ICP ATOM";
 
 /**
- * Coinbase Exchange: channels matches and heartbeat (docs.cdp.coinbase.com, "Exchange WebSocket"). A heartbeat a second and product
- * names the newest trade, so that a loss shows even where no trade follows. One unknown product makes the source ignore a whole
- * subscription, often without saying which it was.
+ * Coinbase Exchange: channels matches and heartbeat (docs.cdp.coinbase.com, "Exchange WebSocket"). A heartbeat a second
+ * and product names the newest trade, so that a loss shows even where no trade follows. One unknown product makes the
+ * source ignore a whole subscription, often without saying which it was.
  */
 export const coinbaseProtocol: ExchangeProtocol = {
   source: "coinbase",
@@ -36,7 +36,7 @@ export const coinbaseProtocol: ExchangeProtocol = {
     probe_path: "/time",
     backfill: "trades",
     page_size: 1000,
-    /** Three requests a second are allowed to everybody. */
+    /** Public limit: three requests per second. */
     interval_ms: 350,
     /** `after` means older: the newest trades with ids below it, newest first. */
     path: ({ product, first_id, last_id }) =>
@@ -60,7 +60,7 @@ function readMessage(message: string): ExchangeMessage {
       return { kind: "trades", trades: [{ product, id, cursor: null }] };
     }
     case "heartbeat": {
-      // It has been 0 for months where the source had a fault.
+      // It was 0 for months because of a fault of the source.
       const last_id = tradeNumber(whole["last_trade_id"]) ?? 0;
       return last_id > 0 && typeof product === "string" ? { kind: "announced", product, last_id } : { kind: "alive" };
     }

@@ -9,15 +9,15 @@ import { pageFailure } from "./coingecko/page.ts";
 import { ask, type Failure } from "./coingecko/request.ts";
 
 export interface CoingeckoOptions {
-  /** Of the demo plan; null asks without a key, limited by address. */
+  /** Key of the demo plan; null for requests without a key, limited by network address. */
   demo_key: string | null;
-  /** Of a paid plan; goes before the demo key. */
+  /** Key of a paid plan; takes precedence over the demo key. */
   pro_key: string | null;
   /** Null for the plan's own address. */
   base_url: string | null;
-  /** Credits of the plan: what is left is spread over what is left of the month. */
+  /** Monthly credits of the plan; the remaining ones are spread over the rest of the month. */
   calls_per_month: number;
-  /** Pages of 250 coins a poll, by market cap; each costs a credit. */
+  /** Pages of 250 coins per poll, by market cap; each costs one credit. */
   pages: number;
   timeout_ms: number;
   /** Jitter of the back-off, in [0, 1). */
@@ -37,13 +37,13 @@ const BASE_URL = { demo: "https://api.coingecko.com/api/v3", pro: "https://pro-a
 
 const BACKOFF = {
   base_ms: 2_000,
-  /** A poll comes every four minutes or so: waiting much longer after a failure would lose more than it spares. */
+  /** Polls are about four minutes apart; a longer backoff would lose more data than it saves requests. */
   cap_ms: 300_000,
-  /** The source asks for two minutes at most; an hour would be a mistake. */
+  /** Upper bound for the source's Retry-After, which is two minutes at most. */
   retry_after_cap_ms: 600_000,
 };
 
-/** A poll a minute is the most that makes sense; two that fail are not silence yet. */
+/** Minimum silence: polls are at least a minute apart, and two failed ones are not silence yet. */
 const SHORTEST_SILENCE_MS = 180_000;
 
 /** The source's own limit. */
@@ -51,7 +51,9 @@ const COINS_PER_PAGE = 250;
 
 const ATTRIBUTION = "Data provided by CoinGecko (https://www.coingecko.com)";
 
-/** The options that the environment gives: COINGECKO_API_KEY, COINGECKO_PRO_API_KEY, COINGECKO_BASE_URL; empty is absent. */
+/**
+ * Options from COINGECKO_API_KEY, COINGECKO_PRO_API_KEY and COINGECKO_BASE_URL; empty means unset.
+ */
 export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironment {
   const read = (name: string): string | null => env[name]?.trim() || null;
   return {
@@ -62,8 +64,9 @@ export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironme
 }
 
 /**
- * Polls CoinGecko's /coins/markets within a budget of credits; a record is the body of one page, byte for byte, whatever it holds.
- * Keys and address come from the environment unless given. Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be made with.
+ * Polls CoinGecko's /coins/markets within a budget of credits; a record is the unmodified body of one page. Keys and
+ * address default to the environment. Throws KEY_MALFORMED or BASE_URL_MALFORMED for options that no request can be
+ * made with.
  */
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
   const complete = { ...DEFAULTS, ...coingeckoEnvironment(process.env), ...options };
@@ -79,7 +82,7 @@ class CoingeckoPoller implements Producer {
   readonly kind = "live";
   readonly #options: CoingeckoOptions;
   readonly #client: Coingecko;
-  /** Where it asks, for messages: a base URL may carry what is not to be shown. */
+  /** Host for messages: a base URL may contain secrets. */
   readonly #host: string;
   #probes_paid = 0;
   #state: SourceStatus["state"] = "connecting";
@@ -94,15 +97,14 @@ class CoingeckoPoller implements Producer {
     this.#client = clientOf(base_url, options);
   }
 
-  /** Throws SOURCE_UNREACHABLE. A rate limit is an answer: polls will wait for it. */
+  /** Throws SOURCE_UNREACHABLE. A rate limit counts as an answer, because polls wait for it. */
   async probe(signal: AbortSignal): Promise<void> {
     const asking = { signal, timeout_ms: this.#options.timeout_ms, now_us: () => Date.now() * 1000 };
     const { body, has_cost, failure } = await ask((request) => this.#client.ping.get(request), asking);
     signal.throwIfAborted();
     if (has_cost) this.#probes_paid += 1;
     if (failure?.code === "RATE_LIMITED") return;
-    const problem =
-      failure?.message ?? (isJson(body) ? null : "what answers there is not CoinGecko: its answer is no JSON");
+    const problem = failure?.message ?? (isJson(body) ? null : "the server is not CoinGecko: its answer is not JSON");
     if (problem === null) return;
     throw new OperatingError("SOURCE_UNREACHABLE", `CoinGecko (${this.#host}): ${problem}.`, {
       next_step: "Check the network, or start with --source simulated.",
@@ -124,7 +126,7 @@ class CoingeckoPoller implements Producer {
         const due = statusOf(credits, this.#options, due_us);
         report(due);
         if (due.level === "warning") this.#message = due.message;
-        // Two polls that were due and did not come are silence.
+        // Two missed polls are silence.
         this.#silent_after_ms = Math.max(SHORTEST_SILENCE_MS, (2 * (due_us - (credits.polled_at_us ?? due_us))) / 1000);
         if (!(await waitUntil(clock, due_us, signal))) break;
         credits = renewed(credits, clock.now_us());
@@ -150,7 +152,7 @@ class CoingeckoPoller implements Producer {
     };
   }
 
-  /** Asks for a page until it has come whole, or can no longer be paid. Returns the credits after it. */
+  /** Requests a page until it is complete or the credits are used up. Returns the remaining credits. */
   async *#page(
     page: number,
     before: Credits,
@@ -215,9 +217,9 @@ function query(page: number): Coingecko.Coins.MarketGetParams {
 
 function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Coingecko {
   for (const key of [demo_key, pro_key]) {
-    // A header would refuse such a key with an error that quotes it.
+    // Checked here, because the error of an invalid header value would quote the key.
     if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
-    throw new OperatingError("KEY_MALFORMED", "The CoinGecko key holds characters that no key has.", {
+    throw new OperatingError("KEY_MALFORMED", "Invalid CoinGecko key: it contains characters that keys cannot have", {
       next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
     });
   }
@@ -225,12 +227,12 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
     baseURL: base_url,
     proAPIKey: pro_key,
     demoAPIKey: pro_key === null ? demo_key : null,
-    // Null leaves the header out on purpose: without a key the client would refuse to ask.
+    // Null omits the header: without a key the client would reject the request.
     defaultHeaders: demo_key === null && pro_key === null ? { "x-cg-demo-api-key": null } : {},
     maxRetries: 0,
     // Its debug level would print headers, the key among them.
     logLevel: "off",
-    // A redirect would carry the key to wherever it points.
+    // A redirect would send the key to another server.
     fetchOptions: { redirect: "manual" },
   });
 }
@@ -238,9 +240,13 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
 function hostOf(base_url: string): string {
   const url = URL.canParse(base_url) ? new URL(base_url) : null;
   if (url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === "") return url.host;
-  throw new OperatingError("BASE_URL_MALFORMED", "The base URL of CoinGecko is no plain http or https address.", {
-    next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
-  });
+  throw new OperatingError(
+    "BASE_URL_MALFORMED",
+    "Invalid COINGECKO_BASE_URL: it must be a plain http or https address",
+    {
+      next_step: "Unset COINGECKO_BASE_URL, or give it the form https://host/path.",
+    },
+  );
 }
 
 function statusOf(credits: Credits, budget: Budget, due_us: number): SourceReport {
@@ -252,7 +258,7 @@ function statusOf(credits: Credits, budget: Budget, due_us: number): SourceRepor
 }
 
 function failed({ level, code, message }: Failure, host: string, delay_ms: number): SourceReport {
-  return { level, code, message: `CoinGecko (${host}): ${message}. Asking again in ${Math.ceil(delay_ms / 1000)} s.` };
+  return { level, code, message: `CoinGecko (${host}): ${message}. Retrying in ${Math.ceil(delay_ms / 1000)} s.` };
 }
 
 function isJson(body: Uint8Array | null): boolean {

@@ -17,8 +17,9 @@ const COINS = "BTC ETH SOL XRP DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AA
 const REST_NAMES: Readonly<Record<string, string>> = { BTC: "XBT", DOGE: "XDG" };
 
 /**
- * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades a message. Every product of a subscription is
- * answered by itself; a heartbeat comes every second in which nothing else does. REST tells trades by time, not by id.
+ * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades a message. Every product of a
+ * subscription is answered by itself; a heartbeat comes every second in which nothing else does. REST tells trades by
+ * time, not by id.
  */
 export const krakenProtocol: ExchangeProtocol = {
   source: "kraken",
@@ -26,11 +27,11 @@ export const krakenProtocol: ExchangeProtocol = {
   ws_url: "wss://ws.kraken.com/v2",
   rest_url: "https://api.kraken.com",
   products: COINS.split(" ").map((coin) => `${coin}/USD`),
-  /** Case tells products apart: AAPLx is a tokenised share. */
+  /** Products are case-sensitive: AAPLx is a tokenised share. */
   product_pattern: /^[\p{L}\p{N}.]{1,30}\/[\p{L}\p{N}.]{1,30}$/u,
   spell: (product) => product,
   socketUrl: (ws_url) => ws_url,
-  // No snapshot: its fifty trades of the past would be duplicates, or late.
+  // No snapshot: its fifty past trades would be duplicates or late.
   subscription: (products) =>
     JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
   read: readMessage,
@@ -41,10 +42,12 @@ export const krakenProtocol: ExchangeProtocol = {
     probe_path: "/0/public/Time",
     backfill: "Trades",
     page_size: 1000,
-    /** One request a second is allowed to everybody. */
+    /** Public limit: one request per second. */
     interval_ms: 1_100,
-    path: ({ product, cursor }) =>
-      `/0/public/Trades?pair=${encodeURIComponent(restName(product))}&count=1000${assetClass(product)}${cursor === null ? "" : `&since=${cursor}`}`,
+    path: ({ product, cursor }) => {
+      const since = cursor === null ? "" : `&since=${cursor}`;
+      return `/0/public/Trades?pair=${encodeURIComponent(restName(product))}&count=1000${assetClass(product)}${since}`;
+    },
     read: readPage,
   },
 };
@@ -94,8 +97,8 @@ function readAnswer({ success, result, symbol, error }: Record<string, unknown>)
 }
 
 /**
- * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells microseconds of times
- * that are finer, and one trade told twice does no harm.
+ * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells
+ * microseconds of times that are finer, and a duplicate trade is harmless.
  */
 function cursorAt(timestamp: unknown): string | null {
   const at_us = typeof timestamp === "string" ? microsFromIso(timestamp.replace(/(\.\d{6})\d+/, "$1")) : null;

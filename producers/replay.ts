@@ -6,14 +6,17 @@ import { waitUntil } from "../src/producer/wait.ts";
 import { inspect, openFile, type OpenedFile } from "./replay/file.ts";
 
 export interface ReplayOptions {
-  /** Path of a candle file, of JSON lines of raw records or of a recorded WebSocket session, gzipped or not; told apart by content. */
+  /**
+   * Path of a candle file, JSON lines of raw records or a recorded WebSocket session, also gzipped; detected by
+   * content.
+   */
   file: string;
-  /** 1 plays in recorded time, N plays N times faster, "max" as fast as the log takes it. */
+  /** 1 replays in real time, N replays N times faster, "max" as fast as the log accepts records. */
   speed: Speed;
 }
 
 /**
- * Opens a recorded file as a producer. Reads the file once, to know its form, its length and its hash.
+ * Opens a recorded file as a producer. Reads it once to find its format, length and hash.
  * Throws FILE_NOT_FOUND, FILE_IS_FOLDER, FILE_UNREADABLE, FILE_EMPTY, FILE_TOO_LARGE, FORMAT_UNKNOWN,
  * TIME_UNITS_MIXED or TIME_OUT_OF_RANGE.
  */
@@ -35,13 +38,13 @@ class Replay implements Producer {
     this.id = `replay:${basename(options.file)}:${opened.sha256.slice(0, 16)}`;
   }
 
-  /** Throws FILE_CHANGED besides what opening throws: a position is worth nothing in another content. */
+  /** Throws FILE_CHANGED besides what opening throws: a position is invalid for changed content. */
   async probe(): Promise<void> {
     const { file } = this.#options;
     const { size_bytes, modified_ms } = await inspect(file);
     if (size_bytes !== this.#opened.size_bytes || modified_ms !== this.#opened.modified_ms) {
-      throw new OperatingError("FILE_CHANGED", `${file} was changed after it was opened.`, {
-        next_step: "Start again once nobody writes to it; changed content is replayed from its beginning.",
+      throw new OperatingError("FILE_CHANGED", `${file} was changed after it was opened`, {
+        next_step: "Start again when no process writes to it; changed content is replayed from its beginning.",
       });
     }
   }
@@ -50,7 +53,7 @@ class Replay implements Producer {
     await this.probe();
     const { recording, damage } = this.#opened;
     if (damage.message !== null) {
-      const message = `${this.#options.file} is damaged (${damage.message}): it is replayed up to where it breaks off.`;
+      const message = `${this.#options.file} is damaged (${damage.message}); replaying the readable part.`;
       report({ level: "warning", code: "FILE_DAMAGED", message });
     }
     const { speed } = this.#options;
@@ -97,12 +100,8 @@ function recordsBehind(position: string | null, total: number): number {
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError(
-    "POSITION_UNREADABLE",
-    `The stored position of the replay makes no sense: ${position.slice(0, 100)}`,
-    {
-      next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
-      cause,
-    },
-  );
+  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of the replay: ${position.slice(0, 100)}`, {
+    next_step: "Replay into a new lake (another --data folder), or restore the log from a backup.",
+    cause,
+  });
 }

@@ -11,13 +11,16 @@ export interface SimulatedOptions {
   interval_ms: number;
   dirt_rate: number;
   /**
-   * 1 is live: a step comes when the clock reaches its time, and steps missed while the process was down stay missed, as with any
-   * source. Any other speed gives every step, from where the log ends.
+   * 1 is live: a step comes when the clock reaches its time, and steps missed while the process was down stay missed,
+   * as with any source. Any other speed gives every step, from where the log ends.
    */
   speed: Speed;
   /** Time of step 0 in microseconds; the clock's at the first start where absent. */
   start_us?: number;
-  /** A live market opens with this much of its past, given at once at the first start: a lake to ask questions of from the beginning. */
+  /**
+   * A live market opens with this much of its past, given at once at the first start: a lake to ask questions of from
+   * the beginning.
+   */
   history_ms: number;
   /** Ends before this step; never where absent. */
   until_step?: number;
@@ -37,15 +40,16 @@ const MAX_BATCH_PAGES = 25;
 
 interface Position {
   start_us: number;
-  /** The step to go on with. */
+  /** The next step. */
   step: number;
   /** Steps before this one are the market's past: given without a pause, and none of them missed. */
   history_steps: number;
 }
 
 /**
- * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is a function of
- * the options, the start and the step, so a restart goes on with the same market. Throws a RangeError for options out of bounds.
+ * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is
+ * a function of the options, the start and the step, so a restart continues the same market. Throws a RangeError for
+ * options out of bounds.
  */
 export function simulated(options: Partial<SimulatedOptions> = {}): Producer {
   const complete: SimulatedOptions = { ...SIMULATED_DEFAULTS, ...options };
@@ -63,7 +67,7 @@ class Simulated implements Producer {
   constructor(options: SimulatedOptions) {
     const { seed, coins, interval_ms, dirt_rate } = options;
     this.#options = options;
-    // Whatever shapes the market is in the name: other options are another market, with a start of its own.
+    // The name contains all options that shape the market: other options make another market with a separate start.
     this.id = `simulated:${[seed, coins, interval_ms, dirt_rate].join(":")}`;
   }
 
@@ -116,7 +120,10 @@ function marketOptions({ seed, coins, interval_ms, dirt_rate }: SimulatedOptions
   return { seed, coins, interval_ms, dirt_rate, start_us };
 }
 
-/** A simulated market's position, for tests and tools that want to know its start and how far it is; null before the first step. */
+/**
+ * A simulated market's position, for tests and tools that want to know its start and how far it is; null before the
+ * first step.
+ */
 export function positionOf(position: string | null): Position | null {
   if (position === null) return null;
   try {

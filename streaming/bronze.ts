@@ -23,12 +23,11 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Kafka to a pipeline's bronze table: a copy of its topic, append only, each record once. Three things hold that:
- *  - Spark's checkpoint says which offsets a batch has, before the batch begins: done again after a crash, it is the
- *    same batch;
- *  - Iceberg's snapshots say which batch of the query they brought: one that was committed is not committed again;
- *  - the table says how far it is in each partition: a query that starts passes over what lies below, even one whose
- *    checkpoint is lost, or whose last snapshot has expired.
+ * Copies a topic from Kafka to a pipeline's bronze table, append only, each record exactly once:
+ *  - Spark's checkpoint records a batch's offsets before the batch starts, so a retry after a crash is the same batch;
+ *  - Iceberg's snapshots record the batch of the query that wrote them, so a committed batch is not committed again;
+ *  - the table records its consumed offsets: a new query skips lower offsets, even if its checkpoint is lost or its
+ *    last snapshot has expired.
  */
 export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topic" | "bronze">): StreamJob {
   const job_name = `${name}-bronze`;
@@ -62,14 +61,16 @@ function tableStatements(table: string): string[] {
   const partition = BRONZE_SPEC.fields.map(({ name }) => name).join(", ");
   return [
     `create namespace if not exists ${table.slice(0, table.lastIndexOf("."))}`,
-    `create table if not exists ${table} (${columns.join(", ")}) using iceberg partitioned by (${partition}) tblproperties ('format-version' = '2')`,
+    `create table if not exists ${table} (${columns.join(", ")}) using iceberg partitioned by (${partition}) ` +
+      "tblproperties ('format-version' = '2')",
   ];
 }
 
 /** By partition, the offset of the topic that the table lacks first. */
 async function nextOffsets(session: SparkSession, topic: string, table: string): Promise<Map<number, bigint>> {
   const rows = await session.sql(
-    `select log_partition, max(log_offset) + 1 as next_offset from ${table} where log_topic = '${topic}' group by log_partition`,
+    `select log_partition, max(log_offset) + 1 as next_offset from ${table}
+      where log_topic = '${topic}' group by log_partition`,
   );
   return new Map(rows.map(({ log_partition, next_offset }) => [Number(log_partition), BigInt(String(next_offset))]));
 }
@@ -87,8 +88,8 @@ function readTopic(topic: string, brokers: string): Relation {
 }
 
 /**
- * The table's columns. A record's source and time are Kafka headers. Records of other programs have none; they are kept
- * with an empty source and Kafka's time, as readers of the log give them (src/log/kafka/record.ts).
+ * The table's columns. A record's metadata is in its headers; a record of another producer has none, and is stored with
+ * an empty source and Kafka's timestamp, as readers of the log see it (src/log/kafka/record.ts).
  */
 function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
   const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;

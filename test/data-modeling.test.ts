@@ -79,7 +79,7 @@ test("a seed's YAML describes the columns of its file", () => {
 test("the values that duplicates are compared by are those that are shown of a conflict", () => {
   const sql = readFileSync(join(models, "silver", "crypto_price_duplicates.sql"), "utf8");
   const values = [...(/set values = \[(.*?)\]/.exec(sql)?.[1] ?? "").matchAll(/'(\w+)'/g)].map(([, value]) => value);
-  assert.deepEqual([...crypto.books.compared].sort(), ["price_at", ...values].sort());
+  assert.deepEqual([...crypto.reconciliation.compared].sort(), ["price_at", ...values].sort());
 });
 
 test("every model has its YAML beside it", () => {

@@ -1,4 +1,4 @@
-"""The DAG of the pipeline in pipelines/crypto.ts, with which test/cluster/airflow compares it; Airflow finds it by this folder."""
+"""The DAG of the pipeline in pipelines/crypto.ts; test/cluster/airflow compares the two."""
 
 from coinlake_dag import pipeline_dag
 

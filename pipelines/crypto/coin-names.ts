@@ -9,8 +9,7 @@ const COINS = "gold.dim_crypto";
 const PAIR = /^(.{2,}?)[-/]?(?:USDT|USDC|USD)$/;
 
 /**
- * The names by which people mean a coin: id, symbol and name as the dimension has them; for what a recording names,
- * also the coin's symbol and id.
+ * Names of a coin for lookup: id, symbol and name of the dimension; for a recorded pair, also its coin's symbol and id.
  */
 export const coinNames: SubjectsDefinition = {
   noun: "coin",
@@ -20,7 +19,7 @@ export const coinNames: SubjectsDefinition = {
     const symbol = row["symbol"] ?? "";
     const id = row["crypto_id"] ?? "";
     const name = row["name"] ?? "";
-    // Nobody has described a coin whose symbol and name are its id: a recording names it. ETH means there the coin that exchanges call so.
+    // A coin whose symbol and name equal its id comes from a recording; ETH there is the exchanges' ETH.
     const is_recorded = id === symbol.toLowerCase() && name === id.toUpperCase();
     const base = is_recorded || id.includes(":") ? PAIR.exec(symbol)?.[1] : undefined;
     const mapped = is_recorded ? idsBySymbol().get(base ?? symbol) : undefined;

@@ -1,7 +1,7 @@
 import type { LiveDefinition } from "../../src/pipeline/definition.ts";
 import { eventOrder } from "../../src/pipeline/event-order.ts";
 
-/** Columns of silver.crypto_price_updates by the part they play. */
+/** Roles of the columns of silver.crypto_price_updates. */
 export const columns: LiveDefinition["columns"] = {
   subject: "crypto_id",
   source: "source",

@@ -5,32 +5,35 @@ import { projectVar } from "./project-vars.ts";
 const MAX_EVENT_SKEW_S = projectVar("max_event_skew_s");
 
 /**
- * The five business questions over silver and gold. Event time is `price_at`; a price is in effect from its own time until
- * the coin's next one, and events of one moment follow each other as `EVENT_ORDER` says. All times are UTC.
+ * The five business questions over silver and gold. Event time is `price_at`; a price is in effect until the coin's
+ * next one, and `EVENT_ORDER` orders events of equal time. All times are UTC.
  */
 
-/** A coin goes by other names in other lakes: the id of CoinGecko first, then the symbol, then the pairs that recordings use. */
+/**
+ * Default coin names, in order: CoinGecko's id, the symbol, and the pairs that recordings use.
+ */
 const BITCOIN = ["bitcoin", "BTC", "BTCUSDT", "BTC-USD", "BTC/USD", "BTCUSD"];
 const ETHEREUM = ["ethereum", "ETH", "ETHUSDT", "ETH-USD", "ETH/USD", "ETHUSD"];
 
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /**
- * Every accepted update. Of the live views that of the updates themselves is read: the facts' view computes, each time anew,
- * changes over an hour that no question asks for.
+ * Every accepted update. With live views, reads the view of the updates: the facts' view would also compute changes
+ * over an hour, which no question uses.
  */
 export function facts(table: TableNaming): string {
   const gold = "gold.fact_crypto_ticks";
   // Facts committed before the table had these columns are ordered by the rest.
   if (table(gold) === gold) {
-    return `(select null::varchar as product, null::bigint as trade_number where false union all by name select * from ${gold})`;
+    const columns = "select null::varchar as product, null::bigint as trade_number where false";
+    return `(${columns} union all by name select * from ${gold})`;
   }
-  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, product, trade_number,
-      log_partition, log_offset, element_index
+  return `(select crypto_id, price as price_usd, volume_24h, traded_volume_usd, price_at, price_date, source, product,
+      trade_number, log_partition, log_offset, element_index
     from ${table("silver.crypto_price_updates")})`;
 }
 
-/** The coin asked for, or that the question is about; where the lake knows neither, no coin. */
+/** The coin of the option, else the question's default coin; none if the lake knows neither. */
 function coinOf({ values }: QuestionOptions): string {
   return values["coin"] === undefined ? "null" : text(String(values["coin"]));
 }
@@ -53,12 +56,12 @@ const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
   options: {
-    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: BITCOIN },
+    coin: { description: "id, symbol or name of the coin", default: null, is_subject: true, default_names: BITCOIN },
   },
   parts: [
     {
       title: "",
-      when_empty: "The lake has no price of that coin up to then.",
+      when_empty: "The lake has no price of this coin up to that time.",
       sql: (options) => `
         with latest as (${priceInEffect(options, options.as_of)}),
         hour_ago as (${priceInEffect(options, `(${options.as_of} - interval 1 hour)`)})
@@ -96,7 +99,8 @@ const mostVolatile: Question = {
         ),
         coins as (
           select crypto_id, any_value(symbol) as symbol, max(minute_at) as latest_minute_at,
-            stddev_samp(ln(price / price_before)) filter (where minute_at - minute_before = interval 1 minute) as volatility,
+            stddev_samp(ln(price / price_before))
+              filter (where minute_at - minute_before = interval 1 minute) as volatility,
             count(*) filter (where minute_at - minute_before = interval 1 minute) as minutes_used,
             date_diff('minute', min(minute_at), max(minute_at)) as minutes_spanned
           from minutes group by crypto_id
@@ -105,8 +109,10 @@ const mostVolatile: Question = {
           -- where most minutes have no price, what is left says how prices are sampled, not how they move
           select *, minutes_used >= 2 and 2 * minutes_used >= minutes_spanned as is_measured from coins
         )
-        select crypto_id, symbol, case when is_measured then 100 * volatility end as volatility_percent, minutes_used, latest_minute_at,
-          case when not is_measured then minutes_used || ' of ' || minutes_spanned || ' minutes have a price in the minute before; half of them, and two, are needed' end as reason
+        select crypto_id, symbol, case when is_measured then 100 * volatility end as volatility_percent,
+          minutes_used, latest_minute_at,
+          case when not is_measured then minutes_used || ' of ' || minutes_spanned
+            || ' minutes have a price in the minute before; half of them, and two, are needed' end as reason
         from measured
         order by volatility_percent desc nulls last, minutes_used desc, crypto_id limit 1`,
       columns: [
@@ -127,18 +133,18 @@ const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
   options: {
-    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true, default_names: ETHEREUM },
+    coin: { description: "id, symbol or name of the coin", default: null, is_subject: true, default_names: ETHEREUM },
   },
   parts: [
     {
-      title: "event time: the price in effect then",
-      when_empty: "The lake has no price of that coin up to then.",
+      title: "event time: the price in effect at that time",
+      when_empty: "The lake has no price of this coin up to that time.",
       sql: (options) => priceInEffect(options, `(${options.as_of} - interval 2 hour)`),
       columns: PRICE_COLUMNS,
     },
     {
-      title: "lake time: the latest price that the lake's tables held then",
-      when_empty: "The lake held no price of that coin then.",
+      title: "lake time: the latest price in the tables at that time",
+      when_empty: "The lake's tables had no price of this coin at that time.",
       lake_time_before_ms: TWO_HOURS_MS,
       sql: (options) => priceInEffect(options, options.as_of),
       columns: PRICE_COLUMNS,
@@ -146,7 +152,7 @@ const ethereumTwoHoursAgo: Question = {
   ],
 };
 
-/** DuckDB cuts `interval (0.5) hour` down to none: fractions are said in whole seconds. */
+/** DuckDB truncates `interval (0.5) hour` to zero, so fractions are written in whole seconds. */
 const span = (count: string | number | undefined, unit_s: number) =>
   `interval ${Math.round(Number(count) * unit_s)} second`;
 
@@ -154,16 +160,15 @@ const falls: Question = {
   number: 4,
   title: "Falls within minutes",
   options: {
-    percent: { description: "falls of more than this many per cent", default: 5 },
-    minutes: { description: "against the highest price of this many minutes before", default: 10 },
-    hours: { description: "looking back this many hours", default: 24 },
-    coin: { description: "this coin, by id, symbol or name", default: null, is_subject: true },
+    percent: { description: "minimum fall in percent", default: 5 },
+    minutes: { description: "window in minutes before each price", default: 10 },
+    hours: { description: "hours of history to search", default: 24 },
+    coin: { description: "id, symbol or name of the coin", default: null, is_subject: true },
   },
   parts: [
     {
-      title:
-        "one line an episode: from the first tick that far below the highest of the window before it, until it recovers",
-      when_empty: "No coin fell that far, that fast, in that time.",
+      title: "one row per fall: from the first price that far below the window's highest price until the recovery",
+      when_empty: "No coin fell that far within the window in that time.",
       sql: ({ as_of, table, values: { percent, minutes, hours, coin } }) => {
         const window = span(minutes, 60);
         const since = `(${as_of} - ${span(hours, 3_600)})`;
@@ -173,23 +178,27 @@ const falls: Question = {
           -- the window of any tick of a minute lies in the minutes from one before the window's length on
           select crypto_id, minute_at, price_low,
             max(price_high) over (
-              partition by crypto_id order by minute_at range between ${window} + interval 1 minute preceding and current row
+              partition by crypto_id order by minute_at
+              range between ${window} + interval 1 minute preceding and current row
             ) as highest
           from ${table("silver.crypto_prices_clean")}
           where minute_at > ${since} - ${window} - interval 2 minute and minute_at <= ${as_of}
-            and price_date >= cast(${since} - ${window} - interval 2 minute as date) and price_date <= cast(${as_of} as date)
+            and price_date >= cast(${since} - ${window} - interval 2 minute as date)
+            and price_date <= cast(${as_of} as date)
             ${ofCoin}
         ),
         candidates as (
-          -- a tick can only be a fall where the minute's lowest is one against the highest that any of its ticks can see
+          -- a minute has falls only if its lowest price is a fall against the highest price in any of its windows
           select crypto_id, minute_at,
-            minute_at > ${since} - interval 1 minute and (highest - price_low) * 100 > highest * ${percent} as is_candidate
+            minute_at > ${since} - interval 1 minute
+              and (highest - price_low) * 100 > highest * ${percent} as is_candidate
           from minutes
         ),
         marked as (
           select *,
             bool_or(is_candidate) over (
-              partition by crypto_id order by minute_at range between current row and ${window} + interval 1 minute following
+              partition by crypto_id order by minute_at
+              range between current row and ${window} + interval 1 minute following
             ) as is_needed,
             count_if(not is_candidate) over (partition by crypto_id order by minute_at) as quiet_minutes
           from candidates
@@ -202,16 +211,20 @@ const falls: Question = {
           select facts.*, is_candidate, quiet_minutes,
             greatest(
               max(price_usd) over (
-                partition by facts.crypto_id order by price_at range between ${window} preceding and interval 1 microsecond preceding
+                partition by facts.crypto_id order by price_at
+                range between ${window} preceding and interval 1 microsecond preceding
               ),
-              max(price_usd) over (partition by facts.crypto_id, price_at order by ${EVENT_ORDER.join(", ")} rows unbounded preceding)
+              max(price_usd) over (
+                partition by facts.crypto_id, price_at order by ${EVENT_ORDER.join(", ")} rows unbounded preceding
+              )
             ) as highest
           from ${facts(table)} as facts
-          inner join needed on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
+          inner join needed
+            on facts.crypto_id = needed.crypto_id and date_trunc('minute', facts.price_at) = needed.minute_at
           where price_at > ${since} - ${window} and price_at <= ${as_of}
             and price_date >= cast(${since} - ${window} as date) and price_date <= cast(${as_of} as date)
         ),
-        judged as (
+        evaluated as (
           select *, (highest - price_usd) * 100 > highest * ${percent} as is_fall
           from ticks where is_candidate and price_at > ${since}
         ),
@@ -220,10 +233,11 @@ const falls: Question = {
           select *, count_if(not is_fall) over (
             partition by crypto_id order by ${EVENT_ORDER.join(", ")}
           ) as episode
-          from judged
+          from evaluated
         )
-        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at, arg_min(highest, ${EVENT_POSITION}) as from_price,
-          min(price_usd) as lowest_price, max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
+        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at,
+          arg_min(highest, ${EVENT_POSITION}) as from_price, min(price_usd) as lowest_price,
+          max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
         from numbered where is_fall
         group by crypto_id, quiet_minutes, episode
         order by fell_at, crypto_id`;
@@ -264,11 +278,13 @@ const topVolumes: Question = {
             sum(traded_volume_usd) as traded,
             max(price_at) as latest_at
           from ${facts(table)}
-          where price_date >= cast(${as_of} - interval 24 hour as date) and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
+          where price_date >= cast(${as_of} - interval 24 hour as date)
+            and price_at > ${as_of} - interval 24 hour and price_at <= ${as_of}
           group by crypto_id
         )
         select coins.market_cap_rank, coins.symbol, coins.name, coalesce(volumes.rolling, volumes.traded) as volume_usd,
-          case when volumes.rolling is not null then 'rolling, by source' else 'trades added up' end as basis, volumes.latest_at
+          case when volumes.rolling is not null then 'rolling, by source' else 'trades added up' end as basis,
+          volumes.latest_at
         from coins inner join volumes using (crypto_id)
         where coalesce(volumes.rolling, volumes.traded) is not null
         order by coins.market_cap_rank nulls last, volume_usd desc, coins.crypto_id limit 10`,

@@ -1,6 +1,9 @@
 import type { RuleInput } from "../../src/alert/rule.ts";
 
-/** The first is question 4 as a rule, to the letter: no cool-down and no hysteresis, so that it fires where the question finds a fall. */
+/**
+ * The first is question 4 as a rule, to the letter: no cool-down and no hysteresis, so that it fires where the question
+ * finds a fall.
+ */
 export const default_rules = [
   {
     id: "fall-5-percent-10-minutes",

@@ -1,6 +1,8 @@
 import { OperatingError } from "../../src/base/errors.ts";
 
-/** What a plan allows and how it is spent: every page of a poll costs a credit, and only an answer with status 200 does. */
+/**
+ * Budget of a plan: every page of a poll with status 200 costs one credit.
+ */
 export interface Budget {
   calls_per_month: number;
   pages: number;
@@ -11,11 +13,11 @@ export interface Credits {
   /** `2025-10` */
   month: string;
   used: number;
-  /** Receipt of the last page, or null before the first. */
+  /** Time of the last page; null before the first. */
   polled_at_us: number | null;
 }
 
-/** The source's data changes once a minute: asking more often buys nothing. */
+/** The source's data changes once a minute, so more requests are useless. */
 export const SHORTEST_INTERVAL_US = 60_000_000;
 
 export function creditsOf(position: string | null, now_us: number): Credits {
@@ -30,7 +32,9 @@ export function creditsOf(position: string | null, now_us: number): Credits {
   throw unreadablePosition(position, undefined);
 }
 
-/** The same credits, or fresh ones once a new month has begun. A clock that steps back into the month before renews nothing. */
+/**
+ * The credits, reset in a new month. A clock that steps back to the month before does not reset them.
+ */
 export function renewed(credits: Credits, now_us: number): Credits {
   const month = monthOf(now_us);
   return month > credits.month ? { ...credits, month, used: 0 } : credits;
@@ -41,9 +45,10 @@ export function creditsLeft(credits: Credits, { calls_per_month }: Budget): numb
 }
 
 /**
- * When to poll next, in microseconds: the credits that are left, spread evenly over what is left of the month, which leaves
- * the price of one poll in reserve at its end. It is counted from the last poll and not from a timetable, so a machine that slept
- * polls once when it wakes, not once for each poll missed. Where a poll can no longer be paid, at the start of the next month.
+ * When to poll next, in microseconds: the credits that are left, spread evenly over what is left of the month, which
+ * leaves the price of one poll in reserve at its end. It is counted from the last poll and not from a timetable, so a
+ * machine that slept polls once when it wakes, not once for each poll missed. Where a poll can no longer be paid, at
+ * the start of the next month.
  */
 export function nextPollAt_us(credits: Credits, budget: Budget, now_us: number): number {
   const polls_left = Math.floor(creditsLeft(credits, budget) / budget.pages);
@@ -61,17 +66,13 @@ function monthOf(at_us: number): string {
 
 function nextMonthAt_us(month: string): number {
   const [year = 0, number = 1] = month.split("-").map(Number);
-  // Months count from 0 in Date.UTC, so this one's number is the next one's index.
+  // Date.UTC counts months from 0, so this month's number is the next one's index.
   return Date.UTC(year, number, 1) * 1000;
 }
 
 function unreadablePosition(position: string, cause: unknown): OperatingError {
-  return new OperatingError(
-    "POSITION_UNREADABLE",
-    `The stored position of CoinGecko makes no sense: ${position.slice(0, 100)}`,
-    {
-      next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
-      cause,
-    },
-  );
+  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of CoinGecko: ${position.slice(0, 100)}`, {
+    next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
+    cause,
+  });
 }

@@ -1,28 +1,30 @@
 import type { Failure } from "./request.ts";
 
-/** What is wrong with the body of a 200: CoinGecko and what is in front of it send their errors under that status too. Null for a page of coins. */
+/**
+ * What is wrong with the body of a 200: CoinGecko and what is in front of it send their errors under that status too.
+ * Null for a page of coins.
+ */
 export function pageFailure(body: Uint8Array, page: number): Failure | null {
   const value = parsed(body);
   if (Array.isArray(value)) {
-    // Pages behind the last coin are empty; the first one never is.
+    // Pages after the last coin are empty; the first page never is.
     return value.length === 0 && page === 1
       ? failure("EMPTY_PAGE", "it answered with an empty list of coins (status 200)")
       : null;
   }
   if (value === undefined)
-    return failure("BODY_NOT_JSON", "its answer is no JSON, with status 200; it is recorded as received");
+    return failure("BODY_NOT_JSON", "its answer with status 200 is not JSON; recorded as received");
   const code = errorCode(value);
-  if (code === 429)
-    return failure("RATE_LIMITED", "it says that it was asked too often (error code 429 in an answer with status 200)");
-  const said = code === null ? "" : ` (it holds the error code ${code})`;
-  return failure("NOT_A_PAGE", `its answer with status 200 is no list of coins${said}; it is recorded as received`);
+  if (code === 429) return failure("RATE_LIMITED", "rate limit exceeded (error code 429 in an answer with status 200)");
+  const said = code === null ? "" : ` (error code ${code})`;
+  return failure("NOT_A_PAGE", `its answer with status 200 is not a list of coins${said}; recorded as received`);
 }
 
 function failure(code: string, message: string): Failure {
   return { level: "warning", code, message, retry_after_ms: null };
 }
 
-/** Undefined where the bytes are no JSON. */
+/** Undefined if the bytes are not JSON. */
 function parsed(body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString("utf8"));
@@ -31,7 +33,10 @@ function parsed(body: Uint8Array): unknown {
   }
 }
 
-/** `{"status": {"error_code": 429, …}}`, or the same without the outer object. The text beside it may repeat what was sent, so it is left out. */
+/**
+ * `{"status": {"error_code": 429, …}}`, or the same without the outer object. The text beside it may repeat what was
+ * sent, so it is left out.
+ */
 function errorCode(value: unknown): number | null {
   const outer = fieldOf(value, "status");
   const code = fieldOf(typeof outer === "object" ? outer : value, "error_code");

@@ -7,21 +7,26 @@ import {
 } from "@coingecko/coingecko-typescript";
 import { retryAfter_ms } from "../../src/base/backoff.ts";
 
-/** A page of 250 coins is 250 kB; what is hundreds of times as long is no page, and must not fill the memory. */
+/** A page of 250 coins has 250 kB; the limit protects memory. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-/** Why a request gave no whole body. Holds nothing of what was sent or received: no key can be in it. */
+/** Why a request has no complete body. Contains nothing that was sent or received, so no key. */
 export interface Failure {
   level: "warning" | "error";
-  /** RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT, BODY_TOO_LARGE; page.ts adds BODY_NOT_JSON, NOT_A_PAGE, EMPTY_PAGE */
+  /**
+   * RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT,
+   * BODY_TOO_LARGE; page.ts adds BODY_NOT_JSON, NOT_A_PAGE, EMPTY_PAGE
+   */
   code: string;
   message: string;
-  /** What the server asked for, or null. */
+  /** Retry-After of the server, or null. */
   retry_after_ms: number | null;
 }
 
 export interface Answer {
-  /** The body's bytes, decompressed, as far as they came; null unless the status was 200 and at least the end of it came. */
+  /**
+   * The decompressed body as far as received; null unless the status was 200.
+   */
   body: Uint8Array | null;
   /** Only an answer with status 200 costs a credit. */
   has_cost: boolean;
@@ -37,7 +42,7 @@ export interface Asking {
 type Send = (options: Coingecko.RequestOptions) => { asResponse(): Promise<Response> };
 
 /**
- * One request, no retries: what went wrong is in the answer. Never throws, except a programmer's error.
+ * One request without retries; the answer contains the failure. Throws only programming errors.
  * The time-out spans headers and body; an abort reads like a time-out, so look at the signal first.
  */
 export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): Promise<Answer> {
@@ -57,7 +62,7 @@ export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): P
   }
 }
 
-/** A body that breaks off is kept as far as it came: it was paid for, and it shows what happened. */
+/** A truncated body is kept: it cost a credit and shows what happened. */
 async function readBody(response: Response, failed: (error: unknown) => Failure): Promise<Answer> {
   const chunks: Uint8Array[] = [];
   let size_bytes = 0;
@@ -79,7 +84,7 @@ function bodyFailure(error: unknown, aborted: AbortSignal, timeout_ms: number): 
   if (error instanceof RangeError)
     return warning("BODY_TOO_LARGE", `the answer is longer than ${MAX_BODY_BYTES / 1024 / 1024} MiB`);
   if (aborted.aborted) return timedOut(timeout_ms);
-  return warning("BODY_CUT", "the answer broke off; what came is recorded");
+  return warning("BODY_CUT", "the answer was truncated; recorded as received");
 }
 
 function failureOf(error: unknown, aborted: AbortSignal, timeout_ms: number, now_us: number): Failure {
@@ -90,16 +95,15 @@ function failureOf(error: unknown, aborted: AbortSignal, timeout_ms: number, now
   if (!(error instanceof APIConnectionError)) throw error;
   const code = networkCode(error);
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return warning("NAME_NOT_RESOLVED", "its name could not be resolved, as without a network");
-  if (code === "ECONNREFUSED") return warning("CONNECTION_REFUSED", "nothing answers at its address");
+    return warning("NAME_NOT_RESOLVED", "its name could not be resolved; is there a network?");
+  if (code === "ECONNREFUSED") return warning("CONNECTION_REFUSED", "connection refused");
   return warning("CONNECTION_LOST", `the connection failed (${code ?? "no reason given"})`);
 }
 
 function statusFailure(status: number, retry_after_ms: number | null): Failure {
-  if (status === 429)
-    return { ...warning("RATE_LIMITED", "it says that it was asked too often (status 429)"), retry_after_ms };
+  if (status === 429) return { ...warning("RATE_LIMITED", "rate limit exceeded (status 429)"), retry_after_ms };
   if (status === 401 || status === 403) {
-    const message = `it refuses the key (status ${status}); check COINGECKO_API_KEY or COINGECKO_PRO_API_KEY`;
+    const message = `it rejected the key (status ${status}); check COINGECKO_API_KEY or COINGECKO_PRO_API_KEY`;
     return { level: "error", code: "KEY_REFUSED", message, retry_after_ms };
   }
   const level = status >= 500 ? "warning" : "error";
@@ -107,14 +111,14 @@ function statusFailure(status: number, retry_after_ms: number | null): Failure {
 }
 
 function timedOut(timeout_ms: number): Failure {
-  return warning("TIMED_OUT", `no whole answer came within ${timeout_ms / 1000} s`);
+  return warning("TIMED_OUT", `no complete answer within ${timeout_ms / 1000} s`);
 }
 
 function warning(code: string, message: string): Failure {
   return { level: "warning", code, message, retry_after_ms: null };
 }
 
-/** The system's error code, which the network library buries some causes deep. */
+/** The system's error code, from the chain of causes. */
 function networkCode(error: unknown): string | null {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && typeof cause.code === "string") return cause.code;

@@ -1,8 +1,8 @@
 import { OperatingError } from "../../src/base/errors.ts";
 
 /**
- * An address that prices may come from: encrypted, or on this machine. Anything else would let whoever is on the way write
- * prices. Comes back without a slash at its end. Throws ADDRESS_REFUSED; `name` is what it was given as.
+ * Checks that a source's address is encrypted or on this machine; otherwise third parties could change prices. Returns
+ * it without a trailing slash. Throws ADDRESS_REFUSED; `name` is the setting's name.
  */
 export function checkedAddress(name: string, text: string, scheme: "ws" | "http"): string {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -12,7 +12,7 @@ export function checkedAddress(name: string, text: string, scheme: "ws" | "http"
   if (is_plain && (is_secure || is_local)) return text.replace(/\/+$/, "");
   throw new OperatingError(
     "ADDRESS_REFUSED",
-    `${name} is no ${scheme}s:// address, nor a ${scheme}:// address of this machine.`,
+    `Invalid ${name}: it must be a ${scheme}s:// address, or a ${scheme}:// address of this machine`,
     {
       next_step: `Unset ${name}, or give it the form ${scheme}s://host/path.`,
     },

@@ -1,10 +1,10 @@
 import { onAbort } from "../../src/base/abortable.ts";
 import type { Clock } from "../../src/base/clock.ts";
 
-/** Timers stand still while a laptop sleeps: the clock is looked at again at least this often. */
+/** Timers do not run while a laptop sleeps, so the clock is checked at least this often. */
 const LONGEST_WAIT_MS = 30_000;
 
-/** Lets one loop wait for a moment or for something to happen, whichever comes first. */
+/** Lets one loop wait for a time or an event, whichever comes first. */
 export class Alarm {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -17,13 +17,16 @@ export class Alarm {
     onAbort(signal, () => this.ring());
   }
 
-  /** Ends the wait, or the next one where nobody waits now. */
+  /** Ends the wait, or the next one if none is in progress. */
   ring(): void {
     this.#has_rung = true;
     this.#wake();
   }
 
-  /** Resolves when it rings, when the signal aborts, or at `at_us` or somewhat before: look again. Infinity waits for the ring. */
+  /**
+   * Resolves when it rings, when the signal aborts, or at `at_us` or somewhat before: look again. Infinity waits for
+   * the ring.
+   */
   async until(at_us: number): Promise<void> {
     const left_ms = Math.ceil((at_us - this.#clock.now_us()) / 1000);
     if (!this.#has_rung && !this.#signal.aborted && left_ms > 0) {

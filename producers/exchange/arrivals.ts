@@ -7,7 +7,7 @@ export interface Arrival {
 }
 
 export interface ArrivalLimits {
-  /** What waits is full at so many arrivals, or so many bytes; it has room again at half of both. */
+  /** Capacity in messages and bytes; after an overflow, reading resumes at half of both. */
   max_waiting: number;
   max_waiting_bytes: number;
   /** What is taken at once. */
@@ -16,8 +16,8 @@ export interface ArrivalLimits {
 }
 
 /**
- * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket must pause.
- * A socket that stops reading still hands over what it had read before, so the bounds are passed by one read of the network.
+ * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket
+ * must pause. A paused socket still delivers data that it has read, so one read of the network may exceed the bounds.
  */
 export class Arrivals<T extends Arrival> {
   readonly #limits: ArrivalLimits;
@@ -27,7 +27,7 @@ export class Arrivals<T extends Arrival> {
   #is_full = false;
   #failure: { error: unknown } | null = null;
   #arrived = Promise.withResolvers<void>();
-  #room = Promise.withResolvers<void>();
+  #capacity = Promise.withResolvers<void>();
 
   constructor(limits: ArrivalLimits, fullness: (is_full: boolean) => void) {
     this.#limits = limits;
@@ -74,19 +74,19 @@ export class Arrivals<T extends Arrival> {
     const { max_waiting, max_waiting_bytes } = this.#limits;
     if (this.#is_full && this.#waiting.length <= max_waiting / 2 && this.#waiting_bytes <= max_waiting_bytes / 2) {
       this.#is_full = false;
-      this.#room.resolve();
-      this.#room = Promise.withResolvers<void>();
+      this.#capacity.resolve();
+      this.#capacity = Promise.withResolvers<void>();
       this.#fullness(false);
     }
     return taken;
   }
 
-  /** Resolves once there is room, or when the signal aborts. */
-  async roomOrAbort(signal: AbortSignal): Promise<void> {
+  /** Resolves once messages are accepted again, or when the signal aborts. */
+  async capacityOrAbort(signal: AbortSignal): Promise<void> {
     while (this.#is_full && !signal.aborted) {
       const aborted = Promise.withResolvers<void>();
       const stopListening = onAbort(signal, () => aborted.resolve());
-      await Promise.race([this.#room.promise, aborted.promise]);
+      await Promise.race([this.#capacity.promise, aborted.promise]);
       stopListening();
     }
   }

@@ -4,10 +4,10 @@ import { retryAfter_ms } from "../../src/base/backoff.ts";
 import type { ExchangeProtocol, ExchangeMessage } from "./protocol.ts";
 
 export interface ConnectionLimits {
-  /** From the first packet until every subscription is answered. */
+  /** Limit from the first packet to the last subscription's answer. */
   connect_timeout_ms: number;
   silent_after_ms: number;
-  /** A longer message is none of a trade feed: the connection is given up. */
+  /** Longer messages are not of a trade feed; the connection is closed. */
   max_message_bytes: number;
 }
 
@@ -25,9 +25,12 @@ export interface ConnectionOptions {
 
 /** Why a connection ended. */
 export interface Ending {
-  /** NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REFUSED, RATE_LIMITED, TIMED_OUT, SILENT, SUBSCRIPTION_REFUSED, MESSAGE_TOO_LARGE */
+  /**
+   * NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REFUSED, RATE_LIMITED,
+   * TIMED_OUT, SILENT, SUBSCRIPTION_REFUSED, MESSAGE_TOO_LARGE
+   */
   code: string;
-  /** Goes on after "the connection ended: ". */
+  /** Text after "the connection ended: ". */
   message: string;
   retry_after_ms: number | null;
 }
@@ -35,17 +38,17 @@ export interface Ending {
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /**
- * One connection to a feed, from the handshake to its end: subscribes, answers pings, and ends itself when nothing is heard.
- * A refusal of several products at once is taken apart until the one that is meant is found; the others are subscribed.
+ * One connection to a feed, from the handshake to its end: subscribes, answers pings, and ends itself on silence. If a
+ * subscription of several products is rejected, it bisects until it finds the rejected one, and subscribes the others.
  */
 export class Connection {
-  /** True once every subscription is answered and at least one is in force; false when it ended before. */
+  /** True once every subscription is answered and at least one is active; false if the connection ended before. */
   readonly ready: Promise<boolean>;
   /** Never rejects. */
   readonly ended: Promise<Ending>;
-  /** Resolves when the server says that it is about to end the connection. */
+  /** Resolves when the server announces the end of the connection. */
   readonly closing: Promise<void>;
-  /** Products that the source does not give. */
+  /** Products that the source rejected. */
   readonly refused: string[] = [];
   readonly #options: ConnectionOptions;
   readonly #socket: WebSocket;
@@ -54,7 +57,7 @@ export class Connection {
   readonly #closing = Promise.withResolvers<void>();
   readonly #connecting: NodeJS.Timeout;
   #watching: NodeJS.Timeout | null = null;
-  /** Groups still to ask for; of the one asked for last, what is not answered yet. */
+  /** Groups still to subscribe, and the unanswered products of the last one. */
   #groups: (readonly string[])[];
   #unanswered = new Set<string>();
   #subscribed = 0;
@@ -79,8 +82,8 @@ export class Connection {
     });
     this.#socket.on("open", () => this.#opened());
     this.#socket.on("message", (data) => this.#received(data));
-    this.#socket.on("ping", () => this.#heard());
-    this.#socket.on("pong", () => this.#heard());
+    this.#socket.on("ping", () => this.#recordActivity());
+    this.#socket.on("pong", () => this.#recordActivity());
     this.#socket.on("unexpected-response", (request, response) => {
       const retry_after_ms = retryAfter_ms(response.headers["retry-after"], clock.now_us());
       this.#end(refusedHandshake(response.statusCode ?? 0, retry_after_ms));
@@ -91,7 +94,7 @@ export class Connection {
     this.#socket.on("error", (error) => this.#end(failure(error, limits)));
     this.#socket.on("close", (code, reason) => this.#closed(code, reason.toString("utf8")));
     this.#connecting = setTimeout(() => {
-      this.#terminate("TIMED_OUT", `the subscriptions were not answered within ${limits.connect_timeout_ms / 1000} s`);
+      this.#terminate("TIMED_OUT", `the subscriptions were not confirmed within ${limits.connect_timeout_ms / 1000} s`);
     }, limits.connect_timeout_ms);
   }
 
@@ -100,7 +103,9 @@ export class Connection {
     return this.#heard_at_us;
   }
 
-  /** Reads nothing more from the network until it is resumed: the source is slowed down instead of a message dropped. */
+  /**
+   * Stops reading from the network until resumed: back-pressure instead of dropped messages.
+   */
   pause(): void {
     this.#socket.pause();
   }
@@ -110,38 +115,37 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Messages under way still come; resolves when it has ended. */
+  /** Messages in flight are still received; resolves when the connection has ended. */
   async close(): Promise<void> {
     this.#end({ code: "CONNECTION_CLOSED", message: "it was closed on purpose", retry_after_ms: null });
     this.#socket.resume();
     this.#socket.close();
-    const patience = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
+    const close_timer = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS);
     await this.ended;
-    clearTimeout(patience);
+    clearTimeout(close_timer);
   }
 
   #opened(): void {
-    this.#watched_at_us = this.#listening_since_us = this.#heard();
+    this.#watched_at_us = this.#listening_since_us = this.#recordActivity();
     const { silent_after_ms } = this.#options.limits;
     this.#watching = setInterval(() => this.#watch(silent_after_ms), silent_after_ms / 4);
     this.#askNext();
   }
 
-  /** Whoever does not listen, because it is paused or because the machine slept, cannot complain of silence. */
+  /** Silence does not count while this connection is paused or the machine sleeps. */
   #watch(silent_after_ms: number): void {
     const now_us = this.#options.clock.now_us();
     const has_slept = now_us - this.#watched_at_us > (silent_after_ms / 2) * 1000;
     if (has_slept || this.#socket.isPaused) this.#listening_since_us = now_us;
     this.#watched_at_us = now_us;
     const silent_ms = (now_us - Math.max(this.#heard_at_us ?? 0, this.#listening_since_us)) / 1000;
-    if (silent_ms > silent_after_ms)
-      this.#terminate("SILENT", `nothing was heard for ${Math.round(silent_ms / 1000)} s`);
+    if (silent_ms > silent_after_ms) this.#terminate("SILENT", `no message for ${Math.round(silent_ms / 1000)} s`);
     else if (has_slept || silent_ms > silent_after_ms / 2) this.#socket.ping();
   }
 
   #received(data: Buffer | ArrayBuffer | Buffer[]): void {
     const bytes = Buffer.isBuffer(data) ? data : Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-    const at_us = this.#heard();
+    const at_us = this.#recordActivity();
     const message = this.#options.protocol.read(bytes.toString("utf8"));
     if (message.kind === "subscribed") this.#answered(message.products);
     else if (message.kind === "refused") this.#refused(message.products, message.reason);
@@ -149,7 +153,7 @@ export class Connection {
     this.#options.message(bytes, message, at_us);
   }
 
-  #heard(): number {
+  #recordActivity(): number {
     return (this.#heard_at_us = this.#options.clock.now_us());
   }
 
@@ -194,7 +198,7 @@ export class Connection {
     this.#socket.terminate();
   }
 
-  /** The first reason is the true one; what follows from it is not. */
+  /** Only the first reason counts; later ones are consequences. */
   #end(ending: Ending): void {
     this.#ending ??= ending;
   }
@@ -210,9 +214,9 @@ export class Connection {
 }
 
 function refusedHandshake(status: number, retry_after_ms: number | null): Ending {
-  // Binance says 418 to an address that went on after 429.
+  // Binance answers 418 to clients that continue after 429.
   if (status === 429 || status === 418)
-    return { code: "RATE_LIMITED", message: `the server was asked too often (status ${status})`, retry_after_ms };
+    return { code: "RATE_LIMITED", message: `rate limit exceeded (status ${status})`, retry_after_ms };
   return {
     code: "HANDSHAKE_REFUSED",
     message: `the server answered with status ${status} instead of a feed`,
@@ -224,11 +228,11 @@ function failure(error: Error, { connect_timeout_ms, max_message_bytes }: Connec
   const code = "code" in error && typeof error.code === "string" ? error.code : null;
   const ending = (own_code: string, message: string): Ending => ({ code: own_code, message, retry_after_ms: null });
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved, as without a network");
-  if (code === "ECONNREFUSED") return ending("CONNECTION_REFUSED", "nothing answers at the server's address");
+    return ending("NAME_NOT_RESOLVED", "the server's name could not be resolved; is there a network?");
+  if (code === "ECONNREFUSED") return ending("CONNECTION_REFUSED", "connection refused");
   if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH")
     return ending("MESSAGE_TOO_LARGE", `a message was longer than ${max_message_bytes / 1024 / 1024} MiB`);
   if (/handshake has timed out/i.test(error.message))
-    return ending("TIMED_OUT", `there was no connection within ${connect_timeout_ms / 1000} s`);
+    return ending("TIMED_OUT", `no connection within ${connect_timeout_ms / 1000} s`);
   return ending("CONNECTION_LOST", `it broke (${code ?? error.message})`);
 }

@@ -54,16 +54,19 @@ const NOTHING = Buffer.alloc(0);
 const MAX_MESSAGE_BYTES = 8 * MIB;
 const CONNECT_TIMEOUT_MS = 15_000;
 
-/** The environment's settings for a source: `COINLAKE_<SOURCE>_WS_URL`, `…_REST_URL`, `…_PRODUCTS` (separated by commas). */
+/**
+ * The environment's settings for a source: `COINLAKE_<SOURCE>_WS_URL`, `…_REST_URL`, `…_PRODUCTS` (separated by
+ * commas).
+ */
 export function settingNames(source: string): { ws_url: string; rest_url: string; products: string } {
   const prefix = `COINLAKE_${source.toUpperCase()}`;
   return { ws_url: `${prefix}_WS_URL`, rest_url: `${prefix}_REST_URL`, products: `${prefix}_PRODUCTS` };
 }
 
 /**
- * A public trade feed as a producer. A record is one message of the feed, byte for byte, or one REST answer that fills a gap, in an
- * envelope. Addresses and products come from the options, the environment or the protocol, in this order. Throws ADDRESS_REFUSED or
- * PRODUCTS_MALFORMED. Faults of the source never end it: it tries again, and says so.
+ * A public trade feed as a producer. A record is one unmodified message of the feed, or one REST answer that fills a
+ * gap, in an envelope. Addresses and products come from the options, the environment or the protocol, in this order.
+ * Throws ADDRESS_REFUSED or PRODUCTS_MALFORMED. Failures of the source never end it: it reports and retries.
  */
 export function exchange(
   protocol: ExchangeProtocol,
@@ -103,10 +106,10 @@ function checkedProducts(
   throw new OperatingError(
     "PRODUCTS_MALFORMED",
     malformed === undefined
-      ? `${name} names no product.`
-      : `${name} names "${malformed}", which is no product of this source.`,
+      ? `${name} is empty: it must name at least one product`
+      : `Invalid product "${malformed}" in ${name}`,
     {
-      next_step: `Separate products by commas, as in ${known.slice(0, 2).join(",")}; or unset ${name}.`,
+      next_step: `Separate products by commas, such as ${known.slice(0, 2).join(",")}; or unset ${name}.`,
     },
   );
 }
@@ -117,8 +120,8 @@ type ReceivedMessage =
   | { kind: "page"; size_bytes: number; at_us: number; page: FilledPage; brought(count: number): void };
 
 /**
- * Each batch costs an fsync and a position: a thousand messages a second, each a batch of its own, kept a core half busy. What is
- * alone is handed on at once; what follows within this time goes together, unless it is enough by itself.
+ * Each batch costs an fsync and a position: a thousand single-message batches per second used half a core. The first
+ * message is sent at once; later ones within this time share a batch, unless it is full.
  */
 const GATHER_MS = 8;
 const GATHER_ENOUGH = 256;
@@ -128,7 +131,7 @@ class Exchange implements Producer {
   readonly kind = "live";
   readonly #protocol: ExchangeProtocol;
   readonly #options: ExchangeOptions;
-  /** Why it did not even begin. */
+  /** Error that prevented the start. */
   #failure: string | null = null;
   #running: { feed: Feed; book: GapBook } | null = null;
 
@@ -224,10 +227,10 @@ class Exchange implements Producer {
     const lost = book.takeLostAtOnce();
     if (lost.length > 0) warn("GAP_LOST", `trades are lost: ${listed(lost)}, because ${lost[0]?.reason ?? ""}`);
     for (const { product, newest_id, id } of book.takeCountedAnew())
-      warn("COUNTED_ANEW", `${product}: after trade ${newest_id} came ${id}; it is counted from there`);
+      warn("COUNTED_ANEW", `${product}: trade ids jumped from ${newest_id} to ${id}; gap detection restarts there`);
   }
 
-  /** Enters what came into the book, in the order in which it goes to the log. */
+  /** Records received trades in the gap tracker, in log order. */
   #recorded(received: ReceivedMessage, book: GapBook): SourceRecord[] {
     const { source } = this.#protocol;
     if (received.kind === "page") {
@@ -264,7 +267,7 @@ class Exchange implements Producer {
       overlap_ms,
       report,
       connected,
-      room: () => arrivals.roomOrAbort(signal),
+      untilCapacity: () => arrivals.capacityOrAbort(signal),
       message: (bytes, message, at_us) => {
         const is_record = message.kind === "trades" || message.kind === "unknown";
         if (is_record || message.kind === "announced")
@@ -301,7 +304,7 @@ class Exchange implements Producer {
           message: { kind: "announced", product, last_id },
         }),
       filled: async (page) => {
-        await arrivals.roomOrAbort(signal);
+        await arrivals.capacityOrAbort(signal);
         if (signal.aborted) return 0;
         const { promise, resolve: brought } = Promise.withResolvers<number>();
         const stopListening = onAbort(signal, () => brought(0));

@@ -8,23 +8,23 @@ import { Connection, type ConnectionOptions, type Ending } from "./connection.ts
 export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
   backoff: RetryAfterLimits;
   random(): number;
-  /** A connection is replaced at this age; null never. */
+  /** Age at which a connection is replaced; null for never. */
   life_ms: number | null;
-  /** The old connection is kept so long beside its successor, for what is still under way on it. */
+  /** Time for which the old connection stays open beside its successor, for messages in flight. */
   overlap_ms: number;
-  /** Told when a connection is there after there was none. */
+  /** Called when a connection is established after none was. */
   connected(): void;
-  /** Resolves when there is room for what a new connection brings. */
-  room(): Promise<void>;
+  /** Resolves when new messages are accepted. */
+  untilCapacity(): Promise<void>;
   report(report: SourceReport): void;
 }
 
-/** A connection that lived so long was a good one: the next failure begins a new series. */
+/** A connection of this age resets the backoff. */
 const GOOD_LIFE_MS = 60_000;
 
 /**
- * Keeps a feed connected: connects again when the connection ends, and replaces it before its time is up, the new one first.
- * What both bring comes twice, which does no harm.
+ * Keeps a feed connected: reconnects when the connection ends, and replaces it before its maximum age, opening the new
+ * one first. Messages that both deliver are harmless duplicates.
  */
 export class Feed {
   readonly #options: FeedOptions;
@@ -62,9 +62,9 @@ export class Feed {
     for (const connection of this.#connections) connection.resume();
   }
 
-  /** Until the signal aborts; throws programmer's errors only. */
+  /** Runs until the signal aborts; throws only programming errors. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, room } = this.#options;
+    const { clock, untilCapacity } = this.#options;
     const stop = (): void => {
       this.#is_stopping = true;
       for (const connection of this.#connections) void connection.close();
@@ -72,7 +72,7 @@ export class Feed {
     const stopListening = onAbort(signal, stop);
     try {
       while (!this.#is_stopping) {
-        await room();
+        await untilCapacity();
         if (this.#is_stopping) break;
         const connected_us = clock.now_us();
         const { ending, was_ready } = await this.#untilNoneIsLeft();
@@ -88,7 +88,7 @@ export class Feed {
     }
   }
 
-  /** One connection and its successors: why the last of them ended. */
+  /** Runs a connection and its successors; returns why the last one ended. */
   async #untilNoneIsLeft(): Promise<{ ending: Ending; was_ready: boolean }> {
     const { life_ms, overlap_ms } = this.#options;
     let connection = this.#connect();
@@ -97,10 +97,10 @@ export class Feed {
     this.#options.connected();
     let has_ended = await first(connection.ended, connection.closing, life_ms);
     while (!has_ended && !this.#is_stopping) {
-      this.#say("info", "RECONNECTING", "the connection's time is nearly up; a new one is made before it is closed");
+      this.#say("info", "RECONNECTING", "the connection is near its maximum age; opening a new one before closing it");
       const next = this.#connect();
       if (await next.ready) {
-        this.#isLive(next, "goes on over a new connection");
+        this.#isLive(next, "continues over a new connection");
         await first(connection.ended, null, overlap_ms);
         await connection.close();
         connection = next;
@@ -131,7 +131,7 @@ export class Feed {
     this.#readied += 1;
     this.#state = "live";
     this.#message =
-      connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source refuses`;
+      connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source rejects`;
     const count = this.#options.products.length - connection.refused.length;
     this.#say("info", "CONNECTED", `${what}, ${count} products`);
   }
@@ -143,13 +143,13 @@ export class Feed {
     this.#say(
       "warning",
       was_ready ? "DISCONNECTED" : ending.code,
-      `${this.#message}. Connecting again in ${Math.ceil(delay_ms / 1000)} s`,
+      `${this.#message}. Reconnecting in ${Math.ceil(delay_ms / 1000)} s`,
     );
     return delay_ms;
   }
 
   #refused(product: string, reason: string): void {
-    this.#say("warning", "SUBSCRIPTION_REFUSED", `${product} is refused (${reason}); the other products go on`);
+    this.#say("warning", "SUBSCRIPTION_REFUSED", `the source rejected ${product} (${reason}); other products continue`);
   }
 
   #noteHeard({ heard_at_us }: Connection): void {
@@ -161,7 +161,7 @@ export class Feed {
   }
 }
 
-/** True when the end comes first, false when the other event or the time does; null for either means it never does. */
+/** True if the end comes first, false if the other event or the time does; null means never. */
 async function first(end: Promise<unknown>, event: Promise<unknown> | null, delay_ms: number | null): Promise<boolean> {
   const waiting = new AbortController();
   const outcomes = [end.then(() => true)];

@@ -16,11 +16,15 @@ export interface FillerOptions {
   random(): number;
   request_timeout_ms: number;
   interval_ms: number;
-  /** Answers in a row without a missing trade in them, after which these trades are lost: REST can be behind the stream. */
+  /**
+   * Consecutive answers without a missing trade after which these trades are lost: REST may lag the stream.
+   */
   max_attempts: number;
-  /** Hands over what REST says is the newest trade of a product. */
+  /** Receives the newest trade of a product by REST. */
   announced(product: string, last_id: number): void;
-  /** Hands a page over as a record; resolves to how many missing trades it brought once they are on their way to the log. */
+  /**
+   * Appends a page as a record; resolves to its number of missing trades.
+   */
   filled(page: FilledPage): Promise<number>;
   report(report: SourceReport): void;
 }
@@ -31,7 +35,7 @@ export interface FilledPage {
   ids: readonly number[];
 }
 
-/** How far the asking for a product's missing trades has come. */
+/** State of the requests for a product's missing trades. */
 interface Progress {
   attempts: number;
   not_before_us: number;
@@ -41,14 +45,14 @@ interface Progress {
 const FRESH: Progress = { attempts: 0, not_before_us: 0, cursor: null };
 
 /**
- * Fetches what is missing over REST, a page at a time, product by product in turn. What the source does not give is lost, with the
- * reason; while the source cannot be asked, gaps stay open.
+ * Fetches missing trades over REST, one page at a time, product by product. Trades that the source does not return are
+ * lost, with the reason; while the source is unreachable, gaps stay open.
  */
 export class Filler {
   readonly #options: FillerOptions;
   readonly #backoff: Backoff;
   readonly #progress = new Map<string, Progress>();
-  /** Products of which REST is to be asked what came after the newest known trade. */
+  /** Products to check over REST for trades after the newest known one. */
   readonly #unchecked = new Set<string>();
   #alarm: Alarm | null = null;
   #ask_not_before_us = 0;
@@ -58,14 +62,14 @@ export class Filler {
     this.#backoff = new Backoff(options.backoff, options.random);
   }
 
-  /** To be called when something may be missing. */
+  /** Call when trades may be missing. */
   look(): void {
     this.#alarm?.ring();
   }
 
   /**
-   * To be called when a feed is connected again. Trades missed before show when the next one comes; where a product seldom trades
-   * that may take long, so REST is asked, unless the feed tells by itself.
+   * To be called when a feed is connected again. Trades missed before show when the next one comes; where a product
+   * seldom trades that may take long, so REST is asked, unless the feed tells by itself.
    */
   check(products: readonly string[]): void {
     if (this.#options.protocol.is_announcing) return;
@@ -73,7 +77,7 @@ export class Filler {
     this.#alarm?.ring();
   }
 
-  /** Until the signal aborts; throws programmer's errors only. */
+  /** Runs until the signal aborts; throws only programming errors. */
   async run(signal: AbortSignal): Promise<void> {
     const { book, clock, protocol } = this.#options;
     const alarm = new Alarm(clock, signal);
@@ -123,7 +127,7 @@ export class Filler {
     } else this.#inVain(range, "it does not have them");
   }
 
-  /** What REST tells beyond the newest known trade is announced: what the feed does not bring of it is missing. */
+  /** Trades from REST beyond the newest known one are expected: those that the feed does not deliver are missing. */
   async #checkOne(product: string, signal: AbortSignal): Promise<void> {
     const { protocol, book, announced } = this.#options;
     const newest = book.newest(product);
@@ -135,16 +139,12 @@ export class Filler {
     if (answer === null) return;
     this.#unchecked.delete(product);
     if ("refusal" in answer)
-      return this.#say(
-        "warning",
-        "CHECK_REFUSED",
-        `${product}: whether trades were missed cannot be asked: ${answer.refusal}`,
-      );
+      return this.#say("warning", "CHECK_REFUSED", `${product}: the check for missed trades failed: ${answer.refusal}`);
     const last_id = Math.max(0, ...answer.page.ids);
     if (last_id >= first_id) announced(product, last_id);
   }
 
-  /** A page, or why the source refuses it; null where it could not be asked, or the signal aborted. */
+  /** A page, or the reason of the source's rejection; null if the request failed or the signal aborted. */
   async #page(
     asked: PageAsked,
     signal: AbortSignal,
@@ -163,7 +163,7 @@ export class Filler {
       return null;
     }
     const page = read(protocol, body);
-    if (page === null) return { refusal: "its answer is none of this kind" };
+    if (page === null) return { refusal: "its answer has an unexpected form" };
     if ("error" in page && page.is_rate_limit) {
       this.#unreachable("RATE_LIMITED", page.error, null);
       return null;
@@ -173,7 +173,7 @@ export class Filler {
     return { body, page };
   }
 
-  /** An answer that helps nothing: REST may be behind the stream, so it is asked again, a few times. */
+  /** An answer without missing trades: REST may lag the stream, so the request is repeated a few times. */
   #inVain({ product, first_id, last_id }: PageAsked, reason: string): void {
     const { book, clock, max_attempts, backoff } = this.#options;
     const attempts = this.#progressOf(product).attempts + 1;
@@ -198,7 +198,7 @@ export class Filler {
     this.#say(
       "warning",
       code,
-      `missing trades cannot be asked for: ${reason}. Asking again in ${Math.ceil(delay_ms / 1000)} s`,
+      `requests for missing trades failed: ${reason}. Retrying in ${Math.ceil(delay_ms / 1000)} s`,
     );
   }
 
@@ -207,12 +207,12 @@ export class Filler {
   }
 
   #tellFound(gaps: readonly Gap[]): void {
-    if (gaps.length > 0) this.#say("warning", "GAP_FOUND", `trades are missing and will be asked for: ${listed(gaps)}`);
+    if (gaps.length > 0) this.#say("warning", "GAP_FOUND", `trades are missing and will be requested: ${listed(gaps)}`);
   }
 
   #tellFilled(product: string, count: number): void {
     const { open } = this.#options.book.counts();
-    this.#say("info", "GAP_FILLED", `${product}: ${count} missing trades came over REST; ${open} are still missing`);
+    this.#say("info", "GAP_FILLED", `${product}: received ${count} missing trades over REST; ${open} still missing`);
   }
 
   #say(level: SourceReport["level"], code: string, message: string): void {
@@ -220,7 +220,7 @@ export class Filler {
   }
 }
 
-/** Told by time, the trades before the missing ones come first: the next page is nearer. */
+/** With time cursors, earlier trades come first, so the next page is nearer. */
 function isOnTheWay(
   { ids, cursor }: { ids: readonly number[]; cursor: string | null },
   { first_id }: IdRange,
@@ -238,19 +238,19 @@ function read(protocol: ExchangeProtocol, body: string): PageRead | null {
   }
 }
 
-/** The body's own text within, so that its digits stay as they came. */
+/** Embeds the body's text, so that digits are unchanged. */
 function enveloped({ rest }: ExchangeProtocol, product: string, body: string): Buffer {
   return ownBytes(`{"product":${JSON.stringify(product)},"backfill":${JSON.stringify(rest.backfill)},"body":${body}}`);
 }
 
 const MAX_LISTED = 3;
 
-/** A few gaps by number, the others counted. */
+/** Lists a few gaps and counts the others. */
 export function listed(gaps: readonly Gap[]): string {
   const named = gaps
     .slice(0, MAX_LISTED)
     .map(
       ({ product, first_id, last_id }) => `${product} ${first_id === last_id ? first_id : `${first_id} to ${last_id}`}`,
     );
-  return [...named, ...(gaps.length > MAX_LISTED ? [`${gaps.length - MAX_LISTED} gaps more`] : [])].join(", ");
+  return [...named, ...(gaps.length > MAX_LISTED ? [`${gaps.length - MAX_LISTED} more gaps`] : [])].join(", ");
 }

@@ -2,32 +2,35 @@ import type { Gap } from "../../src/producer/producer.ts";
 import type { IdRange, TradeReference } from "./protocol.ts";
 
 export interface GapLimits {
-  /** Of one gap, no more trades than this are asked for again; the others are lost. */
+  /** Maximum trades of a gap that are requested; the others are lost. */
   max_gap: number;
-  /** A number farther away from the newest than this, up or down, is no gap: the source counts anew, or one message was garbage. */
+  /**
+   * A number farther from the newest than this is not a gap: the source restarted its count, or the message was
+   * invalid.
+   */
   max_jump: number;
-  /** Gaps open at once; further ones are lost. */
+  /** Maximum open gaps; further ones are lost. */
   max_open: number;
-  /** Finished gaps that are remembered, newest first. */
+  /** Maximum remembered finished gaps, newest first. */
   max_recent: number;
-  /** Lost gaps that are remembered over a restart, the newest. */
+  /** Maximum lost gaps remembered across a restart, the newest. */
   max_saved: number;
-  /** What is missing may only have been overtaken: it counts as a gap after this time. */
+  /** Missing trades may be out of order; they count as a gap after this time. */
   settle_ms: number;
 }
 
-/** A run of numbers that did not come. Of a suspicion, nobody has been told yet. */
+/** A range of missing numbers. A suspicion has not been reported yet. */
 interface OpenGap extends IdRange {
   product: string;
   found_at_us: number;
   is_suspicion: boolean;
   /** What the source calls the place before it (see TradeReference). */
   cursor: string | null;
-  /** What has not come, ascending. */
+  /** Missing numbers, ascending. */
   missing: IdRange[];
 }
 
-/** What is durable with the records. */
+/** State stored with the records. */
 export interface SavedBook {
   /** The newest trade by product: its number, and its cursor where there is one. */
   products: Record<string, [id: number, cursor?: string]>;
@@ -38,8 +41,8 @@ export interface SavedBook {
 }
 
 /**
- * Which trades came, by the numbers that the source gives them. Pure book-keeping: what it says follows from what it was told, in
- * order, so saved beside the records it says after a restart what is missing since.
+ * Tracks received trades by the source's numbers. Deterministic: its state depends only on the sequence of calls, so
+ * the state stored with the records shows after a restart which trades are missing.
  */
 export class GapBook {
   readonly #limits: GapLimits;
@@ -51,7 +54,7 @@ export class GapBook {
   #lost_count = 0;
   #filled_count = 0;
 
-  /** Products that nobody wants any more are forgotten: what they trade is not missed. */
+  /** Drops products that are no longer configured: their trades are not missing. */
   constructor(limits: GapLimits, saved: SavedBook | null, products: ReadonlySet<string>) {
     this.#limits = limits;
     if (saved === null) return;
@@ -68,7 +71,7 @@ export class GapBook {
     this.#filled_count = saved.filled_count;
   }
 
-  /** The first trade ever of a product begins its count: what was before is not missed. */
+  /** The first trade of a product starts its count: earlier trades are not missing. */
   saw({ product, id, cursor }: TradeReference, at_us: number): void {
     const newest = this.#newest.get(product);
     if (newest !== undefined && Math.abs(id - newest.id) > this.#limits.max_jump) {
@@ -83,7 +86,7 @@ export class GapBook {
     this.#newest.set(product, { id, cursor });
   }
 
-  /** The source says that it has published this trade and all before it. */
+  /** The source has published this trade and all before it. */
   announced(product: string, last_id: number, at_us: number): void {
     const newest = this.#newest.get(product);
     if (newest !== undefined && (last_id <= newest.id || last_id - newest.id > this.#limits.max_jump)) return;
@@ -91,7 +94,10 @@ export class GapBook {
     this.#newest.set(product, { id: last_id, cursor: newest?.cursor ?? null });
   }
 
-  /** A trade that REST told of. True where it was missing or given up; a suspicion stays one, since the trade may only be overtaken. */
+  /**
+   * Records a trade from REST. True if it was missing or lost; a suspicion stays one, since the trade may be out of
+   * order.
+   */
   fetched(product: string, id: number): boolean {
     return this.#came(product, id, (gap) => !gap.is_suspicion) || this.#cameAfterAll(product, id);
   }
@@ -101,7 +107,7 @@ export class GapBook {
     return this.#newest.get(product) ?? null;
   }
 
-  /** Suspicions that have not resolved in time become gaps, one per unbroken run of numbers, and are returned. */
+  /** Turns unresolved suspicions into gaps, one per contiguous range, and returns them. */
   settled(now_us: number): Gap[] {
     const due = this.#open.filter((gap) => gap.is_suspicion && this.#settlesAt(gap) <= now_us);
     const found = due.flatMap((gap) =>
@@ -111,12 +117,12 @@ export class GapBook {
     return found.map(asGap);
   }
 
-  /** When the next suspicion becomes a gap; Infinity where there is none. */
+  /** When the next suspicion becomes a gap; Infinity if there is none. */
   nextSettling_us(): number {
     return Math.min(...this.#open.map((gap) => (gap.is_suspicion ? this.#settlesAt(gap) : Infinity)));
   }
 
-  /** Products with gaps, and of each the first missing trades, no more than a page. */
+  /** Products with gaps, each with its first missing trades, at most a page. */
   toAsk(page_size: number): (IdRange & { product: string; cursor: string | null })[] {
     const by_product = new Map<string, IdRange & { product: string; cursor: string | null }>();
     for (const { product, missing, cursor, is_suspicion } of this.#open) {
@@ -136,7 +142,7 @@ export class GapBook {
     return [...by_product.values()];
   }
 
-  /** How many of the numbers are missing, suspicions aside. */
+  /** Number of missing trades, without suspicions. */
   missingWithin(product: string, range: IdRange): number {
     const inside = this.#open
       .filter((gap) => gap.product === product && !gap.is_suspicion)
@@ -144,7 +150,9 @@ export class GapBook {
     return count(inside);
   }
 
-  /** The source does not give these any more. Returns how many of them were missing. What is left of a gap goes on as gaps of its own. */
+  /**
+   * Marks trades as lost. Returns how many of them were missing. The rest of a gap becomes separate gaps.
+   */
   lose(product: string, range: IdRange, reason: string): number {
     let lost_count = 0;
     for (const gap of this.#open.filter((open) => open.product === product && !open.is_suspicion)) {
@@ -204,7 +212,10 @@ export class GapBook {
     return true;
   }
 
-  /** What was given up can still come, over the feed or in a page fetched for others. Known of the lost gaps that are remembered; a second copy counts nothing. */
+  /**
+   * Lost trades may still arrive, over the feed or in a page for others. Only remembered lost gaps are checked; a
+   * second copy does not count.
+   */
   #cameAfterAll(product: string, id: number): boolean {
     const one = { first_id: id, last_id: id };
     const gap = this.#recent.find(
@@ -225,12 +236,12 @@ export class GapBook {
     const size = count([range]);
     const is_too_many = this.#open.length >= max_open;
     const kept_size = is_too_many ? 0 : Math.min(size, max_gap);
-    // What is told by number is asked for from its end; what is told by time, from its beginning.
+    // Numbered cursors are requested from the end of a gap, time cursors from its beginning.
     const [kept, lost] = cursor === null ? cutFromEnd(range, kept_size) : cutFromStart(range, kept_size);
     if (kept_size < size) {
       const reason = is_too_many
         ? `more than ${max_open} gaps were open at once`
-        : `no more than ${max_gap} trades of a gap are asked for again`;
+        : `at most ${max_gap} trades of a gap are requested`;
       const gap: Gap = { ...lost, product, found_at_us: at_us, state: "lost", reason };
       this.#remember(gap);
       this.#lost_at_once.push(gap);
@@ -240,12 +251,12 @@ export class GapBook {
     this.#open.push({ ...kept, product, found_at_us: at_us, cursor, is_suspicion: true, missing: [{ ...kept }] });
   }
 
-  /** What was lost the moment it was found; each is given once. */
+  /** Gaps lost on detection; each is returned once. */
   takeLostAtOnce(): Gap[] {
     return this.#lost_at_once.splice(0);
   }
 
-  /** Products whose numbers jumped; each jump is given once. */
+  /** Products whose numbers jumped; each jump is returned once. */
   takeCountedAnew(): { product: string; newest_id: number; id: number }[] {
     return this.#counted_anew.splice(0);
   }
@@ -291,7 +302,7 @@ function cutFromStart({ first_id, last_id }: IdRange, kept_size: number): [kept:
   ];
 }
 
-/** What is left of a range without another. */
+/** The difference of two ranges. */
 function without(range: IdRange, other: IdRange): IdRange[] {
   if (common(range, other).length === 0) return [range];
   const before = { first_id: range.first_id, last_id: other.first_id - 1 };

@@ -1,7 +1,7 @@
 import { OperatingError } from "../../src/base/errors.ts";
 import type { SavedBook } from "./gaps.ts";
 
-/** The position stored last, or null before the first. Throws POSITION_UNREADABLE. */
+/** The last stored position; null before the first. Throws POSITION_UNREADABLE. */
 export function savedBook(position: string | null, title: string): SavedBook | null {
   if (position === null) return null;
   try {
@@ -28,12 +28,8 @@ function isSavedBook(saved: Partial<SavedBook>): saved is SavedBook {
 }
 
 function unreadablePosition(position: string, title: string, cause: unknown): OperatingError {
-  return new OperatingError(
-    "POSITION_UNREADABLE",
-    `The stored position of ${title} makes no sense: ${position.slice(0, 100)}`,
-    {
-      next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
-      cause,
-    },
-  );
+  return new OperatingError("POSITION_UNREADABLE", `Invalid stored position of ${title}: ${position.slice(0, 100)}`, {
+    next_step: "Restore the log from a backup, or start a new lake (another --data folder).",
+    cause,
+  });
 }

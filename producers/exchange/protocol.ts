@@ -3,7 +3,7 @@ export interface TradeReference {
   product: string;
   /** The source's own number, consecutive per product. */
   id: number;
-  /** Where the source's REST interface begins to tell of what followed this trade; null where ids alone say it. */
+  /** REST cursor for the trades after this one; null if ids suffice. */
   cursor: string | null;
 }
 
@@ -14,7 +14,7 @@ export type ExchangeMessage =
   /** The newest trade that the source has published for a product. */
   | { kind: "announced"; product: string; last_id: number }
   | { kind: "subscribed"; products: readonly string[] }
-  /** Null: everything that was asked for last. */
+  /** Null for the whole last request. */
   | { kind: "refused"; products: readonly string[] | null; reason: string }
   /** The server is about to close the connection. */
   | { kind: "closing" }
@@ -26,62 +26,64 @@ export interface IdRange {
   last_id: number;
 }
 
-/** Trades to ask for; never more than a page holds. */
+/** Trades to request; at most a page. */
 export interface PageAsked extends IdRange {
   product: string;
   cursor: string | null;
 }
 
-/** The trades that a REST body tells of, and where the next page begins. A body can also be an error with status 200. */
+/**
+ * The trades of a REST body, and the next page's cursor. A body may be an error with status 200.
+ */
 export type PageRead = { ids: readonly number[]; cursor: string | null } | { error: string; is_rate_limit: boolean };
 
-/** What differs between exchanges; everything else is shared. Pure: no state, no network. */
+/** The exchange-specific part of the protocol. Pure: no state, no network. */
 export interface ExchangeProtocol {
   /** The `source` of its records. */
   source: string;
   title: string;
   ws_url: string;
   rest_url: string;
-  /** Subscribed where nothing else is asked for: the largest coins against the dollar. */
+  /** Default products: the largest coins in US dollars. */
   products: readonly string[];
   product_pattern: RegExp;
-  /** The exchange's own spelling of a product that a person typed: only an exchange that folds case folds it here. */
+  /** The exchange's spelling of a typed product; folds case only if the exchange does. */
   spell(product: string): string;
   socketUrl(ws_url: string, products: readonly string[]): string;
   /** The message that subscribes to the trades of the products; must be sent within the source's time limit. */
   subscription(products: readonly string[]): string;
   read(message: string): ExchangeMessage;
-  /** A connection is replaced at this age, before the source cuts it; null where it sets no limit. */
+  /** Maximum age of a connection, below the source's limit; null if it has none. */
   life_ms: number | null;
-  /** A connection on which nothing was heard for longer is dead. */
+  /** A connection without messages for this time is dead. */
   silent_after_ms: number;
-  /** The feed itself tells of the newest trade, so that trades missed while there was no connection show at once. */
+  /** Whether the feed states the newest trade, so that trades missed while disconnected are detected at once. */
   is_announcing: boolean;
   rest: {
-    /** Answers quickly and says that the source is there. */
+    /** Path of a quick request that shows whether the source is reachable. */
     probe_path: string;
     /** Names the route in the envelope of a filled record. */
     backfill: string;
     page_size: number;
-    /** Between two requests: well within what the source allows everybody. */
+    /** Interval between requests, well below the public limit. */
     interval_ms: number;
     path(asked: PageAsked): string;
-    /** The body as parsed JSON. Null where it is no answer of this route. */
+    /** Parses the body's JSON. Null if it is not an answer of this route. */
     read(body: unknown): PageRead | null;
   };
 }
 
-/** Most exchanges name products in upper case alone; letters without case, such as Chinese ones, stay as they are. */
+/** Most exchanges name products in upper case; letters without case are unchanged. */
 export function upperCase(product: string): string {
   return product.toUpperCase();
 }
 
-/** A trade's number, or null where the value is none that a double holds exactly. */
+/** A trade's number; null if it is not an integer that a double represents exactly. */
 export function tradeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** The object that a message is, or null. Prices in it are never used: its numbers have been through floating point. */
+/** The message as an object, or null. Its prices are never used, because its numbers passed through floating point. */
 export function parseObject(message: string): Record<string, unknown> | null {
   try {
     return asObject(JSON.parse(message));

@@ -1,7 +1,7 @@
 import { retryAfter_ms } from "../../src/base/backoff.ts";
 import type { Clock } from "../../src/base/clock.ts";
 
-/** A page of a thousand trades is 150 kB. */
+/** A page of a thousand trades has 150 kB. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 export type Answer = { body: string; failure: null } | { body: null; failure: Failure };
@@ -13,10 +13,13 @@ export interface Failure {
   retry_after_ms: number | null;
 }
 
-/** Neither repaired nor shortened: what is no UTF-8 is no answer. */
+/** Answers that are not UTF-8 are rejected, not repaired. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** One GET without retries; what went wrong is in the answer. Redirects are not followed. An abort reads like a time-out: look at the signal first. */
+/**
+ * One GET without retries; what went wrong is in the answer. Redirects are not followed. An abort reads like a
+ * time-out: look at the signal first.
+ */
 export async function get(
   url: string,
   options: { signal: AbortSignal; timeout_ms: number; clock: Clock },
@@ -36,7 +39,7 @@ export async function get(
     }
     return await read(response);
   } catch (error) {
-    if (signal.aborted) return failed("TIMED_OUT", `no whole answer came within ${timeout_ms / 1000} s`);
+    if (signal.aborted) return failed("TIMED_OUT", `no complete answer within ${timeout_ms / 1000} s`);
     if (!(error instanceof TypeError)) throw error;
     return failed("CONNECTION_LOST", `the connection failed (${causeOf(error)})`);
   }
@@ -54,12 +57,12 @@ async function read(response: Response): Promise<Answer> {
   try {
     return { body: utf8.decode(Buffer.concat(chunks)), failure: null };
   } catch {
-    return failed("BODY_NOT_TEXT", "the answer is no text in UTF-8");
+    return failed("BODY_NOT_TEXT", "the answer is not valid UTF-8");
   }
 }
 
 function ofStatus(status: number): [code: string, message: string] {
-  if (status === 429 || status === 418) return ["RATE_LIMITED", `it was asked too often (status ${status})`];
+  if (status === 429 || status === 418) return ["RATE_LIMITED", `rate limit exceeded (status ${status})`];
   const is_refusal = status >= 400 && status < 500 && status !== 408 && status !== 425;
   return [is_refusal ? "REFUSED" : "BAD_STATUS", `it answered with status ${status}`];
 }
@@ -68,7 +71,7 @@ function failed(code: string, message: string, retry_after_ms: number | null = n
   return { body: null, failure: { code, message, retry_after_ms } };
 }
 
-/** The system's error code, which the network library buries some causes deep. */
+/** The system's error code, from the chain of causes. */
 function causeOf(error: Error): string {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if ("code" in cause && typeof cause.code === "string") return cause.code;

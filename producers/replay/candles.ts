@@ -5,15 +5,16 @@ import type { Line } from "./lines.ts";
 import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 
 /**
- * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, in any order of lines. Times are milliseconds,
- * or seconds, microseconds or nanoseconds, as their magnitude says; all of a file in one unit.
+ * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, in any order of lines. Times
+ * are milliseconds, or seconds, microseconds or nanoseconds, as their magnitude says; all of a file in one unit.
  *
- * A candle of length L that starts at t is four ticks: open at t, low at t + L/3, high at t + 2L/3, close at t + L - 1 ms; the
- * close carries the volume. L is the smallest distance between two candles of the file. Prices and volume keep the file's text.
- * The ticks of the whole file come in the order of their times (ties: in the order of the lines), so the clock never steps back;
- * where lines repeat a symbol and a start, the last line is the revision that holds: its ticks go before those of the others, since of
- * events with one identity silver counts the first. The others come too, to be counted as the duplicates or conflicts that they are.
- * a malformed line comes as it is, when the clock reads the start of the last well-formed candle above it.
+ * A candle of length L that starts at t is four ticks: open at t, low at t + L/3, high at t + 2L/3, close at t + L - 1
+ * ms; the close carries the volume. L is the smallest distance between two candles of the file. Prices and volume keep
+ * the file's text. The ticks of the whole file come in the order of their times (ties: in the order of the lines), so
+ * the clock never steps back; where lines repeat a symbol and a start, the last line is the revision that holds: its
+ * ticks go before those of the others, since of events with one identity silver counts the first. The others come too,
+ * to be counted as the duplicates or conflicts that they are. A malformed line is passed unchanged, at the start time
+ * of the last well-formed candle above it.
  */
 const HEADER = /^(?:symbol|pair),open_time_ms,open,high,low,close,volume$/i;
 
@@ -32,7 +33,10 @@ export function isCandleHeader(line: Buffer): boolean {
   return HEADER.test(line.toString("utf8").replace(/^\uFEFF/, ""));
 }
 
-/** `fallback_us` is the clock where no line of the file tells a time. Throws FILE_TOO_LARGE, TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. */
+/**
+ * `fallback_us` is the clock where no line of the file tells a time. Throws FILE_TOO_LARGE, TIME_UNITS_MIXED or
+ * TIME_OUT_OF_RANGE.
+ */
 export async function openCandles(lines: AsyncIterable<Line[]>, fallback_us: number): Promise<Recording> {
   const table = await readTable(lines, Math.floor(fallback_us / 1000));
   const order = Uint32Array.from(table.opens_ms.keys()).sort((a, b) => openAt(table, a) - openAt(table, b) || a - b);
@@ -146,8 +150,9 @@ interface Cursor {
 }
 
 /**
- * Every candle's four ticks are equally far from its start, so the opens are in order already, and so are the lows, the highs
- * and the closes: four cursors over the same candles, of which the earliest goes next, merge them without a second sort.
+ * Every candle's four ticks are equally far from its start, so the opens are in order already, and so are the lows, the
+ * highs and the closes: four cursors over the same candles, of which the earliest goes next, merge them without a
+ * second sort.
  */
 function* ticks(table: Table, order: Uint32Array, length_ms: number, from: number): Generator<SourceRecord[]> {
   const delays_ms = [0, Math.floor(length_ms / 3), Math.floor((2 * length_ms) / 3), length_ms - 1];
@@ -192,7 +197,8 @@ function tick(table: Table, index: number, { name, delay_ms }: Cursor): SourceRe
   const traded = name === "close" ? `,"volume":"${volume}"` : "";
   const at_ms = openAt(table, index) + delay_ms;
   const time = new Date(at_ms).toISOString();
-  const text = `{"type":"tick","product":${JSON.stringify(product)},"time":"${time}","price":"${price}"${traded},"id":"${open_time}-${name}"}`;
+  const identity = `"type":"tick","product":${JSON.stringify(product)},"time":"${time}"`;
+  const text = `{${identity},"price":"${price}"${traded},"id":"${open_time}-${name}"}`;
   return { key: product, source: "replay", payload: Buffer.from(text), ingested_at_us: at_ms * 1000 };
 }
 
@@ -210,7 +216,7 @@ function lineAt(table: Table, index: number): Buffer {
 
 function tooLarge(): OperatingError {
   const limit = `${MAX_CANDLES_BYTES / 1024 / 1024} MiB`;
-  return new OperatingError("FILE_TOO_LARGE", `The candle file holds more than ${limit} once decompressed.`, {
+  return new OperatingError("FILE_TOO_LARGE", `The candle file exceeds ${limit} after decompression`, {
     next_step: "Split it by time into smaller files, and replay them one after the other into the same lake.",
   });
 }

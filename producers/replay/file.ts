@@ -17,7 +17,10 @@ export interface OpenedFile {
   modified_ms: number;
 }
 
-/** Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE, FORMAT_UNKNOWN, TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. */
+/**
+ * Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE, FORMAT_UNKNOWN, TIME_UNITS_MIXED or
+ * TIME_OUT_OF_RANGE.
+ */
 export async function openFile(file: string): Promise<OpenedFile> {
   const { size_bytes, modified_ms } = await inspect(file);
   const damage: Damage = { message: null };
@@ -49,17 +52,17 @@ export async function inspect(file: string): Promise<{ size_bytes: number; modif
     const is_missing =
       error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
     if (!is_missing) throw unreadableFile(file, error);
-    throw new OperatingError("FILE_NOT_FOUND", `There is no file ${file}.`, {
+    throw new OperatingError("FILE_NOT_FOUND", `File not found: ${file}`, {
       next_step: "Check the path given to replay:FILE.",
       cause: error,
     });
   }
   if (found.isDirectory()) {
-    throw new OperatingError("FILE_IS_FOLDER", `${file} is a folder, not a file.`, {
-      next_step: "Name one of the files in it: replay:FILE.",
+    throw new OperatingError("FILE_IS_FOLDER", `${file} is a folder, not a file`, {
+      next_step: "Give one of its files: replay:FILE.",
     });
   }
-  if (!found.isFile()) throw unreadableFile(file, new Error("it is no regular file"));
+  if (!found.isFile()) throw unreadableFile(file, new Error("it is not a regular file"));
   if (found.size === 0) throw empty(file, { message: null });
   return { size_bytes: found.size, modified_ms: found.mtimeMs };
 }
@@ -82,26 +85,24 @@ function looksLikeRecords(file: string, first: Buffer): boolean {
 }
 
 function empty(file: string, damage: Damage): OperatingError {
-  const message =
-    damage.message === null
-      ? `${file} is empty.`
-      : `${file} holds nothing that can be decompressed (${damage.message}).`;
-  return new OperatingError("FILE_EMPTY", message, { next_step: "Fetch or record the file again." });
+  const message = damage.message === null ? `${file} is empty` : `Cannot decompress ${file}: ${damage.message}`;
+  return new OperatingError("FILE_EMPTY", message, { next_step: "Download or record the file again." });
 }
 
 function unknownFormat(file: string): OperatingError {
   return new OperatingError(
     "FORMAT_UNKNOWN",
-    `${file} is no candle file, no JSON lines of raw records and no recorded WebSocket session.`,
+    `Unknown format of ${file}: expected candles as CSV, records as JSON lines, or a WebSocket session`,
     {
       next_step:
-        'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one object {"source", "ingested_at", "payload"} a line.',
+        'Start a candle file with the line "symbol,open_time_ms,open,high,low,close,volume", or give one ' +
+        'object {"source", "ingested_at", "payload"} a line.',
     },
   );
 }
 
 function unreadableFile(file: string, cause: unknown): OperatingError {
-  return new OperatingError("FILE_UNREADABLE", `${file} cannot be read: ${messageOf(cause)}`, {
+  return new OperatingError("FILE_UNREADABLE", `Cannot read ${file}: ${messageOf(cause)}`, {
     next_step: "Check the file's permissions and its disk.",
     cause,
   });

@@ -1,7 +1,7 @@
 import { parseTimedLine } from "../../src/producer/json-lines.ts";
 import type { LineReader } from "./line-records.ts";
 
-/** Raw records as JSON lines; the format stands in src/producer/json-lines.ts. */
+/** Raw records as JSON lines, in the format of src/producer/json-lines.ts. */
 export function jsonLines(): LineReader {
   return {
     isRecord: () => true,

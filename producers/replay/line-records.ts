@@ -18,10 +18,9 @@ export interface TimedRecord extends SourceRecord {
 }
 
 /**
- * A record a line, given in the order of the file with the recorded times.
- * The file is read through once to count it, and again to replay it: its size is not bounded by memory.
- * Throws TIME_UNITS_MIXED or TIME_OUT_OF_RANGE.
- * A malformed line comes as it is, with the time of the last well-formed line above it (of the first, where none is above).
+ * A record a line, given in the order of the file with the recorded times. The file is read through once to count it,
+ * and again to replay it: its size is not bounded by memory. Throws TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. A malformed
+ * line is passed unchanged, with the time of the last well-formed line above it (else of the first).
  */
 export async function openLineRecords(
   readerOf: () => LineReader,

@@ -2,7 +2,10 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
 
-/** Longer lines come in pieces of this size, each of which is then refused as malformed: bounded memory, and no byte lost. */
+/**
+ * Longer lines come in pieces of this size, each of which is then refused as malformed: bounded memory, and no byte
+ * lost.
+ */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 const LINE_FEED = 0x0a;

@@ -9,9 +9,9 @@ import type { LineReader, TimedRecord } from "./line-records.ts";
  *   wss://feed.example.com <- 1618677817.020616: {"type": …}     the client sent
  *   1618677817.061845: {"type": …}                               the server sent
  *
- * What the server sent is a record, byte for byte; its source is told by the last address above it, its key is the product where the
- * message names one. The clock counts seconds since the epoch, or smaller units as its magnitude says; decimals beyond microseconds are
- * rounded, without floating point.
+ * What the server sent is a record, byte for byte; its source is that of the last address above it, its key is the
+ * product where the message names one. The clock counts seconds since the epoch, or smaller units as its magnitude
+ * says; decimals beyond microseconds are rounded, without floating point.
  */
 const FROM_CLIENT = /^(wss?:\/\/\S+) <->? \d+(?:\.\d+)?(?:: |$)/;
 const FROM_SERVER = /^(\d{1,19}(?:\.\d{1,9})?): /;
@@ -61,7 +61,10 @@ function sourceOf(address: string): string {
   return KNOWN_SOURCES.find((source) => host.split(".").includes(source)) ?? host;
 }
 
-/** What the message is about, as the exchange names it: Binance's and Coinbase's objects, Kraken's objects and its older arrays. */
+/**
+ * What the message is about, as the exchange names it: Binance's and Coinbase's objects, Kraken's objects and its older
+ * arrays.
+ */
 function productOf(payload: Buffer): string | null {
   let message: unknown;
   try {

@@ -19,7 +19,7 @@ export type RefusalReason =
   | "late_event"
   | "future_event";
 
-/** One element of a page as it is sent, and what is wrong with it beside its time. */
+/** One element of a page, and its injected errors other than its time. */
 export interface Element {
   text: string;
   /** Null where the element says of no coin what it is. */

@@ -1,6 +1,6 @@
 /**
- * Randomness by address: a number depends on the seed and on what it is drawn for, never on what was drawn before. So any step
- * of the market can be computed on its own, in any order, after any restart.
+ * Randomness by address: a number depends on the seed and on what it is drawn for, never on what was drawn before. So
+ * any step of the market can be computed on its own, in any order, after any restart.
  */
 
 /** Uniform in [0, 1). `stream`, `a` and `b` are integers below 2^31; same arguments, same number, on every machine. */

@@ -72,7 +72,10 @@ const NAMED: readonly [
   ["worldcoin-wld", "wld", "Worldcoin", 2.7, 270_000_000, 2.3],
 ];
 
-/** The market's coins: well-known ones first, then as many invented ones as it takes. The first two are always of the market. */
+/**
+ * The market's coins: well-known ones first, then as many invented ones as it takes. The first two are always of the
+ * market.
+ */
 export function roster(coins: number): Coin[] {
   return Array.from({ length: coins }, (_, index) => {
     const named = NAMED[index];

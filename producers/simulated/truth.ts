@@ -15,9 +15,9 @@ export interface Expected {
 }
 
 /**
- * The fate of everything that a market sends in the given steps, in the order sent. Validity is judged before duplication;
- * of the valid elements with one coin and one `last_updated`, the first is accepted. `steps` must begin where the log does:
- * what was sent before them is taken as never sent.
+ * The fate of everything that a market sends in the given steps, in the order sent. Validity is judged before
+ * duplication; of the valid elements with one coin and one `last_updated`, the first is accepted. `steps` must begin
+ * where the log does: what was sent before them is taken as never sent.
  */
 export function* expected(options: MarketOptions, steps: Iterable<number>): Generator<Expected> {
   const market = new Market(options);

@@ -2,9 +2,10 @@ import { normal, uniform } from "./random.ts";
 import type { Coin } from "./roster.ts";
 
 /**
- * Prices as a function of time. A coin's log price is its share of the market's walk, plus a walk of its own, plus crashes. A walk
- * is noise on a ladder of time scales, each four times the one below with twice its amplitude, as in a random walk; above
- * the longest scale it is bounded, so prices stay plausible for years. Nothing depends on an earlier value.
+ * Prices as a function of time. A coin's log price is its share of the market's walk, plus an individual walk, plus
+ * crashes. A walk is noise on a ladder of time scales, each four times the one below with twice its amplitude, as in a
+ * random walk; above the longest scale it is bounded, so prices stay plausible for years. Nothing depends on an earlier
+ * value.
  */
 const SHORTEST_SCALE_S = 5;
 const SCALES = 10;

@@ -24,7 +24,7 @@ export interface TickHistory {
   newest_us(before: LogOffsets): Promise<number | null>;
 }
 
-type PipelineTables = Pick<Pipeline, "books" | "live" | "topic">;
+type PipelineTables = Pick<Pipeline, "reconciliation" | "live" | "topic">;
 
 export interface SqlHistoryOptions {
   query(sql: string): Promise<Pick<QueryResult, "rows">>;
@@ -41,7 +41,8 @@ const SLICE_RECORDS = 64;
 
 export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: SqlHistoryOptions): TickHistory {
   const { columns } = pipeline.live;
-  const table = over === "live" ? pipeline.books.accepted.replace(/^[^.]+/, "live") : pipeline.books.accepted;
+  const table =
+    over === "live" ? pipeline.reconciliation.accepted.replace(/^[^.]+/, "live") : pipeline.reconciliation.accepted;
   const sql = {
     pages: (where: string) =>
       `select log_partition, log_offset // ${SLICE_RECORDS} as slice, count(*)

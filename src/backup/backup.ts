@@ -54,13 +54,13 @@ import {
 export interface BackupRequest {
   lake: Lake;
   description: LakeDescription;
-  /** Of the lake's tables. */
+  /** Storage of the lake's tables. */
   storage: Storage;
   target: BackupPlace;
-  /** A folder for copies of databases; made and removed. */
+  /** Folder for temporary copies of databases; created and removed. */
   scratch: string;
-  /** Says which table holds a copy of the log, and which tables an increment moves together. */
-  pipeline: Pick<Pipeline, "bronze" | "topic" | "books">;
+  /** Names the table that copies the log, and the tables that an increment changes together. */
+  pipeline: Pick<Pipeline, "bronze" | "topic" | "reconciliation">;
   clock: Clock;
   step: StepListener;
   signal: AbortSignal;
@@ -72,36 +72,37 @@ export interface BackupReport {
   tables: number;
   files: number;
   size_bytes: number;
-  /** What earlier backups did not have. */
+  /** Files that earlier backups did not have. */
   copied_files: number;
   copied_bytes: number;
   copied_parts: number;
   /**
-   * Whether every table is as one finished increment left it. Otherwise the backup shows a moment within an increment, and the next
-   * `start` of the lake that is restored ends it.
+   * Whether all tables are at the end of the same increment. Otherwise the backup was taken during an increment, which
+   * the first `start` of the restored lake completes.
    */
   is_between_increments: boolean;
-  /** Times that the lake changed under the copy and it was planned again. */
+  /** Number of attempts: the lake may change during a copy, which then starts again. */
   attempts: number;
 }
 
-/** Backups that stay: the newest, and the one before. */
+/** Number of backups retained. */
 const KEPT_BACKUPS = 2;
-/** From the second on maintenance waits, so that a snapshot can hardly expire again before its files are copied. */
+/** Maintenance is locked out from the second attempt on, so that snapshots rarely expire during a copy. */
 const MAX_ATTEMPTS = 6;
 const CLAIM_RETRY_MS = 250;
-/** What an increment takes at most on a busy machine; past it the backup shows a moment within one, and the next `start` ends that. */
+/** Longest increment expected on a busy machine; after this time the backup is taken during an increment. */
 const BETWEEN_TIMEOUT_MS = 60_000;
-const LOOK_MS = 100;
-/** Pieces of databases. Pages stay where they are, so that most pieces of a log are the same at the next backup. */
+const POLL_INTERVAL_MS = 100;
+/** Size of database chunks. Pages keep their positions, so the next backup reuses most chunks of a log. */
 const PART_BYTES = 8 * 1024 * 1024;
 
 /**
- * Copies the lake into the target, beside its writer. Order makes it consistent: the catalog is copied first, then every file of
- * every snapshot that this copy names, and the log last, when it must still begin no later than where the copied bronze ends. A file
- * that expired meanwhile, or a log that was pruned too far, is no loss: the catalog is copied again, and only what is new with it.
- * Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_OVERTAKEN, TABLE_FILE_MISSING, TABLE_FILE_DAMAGED, DATABASE_NOT_COPIED, what the storages
- * throw, and the signal's reason once it aborts; the backups there were stay as they were.
+ * Copies the lake into the target while the lake is written. The order makes the copy consistent: first the catalog,
+ * then every file of every snapshot in that catalog, then the log, which must still begin at or before the offsets that
+ * the copied bronze has consumed. If a file expired or the log was pruned meanwhile, the catalog is copied again, with
+ * only the new files. Earlier backups remain unchanged. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY,
+ * BACKUP_OVERTAKEN, TABLE_FILE_MISSING, TABLE_FILE_DAMAGED, DATABASE_NOT_COPIED, errors of the storages, and the
+ * signal's reason once it aborts.
  */
 export async function backUp(request: BackupRequest): Promise<BackupReport> {
   await checkTarget(request.target, request.lake);
@@ -116,7 +117,9 @@ export async function backUp(request: BackupRequest): Promise<BackupReport> {
   }
 }
 
-/** Before anything is written to it. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_UNREADABLE. */
+/**
+ * Checks the target without writing to it. Throws BACKUP_OF_ANOTHER_LAKE, BACKUP_TARGET_NOT_EMPTY, BACKUP_UNREADABLE.
+ */
 export async function checkTarget(target: BackupPlace, lake: Lake): Promise<void> {
   const marker = await readMarker(target);
   if (marker !== null) {
@@ -134,7 +137,7 @@ class BackupRun {
   /** Files of complete backups, by path. */
   readonly #known = new Map<string, TableFile>();
   readonly #known_parts = new Set<string>();
-  /** Sizes of what the target holds, by location. */
+  /** Sizes of the target's files, by location. */
   readonly #present = new Map<string, number>();
   readonly #copied = { files: 0, bytes: 0, parts: 0 };
   #maintenance: { release(): void } | null = null;
@@ -180,7 +183,7 @@ class BackupRun {
     this.#maintenance = null;
   }
 
-  /** Returns the numbers of the manifests there are. */
+  /** Returns the numbers of the existing manifests. */
   async #openTarget(): Promise<number[]> {
     const { target, lake } = this.#request;
     for await (const { location, size_bytes } of target.storage.list(target.root))
@@ -194,7 +197,7 @@ class BackupRun {
     return numbers;
   }
 
-  /** Null where the lake changed under it. */
+  /** Null if the lake changed during the attempt. */
   async #attempt(scratch: string, attempt: number): Promise<Taken | null> {
     const { lake, storage, signal, step, pipeline } = this.#request;
     const { databases, others } = filesOfLake(lake.folder);
@@ -207,7 +210,7 @@ class BackupRun {
       const roots = rootsOf(needed, lake.warehouse);
       const files = await this.#copyFiles(needed, roots);
       const stores: StoredFile[] = [];
-      // The log last: it has all that the alerts have judged, and that bronze does not have.
+      // The log comes last, so that it has every record that the alerts evaluated and that bronze lacks.
       for (const name of databases) {
         signal.throwIfAborted();
         if (name !== "catalog.db") await copyFresh(join(lake.folder, name), copyOf(name));
@@ -229,8 +232,8 @@ class BackupRun {
   }
 
   /**
-   * An increment commits its tables one after the other, within seconds: while somebody writes the lake, a moment between two is awaited.
-   * Returns whether the copy shows one.
+   * An increment commits its tables one after the other, within seconds. While a process writes the lake, this waits
+   * for a copy taken between two increments. Returns whether it got one.
    */
   async #copyCatalog(to: string): Promise<boolean> {
     const { lake, clock, signal } = this.#request;
@@ -239,11 +242,11 @@ class BackupRun {
       await copyFresh(lake.catalog_file, to);
       if (await this.#isBetweenIncrements(to)) return true;
       if (!isOwned(lake) || performance.now() - started_ms > BETWEEN_TIMEOUT_MS) return false;
-      if (!(await pause(clock, LOOK_MS, signal))) signal.throwIfAborted();
+      if (!(await pause(clock, POLL_INTERVAL_MS, signal))) signal.throwIfAborted();
     }
   }
 
-  /** By the same rule as `verify`. */
+  /** Applies the rule that `verify` applies. */
   async #isBetweenIncrements(catalog_file: string): Promise<boolean> {
     const { storage, pipeline } = this.#request;
     const tables: LoadedTable[] = [];
@@ -252,7 +255,7 @@ class BackupRun {
       const identifier = { namespace: [namespace], name };
       const is_of_pipeline =
         `${namespace}.${name}` === pipeline.bronze.table ||
-        Object.hasOwn(pipeline.books.tables, `${namespace}.${name}`);
+        Object.hasOwn(pipeline.reconciliation.tables, `${namespace}.${name}`);
       if (!is_of_pipeline) continue;
       tables.push({
         identifier,
@@ -272,9 +275,9 @@ class BackupRun {
     if (attempt < MAX_ATTEMPTS) return null;
     throw new OperatingError(
       "BACKUP_OVERTAKEN",
-      `The backup was overtaken ${attempt} times: ${why} before it was copied`,
+      `The backup failed after ${attempt} attempts: ${why} before it was copied`,
       {
-        next_step: "Try again when the lake is written less; earlier backups are as they were.",
+        next_step: "Try again when fewer records are written; earlier backups are unchanged.",
         is_retryable: true,
       },
     );
@@ -296,7 +299,7 @@ class BackupRun {
     return copied.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  /** Table files are immutable and their names unique: one of the same path and size is the same. */
+  /** Table files are immutable and have unique names, so files of equal path and size are equal. */
   async #copyFile(
     { location, size_bytes }: NeededFile,
     roots: readonly Root[],
@@ -304,7 +307,7 @@ class BackupRun {
   ): Promise<TableFile> {
     const { storage, target, step } = this.#request;
     const path = pathIn(roots, location);
-    if (path === null) throw new TypeError(`${location} lies in no root`);
+    if (path === null) throw new TypeError(`${location} is outside all roots`);
     const stored = locationOfFile(target, path);
     const known = this.#known.get(path);
     const is_known =
@@ -325,7 +328,7 @@ class BackupRun {
     return file;
   }
 
-  /** Whether a run that was killed left the file, whole. */
+  /** Whether a killed run left the complete file. */
   async #hasWhole(stored: string, source: CheckedFile): Promise<boolean> {
     const { target } = this.#request;
     const present = this.#present.get(stored);
@@ -337,7 +340,7 @@ class BackupRun {
     return true;
   }
 
-  /** What a killed run left cut off is replaced. */
+  /** Replaces a truncated file that a killed run left. */
   async #replace(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const { target } = this.#request;
     if (this.#present.has(location))
@@ -370,7 +373,7 @@ class BackupRun {
     }
   }
 
-  /** False where the target has it: a killed run left it, whole. */
+  /** False if the target already has it, complete, from a killed run. */
   async #put(location: string, bytes: Uint8Array, digest: string): Promise<boolean> {
     const { target } = this.#request;
     if (this.#present.get(location) === bytes.length && sha256(await target.storage.read(location)) === digest) {
@@ -397,7 +400,7 @@ class BackupRun {
     };
   }
 
-  /** Manifests go first: what one names is there as long as it is. */
+  /** Deletes manifests first, so that the files of every remaining manifest exist. */
   async #removeOld(numbers: readonly number[], newest: BackupManifest): Promise<void> {
     const { target, step, signal } = this.#request;
     const kept = await newestManifests(target, numbers, KEPT_BACKUPS);
@@ -442,7 +445,7 @@ interface Taken {
   stores: StoredFile[];
 }
 
-/** Whether the copied log has what the copied bronze does not have. */
+/** Whether the copied log has all records that the copied bronze lacks. */
 function coversRest(log_file: string, { tables }: NeededFiles, { bronze, topic }: BackupRequest["pipeline"]): boolean {
   const metadata = tables.get(bronze.table);
   const offsets = metadata === undefined ? new Map<number, number>() : readOffsets(metadata, topic.name);
@@ -472,18 +475,18 @@ function unlessGone(error: unknown): null {
 }
 
 function targetNotEmpty(root: string): OperatingError {
-  return new OperatingError("BACKUP_TARGET_NOT_EMPTY", `${root} has files in it and is no backup`, {
-    next_step: "Name an empty folder, or one that holds a backup of this lake.",
+  return new OperatingError("BACKUP_TARGET_NOT_EMPTY", `The target ${root} is not empty and is not a backup`, {
+    next_step: "Choose an empty folder, or a folder with backups of this lake.",
   });
 }
 
 function anotherLake(root: string, lake: Lake): OperatingError {
   return new OperatingError(
     "BACKUP_OF_ANOTHER_LAKE",
-    `${root} holds backups of another lake than "${lake.name}" (id ${lake.id})`,
+    `The target ${root} holds backups of a lake other than "${lake.name}" (id ${lake.id})`,
     {
       next_step:
-        "Name another folder: each lake has its own, and a restored lake is another than the one that was backed up.",
+        "Choose another folder: each lake needs its own backup folder, and a restored lake counts as a new lake.",
     },
   );
 }
@@ -491,20 +494,16 @@ function anotherLake(root: string, lake: Lake): OperatingError {
 function fileMissing(cause: OperatingError): OperatingError {
   return new OperatingError(
     "TABLE_FILE_MISSING",
-    `The lake cannot be backed up, because a snapshot names a file that is missing: ${cause.message}`,
+    `Cannot back up the lake: a file of a snapshot is missing: ${cause.message}`,
     {
-      next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
+      next_step: "Run `npm run -s coinlake -- verify` to find the damage; earlier backups are unchanged.",
       cause,
     },
   );
 }
 
 function databaseMissing({ folder }: Lake, name: string): OperatingError {
-  return new OperatingError(
-    "DATABASE_MISSING",
-    `${join(folder, name)} is missing: a backup of this lake would not be whole`,
-    {
-      next_step: "Run `npm run -s coinlake -- verify`, which tells what is damaged; earlier backups are as they were.",
-    },
-  );
+  return new OperatingError("DATABASE_MISSING", `Cannot back up the lake: ${join(folder, name)} is missing`, {
+    next_step: "Run `npm run -s coinlake -- verify` to find the damage; earlier backups are unchanged.",
+  });
 }

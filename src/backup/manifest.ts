@@ -8,22 +8,22 @@ import type { Root } from "./roots.ts";
 /**
  * A backup's folder:
  *
- *   coinlake-backup.json       whose backup it is
- *   manifests/<number>.json    one per run that was completed, written last
+ *   coinlake-backup.json       the id of the lake
+ *   manifests/<number>.json    one per completed run, written last
  *   files/<path>               table files, immutable, by their path below the warehouse
- *   parts/<aa>/<sha256>        pieces of databases and other files, by content; unchanged ones are shared by runs
+ *   parts/<aa>/<sha256>        chunks of databases and other files, by content; runs share unchanged chunks
  *
- * A manifest is two lines: a header with the SHA-256 of the second line, and the content. One whose checksum is wrong was cut off while
- * it was written and does not count, so that writing it is the one moment at which a backup comes into being.
+ * A manifest has two lines: a header with the SHA-256 of the second line, and the content. A manifest with a wrong
+ * checksum was truncated and is ignored, so writing the manifest commits the backup.
  */
 export interface BackupManifest {
   format: 1;
   number: number;
   created_at: string;
   lake: LakeDescription & { name: string };
-  /** Location below which the lake's table files lay. */
+  /** Location of the lake's warehouse when it was backed up. */
   warehouse: string;
-  /** The folders that `files` came from. */
+  /** Source folders of `files`. */
   roots: Root[];
   /** Databases and other files of the lake's folder. */
   stores: StoredFile[];
@@ -36,14 +36,14 @@ export interface Part {
 }
 
 export interface StoredFile {
-  /** Below the lake's folder. */
+  /** Path below the lake's folder. */
   path: string;
-  /** In order; the file is their concatenation. */
+  /** The chunks whose concatenation is the file. */
   parts: Part[];
 }
 
 export interface TableFile extends Part {
-  /** Below the warehouse, `files/` in a backup. */
+  /** Path below the warehouse, and below `files/` in a backup. */
   path: string;
 }
 
@@ -77,7 +77,7 @@ export function locationOfManifest({ root }: BackupPlace, number: number): strin
   return `${root}/manifests/${String(number).padStart(NUMBER_DIGITS, "0")}.json`;
 }
 
-/** Null for a folder that holds no backup. Throws BACKUP_UNREADABLE. */
+/** Null if the folder has no backup. Throws BACKUP_UNREADABLE. */
 export async function readMarker({ storage, root }: BackupPlace): Promise<Marker | null> {
   const bytes = await nullIfMissing(() => storage.read(`${root}/${MARKER}`));
   if (bytes === null) return null;
@@ -85,13 +85,13 @@ export async function readMarker({ storage, root }: BackupPlace): Promise<Marker
     const marker = JSON.parse(new TextDecoder().decode(bytes)) as Marker;
     if (marker.format === 1 && typeof marker.lake_id === "string") return marker;
   } catch {
-    // A marker that was cut off is reported below.
+    // A truncated marker is reported below.
   }
   throw new OperatingError(
     "BACKUP_UNREADABLE",
-    `${root}/${MARKER} does not describe a backup that this version can read`,
+    `Cannot read the backup marker ${root}/${MARKER}: it is damaged or of another version`,
     {
-      next_step: "Delete that file if no backup was completed here, or name another folder.",
+      next_step: "Delete the file if the folder has no completed backup, or choose another folder.",
     },
   );
 }
@@ -100,7 +100,7 @@ export async function writeMarker({ storage, root }: BackupPlace, lake_id: strin
   await storage.write(`${root}/${MARKER}`, Buffer.from(`${JSON.stringify({ format: 1, lake_id } satisfies Marker)}\n`));
 }
 
-/** The numbers of the manifests there are, complete or not, rising. */
+/** The numbers of all manifests, complete or not, in ascending order. */
 export async function manifestNumbers({ storage, root }: BackupPlace): Promise<number[]> {
   const numbers: number[] = [];
   for await (const { location } of storage.list(`${root}/manifests`)) {
@@ -110,7 +110,7 @@ export async function manifestNumbers({ storage, root }: BackupPlace): Promise<n
   return numbers.sort((a, b) => a - b);
 }
 
-/** Null for one that was cut off, or that is damaged. */
+/** Null if the manifest is missing, truncated or damaged. */
 export async function readManifest(place: BackupPlace, number: number): Promise<BackupManifest | null> {
   const bytes = await nullIfMissing(() => place.storage.read(locationOfManifest(place, number)));
   const [header = "", body = ""] = bytes === null ? [] : new TextDecoder().decode(bytes).split("\n");
@@ -128,7 +128,7 @@ export async function writeManifest(place: BackupPlace, manifest: BackupManifest
   await place.storage.write(locationOfManifest(place, manifest.number), Buffer.from(`${header}\n${body}\n`));
 }
 
-/** The complete manifests among the newest, the newest first; at most `count`. */
+/** The newest complete manifests, newest first; at most `count`. */
 export async function newestManifests(
   place: BackupPlace,
   numbers: readonly number[],

@@ -18,9 +18,9 @@ import { locatorOf } from "./roots.ts";
 import { copyDatabase, filesAt, filesOfLake } from "./stores.ts";
 
 export interface MoveRequest {
-  /** The lake's folder, where it is now. */
+  /** The present folder of the lake. */
   folder: string;
-  /** Of this disk. */
+  /** Storage of this disk. */
   storage: Storage;
   engine: RewriterOptions;
   step: StepListener;
@@ -36,18 +36,18 @@ export interface MoveReport {
 }
 
 /**
- * Makes the folder's present place the lake's own, after it was moved by hand. New metadata is written beside the old, then all
- * pointers move in one transaction, then lake.json: a run that is killed in between is gone on with. `is_copy` gives it another id, for
- * a copy whose original stays in use. Throws LAKE_IN_USE, LAKE_IS_A_COPY, NOTHING_TO_MOVE.
+ * Updates a lake's recorded location after its folder was moved by hand. Writes new metadata beside the old, then
+ * changes all pointers in one transaction, then lake.json; a later run resumes a killed one. `is_copy` assigns a new
+ * id, for a copy whose original stays in use. Throws LAKE_IN_USE, LAKE_IS_A_COPY, NOTHING_TO_MOVE.
  */
 export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolean }): Promise<MoveReport> {
   const { folder } = request;
   const description = descriptionOf(folder);
   const claim = claimWhole(folder);
   try {
-    const from = placeOf(folder, description);
+    const from = recordedLocation(folder, description);
     if (isSameFolder(from, folder)) throw nothingToMove(folder);
-    refuseCopy(folder, from, description, is_copy);
+    rejectCopy(folder, from, description, is_copy);
     const to = realpathSync(folder);
     const superseded = await relocateIn(request, { description, from, to, present: to });
     writeDescription(
@@ -64,21 +64,21 @@ export async function adopt(request: MoveRequest, { is_copy }: { is_copy: boolea
 }
 
 /**
- * Moves a lake to another folder: a copy is made beside the new place, table files as links where both are on one disk; it is renamed
- * into place, which is the moment of the move, and then the old folder is deleted. Until that moment the lake is where it was. Throws
- * LAKE_IN_USE, TARGET_NOT_EMPTY, TARGET_INSIDE, NOT_COPYABLE.
+ * Moves a lake to another folder: copies it beside the target (table files as hard links on the same disk), renames the
+ * copy to the target, which commits the move, and deletes the old folder. Throws LAKE_IN_USE, TARGET_NOT_EMPTY,
+ * TARGET_INSIDE, NOT_COPYABLE.
  */
 export async function moveTo(request: MoveRequest, target: string): Promise<MoveReport> {
   const { step } = request;
-  // Through a link, the link alone would be deleted.
+  // Resolves links: otherwise only the link would be deleted.
   const folder = realpathSync(request.folder);
   const claim = claimWhole(folder);
   try {
     const description = identified(folder);
-    const from = placeOf(folder, description);
+    const from = recordedLocation(folder, description);
     const moved_to = movedFrom(folder, description);
     if (moved_to !== null) {
-      // A run that was killed after the move has left the old folder.
+      // A run that was killed after the commit left the old folder.
       claim.release();
       rmSync(folder, { recursive: true, force: true });
       return { from, to: moved_to, tables: 0 };
@@ -107,7 +107,7 @@ export async function moveTo(request: MoveRequest, target: string): Promise<Move
         describedAt(description, { id: description.id ?? randomUUID(), location: staging.place }),
       );
       syncFile(join(staging.folder, "lake.json"));
-      // From the rename on, this mark keeps everybody out of the old folder; before it, it says nothing.
+      // After the rename, this mark locks all processes out of the old folder; before it, the mark has no effect.
       writeDescription(folder, { ...description, moving_to: staging.place });
       syncFile(join(folder, "lake.json"));
       syncFolder(folder);
@@ -125,16 +125,16 @@ export async function moveTo(request: MoveRequest, target: string): Promise<Move
   }
 }
 
-/** A lake of an earlier version gets its id now: the mark that it moved goes by it. */
+/** Gives a lake of an earlier version its id, which the mark of a finished move compares. */
 function identified(folder: string): LakeDescription {
   const description = descriptionOf(folder);
   if (description.id !== undefined) return description;
-  const named = { ...description, id: randomUUID(), location: placeOf(folder, description) };
+  const named = { ...description, id: randomUUID(), location: recordedLocation(folder, description) };
   writeDescription(folder, named);
   return named;
 }
 
-function placeOf(folder: string, { id, location, warehouse }: LakeDescription): string {
+function recordedLocation(folder: string, { id, location, warehouse }: LakeDescription): string {
   if (location !== undefined) return location;
   return locationOf({
     name: basename(folder),
@@ -152,7 +152,7 @@ function storageIn(storage: Storage, future: string, present: string): Relocated
   return new RelocatedStorage(storage, { future: warehouseIn(future), present: warehouseIn(present) });
 }
 
-/** Tables in S3 stay where they are. */
+/** Rewrites the tables' metadata; tables in S3 do not move. */
 async function relocateIn(
   request: MoveRequest,
   { description, from, to, present }: { description: LakeDescription; from: string; to: string; present: string },
@@ -171,22 +171,24 @@ async function relocateIn(
   return superseded;
 }
 
-function refuseCopy(folder: string, from: string, { id, warehouse }: LakeDescription, is_copy: boolean): void {
+function rejectCopy(folder: string, from: string, { id, warehouse }: LakeDescription, is_copy: boolean): void {
   const is_original_there = existsSync(join(from, "lake.json")) && (id === undefined || idAt(from) === id);
   if (!is_original_there || (is_copy && warehouse === undefined)) return;
   throw new OperatingError(
     "LAKE_IS_A_COPY",
-    `The lake at ${folder} is a copy of the one at ${from}, which still exists${warehouse === undefined ? "" : `; both have their tables in ${warehouse}`}`,
+    `The lake at ${folder} is a copy of the one at ${from}, which still exists` +
+      (warehouse === undefined ? "" : `; both have their tables in ${warehouse}`),
     {
       next_step:
         warehouse === undefined
           ? "Add --copy to make it a lake with a new id, or delete the original first."
-          : "Delete the one that is not needed; for a second lake use `backup` and `restore`, which copy its tables.",
+          : "Delete the one you do not need; to create a second lake, use `backup` and `restore`, which copy " +
+            "the tables.",
     },
   );
 }
 
-/** Table files never change, so the copy can share them. */
+/** Copies the lake's files. Table files are immutable, so the copy may share them. */
 async function copyInto(
   { folder, signal, progress }: MoveRequest,
   staging: string,
@@ -217,7 +219,7 @@ function isLinked(from: string, to: string): boolean {
     linkSync(from, to);
     return true;
   } catch {
-    // Another disk, or one without links.
+    // Another disk, or a file system without hard links.
     return false;
   }
 }
@@ -227,7 +229,7 @@ function emptyStaging(folder: string): void {
     if (!name.startsWith("owner.") && name !== MARKER) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
-/** From its writer and from maintenance. */
+/** Claims the lake against its writer and against maintenance. */
 function claimWhole(folder: string): { release(): void } {
   mkdirSync(join(folder, "maintenance"), { recursive: true });
   const claims: { release(): void }[] = [];
@@ -254,13 +256,13 @@ function onceOnly(work: () => void): () => void {
 }
 
 function nothingToMove(folder: string): OperatingError {
-  return new OperatingError("NOTHING_TO_MOVE", `The lake at ${folder} is in its own place`, {
-    next_step: "Name the new data folder: `coinlake move NEW_PATH`.",
+  return new OperatingError("NOTHING_TO_MOVE", `Nothing to update: the lake at ${folder} has not moved`, {
+    next_step: "Give the new data folder: `coinlake move NEW_PATH`.",
   });
 }
 
 function targetInside(target: string, folder: string): OperatingError {
-  return new OperatingError("TARGET_INSIDE", `${target} lies inside the lake's folder ${folder}`, {
-    next_step: "Name a folder outside of it.",
+  return new OperatingError("TARGET_INSIDE", `Invalid target ${target}: it is inside the lake's folder ${folder}`, {
+    next_step: "Choose a folder outside the lake.",
   });
 }

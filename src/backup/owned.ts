@@ -6,14 +6,14 @@ import type { Storage } from "../storage/storage.ts";
 import type { Staging } from "./placing.ts";
 
 /**
- * A lake's tables while they are restored. In a folder that others may write to, it records every file before it makes it, so that a run
- * that goes on with a killed one knows which files it may delete.
+ * The storage of a lake's tables during a restore. In a folder that other processes may write to, it records every file
+ * before creating it, so that a run that resumes a killed one knows which files it may delete.
  */
 export class OwnedStorage extends RelocatedStorage {
   readonly #warehouse: string;
   readonly #record: Pick<Staging, "own" | "addOwn" | "removeOwn"> | null;
 
-  /** Without a `record` all files are this run's: they lie in its own folder. */
+  /** Without a `record`, all files belong to this run, because they are in its private folder. */
   constructor(
     storage: Storage,
     place: { future: string; present: string },
@@ -28,7 +28,7 @@ export class OwnedStorage extends RelocatedStorage {
     return this.#record === null || this.#record.own.has(canonicalLocation(location));
   }
 
-  /** Before somebody else makes the file for this run. */
+  /** Records a file that an engine will create for this run. */
   own(location: string): void {
     if (isInFolder(location, this.#warehouse)) this.#record?.addOwn(canonicalLocation(location));
   }

@@ -15,36 +15,36 @@ import { OperatingError } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 
 /**
- * A lake folder that is filled beside its place, under a name that no command takes for a lake, and renamed into it at the end: a lake
- * is there whole or not at all.
+ * A staging folder beside the target, under a name that no command mistakes for a lake. Renaming it to the target at
+ * the end creates the complete lake atomically.
  */
 export interface Staging {
-  /** Where the lake will be, as its tables' locations spell it. */
+  /** Target folder, in the spelling of the tables' locations. */
   place: string;
-  /** Where it is filled. */
+  /** Staging folder. */
   folder: string;
-  /** Whether an earlier run for the same source was cut off here. */
+  /** Whether this run resumes an interrupted one for the same source. */
   is_resumed: boolean;
-  /** Locations outside of the folder at which this run, or the earlier one, may have made files. */
+  /** Locations outside the folder at which this run, or the interrupted one, may have created files. */
   own: ReadonlySet<string>;
-  /** Marks the folder as this run's, before anything is put into it or anywhere else: what is refused before leaves no trace of a run. */
+  /** Marks the folder as this run's. Called before the first write, so that a rejected run leaves no trace. */
   begin(): void;
-  /** Before a file is made outside of the folder. */
+  /** Records a file outside the folder before it is created. */
   addOwn(location: string): void;
-  /** The file was there already: somebody else made it. */
+  /** Removes the record of a file that already existed and so belongs to another process. */
   removeOwn(location: string): void;
-  /** Renames the folder into its place, durably. Throws what the disk throws. */
+  /** Renames the folder to the target, durably. Throws file system errors. */
   put(): void;
   release(): void;
 }
 
-/** In a staging folder: what it is filled from, and below it a line for each file made elsewhere. */
+/** Marker file of a staging folder: its source, then a line for each file created outside the folder. */
 export const MARKER = "unfinished.json";
 
 export interface StagingRequest {
-  /** Of the lake to be. */
+  /** Target folder of the lake. */
   folder: string;
-  /** What it is filled from: another source's leftovers are refused. */
+  /** Identifies the source; leftovers of another source are rejected. */
   source: string;
   activity: string;
 }
@@ -57,7 +57,7 @@ export function openStaging({ folder, source, activity }: StagingRequest): Stagi
     mkdirSync(dirname(wanted), { recursive: true });
     const parent = realpathSync(dirname(wanted));
     const [place, staged] = [join(parent, basename(wanted)), join(parent, `.${basename(wanted)}.unfinished`)];
-    refuseForeign(staged, source);
+    rejectForeign(staged, source);
     mkdirSync(staged, { recursive: true });
     const claim = claimFolder(staged, activity);
     if (claim === null) throw inUse(staged);
@@ -91,21 +91,21 @@ export function openStaging({ folder, source, activity }: StagingRequest): Stagi
         syncFolder(staged);
         renameSync(staged, place);
         syncFolder(parent);
-        // Means nothing in a lake's own place.
+        // The marker has no meaning in the target folder.
         rmSync(join(place, MARKER), { force: true });
       },
       release: () => claim.release(),
     };
   } catch (error) {
     if (error instanceof OperatingError) throw error;
-    throw new OperatingError("FOLDER_NOT_WRITABLE", `${wanted} cannot be filled: ${(error as Error).message}`, {
-      next_step: "Name a folder that you may write to, on a disk with room.",
+    throw new OperatingError("FOLDER_NOT_WRITABLE", `Cannot write to ${wanted}: ${(error as Error).message}`, {
+      next_step: "Choose a writable folder on a disk with enough free space.",
       cause: error,
     });
   }
 }
 
-/** Null where there is none, or where it was cut off while it was made. */
+/** Null if the marker is missing or truncated. */
 function readMarker(folder: string): { source: string; own: string[] } | null {
   try {
     const [first = "", ...lines] = readFileSync(join(folder, MARKER), "utf8").split("\n");
@@ -116,7 +116,9 @@ function readMarker(folder: string): { source: string; own: string[] } | null {
   }
 }
 
-/** A location that is recorded as another's is not this run's. The last line may be cut off: what it names was not written yet. */
+/**
+ * Own locations, without those later recorded as foreign. Ignores a truncated last line: its file was not created yet.
+ */
 function ownIn(lines: readonly string[]): string[] {
   const own = new Set<string>();
   for (const line of lines.slice(0, -1)) {
@@ -127,7 +129,7 @@ function ownIn(lines: readonly string[]): string[] {
   return [...own];
 }
 
-function refuseForeign(folder: string, source: string): void {
+function rejectForeign(folder: string, source: string): void {
   if (!existsSync(folder)) return;
   const marker = readMarker(folder);
   if (marker?.source === source) return;
@@ -139,19 +141,19 @@ function refuseForeign(folder: string, source: string): void {
 
 function notEmpty(folder: string): OperatingError {
   return new OperatingError("TARGET_NOT_EMPTY", `${folder} exists and is not empty`, {
-    next_step: "Name another folder, or another lake with --lake: nothing is written over.",
+    next_step: "Choose another folder, or another lake name with --lake; existing files are never overwritten.",
   });
 }
 
 function foreignLeftovers(folder: string): OperatingError {
   return new OperatingError("TARGET_NOT_EMPTY", `${folder} holds an unfinished lake from another source`, {
-    next_step: "Delete that folder if nobody needs it, or name another target.",
+    next_step: "Delete the folder if it is not needed, or choose another target.",
   });
 }
 
 function inUse(folder: string): OperatingError {
-  return new OperatingError("TARGET_IN_USE", `${folder} is being filled by ${ownerOf(folder)}`, {
-    next_step: "Wait for that process, or name another target.",
+  return new OperatingError("TARGET_IN_USE", `${folder} is in use by ${ownerOf(folder)}`, {
+    next_step: "Wait for that process to finish, or choose another target.",
     is_retryable: true,
   });
 }

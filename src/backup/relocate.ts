@@ -33,7 +33,7 @@ export interface Relocation {
   catalog_file: string;
   /** Finds files by their new locations. */
   storage: Storage;
-  /** Where an engine finds a file by its new location. */
+  /** Present location of a file, for the engine, given its new location. */
   present(location: string): string;
   locate: Locate;
   engine: RewriterOptions;
@@ -42,17 +42,18 @@ export interface Relocation {
   progress?(done_tables: number, total_tables: number): void;
 }
 
-/** Files that no table needs any more, in the folder of the table that had them. */
+/** Files of a table that are no longer needed. */
 export interface Superseded {
   folder: string;
   locations: string[];
 }
 
 /**
- * Rewrites the metadata of every table with new locations, and moves all pointers in one transaction. The table files lie at their
- * new locations already. New files have new names and old ones stay, so that a run that is killed before the transaction has changed
- * nothing; after it, tables that were moved are passed over. Returns what may be deleted. Throws UNSUPPORTED_DELETES, what the storage
- * throws where a file of a retained snapshot is missing, and the signal's reason once it aborts.
+ * Rewrites the metadata of every table with new locations, and changes all pointers in one transaction. The table files
+ * are at their new locations already. New files have new names and old ones remain, so a run killed before the
+ * transaction changes nothing; a later run skips relocated tables. Returns the files that may be deleted. Throws
+ * UNSUPPORTED_DELETES, FILE_NOT_FOUND if a file of a retained snapshot is missing, and the signal's reason once it
+ * aborts.
  */
 export async function relocateTables(relocation: Relocation): Promise<Superseded[]> {
   const { catalog_file, locate, step, signal, progress } = relocation;
@@ -87,7 +88,7 @@ export async function relocateTables(relocation: Relocation): Promise<Superseded
   }
 }
 
-/** Data files keep their content, and with it their checksum; files that were written have one of their own. */
+/** Data files keep their content and checksum; new files get new checksums. */
 async function relocateChecksums(
   checksums: readonly StoredChecksum[],
   superseded: readonly Superseded[],
@@ -111,7 +112,7 @@ interface RelocatedTable {
 }
 
 class Tables {
-  /** New locations of all that was written. */
+  /** Locations of all files written. */
   readonly written: string[] = [];
   readonly #relocation: Relocation;
   readonly #files: MetadataFiles;
@@ -199,7 +200,9 @@ class TableFiles {
     return moved;
   }
 
-  /** A position delete file names data files in its rows. A deletion vector names its one file in the manifest alone. */
+  /**
+   * A position delete file names data files in its rows; a deletion vector names its data file only in the manifest.
+   */
   async #relocateDeletes({ location, file_format }: NamedFile): Promise<NamedManifest | null> {
     if (file_format === "PUFFIN") return null;
     if (file_format !== "PARQUET") throw unsupportedDeletes(location, file_format);
@@ -219,9 +222,9 @@ class TableFiles {
 function unsupportedDeletes(location: string, file_format: string): OperatingError {
   return new OperatingError(
     "UNSUPPORTED_DELETES",
-    `${location} holds row deletes in the format ${file_format}, whose locations cannot be rewritten`,
+    `Cannot rewrite the locations in ${location}: unsupported delete file format ${file_format}`,
     {
-      next_step: "Compact its table with the engine that wrote it, expire the snapshots before that, then try again.",
+      next_step: "Compact the table with the engine that wrote it, expire its older snapshots, then try again.",
     },
   );
 }
@@ -229,9 +232,9 @@ function unsupportedDeletes(location: string, file_format: string): OperatingErr
 function cannotPlace(table: string, location: string): OperatingError {
   return new OperatingError(
     "TABLE_OUTSIDE_WAREHOUSE",
-    `${table} has its metadata in the lake's warehouse and its location elsewhere: ${location}`,
+    `${table} has its metadata in the lake's warehouse, but its location is outside: ${location}`,
     {
-      next_step: "Drop the table, or set its location to its folder in the warehouse, then try again.",
+      next_step: "Drop the table, or set its location to a folder in the warehouse, then try again.",
     },
   );
 }

@@ -39,11 +39,11 @@ export interface RestoreRequest {
   source: BackupPlace;
   /** The backup with this number; null for the newest. */
   number: number | null;
-  /** Of the lake to be, from its name. */
+  /** Target folder for the lake with this name. */
   folderOf(name: string): string;
-  /** Where its tables go: a location in S3, or null for its folder. */
+  /** S3 location for the tables; null for the lake's folder. */
   warehouse: string | null;
-  /** Of the tables. */
+  /** Storage of the tables. */
   storage: Storage;
   engine: RewriterOptions;
   step: StepListener;
@@ -54,7 +54,7 @@ export interface RestoreRequest {
 export interface RestoreReport {
   number: number;
   created_at: string;
-  /** Of the lake that was made. */
+  /** Folder of the new lake. */
   folder: string;
   id: string;
   tables: number;
@@ -62,10 +62,10 @@ export interface RestoreReport {
 }
 
 /**
- * Makes a lake of a backup, with a new id: from then on it and the lake that was backed up are two. Every byte is checked
- * against the backup's checksums. It is filled beside its place and renamed into it at the end; a run that was killed is gone on with,
- * its files are checked again. Throws BACKUP_NOT_FOUND, BACKUP_DAMAGED, TARGET_NOT_EMPTY, TARGET_IN_USE, WAREHOUSE_NOT_EMPTY and what
- * storages and relocation throw.
+ * Creates a lake from a backup, with a new id, so that it is independent of the original. Checks every byte against the
+ * backup's checksums. Fills a staging folder and renames it to the target at the end; a later run resumes a killed one
+ * and checks its files again. Throws BACKUP_NOT_FOUND, BACKUP_DAMAGED, TARGET_NOT_EMPTY, TARGET_IN_USE,
+ * WAREHOUSE_NOT_EMPTY, and errors of storages and relocation.
  */
 export async function restore(request: RestoreRequest): Promise<RestoreReport> {
   const manifest = await manifestOf(request);
@@ -73,7 +73,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreReport> {
   const staging = openStaging({ folder: request.folderOf(manifest.lake.name), source, activity: "restore" });
   try {
     const restoring = new Restoring(request, manifest, staging);
-    await restoring.refuseForeign();
+    await restoring.rejectForeign();
     staging.begin();
     return await restoring.all();
   } finally {
@@ -85,7 +85,7 @@ class Restoring {
   readonly #request: RestoreRequest;
   readonly #manifest: BackupManifest;
   readonly #staging: Staging;
-  /** Location of the tables-to-be. */
+  /** Target location of the tables. */
   readonly #warehouse: string;
   readonly #storage: OwnedStorage;
 
@@ -113,7 +113,7 @@ class Restoring {
       catalog_file: join(this.#staging.folder, "catalog.db"),
       storage: this.#storage,
       present: (location) => {
-        // The engine asks for what it reads, which is a copy of the backup's, and for what it writes.
+        // The engine resolves locations of copied files, which it reads, and of new files, which it writes.
         this.#storage.own(location);
         return this.#storage.present(location);
       },
@@ -139,8 +139,10 @@ class Restoring {
     return { number, created_at, folder: this.#staging.place, id, tables: superseded.length, files: files.length };
   }
 
-  /** A folder in S3 holds nothing but what an earlier run has put there. Writes nothing. Throws WAREHOUSE_NOT_EMPTY. */
-  async refuseForeign(): Promise<void> {
+  /**
+   * Checks that the S3 folder contains only files of an interrupted run. Writes nothing. Throws WAREHOUSE_NOT_EMPTY.
+   */
+  async rejectForeign(): Promise<void> {
     const { warehouse } = this.#request;
     if (warehouse === null) return;
     for await (const { location } of this.#storage.list(this.#warehouse)) {
@@ -148,7 +150,7 @@ class Restoring {
     }
   }
 
-  /** Leaves of a killed run what the backup has too; what it had rewritten is written again. */
+  /** Keeps the copied files of a killed run and deletes the files that it rewrote. */
   async #clean(): Promise<void> {
     const { folder, is_resumed } = this.#staging;
     if (!is_resumed) return;
@@ -184,7 +186,7 @@ class Restoring {
     const location = `${this.#warehouse}/${file.path}`;
     if (this.#staging.is_resumed && (await this.#storage.statOf(location)) !== null) {
       const { sha256: digest } = await digestOf(this.#storage, location);
-      // The run that wrote it may have been killed before it was durable.
+      // The killed run may not have synced it.
       if (digest === file.sha256) return await this.#storage.sync(location);
       if (!this.#storage.isOwn(location)) throw warehouseNotEmpty(this.#warehouse, location);
       await deleteOwnFiles({ storage: this.#storage, warehouse: null }, this.#warehouse, [location]);
@@ -206,7 +208,7 @@ class Restoring {
     syncFoldersTo(this.#staging.folder, [path]);
   }
 
-  /** Ends with an error where the file differs from its checksum: then nothing is written. */
+  /** Throws at the end if the file differs from its checksum, so that the writer completes no file. */
   async *#piecesOf(location: string, expected: Part): AsyncGenerator<Uint8Array> {
     const { source } = this.#request;
     const digest = new Digest();
@@ -230,7 +232,7 @@ class Restoring {
   }
 }
 
-/** Metadata with the old locations. */
+/** Deletes metadata files with the old locations. */
 export async function removeSuperseded(
   storage: Storage,
   superseded: readonly Superseded[],
@@ -239,7 +241,7 @@ export async function removeSuperseded(
   for (const { folder, locations } of superseded) await deleteOwnFiles({ storage, warehouse }, folder, locations);
 }
 
-/** What a killed maintenance run was to delete is named by its old location, and is not in this lake. */
+/** Drops deletions that a killed maintenance run recorded: their old locations are not in this lake. */
 export function forgetPending(folder: string): void {
   if (!existsSync(join(folder, "maintenance.db"))) return;
   const store = new MaintenanceStore(folder);
@@ -251,36 +253,33 @@ export function forgetPending(folder: string): void {
 }
 
 async function manifestOf({ source, number }: RestoreRequest): Promise<BackupManifest> {
-  if ((await readMarker(source)) === null) throw notFound(`${source.root} holds no backup`);
+  if ((await readMarker(source)) === null) throw notFound(`No backup found in ${source.root}`);
   if (number !== null) {
     const manifest = await readManifest(source, number);
-    if (manifest === null) throw notFound(`${locationOfManifest(source, number)} is no complete backup`);
+    if (manifest === null)
+      throw notFound(`Backup ${number} is missing or incomplete: ${locationOfManifest(source, number)}`);
     return manifest;
   }
   const [newest] = await newestManifests(source, await manifestNumbers(source), 1);
-  if (newest === undefined) throw notFound(`${source.root} holds no complete backup`);
+  if (newest === undefined) throw notFound(`No complete backup found in ${source.root}`);
   return newest;
 }
 
 function notFound(message: string): OperatingError {
   return new OperatingError("BACKUP_NOT_FOUND", message, {
-    next_step: "Name the folder that `coinlake backup` wrote to; run it again if it was cut off.",
+    next_step: "Give the folder that `coinlake backup` wrote to; run `backup` again if it was interrupted.",
   });
 }
 
 function damaged(message: string): OperatingError {
   return new OperatingError("BACKUP_DAMAGED", `The backup is damaged: ${message}`, {
     next_step:
-      "Restore an earlier one with --backup NUMBER, or another copy of the backup; `coinlake backup` into an empty folder makes a new one.",
+      "Restore an earlier backup with --backup NUMBER, use another copy, or create a new backup in an empty folder.",
   });
 }
 
 function warehouseNotEmpty(warehouse: string, found: string): OperatingError {
-  return new OperatingError(
-    "WAREHOUSE_NOT_EMPTY",
-    `${warehouse} has files in it that this restore did not put there, such as ${found}`,
-    {
-      next_step: "Name an empty folder of a bucket with --warehouse.",
-    },
-  );
+  return new OperatingError("WAREHOUSE_NOT_EMPTY", `${warehouse} contains files of another origin, such as ${found}`, {
+    next_step: "Choose an empty folder of a bucket with --warehouse.",
+  });
 }

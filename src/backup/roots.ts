@@ -1,13 +1,13 @@
 import { canonicalLocation } from "../storage/location.ts";
 import { isInFolder } from "../storage/own-files.ts";
 
-/** A folder of table files, and where it lies in a backup, below the new warehouse: "" for the warehouse itself. */
+/** A folder of table files, and its path below the new warehouse; "" for the warehouse itself. */
 export interface Root {
   from: string;
   to: string;
 }
 
-/** The path of a file below the warehouse-to-be; null where no root holds it. */
+/** The path of a file below the new warehouse; null if it is outside all roots. */
 export function pathIn(roots: readonly Root[], location: string): string | null {
   const canonical = canonicalLocation(location);
   for (const { from, to } of roots) {
@@ -19,10 +19,10 @@ export function pathIn(roots: readonly Root[], location: string): string | null 
   return null;
 }
 
-/** Where a file goes whose folder is a root: into `warehouse`. Others stay where they are. */
+/** Maps files of the roots to their locations in `warehouse`; leaves other locations unchanged. */
 export function locatorOf(roots: readonly Root[], warehouse: string): (location: string) => string {
   return (location) => {
-    // What already lies there is not moved again: an earlier run was cut off.
+    // Already relocated by an interrupted run.
     if (canonicalLocation(location) === canonicalLocation(warehouse) || isInFolder(location, warehouse))
       return location;
     const path = pathIn(roots, location);

@@ -4,15 +4,15 @@ import { backup, type DatabaseSync } from "node:sqlite";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { openReadOnly } from "../base/sqlite.ts";
 
-/** The files of a lake's folder beside its tables. */
+/** The files of a lake's folder, except its tables. */
 export interface LakeFiles {
-  /** SQLite databases, in the order in which they are to be copied: the catalog first, the log last. */
+  /** SQLite databases in copy order: the catalog first, the log last. */
   databases: string[];
   /** Paths of other files, with forward slashes. */
   others: string[];
 }
 
-/** Made again by what needs them, or only about processes that run. */
+/** Files that are derived again when needed, or that describe running processes. */
 const LEFT_OUT = new Set([
   "lake.json",
   "owner.db",
@@ -41,7 +41,10 @@ export function filesOfLake(folder: string): LakeFiles {
   return { databases: databases.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)), others: others.sort() };
 }
 
-/** Paths below the folder of all files at and below `path`, with forward slashes. Throws NOT_COPYABLE rather than leave something out. */
+/**
+ * Paths of all files at and below `path`, relative to the folder, with forward slashes. Throws NOT_COPYABLE for special
+ * files.
+ */
 export function filesAt(folder: string, path: string): string[] {
   return filesOf(folder, path, lstatSync(join(folder, path)));
 }
@@ -57,18 +60,18 @@ function filesOf(folder: string, path: string, entry: Dirent | Stats): string[] 
 function notCopyable(path: string, is_link: boolean): OperatingError {
   return new OperatingError(
     "NOT_COPYABLE",
-    `${path} is ${is_link ? "a symbolic link" : "neither a file nor a folder"}, and the copy of a lake would not hold it`,
+    `Cannot copy ${path}: it is ${is_link ? "a symbolic link" : "neither a file nor a folder"}`,
     {
       next_step: is_link
-        ? "Put what it leads to in its place, or remove it, then try again."
+        ? "Replace the link by its target or remove it, then try again."
         : "Remove it, then try again.",
     },
   );
 }
 
 /**
- * A database as of one moment, beside processes that write it. All pages are copied in one step, under one read transaction: in steps,
- * SQLite would start over at every write of another process. Throws DATABASE_NOT_COPIED.
+ * Copies a consistent state of a database while other processes write it. Copies all pages in one step, under one read
+ * transaction: with several steps, SQLite would restart at every write of another process. Throws DATABASE_NOT_COPIED.
  */
 export async function copyDatabase(from: string, to: string): Promise<void> {
   let source: DatabaseSync | undefined;
@@ -76,8 +79,8 @@ export async function copyDatabase(from: string, to: string): Promise<void> {
     source = openReadOnly(from, BUSY_TIMEOUT_MS);
     await backup(source, to, { rate: 0x7fff_ffff });
   } catch (error) {
-    throw new OperatingError("DATABASE_NOT_COPIED", `${from} could not be copied to ${to}: ${messageOf(error)}`, {
-      next_step: "Check that the disk has room and that the file is readable; `verify` looks for damage.",
+    throw new OperatingError("DATABASE_NOT_COPIED", `Cannot copy ${from} to ${to}: ${messageOf(error)}`, {
+      next_step: "Check the free disk space and the file's permissions; `verify` checks for damage.",
       is_retryable: true,
       cause: error,
     });

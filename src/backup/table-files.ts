@@ -8,10 +8,10 @@ import type { Storage } from "../storage/storage.ts";
 import { sha256 } from "./manifest.ts";
 import { pathIn, type Root } from "./roots.ts";
 
-/** A file that some retained snapshot of a table needs. */
+/** A file of a retained snapshot. */
 export interface NeededFile {
   location: string;
-  /** Null where no metadata says; then `bytes` are known. */
+  /** Null if no metadata states the size. */
   size_bytes: number | null;
 }
 
@@ -20,16 +20,19 @@ export interface NeededFiles {
   files: Map<string, NeededFile>;
   /** Metadata by `namespace.name`. */
   tables: Map<string, TableMetadata>;
-  /** SHA-256 of files when they were committed, by canonical location; of some, or none, where the catalog does not know. */
+  /** SHA-256 at commit by canonical location; incomplete or empty if the catalog does not have them. */
   checksums: Map<string, string>;
 }
 
 const READS_AT_ONCE = 8;
-/** Files that are copied side by side, and their bytes: an object in S3 is held in memory whole. */
+/** Limits of parallel copies, in files and bytes: objects of S3 are held in memory. */
 export const COPIES_AT_ONCE = 3;
 export const MAX_BYTES_AT_ONCE = 256 * 1024 * 1024;
 
-/** Every file of every retained snapshot of the tables that a copy of the catalog names. Throws FILE_NOT_FOUND where one expired meanwhile. */
+/**
+ * Every file of every retained snapshot in a copy of the catalog. Throws FILE_NOT_FOUND if a snapshot expired
+ * meanwhile.
+ */
 export async function neededFiles(catalog_file: string, storage: Storage, signal: AbortSignal): Promise<NeededFiles> {
   const files = new Map<string, NeededFile>();
   const tables = new Map<string, TableMetadata>();
@@ -62,7 +65,7 @@ export async function neededFiles(catalog_file: string, storage: Storage, signal
   };
 }
 
-/** The warehouse, and the folders of what lies elsewhere. */
+/** The warehouse, and the folders of files outside it. */
 export function rootsOf({ files, tables }: NeededFiles, warehouse: string): Root[] {
   const roots: Root[] = [{ from: warehouse, to: "" }];
   const addRoot = (from: string): void => {
@@ -76,7 +79,7 @@ export function rootsOf({ files, tables }: NeededFiles, warehouse: string): Root
 
 export interface Grouping<T> {
   at_once: number;
-  /** Of a group of more than one. */
+  /** Limit for groups of more than one item. */
   max_bytes: number;
   sizeOf(item: T): number;
 }
@@ -95,7 +98,7 @@ export async function inGroups<T>(
   }
 }
 
-/** In their order. Pure. */
+/** Groups items in order. Pure. */
 export function groupsOf<T>(items: readonly T[], { at_once, max_bytes, sizeOf }: Grouping<T>): T[][] {
   const groups: T[][] = [];
   let group_bytes = 0;

@@ -13,10 +13,10 @@ export function isS3(text: string): boolean {
   return /^s3a?:/.test(text);
 }
 
-/** What backup, restore and move rewrite files with. */
+/** Limits of the DuckDB instance in which backup, restore and move rewrite files. */
 export const BACKUP_ENGINE = { memory_limit_mb: 256, threads: 2 };
 
-/** A folder on this disk or in S3, as it was typed. Throws UNSUPPORTED_LOCATION, S3_CREDENTIALS_MISSING. */
+/** The local folder or S3 location that the user typed. Throws UNSUPPORTED_LOCATION, S3_CREDENTIALS_MISSING. */
 export function backupPlace(typed: string, data_folder: string): BackupPlace {
   if (!isS3(typed)) return { storage: new FileStorage(), root: locationOfPath(resolve(typed)) };
   objectOfLocation(typed);
@@ -26,7 +26,7 @@ export function backupPlace(typed: string, data_folder: string): BackupPlace {
   };
 }
 
-/** The storage of a lake's tables, and how engines reach them. */
+/** The storage of a lake's tables, and the S3 settings with which engines access it. */
 export function tableStorage(
   warehouse: string | null,
   data_folder: string,
@@ -36,7 +36,7 @@ export function tableStorage(
   return { storage: new S3Storage(s3), s3 };
 }
 
-/** Tests kill the process at a step. */
+/** The failpoint that COINLAKE_KILL_AT names: crash tests kill the process there. */
 export function stepFromEnvironment(): StepListener {
   const instruction = process.env["COINLAKE_KILL_AT"];
   return instruction ? crashAt(instruction) : noop;

@@ -8,15 +8,15 @@ import type { LakeKind, Producer } from "../producer/producer.ts";
 import type { PlaceRequest } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
 
-/** What a source is chosen by. */
+/** The options that select a source. */
 export interface SourceRequest extends PlaceRequest {
-  /** As typed: `name` or `name:argument`; null for the pipeline's default. */
+  /** The typed `name` or `name:argument`; null for the pipeline's default. */
   source: string | null;
   speed: number | "max" | null;
   output: Output;
 }
 
-/** A source that has not answered by then counts as out of reach. */
+/** A source that does not answer within this time counts as unreachable. */
 const PROBE_TIMEOUT_MS = 10_000;
 
 export interface ChosenSource {
@@ -27,8 +27,8 @@ export interface ChosenSource {
 }
 
 /**
- * The producers that the request means, and the lake they belong to. The default source is probed at its first start; where none of
- * it answers, the fallback runs in a lake of its own, and is announced as what it is.
+ * Selects the producers and their lake. The default source is probed at its first start; if no producer answers, the
+ * fallback source runs in a separate lake, with a notice that its data are simulated.
  */
 export async function chooseSource(request: SourceRequest): Promise<ChosenSource> {
   const { pipeline, source, output, data_folder } = request;
@@ -37,15 +37,15 @@ export async function chooseSource(request: SourceRequest): Promise<ChosenSource
   if (listLakes(data_folder).includes(chosen.lake_name)) return chosen;
   const unreachable = await probeAll(chosen.producers);
   if (unreachable === null) return chosen;
-  output.warn(`no live source answers: ${unreachable}`);
+  output.warn(`no live source is reachable: ${unreachable}`);
   output.say(
-    `  Running a ${style("bold", "SIMULATED")} market instead, in a lake of its own. Its prices are invented. ` +
-      "Once the network is there, `npm start` goes live.",
+    `  Running a ${style("bold", "SIMULATED")} market in a separate lake instead. Its prices are invented. ` +
+      "Run `npm start` again once the network works to use live sources.",
   );
   return create(request, pipeline.fallback_source);
 }
 
-/** Null as soon as any of them answers, else why none does. Throws what is no matter of reach. */
+/** Null once any producer answers, else the reasons why none does. Rethrows errors other than SOURCE_UNREACHABLE. */
 async function probeAll(producers: readonly Producer[]): Promise<string | null> {
   const decided = new AbortController();
   const signal = AbortSignal.any([decided.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
@@ -64,7 +64,7 @@ async function probeAll(producers: readonly Producer[]): Promise<string | null> 
   }
 }
 
-/** One source, with or without an argument, or a list of live ones. */
+/** Creates one source, with or without an argument, or a list of live sources. */
 async function create(request: SourceRequest, text: string): Promise<ChosenSource> {
   const names = text.includes(":") ? [text] : text.split(",").map((name) => name.trim());
   const chosen: ChosenSource[] = [];
@@ -72,8 +72,8 @@ async function create(request: SourceRequest, text: string): Promise<ChosenSourc
   const [first, ...others] = chosen;
   if (first === undefined || others.length === 0) return first ?? createOne(request, text);
   if (chosen.some(({ kind }) => kind !== "live")) {
-    throw new OperatingError("SOURCES_DO_NOT_MIX", `Only live sources run side by side; ${text} names another.`, {
-      next_step: "Name live sources only, or start the other one by itself: it has a lake of its own.",
+    throw new OperatingError("SOURCES_DO_NOT_MIX", `Only live sources can be combined; "${text}" names another kind`, {
+      next_step: "Name only live sources, or run the other source separately: it has its own lake.",
     });
   }
   const by_id = new Map(chosen.flatMap(({ producers }) => producers).map((producer) => [producer.id, producer]));
@@ -89,18 +89,18 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
     describeSource(other, wanted),
   );
   if (!factory) {
-    const is_file = existsSync(text) ? ` To replay that file: --source replay:${text}.` : "";
-    throw new OperatingError("UNKNOWN_SOURCE", `There is no source "${name}".`, {
+    const is_file = existsSync(text) ? ` To replay this file: --source replay:${text}.` : "";
+    throw new OperatingError("UNKNOWN_SOURCE", `Unknown source "${name}"`, {
       next_step: `Choose one of ${names.join(", ")}.${is_file}`,
     });
   }
   if (factory.argument?.is_required && !argument) {
-    throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" needs a ${factory.argument.name}.`, {
+    throw new OperatingError("SOURCE_NEEDS_ARGUMENT", `The source "${name}" requires a ${factory.argument.name}`, {
       next_step: `Write it as --source ${describeSource(name, factory.argument)}.`,
     });
   }
   if (argument !== null && factory.argument === null) {
-    throw new OperatingError("SOURCE_TAKES_NO_ARGUMENT", `The source "${name}" takes nothing after a colon.`, {
+    throw new OperatingError("SOURCE_TAKES_NO_ARGUMENT", `The source "${name}" takes no argument; got "${argument}"`, {
       next_step: `Write it as --source ${name}.`,
     });
   }
@@ -110,7 +110,7 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
     first !== undefined && producers.every(({ kind }) => kind === first.kind),
     `the source ${name} is at least one producer, all of one kind`,
   );
-  // What is live is the same market, whoever tells of it: its sources share a lake.
+  // Live sources report the same market, so they share a lake.
   const own_name = first.kind === "live" ? first.kind : name;
   return {
     producers,
@@ -121,13 +121,13 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
   };
 }
 
-/** `name`, `name:ARGUMENT` or `name[:ARGUMENT]`, for people. */
+/** Usage of a source: `name`, `name:ARGUMENT` or `name[:ARGUMENT]`. */
 export function describeSource(name: string, argument: ProducerFactory["argument"]): string {
   if (argument === null) return name;
   return argument.is_required ? `${name}:${argument.name}` : `${name}[:${argument.name}]`;
 }
 
-/** What a lake of this argument is called: a file's name without folder and endings, in characters safe for a folder. */
+/** Suffix of the lake's name: the file's base name without extensions, in characters that are safe in folder names. */
 function lakeSuffix(argument: string): string {
   return basename(join("/", argument))
     .replace(/(\.(csv|jsonl|ndjson|json|txt|gz))+$/i, "")

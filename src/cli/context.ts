@@ -10,7 +10,7 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { S3_VARIABLES } from "../storage/s3/settings.ts";
 import { openOutput, type Output } from "./output.ts";
 
-/** Options that every command has. */
+/** Options common to all commands. */
 export interface CommonOptions {
   data?: string;
   lake?: string;
@@ -29,21 +29,26 @@ export function pipelineOf(lake: Lake, pipelines: readonly Pipeline[]): Pipeline
   if (found) return found;
   throw new OperatingError(
     "UNKNOWN_PIPELINE",
-    `The lake "${lake.name}" belongs to the pipeline "${lake.pipeline}", which is not here.`,
+    `The lake "${lake.name}" belongs to the unknown pipeline "${lake.pipeline}"`,
     {
-      next_step: `Bring its definition back into pipelines/; there are: ${pipelines.map(({ name }) => name).join(", ")}.`,
+      next_step:
+        "Restore its definition in pipelines/, which now defines: " +
+        `${pipelines.map(({ name }) => name).join(", ")}.`,
     },
   );
 }
 
-/** Opens a lake with what the environment says of its servers, else with what the cluster of its data folder wrote down. */
+/**
+ * Opens a lake with the server addresses in the environment, else with those that the data folder's cluster recorded.
+ */
 export function openLakeFromEnvironment(lake: Lake, options: Omit<OpenLakeOptions, "env"> = {}): Promise<OpenLake> {
   return openLake(lake, { ...options, env: environmentIn(dirname(lake.folder)) });
 }
 
 /**
- * What the environment says comes before what the cluster of the data folder wrote down, variable by variable; but S3 is taken
- * whole from the one or the other. Where the cluster has one and the environment names no endpoint, its keys are for elsewhere.
+ * The environment takes precedence over the variables that the data folder's cluster recorded, one by one. S3 variables
+ * come all from one of the two: if the cluster has S3 and the environment names no endpoint, the environment's keys
+ * belong to another service.
  */
 export function environmentIn(data_folder: string, env: Environment = process.env): Environment {
   const written: Environment = readEnvironment(clusterFolder(data_folder));
@@ -52,7 +57,7 @@ export function environmentIn(data_folder: string, env: Environment = process.en
   return { ...written, ...env, ...Object.fromEntries(S3_VARIABLES.map((name) => [name, s3[name]])) };
 }
 
-/** Opens the lake that the options mean, for reading, and closes it whatever happens. */
+/** Opens the selected lake for reading, and always closes it. */
 export async function withLake<T>(
   options: CommonOptions,
   pipelines: readonly Pipeline[],
@@ -74,19 +79,19 @@ export async function withLake<T>(
   }
 }
 
-/** Milliseconds UTC from what a person typed; a time without a zone is UTC. A parser of options. */
+/** Parses the time of an option into milliseconds UTC; a time without a zone is UTC. */
 export function parseTime(text: string): number {
   const has_zone = /(Z|[+-]\d{2}:?\d{2})$/i.test(text.trim());
   const is_form = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.test(text.trim());
   const iso = text.trim().replace(" ", "T");
   const at_ms = is_form ? Date.parse(has_zone ? iso : iso.includes("T") ? `${iso}Z` : `${iso}T00:00:00Z`) : Number.NaN;
   if (Number.isNaN(at_ms) || !isDay(iso.slice(0, 10))) {
-    throw new InvalidArgumentError("Write a time as 2023-03-14T02:10:00Z; without a zone it is taken as UTC.");
+    throw new InvalidArgumentError("Use ISO 8601, such as 2023-03-14T02:10:00Z; without a zone it is UTC.");
   }
   return at_ms;
 }
 
-/** Date.parse carries 31 February over into March. */
+/** Rejects 31 February, which Date.parse turns into a day of March. */
 function isDay(date: string): boolean {
   const at_ms = Date.parse(`${date}T00:00:00Z`);
   return !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(date);

@@ -12,29 +12,29 @@ import { describeSize, measureLake, overBudget } from "./lake-budget.ts";
 
 export interface Finding {
   subject: string;
-  /** `missing` stops the pipeline; `warning` may; `optional` is a setting that adds something, and is not set. */
+  /** `missing` prevents a start; `warning` may cause trouble; `optional` is a useful setting that is not set. */
   state: "ok" | "optional" | "warning" | "missing";
   detail: string;
-  /** How to get it; null where there is nothing to do. */
+  /** How to fix it; null if there is nothing to do. */
   remedy: string | null;
 }
 
-/** A port that the pipeline takes, unless the option says another. */
+/** A port that the pipeline listens on unless the option names another. */
 export interface ListeningPort {
   name: string;
   number: number;
   option: string;
-  /** What Coinlake answers there when it runs. */
+  /** Path that a running Coinlake answers on this port. */
   path: string;
 }
 
 const NODE_WANTED = [24, 6] as const;
-/** What a day of live polling with all layers takes, several times over. */
+/** Several times the space that a day of live data takes in all layers. */
 const FREE_DISK_WANTED_BYTES = 2 * 1024 ** 3;
 const MEMORY_WANTED_BYTES = 4 * 1024 ** 3;
 const PORT_TIMEOUT_MS = 2_000;
 
-/** Looks at this machine, changing nothing. */
+/** Checks this machine without changing it. */
 export async function examine(
   data_folder: string,
   ports: readonly ListeningPort[],
@@ -66,7 +66,7 @@ function node(): Finding {
     subject: "Node",
     state: "missing",
     detail: process.versions.node,
-    remedy: "Run commands with npm (`npm start`): it fetches a newer Node beside yours.",
+    remedy: "Run commands with npm (`npm start`): it installs a newer Node in the project's folder.",
   };
 }
 
@@ -77,7 +77,7 @@ function memory(): Finding {
     subject: "memory",
     state: "warning",
     detail,
-    remedy: "Coinlake takes up to 1 GB; close other programs if it gets tight.",
+    remedy: "Coinlake takes up to 1 GB; close other programs if memory runs low.",
   };
 }
 
@@ -96,7 +96,7 @@ function disk(data_folder: string): Finding {
     subject: "disk",
     state: "warning",
     detail,
-    remedy: "Free some space, or choose a folder on another disk with --data.",
+    remedy: "Free disk space, or choose a folder on another disk with --data.",
   };
 }
 
@@ -109,7 +109,7 @@ function writable(data_folder: string): Finding {
     return {
       subject: "data folder",
       state: "missing",
-      detail: `${folder} may not be written`,
+      detail: `${folder} is not writable`,
       remedy: "Choose another folder with --data.",
     };
   }
@@ -121,9 +121,10 @@ function python(): Finding {
   return {
     subject: "Python environment",
     state: "missing",
-    detail: "not made yet, or its Python is gone",
+    detail: "not installed yet, or its Python was removed",
     remedy:
-      "Delete the folder .tools/python and run `npm start`; it needs Python 3.10 or newer with venv (Debian: `apt install python3-venv`).",
+      "Delete the folder .tools/python and run `npm start`; this requires Python 3.10 or newer with venv " +
+      "(Debian: `apt install python3-venv`).",
   };
 }
 
@@ -156,7 +157,7 @@ async function duckdb(): Promise<Finding> {
   }
 }
 
-/** Every lake on this disk, with what it takes; those in a cluster are that cluster's to look after. */
+/** The size of every lake on this disk; lakes in a cluster are skipped. */
 async function lakes(data_folder: string): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const name of listLakes(data_folder)) {
@@ -167,11 +168,11 @@ async function lakes(data_folder: string): Promise<Finding[]> {
         continue;
       const size = await measureLake(lake);
       const reason = overBudget(size);
-      const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\`: it merges small files and deletes those that no snapshot needs.`;
+      const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\` to merge and delete files.`;
       findings.push(
         reason === null
           ? ok(subject, describeSize(size))
-          : { subject, state: "warning", detail: `outgrows its budget: ${reason}`, remedy },
+          : { subject, state: "warning", detail: `exceeds its size limit: ${reason}`, remedy },
       );
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
@@ -193,8 +194,8 @@ async function port({ name, number, option, path }: ListeningPort): Promise<Find
   return {
     subject,
     state: "warning",
-    detail: "taken by another program",
-    remedy: `Choose another with ${option}; 0 takes any free one.`,
+    detail: "in use by another program",
+    remedy: `Choose another with ${option}; 0 picks a free one.`,
   };
 }
 
@@ -202,7 +203,7 @@ async function answers(url: string): Promise<boolean> {
   try {
     return (await fetch(url, { signal: AbortSignal.timeout(PORT_TIMEOUT_MS) })).ok;
   } catch {
-    // Nothing that speaks HTTP, or too slowly: it is another program's.
+    // No HTTP answer in time: the port belongs to another program.
     return false;
   }
 }

@@ -1,21 +1,21 @@
 import { OperatingError } from "../base/errors.ts";
 
-/** EX_TEMPFAIL of sysexits.h: nothing is wrong, and the same command may succeed later. */
+/** EX_TEMPFAIL of sysexits.h: a temporary condition; the same command may succeed later. */
 export const TRY_AGAIN = 75;
 
-/** Names that mean nothing, or several things. */
-const TYPED_WRONG: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
+/** Codes of errors for invalid input: unknown or ambiguous names. */
+const INVALID_INPUT: ReadonlySet<string> = new Set(["NO_SUCH_SUBJECT", "AMBIGUOUS_SUBJECT"]);
 
 const chosen = new WeakMap<Error, number>();
 
-/** The error, which ends the process with this exit code in place of 1. */
+/** Returns the error, marked to end the process with this exit code in place of 1. */
 export function withExitCode<T extends Error>(error: T, code: number): T {
   chosen.set(error, code);
   return error;
 }
 
-/** 1 for a failure, 2 for wrong input; or what the command chose. */
+/** The code set by `withExitCode`; else 2 for invalid input and 1 for other failures. */
 export function exitCodeOf(error: unknown): number {
   const code = error instanceof Error ? chosen.get(error) : undefined;
-  return code ?? (error instanceof OperatingError && TYPED_WRONG.has(error.code) ? 2 : 1);
+  return code ?? (error instanceof OperatingError && INVALID_INPUT.has(error.code) ? 2 : 1);
 }

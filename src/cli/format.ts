@@ -6,8 +6,8 @@ export const MISSING = "–";
 const INTEGER_GROUPS = /\B(?=(\d{3})+(?!\d))/g;
 
 /**
- * A figure as DuckDB printed it, for a person: thousands separated, no trailing zeros, no exponent, cut to `decimals` where
- * given. Works on the text, so that no price passes through floating point on its way to the screen.
+ * Formats a number printed by DuckDB: thousands separators, no trailing zeros, no exponent, rounded to `decimals` where
+ * given. Works on the text, so that no price passes through floating point.
  */
 export function formatDecimal(text: string, decimals: number | null = null): string {
   const plain = /e/i.test(text) ? Number(text).toFixed(12) : text;
@@ -25,7 +25,10 @@ export function formatDecimal(text: string, decimals: number | null = null): str
   return `${shown_sign}${whole.replace(INTEGER_GROUPS, ",")}${tail ? `.${tail}` : ""}`;
 }
 
-/** `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there is one. */
+/**
+ * `2023-03-14 02:10:00.123Z` from DuckDB's `2023-03-14 02:10:00.123+00` or from ISO 8601; the fraction only where there
+ * is one.
+ */
 export function formatTime(text: string): string {
   return text
     .replace("T", " ")
@@ -61,7 +64,7 @@ export function formatCell(value: string | null, kind: Column["kind"]): string {
   }
 }
 
-/** How long ago, in the two largest units: 12 s, 3 min, 2 h 5 min, 3 d 4 h. */
+/** An age in its two largest units: 12 s, 3 min, 2 h 5 min, 3 d 4 h. */
 export function formatAge(age_ms: number): string {
   const minutes = Math.floor(age_ms / 60_000);
   if (minutes < 1) return `${Math.max(0, Math.floor(age_ms / 1000))} s`;
@@ -75,12 +78,12 @@ export function formatAge(age_ms: number): string {
 // eslint-disable-next-line no-control-regex
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
-/** A payload may hold anything: what would drive the terminal is shown as its code instead. */
+/** Replaces control characters, which a payload may contain, by their codes. */
 export function escapeControls(text: string): string {
   return text.replace(CONTROLS, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-/** Columns side by side without a box, for tables that have to fit a narrow terminal: figures to the right, words to the left. */
+/** Aligned columns without a box, for tables that must fit a narrow terminal: numbers right, text left. */
 export function alignColumns(rows: readonly (readonly string[])[], kinds: readonly Column["kind"][]): string[] {
   const widths = kinds.map((_, column) => rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0));
   return rows.map((row) =>
@@ -97,7 +100,7 @@ export function isText(kind: Column["kind"] | undefined): boolean {
   return kind === "text" || kind === "time";
 }
 
-/** The columns of any query: numbers are aligned as such, and printed with every digit that counts. */
+/** Column definitions for the result of any query: numbers align right and keep all significant digits. */
 export function columnsOf(columns: readonly { name: string; type: string }[]): Column[] {
   return columns.map(({ name, type }) => ({ name, header: name, kind: kindOf(type) }));
 }

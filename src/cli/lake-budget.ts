@@ -8,25 +8,28 @@ import { FileStorage } from "../storage/file/storage.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 import { isMissing } from "../storage/missing.ts";
 
-/** What a lake on this disk takes. */
+/** The size of a lake on this disk. */
 export interface LakeSize {
-  /** In the whole lake's folder. */
+  /** Files in the lake's folder. */
   files: number;
-  /** Of the tables' files; null where the lake has so many files that they were only counted. */
+  /** Size of the tables' files; null if the lake has so many files that they were only counted. */
   table_bytes: number | null;
-  /** Of the data and delete files that the newest snapshots read; null likewise, and where maintenance moved files meanwhile. */
+  /**
+   * Size of the data and delete files of the current snapshots; null likewise, or if maintenance deleted files
+   * meanwhile.
+   */
   live_bytes: number | null;
   /** Retained snapshots of all tables; null likewise. */
   snapshots: number | null;
 }
 
 export const MAX_FILES = 6_000;
-/** Tables may take this many times what is live: older snapshots keep what they read ... */
+/** Tables may take this many times their live size, because older snapshots keep files ... */
 const MAX_AMPLIFICATION = 2;
-/** ... and this much besides, which metadata and the first hours' small files take in a small lake. */
+/** ... plus this allowance for the metadata and small files of a new lake. */
 const ALLOWED_BYTES = 64 * 1024 * 1024;
 
-/** Files are counted by folder, 100,000 in under a second; past the limit their bytes are not looked at. */
+/** Counts files first, 100,000 in under a second; beyond the limit it does not measure their sizes. */
 export async function measureLake(lake: Lake): Promise<LakeSize> {
   const files = countFiles(lake.folder);
   if (files > MAX_FILES) return { files, table_bytes: null, live_bytes: null, snapshots: null };
@@ -39,20 +42,21 @@ export async function measureLake(lake: Lake): Promise<LakeSize> {
   };
 }
 
-/** Why the lake has outgrown its budget; null where it has not. Pure. */
+/** The reason why the lake exceeds its size limit; null if it does not. Pure. */
 export function overBudget({ files, table_bytes, live_bytes }: Omit<LakeSize, "snapshots">): string | null {
   if (files > MAX_FILES) return `${files.toLocaleString("en")} files, more than ${MAX_FILES.toLocaleString("en")}`;
   if (table_bytes === null || live_bytes === null || table_bytes <= allowedBytes(live_bytes)) return null;
   return `${megabytes(table_bytes)} of table files for ${megabytes(live_bytes)} of live data`;
 }
 
-/** Each figure with its limit. Pure. */
+/** The lake's sizes with their limits. Pure. */
 export function describeSize({ files, table_bytes, live_bytes, snapshots }: LakeSize): string {
   const parts = [`${files.toLocaleString("en")} of at most ${MAX_FILES.toLocaleString("en")} files`];
   if (table_bytes !== null && live_bytes !== null) {
     const amplification = live_bytes === 0 ? "" : ` (amplification ${(table_bytes / live_bytes).toFixed(1)})`;
     parts.push(
-      `${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ${megabytes(live_bytes)} of live data${amplification}`,
+      `${megabytes(table_bytes)} of at most ${megabytes(allowedBytes(live_bytes))} on disk for ` +
+        `${megabytes(live_bytes)} of live data${amplification}`,
     );
   } else if (table_bytes !== null) parts.push(`${megabytes(table_bytes)} on disk`);
   if (snapshots !== null) parts.push(`${snapshots.toLocaleString("en")} snapshots`);
@@ -82,7 +86,7 @@ function bytesBelow(folder: string): number {
   );
 }
 
-/** A running pipeline may delete a folder or a file meanwhile. */
+/** Directory entries; empty if a running pipeline deleted the folder meanwhile. */
 function listed(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true });
@@ -97,7 +101,7 @@ function bytesOf(file: string): number {
 }
 
 async function measureLive(lake: Lake): Promise<{ live_bytes: number; snapshots: number } | null> {
-  // Opening the catalog would make it.
+  // Opening a missing catalog would create it.
   if (!existsSync(lake.catalog_file)) return null;
   const storage = new FileStorage();
   const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse });
@@ -110,7 +114,7 @@ async function measureLive(lake: Lake): Promise<{ live_bytes: number; snapshots:
     }
     return { live_bytes, snapshots };
   } catch (error) {
-    // A snapshot that was the newest one has expired since.
+    // The snapshot expired during the measurement.
     if (isMissing(error)) return null;
     throw error;
   } finally {

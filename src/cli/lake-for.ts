@@ -10,11 +10,11 @@ export interface PlaceRequest {
   pipeline: Pipeline;
   data_folder: string;
   profile: Profile;
-  /** As typed: a location in S3; null for the profile's default. */
+  /** The typed S3 location; null for the profile's default. */
   warehouse: string | null;
 }
 
-/** The lake that a source's records belong to, made where it is new. Throws CLUSTER_NOT_FOUND, LAKE_OF_ANOTHER_KIND, LAKE_ELSEWHERE. */
+/** Opens or creates the lake of a source. Throws CLUSTER_NOT_FOUND, LAKE_OF_ANOTHER_KIND, LAKE_ELSEWHERE. */
 export function lakeFor(request: PlaceRequest, { kind, lake_name }: { kind: LakeKind; lake_name: string }): Lake {
   const { pipeline, data_folder, profile } = request;
   return openOrCreateLake(data_folder, {
@@ -26,7 +26,7 @@ export function lakeFor(request: PlaceRequest, { kind, lake_name }: { kind: Lake
   });
 }
 
-/** In S3, where a cluster's engines all reach it, or where this was asked for; null for the lake's own folder. */
+/** The S3 location from --warehouse or, in a cluster, COINLAKE_WAREHOUSE; null for the lake's own folder. */
 function warehouseOf({ profile, warehouse }: PlaceRequest, env: Environment): string | null {
   const location = warehouse ?? (profile === "cluster" ? (env["COINLAKE_WAREHOUSE"] ?? null) : null);
   if (location !== null) objectOfLocation(location);
@@ -37,9 +37,10 @@ function warehouseOf({ profile, warehouse }: PlaceRequest, env: Environment): st
 function warehouseUnknown(): OperatingError {
   return new OperatingError(
     "CLUSTER_NOT_FOUND",
-    "Nothing says where the cluster is: neither COINLAKE_WAREHOUSE and its like are set, nor does one run in the data folder.",
+    "No cluster found: COINLAKE_WAREHOUSE is not set, and the data folder has no running cluster",
     {
-      next_step: "Start one with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
+      next_step:
+        "Start a cluster with `npm run -s coinlake -- cluster up --native`, or set COINLAKE_* to a running one.",
     },
   );
 }

@@ -7,7 +7,7 @@ import { embeddedEngine } from "../transform/engine.ts";
 import { DbtWorker } from "../transform/worker.ts";
 import type { Output } from "./output.ts";
 
-/** The live views as of now, for one command: opened, filled from the log, and closed whatever happens. */
+/** Opens the live views for one command, fills them from the log, and always closes them. */
 export async function withLive<T>(
   lake: OpenLake,
   pipeline: Pipeline,
@@ -23,19 +23,19 @@ export async function withLive<T>(
   try {
     await live.catchUp();
     const { stalled, pending_records } = live.state();
-    if (stalled !== null) output.warn(`the live views end ${pending_records} records before the log does: ${stalled}`);
+    if (stalled !== null) output.warn(`the live views lag the log by ${pending_records} records: ${stalled}`);
     return await work(live);
   } finally {
     live.close();
   }
 }
 
-/** What a running pipeline compiled, if it did; else compiled now, without a change to the lake. */
+/** The models that a pipeline compiled; else compiles them now, without changing the lake. */
 async function modelsOf(lake: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
   const { project } = pipeline.transform;
   const known = cachedModels(project, lake.lake.dbt_folder) ?? lastModels(lake.lake.dbt_folder);
   if (known !== null) return known;
-  output.say("dbt compiles the live views; a pipeline that was started once has done so ...");
+  output.say("compiling the live views with dbt (the first `npm start` of a lake caches them) ...");
   const worker = new DbtWorker({ project, engine: embeddedEngine(lake), folder: lake.lake.dbt_folder });
   try {
     return await compileModels(worker, project);

@@ -28,35 +28,36 @@ import { VERSION } from "../lake/version.ts";
 
 type Decorate = (command: Command) => Command;
 
-const withData: Decorate = (command) => command.option("--data <dir>", "folder of the lakes", DEFAULT_DATA_FOLDER);
+const withData: Decorate = (command) =>
+  command.option("--data <dir>", "folder that holds the lakes", DEFAULT_DATA_FOLDER);
 const withLake: Decorate = (command) =>
-  command.option("--lake <name>", "which lake in that folder (default: the one started last)");
-const withJson: Decorate = (command) => command.option("--json", "results as JSON, for machines");
+  command.option("--lake <name>", "name of the lake in that folder (default: last started)");
+const withJson: Decorate = (command) => command.option("--json", "print results as JSON");
 
-/** For commands that make their lake, or need none. */
+/** For commands that create their lake, or need none. */
 const withoutLake: Decorate = (command) => withJson(withData(command));
 const withCommon: Decorate = (command) => withJson(withLake(withData(command)));
-/** dbt prints what it prints. */
+/** dbt chooses its own output format. */
 const withoutJson: Decorate = (command) => withLake(withData(command));
 
-/** The bundler is loaded by the one command that serves a page. */
+/** Only the command that serves the dashboard loads the bundler. */
 const dashboard = async () => (await import("../../dashboard/build.ts")).buildDashboard();
 
-/** The command as a person types it: a checkout has no `coinlake` on the PATH. */
+/** The command as the user types it: a checkout has no `coinlake` on the PATH. */
 function pathOf(command: Command): string {
   return command.parent === null ? "npm run -s coinlake --" : `${pathOf(command.parent)} ${command.name()}`;
 }
 
-/** What was typed wrong is told in one way, at whatever depth. */
+/** Reports usage errors in one format, for commands at any depth. */
 function strict(command: Command): Command {
   command.exitOverride().configureOutput({ outputError: (text, write) => write(usageError(text, pathOf(command))) });
-  command.hook("preSubcommand", refuseOptionsBefore);
+  command.hook("preSubcommand", rejectOptionsBefore);
   command.commands.forEach(strict);
   return command;
 }
 
-/** A command of several takes its options after the name of the one that runs: before it, they would be read and have no effect. */
-function refuseOptionsBefore(command: Command, subcommand: Command): void {
+/** Rejects options typed before the subcommand: the parent would parse them, and they would have no effect. */
+function rejectOptionsBefore(command: Command, subcommand: Command): void {
   const first = command.options.find((option) => command.getOptionValueSource(option.attributeName()) === "cli");
   if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
@@ -64,7 +65,7 @@ function refuseOptionsBefore(command: Command, subcommand: Command): void {
 /** The whole command line. */
 export function program(): Command {
   return new Command("coinlake")
-    .description("A real-time crypto lakehouse: live prices in, open Iceberg tables, dbt models and answers out.")
+    .description("A real-time crypto lakehouse with Iceberg tables and dbt models")
     .version(VERSION)
     .enablePositionalOptions()
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- ask --help")
@@ -89,7 +90,7 @@ export function program(): Command {
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }
 
-/** Exit code 0 only on success; 1 for a failure, 2 for wrong input, 75 where `verify` could not verify and may be tried again. */
+/** Exit codes: 0 success; 1 failure; 2 invalid input; 75 `verify` could not check the lake now and may be retried. */
 export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
     await strict(program()).parseAsync(args, { from: "user" });
@@ -102,7 +103,7 @@ export async function main(args: readonly string[] = process.argv.slice(2)): Pro
   }
 }
 
-// Whoever reads may have had enough (`query … | head`): then there is nobody left to tell.
+// A reader may close the pipe early (`query … | head`): exit without an error message.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;

@@ -23,7 +23,7 @@ export interface LakeRequest {
 }
 
 export interface MaintenanceRequest extends LakeRequest {
-  /** This process plans it in both profiles: Spark's procedures have no dry run. */
+  /** This process plans dry runs in both profiles, because Spark's procedures have none. */
   is_dry_run: boolean;
 }
 
@@ -31,14 +31,14 @@ const CLAIM_RETRY_MS = 250;
 
 type Work = (maintainer: Maintainer, signal: AbortSignal) => Promise<void>;
 
-/** Opens what maintains the lake, and always closes it; after Ctrl-C the exit code says so. */
+/** Opens the lake's maintainer and always closes it; sets the exit code after Ctrl-C. */
 export async function withMaintainer(request: MaintenanceRequest, work: Work): Promise<void> {
   const { lake, output } = request;
   const stopping = stopOnSignals(output);
   const store = new MaintenanceStore(lake.folder);
   let claim: Claim | null = null;
   try {
-    claim = request.is_dry_run ? null : await claimInTurn(request, stopping.signal);
+    claim = request.is_dry_run ? null : await waitForClaim(request, stopping.signal);
     if (stopping.signal.aborted) return;
     if (lake.profile === "cluster" && !request.is_dry_run) await inSpark(request, store, work, stopping.signal);
     else await inThisProcess(request, store, work, stopping.signal);
@@ -47,7 +47,7 @@ export async function withMaintainer(request: MaintenanceRequest, work: Work): P
     store.close();
     claim?.release();
     if (stopping.signal.aborted) {
-      output.say("Stopped: what was committed stays, and nothing is half done.");
+      output.say("Stopped: completed commits remain; no change was left half done");
       process.exitCode = INTERRUPTED;
     }
   }
@@ -55,14 +55,14 @@ export async function withMaintainer(request: MaintenanceRequest, work: Work): P
 
 type Claim = ReturnType<typeof claimMaintenance>;
 
-/** A run beside a pipeline takes seconds, and is waited for. Null after Ctrl-C. */
-async function claimInTurn({ lake, output }: LakeRequest, signal: AbortSignal): Promise<Claim | null> {
-  for (let is_told = false; !signal.aborted; is_told = true) {
+/** Waits for another maintenance run, which takes seconds, to finish. Null after Ctrl-C. */
+async function waitForClaim({ lake, output }: LakeRequest, signal: AbortSignal): Promise<Claim | null> {
+  for (let is_announced = false; !signal.aborted; is_announced = true) {
     try {
       return claimMaintenance(lake, "maintain");
     } catch (error) {
       if (!(error instanceof OperatingError) || error.code !== "MAINTENANCE_RUNNING") throw error;
-      if (!is_told) output.say(`${error.message}; waiting for it to finish ...`);
+      if (!is_announced) output.say(`${error.message}; waiting for it to finish ...`);
     }
     await pause(systemClock, CLAIM_RETRY_MS, signal);
   }
@@ -96,7 +96,7 @@ async function inSpark(
   );
 }
 
-/** For what only Spark can look at. Throws MAINTENANCE_NEEDS_CLUSTER, CLUSTER_NOT_FOUND. */
+/** Runs checks that require Spark. Throws MAINTENANCE_NEEDS_CLUSTER, CLUSTER_NOT_FOUND. */
 export async function withSpark(
   request: LakeRequest,
   work: (session: SparkSession, request: LakeRequest) => Promise<void>,
@@ -111,7 +111,7 @@ export async function withSpark(
   if (stopping.signal.aborted) process.exitCode = INTERRUPTED;
 }
 
-/** Finds Spark by the environment, else by what the cluster of the data folder wrote down. */
+/** Connects to Spark named by the environment, else by the environment file of the data folder's cluster. */
 async function withSession(
   { lake, data_folder }: LakeRequest,
   signal: AbortSignal,
@@ -119,17 +119,17 @@ async function withSession(
 ): Promise<void> {
   const { SPARK_REMOTE: remote } = environmentIn(data_folder);
   if (!remote) throw clusterNotFound(lake.name);
-  // Spark's protocol takes 60 MB, which no other command is to pay.
+  // Loaded only here: Spark's protocol takes 60 MB of memory.
   const { SparkSession: Session } = await import("../spark/session.ts");
   const session: SparkSession = new Session({ remote });
-  // A server that is gone has no session any more; what went wrong before that is the error to show.
+  // The session is gone if the server stopped; then the earlier error is the one to report.
   const release = (): Promise<void> => session.release().catch(() => session.disconnect());
-  // With its session Spark's work ends, which would go on beside that of the next one.
+  // Releasing the session stops its Spark jobs, which would otherwise run beside those of the next session.
   const stopListening = onAbort(signal, () => void release());
   try {
     await work(session);
   } catch (error) {
-    // What a session that was released for a stop says is no failure.
+    // Errors of a session released by Ctrl-C are expected.
     if (!signal.aborted) throw error;
   } finally {
     stopListening();
@@ -140,9 +140,9 @@ async function withSession(
 function clusterNotFound(lake_name: string): OperatingError {
   return new OperatingError(
     "CLUSTER_NOT_FOUND",
-    `The tables of the lake "${lake_name}" are maintained by Spark, and nothing says where that is`,
+    `Spark maintains the lake "${lake_name}", but no Spark was found: SPARK_REMOTE is not set`,
     {
-      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or say in SPARK_REMOTE where it runs.",
+      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set SPARK_REMOTE to its address.",
     },
   );
 }
@@ -150,7 +150,7 @@ function clusterNotFound(lake_name: string): OperatingError {
 function notInCluster(lake_name: string): OperatingError {
   return new OperatingError(
     "MAINTENANCE_NEEDS_CLUSTER",
-    `The lake "${lake_name}" is an embedded one, and this check is for lakes of a cluster`,
+    `The lake "${lake_name}" is embedded; this check applies to lakes of a cluster`,
     {
       next_step: "Run `npm run -s coinlake -- verify`, which checks bronze against the log.",
     },

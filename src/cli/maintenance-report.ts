@@ -3,12 +3,12 @@ import type { MaintenanceRun } from "../maintain/store.ts";
 import type { Column } from "../pipeline/definition.ts";
 import { alignColumns, escapeControls } from "./format.ts";
 
-/** Maintenance runs for a terminal of 80 columns: a line with the table's name, below it one line per run. All figures are in --json. */
+/** Formats maintenance runs for 80 columns: the table's name, then one line per run. --json has all figures. */
 
 const MB = 1_000_000;
 const INDENT = "  ";
 const HEADERS = ["action", "files", "deletes", "MB", "snapshots", "removed", "s"];
-/** Nothing is removed: what a compaction would rewrite, and the others would delete. */
+/** Headers of a dry run: files that compaction would rewrite, or that other actions would delete. */
 const PLANNED_HEADERS = HEADERS.map((header) => (header === "removed" ? "to rewrite or remove" : header));
 const KINDS: readonly Column["kind"][] = ["text", "plain", "plain", "plain", "plain", "plain", "plain"];
 
@@ -18,13 +18,13 @@ export function formatReports(reports: readonly ActionReport[]): string {
   return byTable(reports, alignColumns([headers, ...reports.map(rowOf)], KINDS));
 }
 
-/** With the time of each run, without the year. Pure. */
+/** Adds the time of each run, without the year. Pure. */
 export function formatHistory(runs: readonly MaintenanceRun[]): string {
   const rows = runs.map((run) => [run.started_at.slice(5, 16).replace("T", " "), ...rowOf(run)]);
   return byTable(runs, alignColumns([["UTC", ...HEADERS], ...rows], ["time", ...KINDS]));
 }
 
-/** The header first; the table's name before the first of the runs in a row that changed it. */
+/** The header, then the runs; the table's name precedes each group of consecutive runs of one table. */
 function byTable(reports: readonly ActionReport[], [header = "", ...lines]: readonly string[]): string {
   const body = reports.flatMap(({ table }, index) => {
     const line = `${INDENT}${lines[index]}`;

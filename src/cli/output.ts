@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { OperatingError } from "../base/errors.ts";
 
-/** Where a command writes: results to stdout, everything said along the way to stderr, so that pipes carry results alone. */
+/** A command's output: results go to stdout, messages to stderr, so that pipes receive only results. */
 export interface Output {
   is_json: boolean;
   result(text: string): void;
@@ -11,12 +11,12 @@ export interface Output {
 
 type Style = Parameters<typeof styleText>[0];
 
-/** For what is said on stderr. Colour only where that is a terminal that wants it: styleText honours NO_COLOR and FORCE_COLOR. */
+/** Styles a message for stderr. styleText colours terminals only, and honours NO_COLOR and FORCE_COLOR. */
 export function style(format: Style, text: string): string {
   return styleText(format, text, { stream: process.stderr });
 }
 
-/** For results: stdout may be a file while stderr is a terminal. */
+/** Styles a result for stdout, which may be a file while stderr is a terminal. */
 export function styleResult(format: Style, text: string): string {
   return styleText(format, text, { stream: process.stdout });
 }
@@ -30,30 +30,33 @@ export function openOutput(is_json: boolean): Output {
   };
 }
 
-/** With one final period, whether the message has one or not; none after a parser's caret. */
+/** The message with exactly one final period; none after a parser's caret. */
 export function sentence(message: string): string {
   return /[.!?:^]$/.test(message) ? message : `${message}.`;
 }
 
-/** What happened, what to do next; a programmer's error keeps its stack, because a person will have to send it to us. */
+/** Formats an error and its next step; a programming error keeps its stack, for the bug report. */
 export function explain(error: unknown): string {
   if (error instanceof OperatingError) {
-    return `${style("red", "error")} ${sentence(error.message)} ${style("dim", `[${error.code}]`)}\n  ${style("bold", "next:")} ${error.next_step}`;
+    const message = `${style("red", "error")} ${sentence(error.message)} ${style("dim", `[${error.code}]`)}`;
+    return `${message}\n  ${style("bold", "next:")} ${error.next_step}`;
   }
   const stack = error instanceof Error ? error.stack : String(error);
-  return `${style("red", "error")} This is a mistake in Coinlake, not in what you did:\n${stack}\n  ${style("bold", "next:")} Please report it with the lines above.`;
+  const message = `${style("red", "error")} This is a bug in Coinlake, not a mistake of yours:\n${stack}`;
+  return `${message}\n  ${style("bold", "next:")} Please report it with the lines above.`;
 }
 
-/** What was typed wrong, in the form of every other error; `text` is the parser's, which begins with "error: ". */
+/** Formats a usage error like every other error; `text` is the parser's, which begins with "error: ". */
 export function usageError(text: string, command: string): string {
   const message = text.trim().replace(/^error: /, "");
-  return `${style("red", "error")} ${message} ${style("dim", "[USAGE]")}\n  ${style("bold", "next:")} \`${command} --help\` shows usage and an example\n`;
+  const first = `${style("red", "error")} ${message} ${style("dim", "[USAGE]")}`;
+  return `${first}\n  ${style("bold", "next:")} \`${command} --help\` shows usage and an example\n`;
 }
 
 const BAR_WIDTH = 30;
 const REDRAW_MS = 200;
 
-/** A progress bar on a terminal; nothing at all where stderr is a file or a pipe. */
+/** A progress bar on a terminal; prints nothing if stderr is a file or a pipe. */
 export function progressBar(label: string): { update(done: number, total: number | null): void; end(): void } {
   if (!process.stderr.isTTY) return { update() {}, end() {} };
   let drawn_at = 0;
@@ -62,7 +65,8 @@ export function progressBar(label: string): { update(done: number, total: number
     const share = total ? Math.min(1, done / total) : 0;
     const filled = Math.round(share * BAR_WIDTH);
     const bar = total
-      ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ${total.toLocaleString("en")}`
+      ? `${"█".repeat(filled)}${"░".repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} % of ` +
+        `${total.toLocaleString("en")}`
       : count;
     process.stderr.write(`\r\x1b[K${label} ${bar}`);
   };

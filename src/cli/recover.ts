@@ -8,8 +8,8 @@ import type { Output } from "./output.ts";
 import { tableStorage } from "./backup-place.ts";
 
 /**
- * What a power cut leaves behind, mended before the lake is opened: files that are empty, cut off or missing, wherever bronze or the log has
- * their rows. What needs a decision is left as it is, and named. The caller owns the lake.
+ * Repairs the damage of a power cut before the lake is opened: empty, truncated or missing files whose rows bronze or
+ * the log still has. Reports, and leaves alone, damage that needs a decision. The caller owns the lake.
  */
 export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output): Promise<void> {
   if (lake.profile === "cluster") return;
@@ -26,7 +26,7 @@ export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output
       is_applied: true,
       say: () => {},
       modelsFrom: async () => [],
-      // The increments of this run do.
+      // The increments of this run rebuild the tables.
       rebuild: null,
     });
     const repaired = items.filter(({ outcome }) => outcome === "repaired");
@@ -35,11 +35,11 @@ export async function recoverLake(lake: Lake, pipeline: Pipeline, output: Output
         `Recovered damaged files: ${repaired.map(({ problem, action }) => `${problem}: ${action}`).join("; ")}`,
       );
     for (const { problem } of items.filter(({ outcome }) => outcome === "impossible")) {
-      output.warn(`${problem}. Run \`npm run -s coinlake -- repair\` to see what can be done.`);
+      output.warn(`${problem}. Run \`npm run -s coinlake -- repair\` to see the options.`);
     }
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
-    // The lake is opened all the same: whoever needs the file says what is wrong with it.
-    output.warn(`damaged files could not be looked for: ${error.message}. ${error.next_step}`);
+    // The lake is opened regardless: the first reader of a damaged file reports it.
+    output.warn(`the check for damaged files failed: ${error.message}. ${error.next_step}`);
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 
-/** Without a repetition for so long, a warning is a new one. */
+/** After this time without a repetition, a warning counts as new. */
 const QUIET_US = 10 * 60e6;
 
 interface Repeated {
@@ -9,7 +9,7 @@ interface Repeated {
   last_us: number;
 }
 
-/** Warnings that repeat: the first is shown, later ones are counted, and the count is shown at 10, 100, 1,000 and so on. */
+/** Limits repeated warnings: prints the first, counts the rest, and prints the count at 10, 100, 1,000 and so on. */
 export class RepeatedWarnings {
   readonly #clock: Pick<Clock, "now_us">;
   readonly #warn: (text: string) => void;
@@ -35,7 +35,7 @@ export class RepeatedWarnings {
       this.#warn(`${before.count.toLocaleString("en")} times since ${clockTime(before.since_us)}: ${text}`);
   }
 
-  /** The cause is gone. Returns how often it was warned of, null where it never was. */
+  /** Ends a cause. Returns the number of its warnings, null if there were none. */
   end(key: string): number | null {
     const count = this.#known.get(key)?.count ?? null;
     this.#known.delete(key);

@@ -7,7 +7,7 @@ import { OperatingError } from "../base/errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { subjectsOf } from "./subject-names.ts";
 
-/** Rules about subjects that the lake does not know under these ids: names typed in an earlier version, or another source's ids. */
+/** Warns of rules whose subject ids the lake does not know: names from an earlier version, or ids of another source. */
 export async function warnOfSilentRules(
   lake: OpenLake,
   pipeline: Pipeline,
@@ -16,7 +16,7 @@ export async function warnOfSilentRules(
   const book = await openAlertBook(lake.lake.folder, pipeline, systemClock);
   const rules = book.listRules();
   await book.close();
-  // Mostly rules are about all: then the lake need not be read.
+  // Most rules apply to all subjects; the lake is read only for others.
   if (rules.every(({ subjects }) => subjects === "all")) return;
   const session = await QuerySession.open(lake);
   try {
@@ -24,11 +24,12 @@ export async function warnOfSilentRules(
     for (const { rule, subjects, unknown } of rulesWithUnknownSubjects(rules, known)) {
       const command = `npm run -s coinlake -- rules edit ${rule} '${JSON.stringify({ subjects })}'`;
       warn(
-        `the rule ${rule} does not fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} of the lake has such an id. Name it again: ${command}`,
+        `the rule ${rule} cannot fire for ${unknown.join(", ")}: no ${pipeline.subjects.noun} in the lake has ` +
+          `this id. Correct the rule: ${command}`,
       );
     }
   } catch (error) {
-    // A table that cannot be read is reported by what needs it; the run begins all the same.
+    // The run starts regardless: the first reader of an unreadable table reports it.
     if (!(error instanceof OperatingError)) throw error;
   } finally {
     session.close();

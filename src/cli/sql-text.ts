@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { messageOf, OperatingError } from "../base/errors.ts";
 
-/** The statement of a `query`: typed as an argument, on standard input (`-`), or in a file. Throws NO_SQL and FILE_NOT_READABLE. */
+/** Reads a query's SQL from an argument, standard input (`-`) or a file. Throws NO_SQL and FILE_NOT_READABLE. */
 export async function readSql(
   argument: string | undefined,
   file: string | undefined,
@@ -11,8 +11,8 @@ export async function readSql(
   if (file !== undefined && file !== "-") return readFile(file);
   if (argument === "-" || file === "-") return text(input);
   if (argument !== undefined) return argument;
-  throw new OperatingError("NO_SQL", "No SQL was given", {
-    next_step: "Write it as one argument in quotes; or use - for standard input, or -f FILE.",
+  throw new OperatingError("NO_SQL", "No SQL given", {
+    next_step: "Give it as one quoted argument, - for standard input, or -f FILE.",
   });
 }
 
@@ -20,8 +20,8 @@ function readFile(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new OperatingError("FILE_NOT_READABLE", `The file ${file} cannot be read: ${messageOf(error)}`, {
-      next_step: "Check its name and its permissions.",
+    throw new OperatingError("FILE_NOT_READABLE", `Cannot read the file ${file}: ${messageOf(error)}`, {
+      next_step: "Check its name and permissions.",
       cause: error,
     });
   }

@@ -136,11 +136,11 @@ function announce({ lake, server }: OpenLake, output: Output): void {
   const kind = lake.kind === "live" ? "" : style(["bold", "magenta"], ` ${lake.kind.toUpperCase()}`);
   output.say(`${style("bold", "Coinlake")}${kind}  lake ${lake.folder}`);
   output.say(`  Iceberg catalog  ${server.url}`);
-  output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this one)`);
+  output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this process)`);
 }
 
 function reportStopped({ output, is_until_drained }: StartRequest): void {
-  output.say("Stopped cleanly. Everything received is on disk; `npm start` goes on from here.");
+  output.say("Stopped cleanly. Everything received is on disk; `npm start` continues from here.");
   // The caller asked for a drained lake and did not get one.
   if (is_until_drained) process.exitCode = INTERRUPTED;
 }
@@ -154,20 +154,21 @@ async function conclude(
   const answers = await answersOrNone(lake, pipeline);
   if (answers === null)
     output.warn(
-      "not one record was accepted: `verify` counts the refused by reason, and the quarantine table has each of them.",
+      "no record was accepted: `verify` counts rejected rows by reason, and silver's _rejected table holds them.",
     );
   else printAnswers(lake, answers, output);
   const failed = tests === null ? [] : failedOf(tests);
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError(
       "TESTS_FAILED",
-      `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}.`,
+      `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}`,
       {
-        next_step: "Run `npm run -s coinlake -- dbt test` to see each with its rows, and `verify` for damage.",
+        next_step: "Run `npm run -s coinlake -- dbt test` to see the failing rows, and `verify` to check for damage.",
       },
     );
   }
   output.say(
-    `Drained: gold holds everything, ${tests === null ? 0 : testsOf(tests).length} tests passed. Next: npm run -s coinlake -- verify`,
+    `Drained: all records are in gold, ${tests === null ? 0 : testsOf(tests).length} tests passed. ` +
+      "Next: npm run -s coinlake -- verify",
   );
 }

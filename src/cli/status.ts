@@ -52,7 +52,7 @@ export class Status implements PipelineReporter {
   };
 
   appended = (records: number): void => {
-    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; dbt starts`);
+    if (this.#records === 0) this.#output.say(`${time()} first records are in the log; starting dbt`);
     this.#records += records;
     // Only a recording knows its end, and a recording is always the only source.
     const progress = this.#producers[0]?.progress?.();
@@ -62,7 +62,7 @@ export class Status implements PipelineReporter {
   /** The source reports its error separately; only the end of the wait is printed here. */
   stalled = (name: string, error: OperatingError | null): void => {
     if (error !== null) this.#stalled.add(name);
-    else if (this.#stalled.delete(name)) this.#output.say(`${time()} ${name} goes on`);
+    else if (this.#stalled.delete(name)) this.#output.say(`${time()} ${name} resumed`);
   };
 
   recovered = (): void => {
@@ -81,7 +81,7 @@ export class Status implements PipelineReporter {
     if (records === 0) return;
     this.#bar.end();
     const count = (of: number): string => `${of.toLocaleString("en")} ${of === 1 ? "record" : "records"}`;
-    const rest = waiting === 0 ? "" : `; ${count(waiting)} of the log to go`;
+    const rest = waiting === 0 ? "" : `; ${count(waiting)} still in the log`;
     this.#output.say(
       `${time()} gold updated: ${count(records).replace(" ", " new ")} in ${seconds.toFixed(1)} s${rest}`,
     );
@@ -109,7 +109,8 @@ export class Status implements PipelineReporter {
     this.#reported_maintenance.add(key);
     this.#bar.end();
     this.#output.warn(
-      `${table} was not maintained: ${sentence(error.message)} ${error.next_step} ${style("dim", `[${error.code}]`)}`,
+      `maintenance of ${table} failed: ${sentence(error.message)} ${error.next_step} ` +
+        `${style("dim", `[${error.code}]`)}`,
     );
   };
 

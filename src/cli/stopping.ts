@@ -1,11 +1,12 @@
 import type { Output } from "./output.ts";
 
-/** Exit code of what was told to end before it had ended by itself, as shells have it for Ctrl-C. */
+/** Exit code after SIGINT (128 + 2). */
 export const INTERRUPTED = 130;
 
 /**
- * The first Ctrl-C asks for a clean stop, the second ends the process at once. With a limit, so does the clean stop when it takes
- * longer: a disk or a server that does not answer keeps nobody waiting. What is durable by then is what counts.
+ * The first Ctrl-C requests a clean stop, the second exits at once. With a limit, the process also exits when the clean
+ * stop takes longer, for example because a disk or a server does not answer. Acknowledged records are durable either
+ * way.
  */
 export function stopOnSignals(
   output: Output,
@@ -14,10 +15,10 @@ export function stopOnSignals(
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);
-    output.say("\nStopping: finishing what is under way. Ctrl-C again ends at once.");
+    output.say("\nStopping: finishing work in progress. Press Ctrl-C again to exit at once.");
     controller.abort();
-    // It outlives `dispose`, because closing files and servers may hang too, and keeps nothing alive.
-    if (limit_ms !== null) setTimeout(() => endNow(output, limit_ms), limit_ms).unref();
+    // The timer outlives `dispose`, because closing files and servers may hang too; unref lets the process exit.
+    if (limit_ms !== null) setTimeout(() => exitNow(output, limit_ms), limit_ms).unref();
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
@@ -30,8 +31,8 @@ export function stopOnSignals(
   };
 }
 
-function endNow(output: Output, limit_ms: number): void {
-  const waited = `Not everything had ended after ${limit_ms / 1000} s, and was cut off.`;
-  output.warn(`${waited} Everything acknowledged is on disk; the next start goes on from there.`);
+function exitNow(output: Output, limit_ms: number): void {
+  const reason = `The clean stop did not finish within ${limit_ms / 1000} s; exiting now.`;
+  output.warn(`${reason} Everything acknowledged is on disk; the next start continues from there.`);
   process.exit(INTERRUPTED);
 }

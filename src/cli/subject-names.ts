@@ -5,7 +5,10 @@ import { objectsOf, stored } from "../query/ask.ts";
 import { knownSubjects, subjectId } from "../query/subjects.ts";
 import { withLake, type CommonOptions } from "./context.ts";
 
-/** A rule as JSON, its subjects by id. Opens the lake only where the rule names some. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+/**
+ * Replaces the subject names of a rule by ids. Opens the lake only if the rule names subjects. Throws NO_SUCH_SUBJECT,
+ * AMBIGUOUS_SUBJECT, LAKE_EMPTY.
+ */
 export async function ruleWithIds(
   options: CommonOptions,
   pipelines: readonly Pipeline[],
@@ -16,7 +19,7 @@ export async function ruleWithIds(
   return withLake(options, pipelines, ({ session, pipeline }) => withIds(session, pipeline, json, before));
 }
 
-/** The id of the subject that a name means, for a filter. Opens the lake. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
+/** Resolves a subject name to its id. Opens the lake. Throws NO_SUCH_SUBJECT, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
 export async function subjectTyped(
   options: CommonOptions,
   pipelines: readonly Pipeline[],
@@ -27,7 +30,7 @@ export async function subjectTyped(
   );
 }
 
-/** As `ruleWithIds`, in a lake that is open. */
+/** `ruleWithIds` for an open lake. */
 export async function withIds(
   session: QuerySession,
   pipeline: Pipeline,
@@ -38,7 +41,7 @@ export async function withIds(
   return (await withSubjectIds(json, before, async (given) => subjectId(pipeline, given, known))) as object;
 }
 
-/** None before the first increment. */
+/** All subjects of the lake; empty before the first increment. */
 export async function subjectsOf(session: QuerySession, pipeline: Pipeline): Promise<KnownSubject[]> {
   const tables = (await session.hold()).map(({ table }) => table);
   if (!tables.includes(pipeline.subjects.table)) return [];

@@ -9,7 +9,7 @@ export interface TableOptions {
 /** For commands whose tables may be wider than a terminal. */
 export function withTableOptions(command: Command): Command {
   return command
-    .option("--wide", "print whole values, wider than the terminal")
+    .option("--wide", "do not shorten values to fit the terminal")
     .option("--vertical", "print one line per value");
 }
 

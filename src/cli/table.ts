@@ -3,23 +3,23 @@ import type { Column } from "../pipeline/definition.ts";
 import { displayWidth, elide, wrapWords } from "./display-width.ts";
 import { formatCell, isText, MISSING } from "./format.ts";
 
-/** How a table is laid out. */
+/** Layout of a printed table. */
 export interface TableLayout {
-  /** Columns of the terminal; null for as wide as the table is: a file or a pipe has no width. */
+  /** Terminal width in columns; null for no limit, as in a file or a pipe. */
   width: number | null;
-  /** A line for each value instead of a line for each row. */
+  /** Prints one line per value instead of one line per row. */
   is_vertical: boolean;
 }
 
-/** Cells of text are cut to no less than this. */
+/** Minimum width of a shortened text cell. */
 const MIN_TEXT_WIDTH = 8;
 const GAP = "  ";
-/** A box around a cell of more lines takes minutes to draw. */
+/** Drawing a box around a cell of more lines takes minutes. */
 const MAX_BOXED_LINES = 1_000;
 const DATED = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?Z)$/;
 const FULL_SECONDS = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+Z$/;
 
-/** The width of standard output: of the terminal, of COLUMNS where that is set, else none. */
+/** The width of standard output: COLUMNS where set, else the terminal's, else null. */
 export function outputWidth(
   stream: { isTTY?: boolean; columns?: number } = process.stdout,
   env: NodeJS.ProcessEnv = process.env,
@@ -30,8 +30,8 @@ export function outputWidth(
 }
 
 /**
- * A table for a terminal: figures to the right, words to the left, headers with units. Where it is wider than the layout, headers are
- * wrapped, times are shortened, the box is left out, and at last the longest texts are cut with "…"; figures never are. A table that still
+ * Formats a table for a terminal: numbers right, text left, units in headers. If it is too wide, it wraps headers,
+ * shortens times, omits the box, and finally cuts the longest texts with "…"; it never cuts numbers. A table that still
  * does not fit is printed vertically.
  */
 export function formatTable(
@@ -57,7 +57,7 @@ interface Grid {
   is_boxed: boolean;
 }
 
-/** What makes a table narrower, in the order in which it is tried. */
+/** Ways to make a table narrower, in order of preference. */
 const STEPS: readonly ((grid: Grid, columns: readonly Column[]) => Grid)[] = [
   (grid) => grid,
   wrapHeaders,
@@ -66,7 +66,7 @@ const STEPS: readonly ((grid: Grid, columns: readonly Column[]) => Grid)[] = [
   (grid) => ({ ...grid, is_boxed: false }),
 ];
 
-/** Null where no text is left to cut. */
+/** Null if no text remains to shorten. */
 function fit(columns: readonly Column[], whole: Grid, width: number): Grid | null {
   let grid = whole;
   for (const step of STEPS) {
@@ -92,7 +92,7 @@ function fit(columns: readonly Column[], whole: Grid, width: number): Grid | nul
   };
 }
 
-/** A header needs no more than its values, or its longest word. */
+/** Wraps headers to the width of their values or of their longest word. */
 function wrapHeaders(grid: Grid): Grid {
   return {
     ...grid,
@@ -109,7 +109,7 @@ function withTimes(grid: Grid, columns: readonly Column[], change: (cell: string
   };
 }
 
-/** The date of a column whose times are all of one day goes into its header. */
+/** Moves the date into the header if all times of a column are of one day. */
 function shareDates(grid: Grid, columns: readonly Column[]): Grid {
   const dates = columns.map(({ kind }, index) => {
     const found = new Set(
@@ -139,12 +139,12 @@ function columnWidth({ headers, cells }: Grid, index: number): number {
   );
 }
 
-/** Of any number of widths: a call takes only some 100,000 arguments. */
+/** The maximum; Math.max(...widths) fails above some 100,000 arguments. */
 function widest(widths: readonly number[]): number {
   return widths.reduce((most, width) => Math.max(most, width), 0);
 }
 
-/** In a box each column has a space and a line on both sides; without one there is a gap between two. */
+/** Table width: a box adds a space and a line on both sides of each column; otherwise a gap separates columns. */
 function widthOf(grid: Grid): number {
   const widths = grid.headers.map((_, index) => columnWidth(grid, index));
   const sum = widths.reduce((total, width) => total + width, 0);
@@ -204,7 +204,7 @@ function vertical(columns: readonly Column[], cells: readonly (readonly string[]
     .join("\n");
 }
 
-/** RFC 4180, with one header line. Values come as they are to be written; null is empty, and an empty text is "". */
+/** CSV by RFC 4180, with one header line. Null is an empty field; an empty text is "". */
 export function formatCsv(headers: readonly string[], rows: readonly (readonly (string | null)[])[]): string {
   const cell = (value: string | null): string =>
     value === null ? "" : value === "" || /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;

@@ -8,7 +8,7 @@ import type { Pipeline } from "../pipeline/definition.ts";
 import { pipelineOf, type CommonOptions } from "./context.ts";
 import { openOutput, type Output } from "./output.ts";
 
-/** Opens the rules and alerts of the lake that the options mean, beside whoever runs it, and closes them whatever happens. */
+/** Opens the rules and alerts of the selected lake, also while its pipeline runs, and always closes them. */
 export async function withAlerts<T>(
   options: CommonOptions,
   pipelines: readonly Pipeline[],
@@ -23,7 +23,7 @@ export async function withAlerts<T>(
   }
 }
 
-/** What was typed as JSON, or comes on standard input where that is "-". Throws BAD_JSON. */
+/** Parses a JSON argument, or standard input if the argument is "-". Throws BAD_JSON. */
 export async function parseJson(given: string): Promise<object> {
   try {
     const value: unknown = JSON.parse(given === "-" ? await text(process.stdin) : given);
@@ -31,11 +31,11 @@ export async function parseJson(given: string): Promise<object> {
   } catch (error) {
     throw badJson(messageOf(error));
   }
-  throw badJson("it is no object");
+  throw badJson("expected an object");
 }
 
 function badJson(why: string): OperatingError {
-  return new OperatingError("BAD_JSON", `That is not the JSON of an object: ${why}.`, {
-    next_step: "Quote it as one argument, or give - and pipe it in; --help shows an example.",
+  return new OperatingError("BAD_JSON", `Invalid JSON: ${why}`, {
+    next_step: "Give the JSON as one quoted argument, or - to read standard input; --help shows an example.",
   });
 }

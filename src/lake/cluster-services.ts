@@ -9,11 +9,13 @@ import type { Environment } from "./environment.ts";
 
 export interface ClusterParts {
   kafka: KafkaLog;
-  /** `host:port`, by comma: where Spark finds what `kafka` finds. */
+  /** Comma-separated `host:port` of Kafka as seen by Spark. */
   kafka_brokers: string;
   /** `sc://host:port` */
   spark_remote: string;
-  /** Marks the catalog's namespaces as this lake's, where they are new or empty. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS. */
+  /**
+   * Marks new or empty namespaces of the catalog as this lake's. Throws TABLES_OF_ANOTHER_LAKE, NAMESPACE_OF_OTHERS.
+   */
   claimTables(catalog: Catalog, lake: Lake): Promise<void>;
 }
 
@@ -33,7 +35,10 @@ export async function openClusterParts(
   return { store, log: kafka, cluster: { kafka, kafka_brokers, spark_remote, claimTables } };
 }
 
-/** A metastore's namespaces are named like the layers, and so it holds the tables of one lake: real and simulated data never mix. */
+/**
+ * A metastore's namespaces are named after the layers, so it holds the tables of only one lake: real and simulated data
+ * never mix.
+ */
 export async function claimTables(catalog: Catalog, { name }: Lake): Promise<void> {
   for (const layer of LAYERS) {
     await createUnlessThere(catalog, layer, name);
@@ -41,7 +46,7 @@ export async function claimTables(catalog: Catalog, { name }: Lake): Promise<voi
     if (owner === undefined) {
       if ((await catalog.listTables([layer])).length > 0) throw namespaceOfOthers(layer);
       await catalog.changeNamespaceProperties([layer], { updates: { [LAKE_PROPERTY]: name }, removals: [] });
-      // Read back: a metastore does not compare, and of two lakes at one moment one has lost.
+      // Read back, because a metastore has no compare-and-swap: of two concurrent lakes, one has lost.
       owner = await ownerOf(catalog, layer);
     }
     if (owner !== name) throw tablesOfAnotherLake(owner ?? "nobody", name);
@@ -53,7 +58,7 @@ async function createUnlessThere(catalog: Catalog, layer: string, name: string):
   try {
     await catalog.createNamespace([layer], { [LAKE_PROPERTY]: name });
   } catch (error) {
-    // Another process of the lake came first.
+    // Another process of the same lake set the mark first.
     if (!(error instanceof OperatingError && error.code === "NAMESPACE_EXISTS")) throw error;
   }
 }
@@ -63,21 +68,17 @@ async function ownerOf(catalog: Catalog, layer: string): Promise<string | undefi
 }
 
 function clusterNotFound(missing: readonly string[]): OperatingError {
-  return new OperatingError(
-    "CLUSTER_NOT_FOUND",
-    `The lake lies in a cluster, and nothing says where that is: ${missing.join(", ")} not set.`,
-    {
-      next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to where it runs.",
-    },
-  );
+  return new OperatingError("CLUSTER_NOT_FOUND", `The lake's cluster was not found: ${missing.join(", ")} not set`, {
+    next_step: "Start it with `npm run -s coinlake -- cluster up --native`, or set the variables to its addresses.",
+  });
 }
 
 function namespaceOfOthers(layer: string): OperatingError {
   return new OperatingError(
     "NAMESPACE_OF_OTHERS",
-    `The metastore's database "${layer}" holds tables that are not Coinlake's, and would be maintained as if they were.`,
+    `The metastore's database "${layer}" contains tables of another application`,
     {
-      next_step: `Name a metastore without databases called ${LAYERS.join(", ")}, or move those tables elsewhere. Nothing of them was changed.`,
+      next_step: `Use a metastore without databases named ${LAYERS.join(", ")}; nothing was changed.`,
     },
   );
 }
@@ -85,9 +86,11 @@ function namespaceOfOthers(layer: string): OperatingError {
 function tablesOfAnotherLake(owner: string, name: string): OperatingError {
   return new OperatingError(
     "TABLES_OF_ANOTHER_LAKE",
-    `The cluster holds the tables of the lake "${owner}", and a cluster holds one lake: "${name}" does not mix with it.`,
+    `Cannot open the lake "${name}": the cluster holds the lake "${owner}", and a cluster holds only one lake`,
     {
-      next_step: `Start the source of "${owner}" again; or empty the cluster with \`cluster down --native --purge\`; or start another in another folder with --data.`,
+      next_step:
+        `Start the source of "${owner}", empty the cluster with \`cluster down --native --purge\`, or ` +
+        "start another cluster with --data.",
     },
   );
 }

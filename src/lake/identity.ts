@@ -6,16 +6,16 @@ import { OperatingError } from "../base/errors.ts";
 import { pathOfLocation } from "../storage/file/location.ts";
 
 /**
- * Who a lake is, and where. Iceberg's metadata names every file by its absolute location, so a lake that is copied or moved still
- * leads to the files of the folder where it was: a writer there would delete the original's. Hence a lake records its folder, and is
- * opened nowhere else.
+ * A lake's id and location. Iceberg's metadata names every file by its absolute location, so a copied or moved lake
+ * still refers to the files of the original folder, which a writer might delete. Hence a lake records its folder and
+ * opens only there.
  */
 export interface LakeIdentity {
-  /** A UUID. A copy made by hand has the same one, a restored backup another. */
+  /** A UUID. A copy made by hand has the same id, a restored backup a new one. */
   id: string;
-  /** Real path of the lake's folder, as the locations of its tables spell it. */
+  /** Real path of the lake's folder, spelled as in the tables' locations. */
   location: string;
-  /** Set while `move` is under way: true once a lake with this id is there. */
+  /** Target of a move in progress; the move is complete once a lake with this id exists there. */
   moving_to?: string;
 }
 
@@ -23,13 +23,13 @@ export interface Found {
   name: string;
   /** The folder that was opened. */
   folder: string;
-  /** Null for a lake of an earlier version that has none yet. */
+  /** Null for a lake of an earlier version without identity. */
   identity: LakeIdentity | null;
-  /** Null where the tables lie in the lake's own folder. */
+  /** Null if the tables are in the lake's folder. */
   warehouse: string | null;
 }
 
-/** Throws LAKE_MOVED where the lake belongs elsewhere. Writes nothing. */
+/** Throws LAKE_MOVED if the recorded location differs. Read-only. */
 export function checkLocation(found: Found): void {
   const { folder, identity } = found;
   const location = identity?.location ?? locationInPointers(found) ?? folder;
@@ -38,12 +38,15 @@ export function checkLocation(found: Found): void {
   if (moved_to !== null) throw movedOn(found, moved_to);
 }
 
-/** Where a lake without an identity has its tables: what its pointers say, else where it is. */
+/** Location of a lake without identity: the one in its catalog pointers, else its present folder. */
 export function locationOf(found: Found): string {
   return locationInPointers(found) ?? realpathSync(found.folder);
 }
 
-/** By real path, or by device and inode: a symbolic link, a bind mount or another case leads to the same folder. */
+/**
+ * Compares real paths, then device and inode, because a symbolic link, a bind mount or another case names the same
+ * folder.
+ */
 export function isSameFolder(a: string, b: string): boolean {
   if (a === b) return true;
   try {
@@ -56,7 +59,9 @@ export function isSameFolder(a: string, b: string): boolean {
   }
 }
 
-/** Whether a path, which need not exist yet, is the folder or lies in it, with symbolic links and other spellings resolved. */
+/**
+ * Whether a path, which need not exist, is the folder or is inside it; resolves symbolic links.
+ */
 export function isInside(path: string, folder: string): boolean {
   let existing = resolve(path);
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
@@ -67,15 +72,14 @@ export function isInside(path: string, folder: string): boolean {
 }
 
 /**
- * Where the lake of this folder went: set where `move` has finished, and the folder is what it left. A lake that somebody moved by hand
- * to where it was going is not left over.
+ * The folder to which a finished `move` moved this lake; null if it did not, or if the lake was moved there by hand.
  */
 export function movedFrom(folder: string, { id, moving_to }: Partial<LakeIdentity>): string | null {
   if (id === undefined || moving_to === undefined || idAt(moving_to) !== id) return null;
   return isInside(moving_to, folder) ? null : moving_to;
 }
 
-/** The id of the lake in a folder; null where there is none. */
+/** The id of the lake in a folder; null if there is no lake. */
 export function idAt(folder: string): string | null {
   try {
     return (JSON.parse(readFileSync(join(folder, "lake.json"), "utf8")) as { id?: string }).id ?? null;
@@ -86,14 +90,16 @@ export function idAt(folder: string): string | null {
 
 const WAREHOUSE_FOLDER = "/warehouse/";
 
-/** The folder that the catalog's pointers lead to; null where it has no table, or its tables lie elsewhere than in lakes' folders. */
+/**
+ * The lake folder that the catalog's pointers name; null without tables, or with tables outside lake folders.
+ */
 function locationInPointers({ folder, warehouse }: Found): string | null {
   if (warehouse !== null) return null;
   const homes = pointersIn(join(folder, "catalog.db")).flatMap(homesIn);
   return homes.find((home) => isSameFolder(home, folder)) ?? homes[0] ?? null;
 }
 
-/** The folders whose warehouse a pointer may lie in, the innermost first. */
+/** Candidate lake folders of a pointer, innermost first. */
 function homesIn(pointer: string): string[] {
   if (!pointer.startsWith("file:")) return [];
   const path = pathOfLocation(pointer).replaceAll("\\", "/");
@@ -103,7 +109,7 @@ function homesIn(pointer: string): string[] {
   return homes;
 }
 
-/** Without making a file beside the catalog: a WAL that nobody has open is empty or needs no reading here. */
+/** Creates no file beside the catalog; the WAL of a closed database need not be read here. */
 function pointersIn(catalog_file: string): string[] {
   if (!existsSync(catalog_file)) return [];
   const is_open = existsSync(`${catalog_file}-wal`);
@@ -116,7 +122,7 @@ function pointersIn(catalog_file: string): string[] {
       .all()
       .map((row) => String(row["metadata_location"]));
   } catch {
-    // No catalog yet, or a damaged one, of which opening it tells in better words.
+    // The catalog is missing or damaged; opening it reports a more specific error.
     return [];
   } finally {
     database.close();
@@ -127,27 +133,32 @@ function movedAway({ name, folder, identity, warehouse }: Found, location: strin
   const is_copy = existsSync(join(location, "lake.json")) && (identity === null || idAt(location) === identity.id);
   const target = `--data ${quoted(dirname(folder))} --lake ${name}`;
   if (!is_copy) {
-    return new OperatingError("LAKE_MOVED", `The lake "${name}" belongs at ${location} and was opened at ${folder}`, {
-      next_step: `Run \`npm run -s coinlake -- move ${target}\` to make this its place, or move the folder back.`,
-    });
+    return new OperatingError(
+      "LAKE_MOVED",
+      `The lake "${name}" was moved: its recorded location is ${location}, but it was opened at ${folder}`,
+      {
+        next_step: `Run \`npm run -s coinlake -- move ${target}\` to update its location, or move the folder back.`,
+      },
+    );
   }
-  const shared = warehouse === null ? "" : `, and has its tables in ${warehouse} too`;
+  const shared = warehouse === null ? "" : `; both have their tables in ${warehouse}`;
   return new OperatingError(
     "LAKE_MOVED",
     `The lake at ${folder} is a copy of the lake "${name}" at ${location}, which still exists${shared}`,
     {
       next_step:
         warehouse === null
-          ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`, or run ` +
-            `\`npm run -s coinlake -- move --copy ${target}\` to make this copy a lake with a new id.`
-          : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and \`restore\`.`,
+          ? `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and ` +
+            `\`restore\`, or run \`npm run -s coinlake -- move --copy ${target}\` to give this copy a new id.`
+          : `Use the original with --data ${quoted(dirname(location))}; for a second lake use \`backup\` and ` +
+            `\`restore\`.`,
     },
   );
 }
 
 function movedOn({ name, folder }: Found, moved_to: string): OperatingError {
   return new OperatingError("LAKE_MOVED", `The lake "${name}" was moved from ${folder} to ${moved_to}`, {
-    next_step: `Use --data ${quoted(dirname(moved_to))}; what is left at ${folder} may be deleted.`,
+    next_step: `Use --data ${quoted(dirname(moved_to))}; the leftovers in ${folder} may be deleted.`,
   });
 }
 

@@ -7,23 +7,30 @@ import type { LakeKind } from "../producer/producer.ts";
 import { locationOfPath } from "../storage/file/location.ts";
 import { checkLocation, locationOf, type Found, type LakeIdentity } from "./identity.ts";
 
-/** `embedded`: log, catalog and engine are files and threads of one process. `cluster`: Kafka, Hive and Spark serve them. */
+/**
+ * `embedded`: log, catalog and engine run in one process. `cluster`: Kafka, Hive and Spark provide them.
+ */
 export type Profile = "embedded" | "cluster";
 
 /**
- * A lake is a folder: the log, the catalog's pointers and the tables' files, of one pipeline and one kind of data. The data
- * folder (`--data`, default `.coinlake`) holds one lake per kind, because real and simulated data never mix. Of a lake in a cluster
- * the folder holds only what this machine keeps of it: alerts, what dbt compiled.
+ * A lake is a folder with the log, the catalog and the table files of one pipeline and one kind of data. The data
+ * folder (`--data`, default `.coinlake`) has one lake per kind, because real and simulated data never mix. The folder
+ * of a lake in a cluster has only local state: alerts and compiled dbt models.
  */
 export interface Lake {
-  /** Null for a lake of an earlier version, which gets one when it is first opened for writing, and for a lake in a cluster. */
+  /**
+   * Null for a lake of an earlier version, until it is first opened for writing, and for a lake in a cluster.
+   */
   id: string | null;
-  /** Name within the data folder: `live`, `simulated`, `replay-<recording>`, each with `cluster-` before it in a cluster. */
+  /**
+   * Name within the data folder: `live`, `simulated`, `replay-<recording>`, each with `cluster-` before it in a
+   * cluster.
+   */
   name: string;
   kind: LakeKind;
   pipeline: string;
   profile: Profile;
-  /** Where the tables' files lie: a location on this disk or in S3. */
+  /** Location of the tables' files, on this disk or in S3. */
   warehouse: string;
   folder: string;
   log_file: string;
@@ -31,13 +38,13 @@ export interface Lake {
   dbt_folder: string;
 }
 
-/** What a new lake is to be; of one that is there, what it has to be. */
+/** Properties of a new lake; an existing lake must match them. */
 export interface LakeRequest {
   name: string;
   kind: LakeKind;
   pipeline: string;
   profile?: Profile;
-  /** A location in S3; null for a folder of the lake's own, or for where the lake's tables are by now. */
+  /** S3 location; null for the lake's folder, or for the location of an existing lake. */
   warehouse?: string | null;
 }
 
@@ -47,21 +54,21 @@ export interface LakeDescription extends Partial<LakeIdentity> {
   kind: LakeKind;
   pipeline: string;
   created_at: string;
-  /** Embedded where it says nothing. */
+  /** Default: embedded. */
   profile?: Profile;
-  /** In the lake's own folder where it says nothing. */
+  /** Default: the lake's folder. */
   warehouse?: string;
-  /** The lake and the backup that this one was restored from. */
+  /** The lake and backup from which this lake was restored. */
   restored_from?: { lake_id: string; backup: number; created_at: string };
 }
 
 export const DEFAULT_DATA_FOLDER = ".coinlake";
-/** Property of a namespace in a metastore that others may use too: the lake whose tables it holds. */
+/** Namespace property that names the lake, because a metastore may have other users. */
 export const LAKE_PROPERTY = "coinlake.lake";
 const DESCRIPTION_FILE = "lake.json";
-/** What a lake without its description needs. */
+/** Next step for a lake without its description. */
 const BRING_BACK =
-  "Bring the lake back with `npm run -s coinlake -- restore` from a backup, or put back a copy of its lake.json";
+  "Restore the lake from a backup with `npm run -s coinlake -- restore`, or restore a copy of its lake.json";
 const CURRENT_FILE = "current";
 
 function paths(data_folder: string, name: string, description: LakeDescription): Lake {
@@ -80,7 +87,7 @@ function paths(data_folder: string, name: string, description: LakeDescription):
   };
 }
 
-/** As the tables' locations spell it. */
+/** Spelled as in the tables' locations. */
 function locationIn(folder: string, description: LakeDescription): string {
   if (description.location !== undefined) return description.location;
   return existsSync(folder) ? locationOf(foundAt(folder, "", description)) : folder;
@@ -92,12 +99,12 @@ function foundAt(folder: string, name: string, { id, location, moving_to, wareho
   return { name, folder, identity, warehouse: warehouse ?? null };
 }
 
-/** Throws LAKE_MOVED. A lake in a cluster has nothing in its folder that leads elsewhere. */
+/** Throws LAKE_MOVED. The folder of a lake in a cluster contains no absolute locations. */
 function checkPlace(data_folder: string, name: string, description: LakeDescription): void {
   if (description.profile !== "cluster") checkLocation(foundAt(join(resolve(data_folder), name), name, description));
 }
 
-/** Throws LAKE_UNREADABLE; null where the folder holds no lake. */
+/** Null if the folder has no lake. Throws LAKE_UNREADABLE. */
 export function readDescription(data_folder: string, name: string): LakeDescription | null {
   const file = join(data_folder, name, DESCRIPTION_FILE);
   if (!existsSync(file)) return null;
@@ -105,11 +112,15 @@ export function readDescription(data_folder: string, name: string): LakeDescript
     const description = JSON.parse(readFileSync(file, "utf8")) as LakeDescription;
     if (description.format === 1 && description.kind && description.pipeline) return description;
   } catch {
-    // Told below, like a description that parses to something else.
+    // Reported below, like other invalid descriptions.
   }
-  throw new OperatingError("LAKE_UNREADABLE", `${file} does not describe a lake that this version can read`, {
-    next_step: `${BRING_BACK}; or use another folder with --data.`,
-  });
+  throw new OperatingError(
+    "LAKE_UNREADABLE",
+    `Cannot read the lake description ${file}: it is damaged or of another version`,
+    {
+      next_step: `${BRING_BACK}; or use another folder with --data.`,
+    },
+  );
 }
 
 /** Names of the lakes in a data folder, alphabetically. Throws FOLDER_NOT_READABLE. */
@@ -120,20 +131,16 @@ export function listLakes(data_folder: string): string[] {
       .filter((name) => !name.startsWith(".") && existsSync(join(data_folder, name, DESCRIPTION_FILE)))
       .sort();
   } catch (error) {
-    throw new OperatingError(
-      "FOLDER_NOT_READABLE",
-      `${data_folder} cannot be read as a folder of lakes: ${messageOf(error)}`,
-      {
-        next_step: "Give the folder that holds the lakes with --data.",
-        cause: error,
-      },
-    );
+    throw new OperatingError("FOLDER_NOT_READABLE", `Cannot read the data folder ${data_folder}: ${messageOf(error)}`, {
+      next_step: "Give the folder that holds the lakes with --data.",
+      cause: error,
+    });
   }
 }
 
 /**
- * Opens the lake, creating it if it is new. Throws LAKE_OF_ANOTHER_KIND rather than mix, LAKE_DESCRIPTION_MISSING rather than make a new
- * lake of what may be another's files, LAKE_ELSEWHERE, LAKE_MOVED.
+ * Opens the lake, or creates it. Throws LAKE_OF_ANOTHER_KIND, LAKE_DESCRIPTION_MISSING if the folder contains files of
+ * a lake without its description, LAKE_ELSEWHERE, LAKE_MOVED.
  */
 export function openOrCreateLake(
   data_folder: string,
@@ -149,9 +156,9 @@ export function openOrCreateLake(
       profile,
       ...(warehouse !== null && { warehouse }),
     };
-    // Refuses a path that engines misread before anything is made.
+    // Rejects paths that engines misread, before creating anything.
     const { folder } = paths(data_folder, name, { ...created, location: join(resolve(data_folder), name) });
-    refuseFilled(folder);
+    rejectFilled(folder);
     makeFolder(folder);
     const description =
       profile === "cluster" ? created : { ...created, id: randomUUID(), location: realpathSync(folder) };
@@ -163,16 +170,17 @@ export function openOrCreateLake(
   if (lake.kind !== kind || lake.pipeline !== pipeline || lake.profile !== profile) {
     throw new OperatingError(
       "LAKE_OF_ANOTHER_KIND",
-      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ${kind} data of ${pipeline} (${profile})`,
+      `The lake "${name}" in ${data_folder} holds ${lake.kind} data of ${lake.pipeline} (${lake.profile}), not ` +
+        `${kind} data of ${pipeline} (${profile})`,
       { next_step: "Use another folder with --data: real, replayed and simulated data never share a lake." },
     );
   }
   if (warehouse !== null && lake.warehouse !== warehouse) {
     throw new OperatingError(
       "LAKE_ELSEWHERE",
-      `The tables of the lake "${name}" lie in ${lake.warehouse}, not in ${warehouse}`,
+      `The tables of the lake "${name}" are in ${lake.warehouse}, not in ${warehouse}`,
       {
-        next_step: "Leave --warehouse out to go on with this lake, or use another folder with --data for a new one.",
+        next_step: "Omit --warehouse to continue with this lake, or use another folder with --data for a new one.",
       },
     );
   }
@@ -186,16 +194,16 @@ export function ensureIdentity({ folder, profile }: Lake): void {
   writeDescription(folder, { ...description, id: randomUUID(), location: locationIn(folder, description) });
 }
 
-/** Of a lake that was found. Throws LAKE_UNREADABLE, NO_LAKE where it was deleted since. */
+/** Description of an existing lake. Throws LAKE_UNREADABLE, and NO_LAKE if it was deleted meanwhile. */
 export function descriptionOf(folder: string): LakeDescription {
   const description = readDescription(dirname(folder), basename(folder));
   if (description !== null) return description;
-  throw new OperatingError("NO_LAKE", `There is no lake in ${folder}`, {
-    next_step: "Name its data folder with --data, and the lake with --lake.",
+  throw new OperatingError("NO_LAKE", `No lake found in ${folder}`, {
+    next_step: "Give its data folder with --data, and its name with --lake.",
   });
 }
 
-/** A description with what is not part of a lake's identity, for a lake that is put into place elsewhere. */
+/** The description with a new identity, for a lake at a new location. */
 export function describedAt(description: LakeDescription, identity: LakeIdentity): LakeDescription {
   const { moving_to: _finished, ...kept } = description;
   return { ...kept, ...identity };
@@ -206,7 +214,7 @@ export function writeDescription(folder: string, description: LakeDescription): 
 }
 
 /**
- * The lake that a command means: the one named, else the one started last in this data folder.
+ * The lake of a command: the named one, else the one last started in this data folder.
  * Throws NO_LAKE with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
  */
 export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
@@ -218,36 +226,36 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
     return paths(data_folder, wanted, description);
   }
   const names = listLakes(data_folder);
-  const missing = wanted === null ? "There is no lake" : `There is no lake "${wanted}"`;
+  const missing = wanted === null ? "No lake found" : `Unknown lake "${wanted}"`;
   throw new OperatingError(
     "NO_LAKE",
     names.length > 0 && !wanted
-      ? `No lake of those in ${resolve(data_folder)} is named as the last one started`
+      ? `No lake selected: ${resolve(data_folder)} has several lakes and does not record the last one started`
       : `${missing} in ${resolve(data_folder)}`,
     {
       next_step:
         names.length > 0
           ? `Choose one with --lake: ${names.join(", ")}.`
-          : "Start one with `npm start`, or name its folder with --data.",
+          : "Start one with `npm start`, or give its data folder with --data.",
     },
   );
 }
 
-/** Makes this the lake that commands mean when they name none. */
+/** Makes this the default lake of commands. */
 export function rememberAsCurrent(data_folder: string, lake: Lake): void {
   replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
 }
 
-/** What a start leaves that was killed before it had written the description. */
+/** Files of a start that was killed before it wrote the description. */
 const OF_A_NEW_LAKE = new Set([`${DESCRIPTION_FILE}.tmp`, "owner.db", "owner.db-journal", "owner.txt"]);
 
-function refuseFilled(folder: string): void {
+function rejectFilled(folder: string): void {
   if (!existsSync(folder)) return;
   const found = readdirSync(folder).find((name) => !OF_A_NEW_LAKE.has(name));
   if (found === undefined) return;
-  const message = `${folder} holds ${found} and no ${DESCRIPTION_FILE}, so a new lake there could take another's files for its own`;
+  const message = `Cannot create a lake in ${folder}: it contains ${found} but no ${DESCRIPTION_FILE}`;
   throw new OperatingError("LAKE_DESCRIPTION_MISSING", message, {
-    next_step: `${BRING_BACK}; for a new lake use another folder with --data.`,
+    next_step: `${BRING_BACK}; for a new lake, use another folder with --data.`,
   });
 }
 
@@ -255,13 +263,9 @@ function makeFolder(folder: string): void {
   try {
     makeFolderDurably(folder);
   } catch (error) {
-    throw new OperatingError(
-      "FOLDER_NOT_WRITABLE",
-      `The folder ${folder} cannot be made: ${(error as Error).message}`,
-      {
-        next_step: "Give a folder that you may write to with --data.",
-        cause: error,
-      },
-    );
+    throw new OperatingError("FOLDER_NOT_WRITABLE", `Cannot create the folder ${folder}: ${(error as Error).message}`, {
+      next_step: "Give a writable folder with --data.",
+      cause: error,
+    });
   }
 }

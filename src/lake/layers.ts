@@ -1,6 +1,6 @@
-/** The namespaces of a lake's tables, in the order in which rows pass through them. */
+/** Namespaces of a lake's tables, in build order. */
 export const LAYERS = ["bronze", "silver", "gold"] as const;
 
-/** Those that dbt builds of bronze. */
+/** Layers that dbt builds. */
 export const BUILT_LAYERS = ["silver", "gold"] as const;
 export type BuiltLayer = (typeof BUILT_LAYERS)[number];

@@ -16,21 +16,26 @@ import { catalogTokenFrom } from "./catalog-token.ts";
 import type { Environment } from "./environment.ts";
 import { openLake } from "./open.ts";
 
-/** A lake whose files are only read. A store that is missing or damaged is null: the caller finds what is wrong with it. */
+/**
+ * A lake opened read-only. A missing or damaged store is null; the caller reports its damage.
+ */
 export interface LakeToVerify {
   lake: Lake;
   storage: Storage;
   s3: S3Settings | null;
   log: Log | null;
   catalog: Catalog | null;
-  /** Of the catalog; null where there is none. */
+  /** File of the catalog; null if it has none. */
   server: CatalogServer | null;
-  /** Null where the catalog keeps none. */
+  /** Null if the catalog stores none. */
   checksums: ChecksumStore | null;
   close(): Promise<void>;
 }
 
-/** Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, STORE_BUSY and others of stores that are not damaged. */
+/**
+ * Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, STORE_BUSY and others
+ * of stores that are not damaged.
+ */
 export async function openToVerify(lake: Lake, env: Environment = process.env): Promise<LakeToVerify> {
   if (lake.profile === "cluster") return { ...(await openLake(lake, { env })), checksums: null };
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
@@ -54,7 +59,7 @@ export async function openToVerify(lake: Lake, env: Environment = process.env): 
     async close() {
       await server?.close();
       await log?.close();
-      // The connection that was opened first may write, and removes what SQLite put beside the file: it closes last.
+      // The first connection may write and removes SQLite's side files, so it closes last.
       checksums?.close();
       await catalog?.close();
     },

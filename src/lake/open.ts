@@ -20,36 +20,36 @@ import type { Storage } from "../storage/storage.ts";
 import { catalogTokenFrom } from "./catalog-token.ts";
 import type { ClusterParts } from "./cluster-services.ts";
 
-/** The parts of a lake, open in this process. Several processes may have the same lake open. */
+/** The components of a lake, opened in this process. Several processes may open the same lake. */
 export interface OpenLake {
   lake: Lake;
   storage: Storage;
   catalog: Catalog;
   server: CatalogServer;
   log: Log;
-  /** How engines reach the tables' files; null where they lie on this disk. */
+  /** S3 settings for engines; null if the tables are on this disk. */
   s3: S3Settings | null;
-  /** What only a cluster has; null for an embedded lake. */
+  /** Services of a cluster; null for an embedded lake. */
   cluster: ClusterParts | null;
   close(): Promise<void>;
 }
 
 export interface OpenLakeOptions {
-  /** Where servers are and by which keys they open; this process' environment by default. */
+  /** Server addresses and credentials (default: this process's environment). */
   env?: Environment;
   /** Port of the REST catalog; 0 for any free one. */
   catalog_port?: number;
   step?: StepListener;
   /** For measurements of what durability costs; by default every commit is durable. */
   makeDurable?: MakeDurable;
-  /** Told of what went wrong without losing anything, as a sentence. */
+  /** Receives warnings about failures without data loss. */
   warn?: (message: string) => void;
 }
 
-/** What differs between the profiles. */
+/** Components that differ between profiles. */
 interface Parts {
   store: CatalogStore;
-  /** Null where the catalog keeps none: a Hive Metastore has no place for them. */
+  /** Null if the catalog cannot store them, as in a Hive Metastore. */
   ledger: ChecksumLedger | null;
   log: Log;
   cluster: ClusterParts | null;
@@ -57,7 +57,10 @@ interface Parts {
 
 const RECHECK_IN_S3_MS = 60_000;
 
-/** Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE ... */
+/**
+ * Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE
+ * ...
+ */
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
   const { env = process.env, catalog_port = 0, step = noop, warn = () => {} } = options;
   const token = catalogTokenFrom(env);
@@ -94,7 +97,7 @@ async function openParts(
   files: Storage,
 ): Promise<Parts> {
   if (lake.profile === "cluster") {
-    // The clients of Kafka and Spark take a moment to load, which an embedded lake is not to wait for.
+    // Loaded only for a cluster: the clients of Kafka and Spark are slow to load.
     const { openClusterParts } = await import("./cluster-services.ts");
     return { ...(await openClusterParts(lake, env, step)), ledger: null };
   }
@@ -117,7 +120,7 @@ function assembled(parts: Omit<OpenLake, "close">, ledger: ChecksumLedger | null
     async close() {
       await server.close();
       await log.close();
-      // Last, and waited for: it tidies up after the commits that stood.
+      // Closed last and awaited: it cleans up after committed changes.
       await catalog.close();
       await ledger?.close();
     },

@@ -9,7 +9,7 @@ const OWNER_DB = "owner.db";
 const OWNER_FILE = "owner.txt";
 
 /**
- * One process writes a lake. Throws LAKE_IN_USE, or LAKE_CANNOT_BE_CLAIMED where the folder does not let us.
+ * Claims the lake for its one writer. Throws LAKE_IN_USE, or LAKE_CANNOT_BE_CLAIMED for file system errors.
  */
 export function claimLake(lake: Lake, activity: string): { release(): void } {
   try {
@@ -31,7 +31,7 @@ function withIdentity(lake: Lake, claim: { release(): void }): { release(): void
   }
 }
 
-/** One process of a machine fills a cluster's log for a lake, beside whoever follows it. Throws SOURCE_IN_USE. */
+/** Claims the source of a lake in a cluster: one process per machine produces. Throws SOURCE_IN_USE. */
 export function claimSource(lake: Lake, activity: string): { release(): void } {
   const folder = join(lake.folder, "source");
   mkdirSync(folder, { recursive: true });
@@ -39,17 +39,18 @@ export function claimSource(lake: Lake, activity: string): { release(): void } {
   if (claim !== null) return claim;
   throw new OperatingError(
     "SOURCE_IN_USE",
-    `The source of the lake "${lake.name}" is being read by ${ownerOf(folder)}: a second one would give every record twice.`,
+    `Another process reads the source of the lake "${lake.name}": ${ownerOf(folder)}`,
     {
-      next_step: "Stop that process first; or follow what it brings with `start --profile cluster --no-produce`.",
+      next_step:
+        "Stop that process first, or run the rest of the pipeline with `start --profile cluster --no-produce`.",
     },
   );
 }
 
 /**
- * Makes this process the folder's only owner; null where somebody else is. The claim is SQLite's exclusive file lock, which the
- * operating system drops when the process ends, however it ends: a killed owner never leaves a folder locked. The text file
- * beside it only says who holds it.
+ * Makes this process the folder's only owner; null if another process owns it. The claim is SQLite's exclusive file
+ * lock, which the operating system releases when the process ends, so a killed owner leaves no lock. The text file
+ * beside it only names the owner.
  */
 export function claimFolder(folder: string, activity: string): { release(): void } | null {
   let database: DatabaseSync | undefined;
@@ -66,13 +67,13 @@ export function claimFolder(folder: string, activity: string): { release(): void
   return { release: () => claimed.close() };
 }
 
-/** Who claimed the folder last, in words. */
+/** Description of the last owner. */
 export function ownerOf(folder: string): string {
   const file = join(folder, OWNER_FILE);
   return existsSync(file) ? readFileSync(file, "utf8").trim() : "another process";
 }
 
-/** Whether a process writes the lake now. Only looks: nothing is created, and the owner is not disturbed. */
+/** Whether a process owns the lake now. Creates nothing and does not disturb the owner. */
 export function isOwned(lake: Lake): boolean {
   const file = join(lake.folder, OWNER_DB);
   if (!existsSync(file)) return false;
@@ -90,8 +91,8 @@ export function isOwned(lake: Lake): boolean {
 }
 
 function inUse(lake: Lake): OperatingError {
-  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is being written by ${ownerOf(lake.folder)}`, {
-    next_step: "Stop that one first, or use another folder with --data. Questions and queries work beside it.",
+  return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is in use by ${ownerOf(lake.folder)}`, {
+    next_step: "Stop that process first, or use another folder with --data. `ask` and `query` work while it runs.",
     is_retryable: true,
   });
 }
@@ -99,9 +100,9 @@ function inUse(lake: Lake): OperatingError {
 function cannotClaim(lake: Lake, cause: unknown): OperatingError {
   return new OperatingError(
     "LAKE_CANNOT_BE_CLAIMED",
-    `The lake's folder ${lake.folder} cannot be claimed for writing: ${messageOf(cause)}`,
+    `Cannot claim the lake's folder ${lake.folder}: ${messageOf(cause)}`,
     {
-      next_step: "Check that you may write to it and that its disk has room; a damaged owner.db in it may be deleted.",
+      next_step: "Check its permissions and the free disk space; a damaged owner.db in it may be deleted.",
       cause,
     },
   );

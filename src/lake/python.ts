@@ -8,17 +8,17 @@ import { claimFolder, ownerOf } from "./ownership.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "./tools.ts";
 
 export interface PythonPackages {
-  /** Of the file in requirements/, and of the environment's folder. */
+  /** Name of the file in requirements/ and of the environment's folder. */
   name: string;
-  /** What they are, for people: "Great Expectations". */
+  /** Display name, such as "Great Expectations". */
   title: string;
-  /** About what they take on disk. */
+  /** Approximate size on disk. */
   size_mb: number;
 }
 
 export interface InstallOptions {
   clock: Clock;
-  /** Told that there is something to install, and when it is there. */
+  /** Reports the start and end of an installation. */
   say(text: string): void;
 }
 
@@ -27,8 +27,8 @@ const DIGEST_LENGTH = 12;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
- * A Python that has these packages, in an environment beside dbt's: only those pay for them who ask, and dbt need not agree with
- * their versions. Installed by the first who asks, whole or not at all; others wait. Throws PYTHON_INSTALL_FAILED.
+ * A Python with these packages, in a separate environment: installed only when needed, and independent of dbt's
+ * versions. The first caller installs it atomically; others wait. Throws PYTHON_INSTALL_FAILED.
  */
 export async function pythonWith(
   { name, title, size_mb }: PythonPackages,
@@ -43,7 +43,7 @@ export async function pythonWith(
   const claim = await waitForClaim(tools, title, { clock, say });
   try {
     if (existsSync(environment)) return pythonIn(environment);
-    say(`installing ${title}: ${size_mb} MB, this once ...`);
+    say(`installing ${title} (${size_mb} MB, first use only) ...`);
     const started_at_ms = performance.now();
     for (const entry of readdirSync(tools, { withFileTypes: true }))
       if (entry.isDirectory()) rmSync(join(tools, entry.name), { recursive: true, force: true });
@@ -89,7 +89,7 @@ async function waitForClaim(
   }
 }
 
-/** The installer that the bootstrap brought. */
+/** The installer that bin/bootstrap.js installed. */
 function uv(args: readonly string[], title: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(pythonExecutable(), ["-m", "uv", ...args], { stdio: ["ignore", "ignore", "pipe"] });
@@ -103,9 +103,10 @@ function uv(args: readonly string[], title: string): Promise<void> {
 }
 
 function failed(title: string, words: string): OperatingError {
-  return new OperatingError("PYTHON_INSTALL_FAILED", `${title} could not be installed:\n${words}`, {
+  return new OperatingError("PYTHON_INSTALL_FAILED", `Cannot install ${title}:\n${words}`, {
     next_step:
-      "Check the network or your package index setting (a proxy with a certificate of its own: set UV_SYSTEM_CERTS=1), then run this again.",
+      "Check the network and your package index setting (behind a proxy with a private certificate, set " +
+      "UV_SYSTEM_CERTS=1), then run the command again.",
     is_retryable: true,
   });
 }

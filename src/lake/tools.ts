@@ -1,12 +1,15 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The repository's root: pipelines, dbt projects and tools are found from here, wherever the command was typed. */
+/** The repository's root, independent of the working directory. */
 export function projectFolder(): string {
   return fileURLToPath(new URL("../..", import.meta.url)).replace(/[/\\]$/, "");
 }
 
-/** What the bootstrap fetched: `python/` (the virtual environment), `duckdb/` (extensions), `node/` where Node was too old. */
+/**
+ * Tools that bin/bootstrap.js installed: `python/` (virtual environment), `duckdb/` (extensions), `node/` if Node was
+ * too old.
+ */
 export function toolsFolder(): string {
   return join(projectFolder(), ".tools");
 }

@@ -27,30 +27,30 @@ import { danglingDeletes, figuresOf, readState, type ReadNames, type TableState 
 
 export interface CompactionOptions extends Partial<CompactionLimits> {
   is_dry_run?: boolean;
-  /** Told of bytes read so far, and of how many there are to read, as far as is known. */
+  /** Called with the bytes read so far and the known total. */
   progress?(done_bytes: number, total_bytes: number): void;
 }
 
-/** Large enough that a query reads few files, small enough that a rewrite is a matter of a second. */
+/** Default target size: queries read few files, and a rewrite takes about a second. */
 export const DEFAULT_TARGET_SIZE_BYTES = 128 * 1024 * 1024;
 export const DEFAULT_FAN_IN = 8;
-/** A partition is cold once nobody has written to it for this long. */
+/** A partition is cold after this time without writes. */
 const COLD_AFTER_MS = 2 * 3_600_000;
-/** What one commit takes at most, so that a run that is stopped keeps what it did so far. */
+/** Maximum size of one commit, so that an interrupted run keeps its completed work. */
 const MAX_COMMIT_BYTES = 512 * 1024 * 1024;
-/** Attempts at commits of one run on one table: what is left then waits for the next run. */
+/** Maximum commit attempts per run and table; the next run continues. */
 const MAX_ROUNDS = 1_000;
-/** Times in a row that another writer may take away what was rewritten, before the run leaves the table alone. */
+/** Maximum consecutive conflicts with other writers before the run gives up on the table. */
 const MAX_LOST_RACES = 3;
 /** Attempts of one commit while other writers only append. */
 const MAX_COMMIT_ATTEMPTS = 8;
 
 /**
- * Puts a table's small files together and applies its position deletes; rows, their order and the table's properties stay the
- * same. Null where there was nothing to do. Works beside any writer: what it rewrote is committed only if all of it is still
- * there, with no delete that it has not applied. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE, UNSUPPORTED_FORMAT,
- * INVALID_TARGET_SIZE,
- * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN and what the catalog throws.
+ * Merges a table's small files and applies its position deletes; rows, their order and the table's properties do not
+ * change. Null if there was nothing to do. Safe beside any writer: it commits a rewrite only if all rewritten files are
+ * still in the table, without new deletes. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE,
+ * UNSUPPORTED_FORMAT, INVALID_TARGET_SIZE, REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN
+ * and what the catalog throws.
  */
 export async function compactTable(
   parts: MaintenanceParts,
@@ -70,7 +70,7 @@ class Compaction {
   readonly #parts: MaintenanceParts;
   readonly #identifier: TableIdentifier;
   readonly #options: CompactionOptions;
-  /** Opened when there is something to read. */
+  /** Opened on first use. */
   #rewriter: Promise<Rewriter> | null = null;
   #rewritten = { files: 0, bytes: 0 };
   #added = { files: 0, bytes: 0 };
@@ -96,7 +96,7 @@ class Compaction {
         bins.length > 0 ||
         danglingDeletes(state).length > 0 ||
         hasManySmallManifests(state, this.#limits(state.table).fan_in);
-      // What a busy writer adds while this runs is left to the next run: other tables wait for this one.
+      // Files added meanwhile are left to the next run, because other tables wait for this one.
       if (!is_needed || (this.#commits > 0 && this.#rewritten.bytes >= found_bytes)) break;
       if (round === 0) found_bytes = sizeOf(bins);
       if (this.#options.is_dry_run === true)
@@ -117,7 +117,7 @@ class Compaction {
   }
 
   close(): void {
-    // The error of one that could not be opened reached its first user.
+    // The error of a failed open was reported to its first user.
     this.#rewriter?.then(
       (rewriter) => rewriter.close(),
       () => {},
@@ -130,7 +130,7 @@ class Compaction {
     );
   }
 
-  /** Whether the table still has these files, with no other deletes. */
+  /** Whether the table still has these files, without new deletes. */
   async #isCurrent(bins: readonly Bin[]): Promise<boolean> {
     const state = await this.#state();
     return state !== null && isStillValid(state, bins);
@@ -151,7 +151,7 @@ class Compaction {
     return { target_size_bytes, fan_in: this.#options.fan_in ?? DEFAULT_FAN_IN };
   }
 
-  /** False where another writer was first. */
+  /** False if another writer committed first. */
   async #rewriteAndCommit(state: TableState, bins: readonly Bin[]): Promise<boolean> {
     const { storage, warehouse, pending, step, signal } = this.#parts;
     const folder = state.table.metadata.location;
@@ -179,7 +179,7 @@ class Compaction {
       pending.remove(made);
       return true;
     } catch (error) {
-      // What may have been published stays; the next run looks which of these files a snapshot has.
+      // Files that may have been committed stay; the next run checks whether a snapshot has them.
       is_known_to_have_failed &&= !(error instanceof UnknownOutcome) && error instanceof OperatingError;
       if (!is_known_to_have_failed || !isFileGone(error) || (await this.#isCurrent(bins))) throw error;
       this.#conflicts += 1;
@@ -202,7 +202,7 @@ class Compaction {
     this.#added.bytes += added.reduce((sum, { file_size_in_bytes }) => sum + Number(file_size_in_bytes), 0);
   }
 
-  /** Notes files before they are written: after a kill, the next run deletes those that no snapshot has. */
+  /** Records files before they are written: after a kill, the next run deletes those that no snapshot has. */
   #note(made: string[], locations: readonly string[]): void {
     made.push(...locations);
     this.#parts.pending.add(nameOfTable(this.#identifier), locations);
@@ -233,9 +233,9 @@ class Compaction {
   }
 
   /**
-   * Commits, on the current table, the bins whose files are all still there with no deletes but those that were applied;
-   * returns them, or null where there is none and the work has to be planned again. A commit without an answer is read back;
-   * throws UnknownOutcome where that does not tell either.
+   * Commits the bins whose files are all still in the table without new deletes, and returns them; null if there is
+   * none and the work must be planned again. A commit without an answer is read back; throws UnknownOutcome if that is
+   * inconclusive.
    */
   async #commit(
     planned: TableState,
@@ -250,7 +250,7 @@ class Compaction {
       if (unknown !== null) {
         const { snapshot_id, bins, error } = unknown;
         if (table.metadata.snapshots.some((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))) return bins;
-        // It may still be on its way: nothing else is written, and nothing is deleted.
+        // The commit may still succeed, so nothing else is written or deleted.
         throw error;
       }
       const state = isSameLong(currentSnapshot(table.metadata)?.["snapshot-id"], planned.snapshot["snapshot-id"])
@@ -305,11 +305,11 @@ class Compaction {
 
 interface RewrittenBin {
   bin: Bin;
-  /** Null where deletes left no row. */
+  /** Null if no rows remain after deletes. */
   output: { file: DataFile; spec_id: number } | null;
 }
 
-/** What the manifests say of the files of a bin, in its order. */
+/** Manifest entries of the files of a bin, in its order. */
 function dataFilesOf({ manifests }: TableState, { files }: Bin): DataFile[] {
   const by_location = new Map(
     liveEntriesOf(manifests, MANIFEST_CONTENT.data).map(({ data_file }) => [data_file.file_path, data_file]),
@@ -348,7 +348,7 @@ function planTable(state: TableState, limits: CompactionLimits): Bin[] {
   return [...partitions.values()].flatMap((files) => planPartition(files, limits, partitionState(files, time)));
 }
 
-/** How to put the files of a partition together, by when the table and the partition were written last. */
+/** How to merge the files of a partition, by the last write times of the table and the partition. */
 export function partitionState(
   files: readonly StoredFile[],
   time: { newest_ms: number; cold_before: Long | null },
@@ -358,7 +358,7 @@ export function partitionState(
   return { kind: "windows", open_window_ms: windowOf(time.newest_ms) };
 }
 
-/** The sequence number of the newest snapshot that is old enough; null where none is. */
+/** The sequence number of the newest snapshot of at least this age; null if there is none. */
 function coldBefore({ table: { metadata }, snapshot }: TableState): Long | null {
   const newest_ms = Number(snapshot["timestamp-ms"]);
   const old = metadata.snapshots.filter((candidate) => Number(candidate["timestamp-ms"]) <= newest_ms - COLD_AFTER_MS);
@@ -372,7 +372,7 @@ function isOlder({ sequence_number, deletes }: StoredFile, limit: Long | null): 
   return limit !== null && sequence_number <= limit && deletes.every((deletion) => deletion.sequence_number <= limit);
 }
 
-/** Of one kind, which is what can be merged. */
+/** Files of one kind, which can be merged. */
 function hasManySmallManifests({ manifests }: TableState, fan_in: number): boolean {
   const counts = new Map<string, number>();
   for (const { manifest } of manifests.filter((read) => isSmallManifest(read.manifest))) {
@@ -405,7 +405,7 @@ function sizeOf(bins: readonly Bin[]): number {
   return bins.flatMap(({ files }) => files).reduce((sum, { size_bytes }) => sum + size_bytes, 0);
 }
 
-/** Beside the file that comes first, if that lies where the table's files should. */
+/** The folder of the first file, if it is inside the table's data folder. */
 function folderOf({ location }: StoredFile, { metadata }: LoadedTable): string {
   const folder = location.slice(0, location.lastIndexOf("/"));
   return folder.startsWith(`${metadata.location}/`) ? folder : `${metadata.location}/data`;
@@ -414,16 +414,16 @@ function folderOf({ location }: StoredFile, { metadata }: LoadedTable): string {
 function overtaken(identifier: TableIdentifier): OperatingError {
   return new OperatingError(
     "COMPACTION_OVERTAKEN",
-    `Another writer changed the files of ${nameOfTable(identifier)} each time before they were compacted`,
+    `Cannot compact ${nameOfTable(identifier)}: another writer changed its files during every attempt`,
     {
-      next_step: "Nothing was changed. Run it again when the table is written less.",
+      next_step: "Nothing was changed. Try again when fewer records are written.",
       is_retryable: true,
     },
   );
 }
 
 function invalidTargetSize(stated: string): OperatingError {
-  return new OperatingError("INVALID_TARGET_SIZE", `The target file size is ${stated} bytes, and must be more than 0`, {
-    next_step: "Give --target-size-mb a positive number, or correct the table property write.target-file-size-bytes.",
+  return new OperatingError("INVALID_TARGET_SIZE", `Invalid target file size ${stated}: it must be above 0 bytes`, {
+    next_step: "Set --target-size-mb or the table property write.target-file-size-bytes to a positive number.",
   });
 }

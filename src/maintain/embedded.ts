@@ -17,7 +17,7 @@ export interface EmbeddedOptions {
   exclusively?: MaintenanceParts["exclusively"];
 }
 
-/** What a command may take; beside a running pipeline less. */
+/** Limits of a command; a running pipeline sets lower ones. */
 const ENGINE = { memory_limit_mb: 256, threads: 2 };
 
 export function embeddedMaintainer({

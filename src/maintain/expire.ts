@@ -6,7 +6,7 @@ import { OperatingError } from "../base/errors.ts";
 import { readManifests } from "../iceberg/snapshot-files.ts";
 import { currentSnapshot } from "../iceberg/stage.ts";
 import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
-import { refuseWithoutOwnership } from "./ownership.ts";
+import { rejectWithoutOwnership } from "./ownership.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts, type TableFigures } from "./parts.ts";
 import { filesOnlyOf } from "./reachable.ts";
 import { readCurrent } from "./read-current.ts";
@@ -21,13 +21,14 @@ export interface ExpiryOptions {
   progress?(done_files: number, total_files: number): void;
 }
 
-/** Attempts while other writers commit between reading and committing. */
+/** Maximum commit attempts while other writers commit. */
 const MAX_ATTEMPTS = 8;
 
 /**
- * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current when stays
- * known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The files are noted before the
- * commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and what storage and catalog throw.
+ * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current
+ * when stays known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The
+ * files are noted before the commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and
+ * what storage and catalog throw.
  */
 export async function expireTable(
   parts: MaintenanceParts,
@@ -40,7 +41,7 @@ export async function expireTable(
   for (let conflicts = 0; conflicts < MAX_ATTEMPTS; conflicts += 1) {
     const now_ms = Math.floor(clock.now_us() / 1000);
     const { table, expired, files, before } = await readCurrent(catalog, identifier, async (current) => {
-      refuseWithoutOwnership(current);
+      rejectWithoutOwnership(current);
       const divided = split(current, options, now_ms);
       return {
         table: current,
@@ -50,7 +51,7 @@ export async function expireTable(
       };
     });
     if (expired.length === 0) return null;
-    // By the one spelling that the storage opens for sure: metadata may spell a location as another engine does.
+    // Uses the canonical spelling: metadata may use that of another engine.
     const deletable = [...files.keys()].filter((location) => isInFolder(location, table.metadata.location));
     const report = (after: TableFigures): ActionReport => ({
       ...emptyReport("expire", name, before),
@@ -79,15 +80,18 @@ export async function expireTable(
   }
   throw new OperatingError(
     "EXPIRY_OVERTAKEN",
-    `Other writers changed ${name} each time before its snapshots were expired`,
+    `Cannot expire snapshots of ${name}: other writers changed the table during every attempt`,
     {
-      next_step: "Nothing was changed. Run it again when the table is written less.",
+      next_step: "Nothing was changed. Try again when fewer records are written.",
       is_retryable: true,
     },
   );
 }
 
-/** Null where another writer was first. Throws UnknownOutcome: then the files stay noted, and the next run looks which are needed. */
+/**
+ * Null if another writer committed first. After UnknownOutcome the files stay recorded, and the next run checks which
+ * are needed.
+ */
 async function commit({ catalog, exclusively }: MaintenanceParts, change: TableChange): Promise<LoadedTable | null> {
   try {
     const [committed] = await exclusively(nameOfTable(change.identifier), () => catalog.commit([change]));
@@ -150,15 +154,15 @@ export async function figures({ storage }: MaintenanceParts, table: LoadedTable)
 function inUse(identifier: TableIdentifier, id: Long, user: string): OperatingError {
   return new OperatingError(
     "SNAPSHOT_IN_USE",
-    `Snapshot ${id} of ${nameOfTable(identifier)} cannot be expired: ${user} refers to it`,
+    `Cannot expire snapshot ${id} of ${nameOfTable(identifier)}: ${user} refers to it`,
     {
-      next_step: "Remove that reference first, or expire other snapshots.",
+      next_step: "Remove the reference first, or expire other snapshots.",
     },
   );
 }
 
 function notFound(identifier: TableIdentifier, id: Long): OperatingError {
   return new OperatingError("SNAPSHOT_NOT_FOUND", `${nameOfTable(identifier)} has no snapshot ${id}`, {
-    next_step: "Look the snapshots up on the Lake page, or with `npm run -s coinlake -- query` in iceberg_snapshots.",
+    next_step: "List the snapshots on the dashboard's Lake page, or query iceberg_snapshots.",
   });
 }

@@ -1,10 +1,13 @@
 import type { ActionName, ActionReport } from "./parts.ts";
 import type { MaintenanceOptions } from "./run.ts";
 
-/** Who does the work: this process for embedded lakes, Spark for those of a cluster. */
+/** The maintenance engine: this process for embedded lakes, Spark for lakes of a cluster. */
 export interface Maintainer {
-  /** As `layer.table`. */
+  /** Names in the form `layer.table`. */
   tables(): Promise<string[]>;
-  /** Each action that did something, in their order, recorded. Throws what ended one; those before it are done. */
+  /**
+   * Runs the actions in order and records those that changed something. Throws the first failure; earlier actions
+   * remain.
+   */
   maintain(table: string, actions: readonly ActionName[], options: MaintenanceOptions): Promise<ActionReport[]>;
 }

@@ -3,7 +3,7 @@ import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/mode
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles, isInFolder } from "../storage/own-files.ts";
-import { refuseWithoutOwnership } from "./ownership.ts";
+import { rejectWithoutOwnership } from "./ownership.ts";
 import { figures } from "./expire.ts";
 import { emptyReport, type ActionReport, type MaintenanceParts } from "./parts.ts";
 import { allFiles } from "./reachable.ts";
@@ -11,25 +11,26 @@ import { readCurrent } from "./read-current.ts";
 import { tablesOf } from "./tables.ts";
 
 export interface OrphanOptions {
-  /** Younger files stay, because a writer may be about to commit them. */
+  /** Younger files are kept, because a writer may be about to commit them. */
   older_than_ms?: number;
   /**
-   * Orphans of earlier calls, each with `performance.now()` of the first. With it, only those go that were there an hour before: by a
-   * file's age alone, a machine that wakes from a day of sleep would lose what its writers were about to commit.
+   * Orphan files of earlier calls, each with `performance.now()` of the first. If given, only files seen an hour before
+   * are deleted: by age alone, a machine that wakes from a day of sleep would lose files that its writers are about to
+   * commit.
    */
   seen?: Map<string, number>;
   is_dry_run?: boolean;
   progress?(done_files: number, total_files: number): void;
 }
 
-/** A writer that prepares a commit for longer than this is not expected. */
+/** Longest time in which a writer is expected to prepare a commit. */
 export const DEFAULT_ORPHAN_AGE_MS = 24 * 3_600_000;
 export const MIN_ORPHAN_AGE_MS = 3_600_000;
 
 /**
- * Deletes files in the table's folder that no snapshot, branch, tag, statistics or metadata log of the table names; null where
- * there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile counts as needed.
- * Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
+ * Deletes files in the table's folder that no snapshot, branch, tag, statistics or metadata log of the table names;
+ * null where there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile
+ * counts as needed. Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
  */
 export async function removeOrphans(
   parts: MaintenanceParts,
@@ -42,7 +43,7 @@ export async function removeOrphans(
   if (older_than_ms < MIN_ORPHAN_AGE_MS) throw tooYoung(older_than_ms);
   const before_us = clock.now_us() - older_than_ms * 1000;
   const listed = await catalog.loadTable(identifier);
-  refuseWithoutOwnership(listed);
+  rejectWithoutOwnership(listed);
   const folder = listed.metadata.location;
   const old: string[] = [];
   for await (const { location, modified_at_us } of storage.list(folder))
@@ -53,7 +54,7 @@ export async function removeOrphans(
     before: await figures(parts, current),
   }));
   if (table.metadata.location !== folder) return null;
-  await refuseSharedFolder(parts, table);
+  await rejectSharedFolder(parts, table);
   const needed_names = new Set([...needed].map(decoded));
   const found = old.filter(
     (location) => isInFolder(location, folder) && !needed_names.has(decoded(canonicalLocation(location))),
@@ -76,7 +77,7 @@ export async function removeOrphans(
   };
 }
 
-/** Notes those that are new, and forgets those that are gone. */
+/** Records new orphans and drops those that no longer exist. */
 function seenLongAgo(found: readonly string[], seen: Map<string, number>): string[] {
   const now_ms = performance.now();
   const current = new Set(found);
@@ -86,8 +87,8 @@ function seenLongAgo(found: readonly string[], seen: Map<string, number>): strin
 }
 
 /**
- * An engine may have written a name percent-encoded, or named in metadata what it stored decoded. Two names that differ in nothing
- * else count as one: better an orphan stays than a file is deleted that a snapshot needs.
+ * An engine may have written a name percent-encoded, or named in metadata what it stored decoded. Two names that differ
+ * in nothing else count as one: better an orphan stays than a file is deleted that a snapshot needs.
  */
 function decoded(location: string): string {
   return location.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (encoded) =>
@@ -95,8 +96,8 @@ function decoded(location: string): string {
   );
 }
 
-/** Another table's files would look like orphans of this one. */
-async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
+/** Throws if another table's files would look like orphans of this one. */
+async function rejectSharedFolder({ catalog }: MaintenanceParts, table: LoadedTable): Promise<void> {
   const folder = canonicalLocation(table.metadata.location);
   const own = nameOfTable(table.identifier);
   const siblings = (await catalog.listTables(table.identifier.namespace)).map(nameOfTable);
@@ -109,13 +110,13 @@ async function refuseSharedFolder({ catalog }: MaintenanceParts, table: LoadedTa
       "TABLES_SHARE_A_FOLDER",
       `${nameOfTable(other)} has its files inside the folder of ${nameOfTable(table.identifier)}`,
       {
-        next_step: "Orphan files of this table have to be removed by hand.",
+        next_step: "Delete the orphan files of this table by hand.",
       },
     );
   }
 }
 
-/** Where an unreadable table has its files cannot be told, so nothing beside it is deleted. */
+/** The files of an unreadable table are unknown, so nothing in the same folder is deleted. */
 async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: string): Promise<LoadedTable> {
   try {
     return await catalog.loadTable(other);
@@ -123,7 +124,7 @@ async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: str
     const name = nameOfTable(other);
     throw new OperatingError(
       "TABLE_UNREADABLE",
-      `Orphans of ${own} stay, because ${name} cannot be read and may share its folder: ${messageOf(error)}`,
+      `Orphan files of ${own} were kept, because ${name} cannot be read and may share its folder: ${messageOf(error)}`,
       {
         next_step: `Restore the metadata file of ${name} from a copy, or drop that table.`,
         cause: error,
@@ -135,9 +136,9 @@ async function loadOther(catalog: TableCatalog, other: TableIdentifier, own: str
 function tooYoung(older_than_ms: number): OperatingError {
   return new OperatingError(
     "ORPHANS_TOO_YOUNG",
-    `Files younger than an hour may belong to a commit that is under way (asked for: ${older_than_ms / 60_000} minutes)`,
+    `Invalid age ${older_than_ms / 60_000} minutes: files younger than an hour may belong to a commit in progress`,
     {
-      next_step: "Give --older-than at least an hour: 0.042 days.",
+      next_step: "Set --older-than to at least 0.042 days (one hour).",
     },
   );
 }

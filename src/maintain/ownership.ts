@@ -2,12 +2,15 @@ import { nameOfTable } from "../iceberg/errors.ts";
 import type { LoadedTable } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 
-/** Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws UNSUPPORTED_GC. */
-export function refuseWithoutOwnership({ identifier, metadata }: LoadedTable): void {
+/**
+ * Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws
+ * UNSUPPORTED_GC.
+ */
+export function rejectWithoutOwnership({ identifier, metadata }: LoadedTable): void {
   if (metadata.properties["gc.enabled"] !== "false") return;
   throw new OperatingError(
     "UNSUPPORTED_GC",
-    `Files of ${nameOfTable(identifier)} are not deleted, because its property gc.enabled is false`,
+    `Cannot delete files of ${nameOfTable(identifier)}: its property gc.enabled is false`,
     {
       next_step: "Set gc.enabled to true if no other table needs these files.",
     },

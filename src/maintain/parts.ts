@@ -12,20 +12,20 @@ export interface PendingFiles {
   of(table: string): string[];
 }
 
-/** What the actions of an embedded lake work with. */
+/** Dependencies of the actions of an embedded lake. */
 export interface MaintenanceParts {
   catalog: TableCatalog;
   storage: Storage;
-  /** Location below which every table folder lies: nothing outside is deleted. */
+  /** Location that contains every table folder; nothing outside is deleted. */
   warehouse: string;
   clock: Clock;
-  /** Files that are to be deleted by the next run, should this one be killed. */
+  /** Files that the next run deletes if this one is killed. */
   pending: PendingFiles;
   /** Memory and threads of the engine that rewrites files, and its access to S3. */
   engine: RewriterOptions;
   step: StepListener;
   signal: AbortSignal;
-  /** Runs a commit while no other writer of this process is in the middle of one; without such writers, at once. */
+  /** Runs a commit while no other writer of this process commits. */
   exclusively<T>(table: string, commit: () => Promise<T>): Promise<T>;
 }
 
@@ -35,7 +35,7 @@ export interface TableFigures {
   delete_files: number;
   /** Of data and delete files. */
   size_bytes: number;
-  /** Rows that readers see. */
+  /** Visible rows. */
   rows: number;
   manifests: number;
   snapshots: number;
@@ -43,7 +43,7 @@ export interface TableFigures {
 
 export type ActionName = "compact" | "expire" | "orphans";
 
-/** What one action did to one table. Counts are of this run; `before` and `after` are of the table. */
+/** Result of one action on one table. Counts are of this run; `before` and `after` describe the table. */
 export interface ActionReport {
   action: ActionName;
   table: string;
@@ -52,24 +52,24 @@ export interface ActionReport {
   /** Files read and replaced, and their bytes; 0 for actions that rewrite nothing. */
   rewritten_files: number;
   rewritten_bytes: number;
-  /** Files written in their place. */
+  /** Files that replace them. */
   added_files: number;
   added_bytes: number;
   /** Files that were deleted from storage. */
   deleted_files: number;
   expired_snapshots: number;
-  /** Times that another writer was first, and the work was planned again. */
+  /** Number of conflicts with other writers, after which the work was planned again. */
   conflicts: number;
   seconds: number;
-  /** With a dry run nothing was changed, and the counts say what would be. */
+  /** In a dry run nothing was changed; the counts are of the plan. */
   is_dry_run: boolean;
-  /** How files were put together, where there is more than one way: `pack`, `z-order by …`. */
+  /** Strategy, if there are several: `pack`, `z-order by …`. */
   strategy?: string;
-  /** Locations of the orphans deleted, where they are told one by one. */
+  /** Locations of the deleted orphans, if listed. */
   removed?: string[];
 }
 
-/** A report of an action that has changed nothing yet. */
+/** The report of an action before its first change. */
 export function emptyReport(action: ActionName, table: string, before: TableFigures): ActionReport {
   return {
     action,

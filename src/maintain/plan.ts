@@ -3,12 +3,12 @@ import type { Long } from "../iceberg/model.ts";
 import type { ManifestEntry, PartitionTuple } from "../iceberg/manifest-model.ts";
 import { canonicalLocation } from "../storage/location.ts";
 
-/** Which files compaction puts together: pure, over what manifests say. */
+/** Plans which files compaction merges. Pure; works on manifest entries. */
 
 export interface CompactionLimits {
-  /** A file of this size is complete: only deletes make it worth rewriting. */
+  /** A file of this size is complete: it is rewritten only for its deletes. */
   target_size_bytes: number;
-  /** Files of about one size that gather before they are put together: fewer are left alone. */
+  /** Minimum number of files of similar size that are merged. */
   fan_in: number;
 }
 
@@ -20,7 +20,7 @@ export interface StoredFile {
   rows: number;
   size_bytes: number;
   sequence_number: Long;
-  /** Start of the window in which its last rows were committed, as far as that is known. */
+  /** Start of the window in which its last rows were committed, if known. */
   window_ms: number;
   deletes: readonly StoredDelete[];
 }
@@ -34,38 +34,44 @@ export interface StoredDelete {
   names: ReadonlySet<string>;
 }
 
-/** Files whose rows go into one new file, in this order. */
+/** Files that are merged into one new file, in this order. */
 export interface Bin {
   files: readonly StoredFile[];
   delete_files: readonly string[];
 }
 
-/** Rows of files grow by this from tier to tier; a file goes up at least one tier with each rewrite that no delete asked for. */
+/**
+ * Rows of files grow by this from tier to tier; a file goes up at least one tier with each rewrite that no delete asked
+ * for.
+ */
 const TIER_FACTOR = 4;
 /** A file this far from complete counts as small. */
 const SMALL_SHARE = 0.75;
-/** From this share of deleted rows on a file is worth rewriting, small or large. */
+/** A file with at least this share of deleted rows is rewritten. */
 const DELETED_SHARE = 0.1;
-/** So many delete files of one complete file are worth rewriting it: each reader opens them all. */
+/** A complete file with this many delete files is rewritten, because each reader opens them all. */
 const MAX_DELETE_FILES = 32;
-/** An engine opens all files of a bin; what is left goes into the next. */
+/** Maximum files of a bin, which an engine opens at once. */
 const MAX_BIN_FILES = 1_000;
 
-/** Files of past windows that gather in a partition that never gets cold before some of them are put together: more than a day has. */
+/**
+ * Files of past windows that gather in a partition that never gets cold before some of them are put together: more than
+ * a day has.
+ */
 const WINDOW_FAN_IN = 32;
 
 /**
- * - `cold`: nobody has written to the partition for a while, so every small file goes into complete files at once;
- * - `windows`: files are put together by size within the window that is being written, and into one file when it is over. That file
- *   stays until the partition is cold: a snapshot of any past hour shares its files with the others, and a row is on disk about
- *   twice however many snapshots are kept;
+ * - `cold`: the partition has had no writes for a while, so all small files are merged into complete files at once;
+ * - `windows`: files are merged by size within the current window, and into one file when the window ends. That file
+ *   stays until the partition is cold, so that snapshots of past hours share files, and a row is on disk about twice,
+ *   independent of the number of snapshots;
  * - `sizes`: by size alone, for tables without partitions.
  */
 export type PartitionState = { kind: "cold" | "sizes" } | { kind: "windows"; open_window_ms: number };
 
 /**
- * The bins of one partition, none where nothing has to be done. Files of one size are put together tier by tier, so that a row is
- * rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
+ * The bins of one partition; empty if nothing is to do. Files of one size are put together tier by tier, so
+ * that a row is rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
  */
 export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, state: PartitionState): Bin[] {
   if (state.kind === "cold") return binsOf(chooseCold(files, limits), limits);
@@ -73,7 +79,10 @@ export function planPartition(files: readonly StoredFile[], limits: CompactionLi
   return binsOf(inOrder(files, [...chooseByTier(files, limits), ...chooseByDeletes(files, limits)]), limits);
 }
 
-/** Windows that are over become one file each; a bin has files of one window, but where past windows have become too many. */
+/**
+ * Windows that are over become one file each; a bin has files of one window, but where past windows have become too
+ * many.
+ */
 function planWindows(files: readonly StoredFile[], limits: CompactionLimits, open_window_ms: number): Bin[] {
   const windows = Map.groupBy(files, ({ window_ms }) => Math.min(window_ms, open_window_ms));
   const with_many_deletes = chooseByDeletes(files, limits);
@@ -88,8 +97,8 @@ function planWindows(files: readonly StoredFile[], limits: CompactionLimits, ope
 }
 
 /**
- * Bytes that later compactions will write again: of the small files of every partition that has several files. Of two snapshots of
- * one time, the one with fewer shares more files with the snapshots that follow.
+ * Bytes that later compactions will write again: of the small files of every partition that has several files. Of two
+ * snapshots of one time, the one with fewer shares more files with the snapshots that follow.
  */
 export function unsettledBytes(files: readonly PlannedFile[], limits: CompactionLimits): number {
   const partitions = [...Map.groupBy(files, partitionKey).values()].filter((members) => members.length > 1);
@@ -133,8 +142,9 @@ function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): Sto
 }
 
 /**
- * The small files up to the lowest tier at which enough have gathered for a file of a higher tier; and those of the tiers that the
- * result then fills in turn. Few rows beside a large file do not have it rewritten, however many small files bring them.
+ * The small files up to the lowest tier at which enough have gathered for a file of a higher tier; and those of the
+ * tiers that the result then fills in turn. Few rows beside a large file do not have it rewritten, however many small
+ * files bring them.
  */
 function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
   const small = files
@@ -148,7 +158,7 @@ function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): S
   }
 }
 
-/** What is chosen already counts as the one file that it becomes. */
+/** Chosen files count as the one file that they become. */
 function lowestFullTier(
   small: readonly { file: StoredFile; rows: number }[],
   chosen: ReadonlySet<StoredFile>,
@@ -181,7 +191,7 @@ function chooseByDeletes(files: readonly StoredFile[], limits: CompactionLimits)
   );
 }
 
-/** Whole files, in order, up to the size of a complete file. A file alone is rewritten only for its deletes. */
+/** Packs files in order up to the size of a complete file. A single file is rewritten only for its deletes. */
 function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionLimits): Bin[] {
   const bins: StoredFile[][] = [];
   let size_bytes = 0;
@@ -206,8 +216,8 @@ function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionL
 const FILE_PATH_COLUMN = 2147483646;
 
 /**
- * The one data file that a position delete file names, by the field that says so or by equal bounds of its paths; null where
- * several may be meant. Bounds may be cut off, and then differ.
+ * The one data file that a position delete file names, by the field that says so or by equal bounds of its paths; null
+ * where several may be meant. Bounds may be cut off, and then differ.
  */
 export function namedFile({ data_file }: ManifestEntry): string | null {
   if (data_file.referenced_data_file !== null) return canonicalLocation(data_file.referenced_data_file);
@@ -220,7 +230,9 @@ function textOf(bytes: Uint8Array | undefined): string | null {
   return bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
-/** Whether a delete that names a data file takes rows of it: only where they were there before it (spec, "Scan Planning"). */
+/**
+ * Whether a delete applies to a data file: only to one with an older or equal sequence number (spec, "Scan Planning").
+ */
 export function isNoOlder(
   deletion: Pick<StoredDelete, "sequence_number">,
   file: Pick<StoredFile, "sequence_number">,

@@ -7,13 +7,16 @@ import { nullIfMissing } from "../storage/missing.ts";
 
 const READS_AT_ONCE = 16;
 
-/** Reading a lake that was never maintained takes minutes: each of these throws the signal's reason once it aborts. */
+/**
+ * Reading a lake that was never maintained takes minutes, so each function throws the signal's reason once it aborts.
+ */
 type Reader = Pick<MaintenanceParts, "storage" | "signal">;
 
 /**
- * Canonical locations of files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files that the kept ones reach: a file
- * that a later snapshot removed may be needed by an earlier one that stays. Throws what the storage throws where a kept
- * snapshot cannot be read: then nothing is known. What is missing of an expired one was deleted before.
+ * Canonical locations of files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files
+ * that the kept ones reach: a file that a later snapshot removed may be needed by an earlier one that stays. Throws
+ * what the storage throws where a kept snapshot cannot be read: then nothing is known. What is missing of an expired
+ * one was deleted before.
  */
 export async function filesOnlyOf(
   { storage, signal }: Reader,
@@ -50,7 +53,7 @@ export async function filesOnlyOf(
   return files;
 }
 
-/** Every file that any snapshot of the metadata needs, and the metadata files that its log names. */
+/** Every file of any snapshot of the metadata, and the metadata files in its log. */
 export async function allFiles(
   { storage, signal }: Reader,
   metadata: TableMetadata,

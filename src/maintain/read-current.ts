@@ -2,8 +2,9 @@ import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/mode
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * What `read` gives of the current table. Reads again where the table moved on and an expiry, by any engine, deleted meanwhile what
- * the older metadata names; a file that is missing of a table that did not move is an error. Throws what `read` and the catalog throw.
+ * What `read` gives of the current table. Reads again where the table moved on and an expiry, by any engine, deleted
+ * meanwhile what the older metadata names; a file that is missing of a table that did not move is an error. Throws what
+ * `read` and the catalog throw.
  */
 export async function readCurrent<T>(
   catalog: TableCatalog,
@@ -21,7 +22,7 @@ export async function readCurrent<T>(
   }
 }
 
-/** What storage and engine say of a file that is not there. */
+/** Whether an error of storage or engine means a missing file. */
 export function isFileGone(error: unknown): boolean {
   return error instanceof OperatingError && (error.code === "FILE_NOT_FOUND" || error.code === "DATA_FILES_FAILED");
 }

@@ -2,7 +2,7 @@ import { canonicalLong } from "../iceberg/long.ts";
 import { historyOf, type HistoryEntry } from "../iceberg/metadata/history.ts";
 import type { Long, Snapshot, TableMetadata } from "../iceberg/model.ts";
 
-/** Which snapshots a table keeps: pure, over its metadata. */
+/** Plans which snapshots a table retains. Pure; works on metadata. */
 
 export interface RetentionTier {
   /** Snapshots up to this age ... */
@@ -10,16 +10,16 @@ export interface RetentionTier {
   /** ... are kept at this distance, all of them where it is 0. */
   every_ms: number;
   /**
-   * Of a tier that keeps all: at most so many, the newest; the next tier thins the others. A clock that was ahead gives many snapshots
-   * one time in the future, and none of them would ever leave the tier by its age.
+   * Of a tier that keeps all: at most so many, the newest; the next tier thins the others. A clock that was ahead gives
+   * many snapshots one time in the future, and none of them would ever leave the tier by its age.
    */
   max_snapshots?: number;
 }
 
 export interface RetentionPolicy {
-  /** By age, youngest first. What is older than the last tier goes, as far as nothing else keeps it. */
+  /** Tiers by age, youngest first. Snapshots older than the last tier expire unless another rule retains them. */
   tiers: readonly RetentionTier[];
-  /** However old, so many of the newest stay. */
+  /** Number of newest snapshots retained at any age. */
   min_snapshots: number;
 }
 
@@ -28,10 +28,11 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for six hours, to the hour for a day, to
- * six hours for three days, to the day for a month, to the month from then on. That is about 110 snapshots of a table for the first
- * month and one a month after it, at about three files each: a manifest list and one or two manifests. Data files that only an old
- * snapshot has are few, because of each hour, and of each day, the snapshot is kept that shares most of its files with later ones.
+ * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for six hours, to the
+ * hour for a day, to six hours for three days, to the day for a month, to the month from then on. That is about 110
+ * snapshots of a table for the first month and one a month after it, at about three files each: a manifest list and one
+ * or two manifests. Data files that only an old snapshot has are few, because of each hour, and of each day, the
+ * snapshot is kept that shares most of its files with later ones.
  */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   tiers: [
@@ -45,11 +46,11 @@ export const DEFAULT_RETENTION: RetentionPolicy = {
   min_snapshots: 10,
 };
 
-/** What Spark's procedure keeps in a cluster. */
+/** Retention of Spark's procedure in a cluster. */
 export const CLUSTER_RETENTION_MS = 7 * DAY_MS;
 export const CLUSTER_RETENTION: RetentionPolicy = { ...keepWithin(CLUSTER_RETENTION_MS), min_snapshots: 10 };
 
-/** How fine time travel is, in words that continue "Retained:". Pure. */
+/** Describes the retention, after "Retained:". Pure. */
 export function describeRetention({ tiers, min_snapshots }: RetentionPolicy): string {
   const parts = tiers.map(({ within_ms, every_ms }, index) => {
     const kept = every_ms === 0 ? "every snapshot" : `one per ${describeSpan(every_ms)}`;
@@ -75,12 +76,12 @@ function describeSpan(span_ms: number, with_one = false): string {
   return with_one ? `1 ${unit}` : unit;
 }
 
-/** Every snapshot that was current within an age, and nothing before it. */
+/** Retains every snapshot that was current within an age. */
 export function keepWithin(age_ms: number): RetentionPolicy {
   return { tiers: [{ within_ms: age_ms, every_ms: 0 }], min_snapshots: 1 };
 }
 
-/** A snapshot that never was current, such as one staged for a review, stays this long. */
+/** Retention of snapshots that never were current, such as staged ones. */
 const UNREFERENCED_MS = 7 * DAY_MS;
 
 /**
@@ -103,11 +104,11 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
 }
 
 /**
- * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than twice
- * the tier's distance earlier. Holds however often it is applied to what is left. Of the snapshots of a period that a compaction
- * made, it keeps the one with the fewest bytes that will be written again, which shares most files with later ones; without such a
- * snapshot, the last; the first too where the period before is empty. The period before the tier counts as one of it, and the last
- * entry before that stays as well: it may have been current in it.
+ * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than
+ * twice the tier's distance earlier. Holds however often it is applied to what is left. Of the snapshots of a period
+ * that a compaction made, it keeps the one with the fewest bytes that will be written again, which shares most files
+ * with later ones; without such a snapshot, the last; the first too where the period before is empty. The period before
+ * the tier counts as one of it, and the last entry before that stays as well: it may have been current in it.
  */
 function keptBy(
   { within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier,
@@ -144,7 +145,7 @@ function unsettledIfCompacted(snapshot: Snapshot | undefined): number {
   return Number.isFinite(bytes) ? bytes : Number.MAX_VALUE;
 }
 
-/** What refs name, and the ancestors of branches other than main, whose history is their own. */
+/** Snapshots that refs name, and the ancestors of branches other than main. */
 function referencedSnapshots(metadata: TableMetadata, by_id: ReadonlyMap<Long, Snapshot>): Set<Long> {
   const kept = new Set<Long>();
   for (const [name, ref] of Object.entries(metadata.refs)) {

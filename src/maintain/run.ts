@@ -22,21 +22,25 @@ export interface MaintenanceOptions {
   orphans?: OrphanOptions;
 }
 
-/** In this order: what compaction replaced can be expired, and what expiry left behind is an orphan. */
+/** Order of actions: expiry removes files that compaction replaced, and leftovers of expiry are orphans. */
 export const ACTIONS: readonly ActionName[] = ["compact", "expire", "orphans"];
 
-/** One process maintains a lake at a time; it never keeps others from writing. Throws MAINTENANCE_RUNNING. */
+/** Claims maintenance of a lake for one process; writers are not blocked. Throws MAINTENANCE_RUNNING. */
 export function claimMaintenance(lake: Lake, activity: string): { release(): void } {
   const folder = join(lake.folder, "maintenance");
   const claim = claimOrNull(folder, activity);
   if (claim !== null) return claim;
-  throw new OperatingError("MAINTENANCE_RUNNING", `The lake "${lake.name}" is being maintained by ${ownerOf(folder)}`, {
-    next_step: "Try again in a minute: a run takes seconds, or minutes where much has to be put together.",
-    is_retryable: true,
-  });
+  throw new OperatingError(
+    "MAINTENANCE_RUNNING",
+    `Another process maintains the lake "${lake.name}": ${ownerOf(folder)}`,
+    {
+      next_step: "Try again in a minute; a run takes seconds, or minutes for large tables.",
+      is_retryable: true,
+    },
+  );
 }
 
-/** Throws MAINTENANCE_CANNOT_BE_CLAIMED where the disk or the folder does not allow it. */
+/** Throws MAINTENANCE_CANNOT_BE_CLAIMED for file system errors. */
 function claimOrNull(folder: string, activity: string): { release(): void } | null {
   try {
     mkdirSync(folder, { recursive: true });
@@ -44,9 +48,9 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
   } catch (error) {
     throw new OperatingError(
       "MAINTENANCE_CANNOT_BE_CLAIMED",
-      `The folder ${folder} cannot be claimed: ${messageOf(error)}`,
+      `Cannot claim the folder ${folder}: ${messageOf(error)}`,
       {
-        next_step: "Check that you may write to it and that its disk has room.",
+        next_step: "Check its permissions and the free disk space.",
         is_retryable: true,
         cause: error,
       },
@@ -57,8 +61,8 @@ function claimOrNull(folder: string, activity: string): { release(): void } | nu
 export { tablesOf } from "./tables.ts";
 
 /**
- * Runs actions on one table and records each that did something. Files that an earlier run was killed over are deleted first.
- * Null reports are left out. An action that fails keeps none of the others from being done: the first failure is thrown after them.
+ * Runs actions on one table and records those that changed something. First deletes leftovers of a killed run. A failed
+ * action does not stop the others; the first failure is thrown at the end.
  */
 export async function maintainTable(
   parts: MaintenanceParts,
@@ -68,7 +72,7 @@ export async function maintainTable(
   options: MaintenanceOptions = {},
 ): Promise<ActionReport[]> {
   const identifier = tableNamed(table);
-  // A dry run holds no claim: what is noted may belong to a run that is under way.
+  // A dry run has no claim, so recorded files may belong to a running process.
   if (!isDryRun(options)) await deletePending(parts, identifier);
   const reports: ActionReport[] = [];
   const failures: unknown[] = [];
@@ -81,7 +85,7 @@ export async function maintainTable(
       if (!report.is_dry_run) store.record(started_at, report);
       reports.push(report);
     } catch (error) {
-      // A programmer's error, or a commit whose outcome is not known yet: nothing is built on that.
+      // A programming error or a commit of unknown outcome ends the run.
       if (!(error instanceof OperatingError) || error instanceof UnknownOutcome) throw error;
       failures.push(error);
     }
@@ -105,7 +109,9 @@ function runAction(
   return removeOrphans(parts, identifier, options.orphans);
 }
 
-/** Files that a killed run had written and not committed, or expired and not deleted: those that no snapshot needs go. */
+/**
+ * Deletes leftovers of a killed run that no snapshot needs.
+ */
 async function deletePending(parts: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
   const { catalog, pending } = parts;
   const locations = pending.of(nameOfTable(identifier));
@@ -122,7 +128,7 @@ async function deletePending(parts: MaintenanceParts, identifier: TableIdentifie
   pending.remove(locations);
 }
 
-/** Notes about tables that are gone: their files went with them, or are nobody's to delete. */
+/** Drops records of tables that no longer exist. */
 export function forgetDropped(store: MaintenanceStore, tables: readonly string[]): void {
   for (const table of store.pendingTables()) if (!tables.includes(table)) store.remove(store.of(table));
 }

@@ -15,34 +15,34 @@ export interface ScheduledMaintenance {
   lake: Lake;
   catalog: TableCatalog;
   clock: Clock;
-  /** Made for one pass and closed after it, so that nothing of it stays in memory between passes. */
+  /** Opened for one pass and closed after it, so that no memory is held between passes. */
   withMaintainer<T>(work: (maintainer: Maintainer) => Promise<T>, signal: AbortSignal): Promise<T>;
   events: {
     maintained(report: ActionReport): void;
-    /** The pipeline goes on: the table is tried again at the next pass. */
+    /** The pipeline continues; the next pass retries the table. */
     failed(table: string, error: OperatingError): void;
   };
 }
 
-/** Looking costs one read of each table's metadata, which the catalog holds in memory. */
+/** Interval between passes; each reads every table's metadata from the catalog's memory. */
 const LOOK_MS = 20_000;
-/** Commits of a table since it was last compacted: its small files are then enough for one larger one. */
+/** Commits after which a table is compacted. */
 export const COMPACT_AFTER_COMMITS = 8;
-/** Snapshots past their time: removing them one by one would cost a commit each. */
+/** Expired snapshots after which they are removed: one by one would cost a commit each. */
 const EXPIRE_AFTER_SNAPSHOTS = 8;
-/** Fewer than that are expired after this time, so that a table that is written rarely is thinned too. */
+/** Fewer snapshots are removed after this time, so that rarely written tables are covered too. */
 const EXPIRE_INTERVAL_MS = 30 * 60_000;
-/** Orphans go at the second look that is an hour after the first. */
+/** Interval between orphan passes: files are deleted at the second pass that finds them. */
 const ORPHANS_INTERVAL_MS = 2 * 3_600_000;
-/** A table that failed is left alone for so long. */
+/** Backoff after a failure of a table. */
 const PAUSE_AFTER_FAILURE_MS = 10 * 60_000;
 
 interface TableSchedule {
-  /** The snapshot that compaction last looked at, whether or not it found anything to do. */
+  /** The snapshot of the last compaction pass. */
   compacted_at: Long | null;
   expired_us: number;
   orphans_us: number;
-  /** Null where the last pass did not fail. */
+  /** Null if the last pass succeeded. */
   failed_us: number | null;
   /** Orphans of earlier passes, with the time of the first. */
   seen_orphans: Map<string, number>;
@@ -51,8 +51,8 @@ interface TableSchedule {
 type Due = readonly [table: string, actions: readonly ActionName[]];
 
 /**
- * Keeps the tables of an embedded lake small and fast beside the pipeline that writes them. What is due is decided from metadata
- * alone; a pass opens an engine only if a table needs one. Nothing that fails here ends the pipeline.
+ * Maintains the tables of an embedded lake while the pipeline writes them. Decides from metadata what is due, and opens
+ * an engine only if a table needs one. Failures do not end the pipeline.
  */
 export class MaintenanceSchedule {
   readonly #options: ScheduledMaintenance;
@@ -66,7 +66,7 @@ export class MaintenanceSchedule {
     while (await pause(this.#options.clock, LOOK_MS, signal)) await this.pass(signal);
   }
 
-  /** One look at every table, and the work that is due. */
+  /** One pass over every table, with the work that is due. */
   async pass(signal: AbortSignal): Promise<void> {
     const { lake, withMaintainer } = this.#options;
     let claim: { release(): void } | null = null;
@@ -76,7 +76,7 @@ export class MaintenanceSchedule {
       claim = claimUnlessRunning(lake);
       if (claim === null) return;
       await withMaintainer(async (maintainer) => {
-        // Listing them also drops the notes about tables that are gone.
+        // Listing also drops records of tables that no longer exist.
         await maintainer.tables();
         for (const [table, actions] of due)
           if (!signal.aborted) await this.#maintain(maintainer, table, actions, signal);
@@ -155,21 +155,21 @@ export class MaintenanceSchedule {
       if (actions.includes("orphans")) schedule.orphans_us = now_us;
       schedule.failed_us = null;
     } catch (error) {
-      // Beside a busy writer a lost race says nothing about the next one.
+      // A conflict with a busy writer needs no backoff.
       const is_lost_race = error instanceof OperatingError && error.code.endsWith("_OVERTAKEN");
       schedule.failed_us = is_lost_race ? null : clock.now_us();
       this.#report(name, error, signal);
     }
   }
 
-  /** What a stop cut off has not failed. */
+  /** An interrupted action did not fail. */
   #report(name: string, error: unknown, signal?: AbortSignal): void {
     if (signal?.aborted === true) return;
     this.#options.events.failed(name, error instanceof OperatingError ? error : unexpected(error));
   }
 }
 
-/** Null while somebody maintains the lake by hand. Throws MAINTENANCE_CANNOT_BE_CLAIMED. */
+/** Null while another process maintains the lake. Throws MAINTENANCE_CANNOT_BE_CLAIMED. */
 function claimUnlessRunning(lake: Lake): { release(): void } | null {
   try {
     return claimMaintenance(lake, "start");
@@ -181,12 +181,12 @@ function claimUnlessRunning(lake: Lake): { release(): void } | null {
 
 function unexpected(error: unknown): OperatingError {
   return new OperatingError("MAINTENANCE_FAILED", `Maintenance failed unexpectedly: ${messageOf(error)}`, {
-    next_step: "The pipeline goes on. Please report this message.",
+    next_step: "The pipeline continues. Please report this message.",
     cause: error,
   });
 }
 
-/** Snapshots that came after the given one, or after the newest compaction where none is given. */
+/** Snapshots after the given one, or after the newest compaction if none is given. */
 function commitsSince({ metadata }: LoadedTable, snapshot_id: Long | null): number {
   const { snapshots } = metadata;
   const last = snapshots.findLastIndex(

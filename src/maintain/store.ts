@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { openSqliteFile, sqliteFailure, transact, type SqliteFormat } from "../base/sqlite.ts";
 import type { ActionName, ActionReport, PendingFiles } from "./parts.ts";
 
-/** One action on one table, as it was. Times are ISO 8601, UTC. */
+/** A recorded action on one table. Times are ISO 8601, UTC. */
 export interface MaintenanceRun extends ActionReport {
   id: number;
   started_at: string;
@@ -16,22 +16,26 @@ export const MAINTENANCE_FORMAT: SqliteFormat = {
   application_id: 0x434c4d54,
   version: 1,
   tables: `
-    CREATE TABLE runs (id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL, report TEXT NOT NULL) STRICT;
+    CREATE TABLE runs (
+      id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, action TEXT NOT NULL, table_name TEXT NOT NULL,
+      report TEXT NOT NULL
+    ) STRICT;
     CREATE INDEX runs_by_table ON runs (table_name, id);
     CREATE TABLE pending_files (location TEXT PRIMARY KEY, table_name TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX pending_by_table ON pending_files (table_name);
   `,
   failures: {
     CORRUPT: [
-      "Move the file away; a new one is made. It holds the figures of earlier runs, and which files a killed run left behind.",
+      "Move the file away; the next run creates a new one. It holds statistics of earlier runs and the " +
+        "leftovers of killed ones.",
       false,
     ],
-    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire`, which frees more.", true],
+    DISK_FULL: ["Free a megabyte on the disk, then run `maintain expire` to free more.", true],
   },
 };
 
 const FILE_NAME = "maintenance.db";
-/** Runs that are kept: about a week of ten tables at default settings. */
+/** Number of recorded runs: about a week of ten tables at default settings. */
 const MAX_RUNS = 5_000;
 const BUSY_TIMEOUT_MS = 5_000;
 
@@ -43,9 +47,9 @@ export interface RunsRequest {
   before_id?: number;
 }
 
-/** The recorded runs of a lake, newest first; none where the lake was never maintained. Throws MAINTENANCE_… errors. */
+/** The recorded runs of a lake, newest first. Throws MAINTENANCE_… errors. */
 export function recordedRuns(lake_folder: string, request: RunsRequest): MaintenanceRun[] {
-  // Opening the file would make it.
+  // Opening a missing file would create it.
   if (!existsSync(join(lake_folder, FILE_NAME))) return [];
   const store = new MaintenanceStore(lake_folder);
   try {
@@ -55,14 +59,16 @@ export function recordedRuns(lake_folder: string, request: RunsRequest): Mainten
   }
 }
 
-/** What maintenance did, and what it has still to delete: `maintenance.db` in the lake's folder. Throws MAINTENANCE_… errors. */
+/**
+ * Recorded runs and pending deletions: `maintenance.db` in the lake's folder. Throws MAINTENANCE_… errors.
+ */
 export class MaintenanceStore implements PendingFiles {
   readonly #file: string;
   readonly #database: DatabaseSync;
 
   constructor(lake_folder: string) {
     this.#file = join(lake_folder, FILE_NAME);
-    // One process maintains a lake at a time; others only read, and wait for a transaction of milliseconds.
+    // Only one process maintains a lake; readers wait milliseconds for its transactions.
     this.#database = openSqliteFile(this.#file, MAINTENANCE_FORMAT, { busy_timeout_ms: BUSY_TIMEOUT_MS });
     this.#database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   }
@@ -83,7 +89,8 @@ export class MaintenanceStore implements PendingFiles {
   runs({ table, action, limit = 100, before_id }: RunsRequest = {}): MaintenanceRun[] {
     const rows = this.#read(
       `SELECT id, started_at, report FROM runs
-       WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?3`,
+       WHERE (?1 IS NULL OR table_name = ?1) AND (?2 IS NULL OR action = ?2) AND (?4 IS NULL OR id < ?4)
+       ORDER BY id DESC LIMIT ?3`,
       [table ?? null, action ?? null, limit, before_id ?? null],
     );
     return rows.map((row) => ({

@@ -19,7 +19,7 @@ export interface TableState {
   deletes: StoredDelete[];
 }
 
-/** Data files that a position delete file names: from its content, where its entry does not tell. */
+/** Data files that a position delete file names, read from its content if its entry does not name them. */
 export type ReadNames = (delete_file: string) => Promise<string[]>;
 
 /** Null for a table without a snapshot. Throws UNSUPPORTED_DELETES, UNSUPPORTED_FILE, and what the storage throws. */
@@ -63,7 +63,7 @@ async function readDeletes(
     const { content, file_path, file_format, record_count } = entry.data_file;
     if (content !== CONTENT.position_deletes || file_format !== "PARQUET") throw unsupportedDeletes(table);
     const named = namedFile(entry);
-    // A name that no file bears may be a bound that was cut off: before such a delete counts as dangling, its content is asked.
+    // An unknown name may be a truncated bound, so the content is read before the delete counts as dangling.
     const names = named !== null && known.has(named) ? [named] : (await readNames(file_path)).map(canonicalLocation);
     deletes.push({
       location: file_path,
@@ -106,7 +106,7 @@ function storedFile(
   return { ...file, deletes: naming.filter((deletion) => isNoOlder(deletion, file)) };
 }
 
-/** In the order in which their rows came; the sort is stable, so files of one commit keep theirs. */
+/** Orders files by commit; the sort is stable, so files of one commit keep their order. */
 function bySequence(a: StoredFile, b: StoredFile): number {
   return Number(a.sequence_number > b.sequence_number) - Number(a.sequence_number < b.sequence_number);
 }
@@ -114,7 +114,7 @@ function bySequence(a: StoredFile, b: StoredFile): number {
 function unsupportedFile({ identifier }: LoadedTable, { data_file }: ManifestEntry): OperatingError {
   return new OperatingError(
     "UNSUPPORTED_FILE",
-    `${nameOfTable(identifier)} has a data file in the format ${data_file.file_format}: ${data_file.file_path}`,
+    `Cannot compact ${nameOfTable(identifier)}: unsupported format ${data_file.file_format} of ${data_file.file_path}`,
     {
       next_step: "Compact this table with an engine that supports it, such as Spark's rewrite_data_files.",
     },
@@ -124,14 +124,14 @@ function unsupportedFile({ identifier }: LoadedTable, { data_file }: ManifestEnt
 function unsupportedDeletes({ identifier }: LoadedTable): OperatingError {
   return new OperatingError(
     "UNSUPPORTED_DELETES",
-    `${nameOfTable(identifier)} has deletes by value or deletion vectors, which are not rewritten`,
+    `Cannot compact ${nameOfTable(identifier)}: equality deletes and deletion vectors are not supported`,
     {
       next_step: "Compact this table with an engine that supports them, such as Spark's rewrite_data_files.",
     },
   );
 }
 
-/** Deletes of a state that take no row of any of its files, with `gone` counted as no longer there. */
+/** Deletes that apply to no file of the state, without the files in `gone`. */
 export function danglingDeletes({ files, deletes }: TableState, gone: ReadonlySet<string> = new Set()): StoredDelete[] {
   const needed = new Set(files.filter(({ location }) => !gone.has(location)).flatMap((file) => file.deletes));
   return deletes.filter((deletion) => !needed.has(deletion));

@@ -1,20 +1,23 @@
 import type { Long, TableMetadata } from "../iceberg/model.ts";
 
 /**
- * In which window the rows of a file were committed. The time of a snapshot is known while the snapshot is kept, which is long enough
- * for a file that a writer left; a file that compaction made bears its window in its name. Only where files go depends on this, never
- * which rows there are.
+ * In which window the rows of a file were committed. The time of a snapshot is known while the snapshot is kept, which
+ * is long enough for a file that a writer left; a file that compaction made bears its window in its name. Only where
+ * files go depends on this, never which rows there are.
  */
 
-/** Length of a window. The snapshots of a past day are kept at this distance, each as it was right after a window was merged. */
+/**
+ * Length of a window. The snapshots of a past day are kept at this distance, each as it was right after a window was
+ * merged.
+ */
 const WINDOW_MS = 3_600_000;
 
-/** The start of the window of a moment. */
+/** The start of the window that contains a time. */
 export function windowOf(at_ms: number): number {
   return Math.floor(at_ms / WINDOW_MS) * WINDOW_MS;
 }
 
-/** Name of a data file that compaction makes. */
+/** Name of a data file that compaction writes. */
 export function compactedFileName(window_ms: number, id: string): string {
   const digits = new Date(Math.max(0, window_ms)).toISOString().replaceAll(/[-:]/g, "");
   return `${digits.slice(0, "yyyymmddThh".length)}-${id}.parquet`;

@@ -55,7 +55,7 @@ export interface Pipeline {
   default_source: string;
   /** Where `start` turns when the default source does not answer at the first start. */
   fallback_source: string;
-  books: Books;
+  reconciliation: ReconciliationRules;
   live: LiveDefinition;
   subjects: SubjectsDefinition;
   /** `default_rules`: alert rules as JSON (alert/rule.ts says how), written once into a new lake; whoever does not want one deletes it. */
@@ -220,21 +220,21 @@ export interface ProducerFactory {
 }
 
 /**
- * What must balance in the lake. Every element of every bronze record lies in exactly one verdict table; these carry the
- * columns log_topic, log_partition, log_offset, element_index and element_count.
+ * The tables and checks by which `verify` reconciles the layers. Every element of every bronze record is in exactly one
+ * verdict table; these have the columns log_topic, log_partition, log_offset, element_index and element_count.
  */
-export interface Books {
+export interface ReconciliationRules {
   accepted: string;
   duplicates: string;
-  /** BOOLEAN column of `duplicates`: the row says something else than the accepted row of its identity. */
+  /** BOOLEAN column of `duplicates`: the row differs from the accepted row of its identity. */
   conflicting: string;
-  /** The columns of both tables that are compared for it. */
+  /** Columns of both tables that decide about a conflict. */
   compared: readonly string[];
-  refused: string;
-  /** The refused table's partition column: the UTC date of ingestion. */
-  refused_partition: string;
-  /** Further pairs of figures that must be equal: SQL that gives one number each. */
-  balances: readonly { claim: string; left: string; right: string }[];
+  rejected: string;
+  /** Partition column of the rejected table: the UTC date of ingestion. */
+  rejected_partition: string;
+  /** Further checks: two SQL queries that must return the same number. */
+  checks: readonly { claim: string; left: string; right: string }[];
   /** Every table that the models make, by `layer.table`. */
   tables: Readonly<Record<string, BuiltTable>>;
   /** Values of a column that must be among those of another table's. */

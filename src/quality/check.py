@@ -22,7 +22,7 @@ from pathlib import Path
 protocol = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
 os.dup2(2, 1)
 sys.stdout = sys.stderr
-# Before the import: nothing is to be told to anybody.
+# Set before the import: disables usage statistics.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx  # noqa: E402
@@ -36,7 +36,7 @@ SAMPLE_CHARACTERS = 300
 
 
 class BrokenSuite(Exception):
-    """A suite that its author has to mend."""
+    """An invalid suite, which its author must correct."""
 
 
 def send(message):
@@ -106,7 +106,7 @@ def moment(text):
 
 
 def check(context, engine, suite, batch, checked_at):
-    """One batch: loaded, held against its suite, told."""
+    """Loads one batch, validates it with its suite and prints the result."""
     rows = lake.load_batch(engine, batch)
     table = batch["table"]
     source = context.data_sources.get(lake.SOURCE)

@@ -17,7 +17,7 @@ export interface CheckOptions {
   /** See `qualityPython`. */
   python: string;
   clock: Clock;
-  /** Told of every batch that is checked. */
+  /** Called for every checked batch. */
   onChecked?: () => void;
 }
 
@@ -27,18 +27,21 @@ interface Message {
   documented?: boolean;
 }
 
-/** What does not fit goes to disk. */
+/** Memory limit; larger data spills to disk. */
 const MEMORY_LIMIT = "512MB";
 const THREADS = "2";
-/** Runs whose results and pages are kept. */
+/** Number of runs whose results and pages are retained. */
 const KEPT_RUNS = 10;
-/** Today's rows of a live lake are late when the newest is older than this. */
+/** Today's rows of a live lake are late if the newest is older than this. */
 const FRESH_WITHIN_US = 15 * 60 * 1_000_000;
-/** One batch may take minutes; past this Great Expectations hangs, and is killed. */
+/** One batch may take minutes; after this time Great Expectations counts as hung and is killed. */
 const SILENCE_TIMEOUT_MS = 10 * 60_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
-/** Great Expectations over the plan's batches, in a process of its own; reads the lake, and writes Data Docs beside it. Throws CHECK_FAILED, SUITE_BROKEN. */
+/**
+ * Runs Great Expectations on the plan's batches in a separate process, which reads the lake and writes Data Docs.
+ * Throws CHECK_FAILED, SUITE_BROKEN.
+ */
 export async function runChecks(options: CheckOptions): Promise<{ table: string; result: BatchResult }[]> {
   const { plan, python, clock, onChecked } = options;
   const checked_at = isoFromMicros(clock.now_us());
@@ -52,7 +55,7 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
   try {
     await converse(child, requestOf(options, checked_at, spill), ({ table, part, rows, expectations }) => {
       const batch = plan.batches.find((candidate) => candidate.table === table && candidate.part === part);
-      if (batch === undefined) throw new TypeError(`nobody asked for ${table}, ${part}`);
+      if (batch === undefined) throw new TypeError(`unexpected batch ${table}, ${part}`);
       const failed = expectations.filter(({ is_met }) => !is_met);
       const result: BatchResult = {
         part,
@@ -72,7 +75,7 @@ export async function runChecks(options: CheckOptions): Promise<{ table: string;
   return results;
 }
 
-/** What check.py takes. Secrets go through its standard input, which nobody else sees. */
+/** Input of check.py. Secrets go through standard input, which other users cannot see. */
 function requestOf({ open, plan, clock }: CheckOptions, checked_at: string, spill: string): object {
   const { lake, server, s3 } = open;
   const extensions = join(toolsFolder(), "duckdb");
@@ -122,7 +125,7 @@ function converse(
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-STDERR_KEPT_CHARACTERS);
   });
-  // A process that died is told by "close"; writing to it must not end this one.
+  // The "close" event reports a process that died; a failed write must not end this process.
   child.stdin?.on("error", () => {});
   child.stdin?.write(`${JSON.stringify(request)}\n`);
   const lines = createInterface({ input: child.stdout ?? process.stdin });
@@ -146,17 +149,18 @@ function converse(
 }
 
 function suiteBroken(words: string): OperatingError {
-  return new OperatingError("SUITE_BROKEN", words, { next_step: "Mend the suite; quality/README.md shows the form." });
+  return new OperatingError("SUITE_BROKEN", words, {
+    next_step: "Correct the suite; quality/README.md describes the format.",
+  });
 }
 
 function died(how: string, said: string): OperatingError {
   const last = said.trim().split("\n").slice(-8).join("\n");
   return new OperatingError(
     "CHECK_FAILED",
-    `Great Expectations ended (${how}) before it had checked everything.${last ? ` It said:\n${last}` : ""}`,
+    `Great Expectations exited (${how}) before all checks were done.${last ? ` It said:\n${last}` : ""}`,
     {
-      next_step:
-        "Nothing is changed in the lake. Run it again; if it keeps ending, run `npm run -s coinlake -- doctor`.",
+      next_step: "The lake is unchanged. Try again; if this repeats, run `npm run -s coinlake -- doctor`.",
       is_retryable: true,
     },
   );

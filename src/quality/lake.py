@@ -84,7 +84,7 @@ def sample(engine, sql, limit):
 
 
 def execute(engine, sql, as_mappings=False):
-    """Rows, if any. Committed at once: Great Expectations asks over a connection of its own."""
+    """Rows, if any. Committed at once: Great Expectations uses a separate connection."""
     with engine.get_connection() as connection:
         result = connection.exec_driver_sql(sql)
         rows = (result.mappings() if as_mappings else result).fetchall() if result.returns_rows else []

@@ -14,7 +14,7 @@ import { projectFolder } from "../lake/tools.ts";
 import { TableReports } from "../query/tables.ts";
 import type { QualityResult } from "./result.ts";
 
-/** What one run of Great Expectations is to look at. */
+/** The batches of one run of Great Expectations. */
 export interface Batch {
   table: string;
   /** A UTC date, `undated` for the rows that have none, or `whole` for a table that is not partitioned by a date. */
@@ -31,19 +31,19 @@ export interface HeldTable {
 }
 
 export interface Plan {
-  /** Every table that the suites may ask, at one moment. */
+  /** All tables that suites may query, pinned to one state of the lake. */
   tables: HeldTable[];
   batches: Batch[];
-  /** Batches that need no check: they have not changed since they were good. */
+  /** Batches that need no check: unchanged since their last successful one. */
   unchanged: Batch[];
 }
 
 export interface PlanOptions {
   open: Pick<OpenLake, "catalog" | "storage">;
   pipeline: string;
-  /** Null for both. Suites of silver ask silver alone, so that silver can be judged before gold is built of it. */
+  /** Null for both. Suites of silver query only silver, so that silver can be validated before gold is built. */
   layer: BuiltLayer | null;
-  /** A UTC date; null for every day that has changed since it was good. */
+  /** A UTC date; null for every day that changed since its last successful check. */
   day: string | null;
   /** Every batch, changed or not. */
   is_all: boolean;
@@ -111,8 +111,8 @@ function suitesOf(pipeline: string): Suite[] {
 }
 
 /**
- * The layers' tables at a moment at which all that follow the log stand at one place in it: between two runs of the models, as dbt's
- * own tests see them. Within a run some tables are ahead of others, and rows would seem to be missing.
+ * Pins the layers' tables between two increments, when all tables that follow the log have the same consumed offsets,
+ * as for dbt's tests. During an increment some tables are ahead of others, and rows would seem to be missing.
  */
 async function standingStill({ open, clock }: PlanOptions, layers: readonly string[]): Promise<LoadedTable[]> {
   const give_up_at_us = clock.now_us() + STILL_TIMEOUT_MS * 1000;
@@ -139,7 +139,7 @@ function offsetsKey(table: OffsetFields): string {
   return canonicalOffsets(consumedOffsets(table));
 }
 
-/** By partition, from the manifests: no engine scans for it. */
+/** Statistics by partition, read from the manifests. */
 async function batchesOf(loaded: LoadedTable, { table, text }: Suite, { open, day }: PlanOptions): Promise<Batch[]> {
   const files = await new TableReports(open).files(loaded);
   const partitions = Map.groupBy(files, ({ partition }) => partition);
@@ -152,12 +152,12 @@ async function batchesOf(loaded: LoadedTable, { table, text }: Suite, { open, da
   if (column === null || parts.some((other) => other.column !== column))
     return [{ table, part: WHOLE, condition: "true", digest: digestOf(text, files) }];
   if (day === null) return parts.sort((a, b) => a.part.localeCompare(b.part));
-  // A day without rows is checked too: suites say whether that may be.
+  // Days without rows are checked too: the suite decides whether they are valid.
   const of_day = partitions.get(`${column}=${day}`) ?? [];
   return [{ table, ...datedPart(`${column}=${day}`), digest: digestOf(text, of_day) }];
 }
 
-/** A partition by one date column; anything else has no column here. */
+/** The date column of a table partitioned by one date; null for other tables. */
 function datedPart(partition: string): { column: string | null; part: string; condition: string } {
   const [, column, date] = DATED_PARTITION.exec(partition) ?? [];
   if (column === undefined || date === undefined) return { column: null, part: WHOLE, condition: "true" };
@@ -179,17 +179,16 @@ function snapshotOf(metadata: LoadedTable["metadata"]): string | null {
 function noSuites(pipeline: string): OperatingError {
   return new OperatingError(
     "NO_SUITES",
-    `Nothing is expected of the tables of "${pipeline}": ${suitesFolder(pipeline)} has no suite for them.`,
+    `No expectation suites for the pipeline "${pipeline}" in ${suitesFolder(pipeline)}`,
     {
-      next_step: "Write one as quality/README.md shows.",
+      next_step: "Write one as described in quality/README.md.",
     },
   );
 }
 
 function tableMissing(table: string): OperatingError {
-  return new OperatingError("TABLE_MISSING", `${table} has expectations, and is not in the lake.`, {
-    next_step:
-      "Let the pipeline run until it has made its tables (`npm start`), then check again; a suite of a table that is gone is to be deleted.",
+  return new OperatingError("TABLE_MISSING", `${table} has an expectation suite but is not in the lake`, {
+    next_step: "Run the pipeline (`npm start`) until it has built the table, then try again; or delete the suite.",
     is_retryable: true,
   });
 }
@@ -200,10 +199,11 @@ function layersApart(tables: readonly LoadedTable[]): OperatingError {
   );
   return new OperatingError(
     "LAYERS_APART",
-    `The tables stand at different places of the log, and have for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`,
+    `The tables have had different consumed offsets for ${STILL_TIMEOUT_MS / 1000} s:\n${words.join("\n")}`,
     {
       next_step:
-        "A run of the models that broke off is completed by the next one: start the pipeline, or `npm run -s coinlake -- dbt run`. Silver alone: --layer silver.",
+        "Start the pipeline or run `npm run -s coinlake -- dbt run` to complete an interrupted increment; or " +
+        "use --layer silver.",
       is_retryable: true,
     },
   );

@@ -14,21 +14,21 @@ export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_
   pipeline: Pipeline;
   clock: Clock;
   say(text: string): void;
-  /** Told how many batches are checked, of how many. */
+  /** Called with the numbers of checked and of all batches. */
   onProgress?: (done: number, total: number) => void;
 }
 
 export interface Checked {
-  /** What this run looked at. */
+  /** Batches that this run checked. */
   batches: { table: string; result: BatchResult }[];
   unchanged: number;
-  /** Of all tables, as they were checked last. */
+  /** The latest results of all tables. */
   result: QualityResult;
 }
 
 /**
- * Judges the lake by its suites: every day that has changed since it was good, or the one asked for. Reads the lake alone, so it may run
- * beside its writer. Throws CHECK_RUNNING and what planning, installing and checking throw.
+ * Validates the lake with its suites: every day that changed since its last successful check, or the given day.
+ * Read-only, so it may run beside the writer. Throws CHECK_RUNNING and errors of planning, installing and checking.
  */
 export async function checkQuality(options: QualityOptions): Promise<Checked> {
   const { open, pipeline, clock } = options;
@@ -55,7 +55,7 @@ async function judge(options: QualityOptions, plan: Plan): Promise<Checked["batc
   return runChecks({ open: options.open, plan, python, clock: options.clock, onChecked });
 }
 
-/** Only a plan of every day knows which days there are. */
+/** Only a plan for all days lists the existing days. */
 function presence(
   { batches, unchanged }: Plan,
   { day: asked }: QualityOptions,
@@ -67,7 +67,7 @@ function presence(
     planned.some((batch) => batch.table === table && batch.part === part);
 }
 
-/** What is known of every table now: what this run found, and what earlier ones did of days that are still there. */
+/** Merges this run's results with earlier ones of days that still exist. */
 function merged(
   last: QualityResult | null,
   batches: Checked["batches"],
@@ -94,8 +94,8 @@ function merged(
 }
 
 function checkRunning(owner: string): OperatingError {
-  return new OperatingError("CHECK_RUNNING", `The lake is being checked by ${owner}.`, {
-    next_step: "Wait for it, then run this again.",
+  return new OperatingError("CHECK_RUNNING", `Another process is checking the lake: ${owner}`, {
+    next_step: "Wait for that process, then run the command again.",
     is_retryable: true,
   });
 }

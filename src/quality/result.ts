@@ -2,39 +2,41 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lake } from "../lake/lake.ts";
 
-/** What came of one expectation over one batch. */
+/** Result of one expectation on one batch. */
 export interface ExpectationResult {
   /** Great Expectations' name, such as `expect_column_values_to_be_unique`. */
   type: string;
   columns: string[];
-  /** The suite's own words; null where it says nothing. */
+  /** Description from the suite; null if it has none. */
   description: string | null;
-  /** Great Expectations' word: critical, warning or info. */
+  /** Severity in Great Expectations' terms: critical, warning or info. */
   severity: string;
   is_met: boolean;
-  /** A figure of the whole batch, where the expectation is about one. */
+  /** Observed value of an expectation about the whole batch. */
   observed: string | null;
   unexpected_rows: number | null;
   /** Some of the unexpected values, as text. */
   sample: string[];
-  /** Why it could not be judged; null where it could. */
+  /** Why the expectation could not be evaluated; null if it was. */
   error: string | null;
 }
 
-/** One day of a table, or a table that has no days, as it was checked last. */
+/** Latest result of one day of a table, or of a table without days. */
 export interface BatchResult {
   /** A UTC date, `undated` or `whole`. */
   part: string;
   checked_at: string;
   rows: number;
   expectations: number;
-  /** Those that were not met. */
+  /** Expectations that were not met. */
   failed: ExpectationResult[];
-  /** Of the files that it consists of and of the suite: what has not changed since it was good need not be checked again. */
+  /**
+   * Fingerprint of the batch's files and the suite: a batch that has not changed since a successful check is skipped.
+   */
   digest: string;
 }
 
-/** What was checked last of every table. */
+/** Latest results of every table. */
 export interface QualityResult {
   format: 1;
   /** Of the last run, ISO 8601, UTC. */
@@ -44,7 +46,9 @@ export interface QualityResult {
 
 const RESULT_FILE = "result.json";
 
-/** Where checks leave what they found: `result.json`, `results/` in Great Expectations' own form, `docs/` for people. */
+/**
+ * Folder of results: `result.json`, `results/` in Great Expectations' format, `docs/` with Data Docs.
+ */
 export function qualityFolder(lake: Lake): string {
   return join(lake.folder, "quality");
 }
@@ -53,7 +57,7 @@ export function docsFolder(lake: Lake): string {
   return join(qualityFolder(lake), "docs");
 }
 
-/** Null before the first check. A file that another version wrote counts as none: the next check writes it anew. */
+/** Null before the first check, and for a file of another version, which the next check replaces. */
 export function readResult(lake: Lake): QualityResult | null {
   let text: string;
   try {
@@ -66,7 +70,7 @@ export function readResult(lake: Lake): QualityResult | null {
   return result.format === 1 ? result : null;
 }
 
-/** Either the old one or the new one, never half of it. */
+/** Replaces the file atomically. */
 export function writeResult(lake: Lake, result: QualityResult): void {
   mkdirSync(qualityFolder(lake), { recursive: true });
   const file = join(qualityFolder(lake), RESULT_FILE);
@@ -74,12 +78,12 @@ export function writeResult(lake: Lake, result: QualityResult): void {
   renameSync(`${file}.tmp`, file);
 }
 
-/** An expectation of severity `critical` that was not met: what stops whoever waits for the check. */
+/** A failed expectation of severity `critical`, which makes the command exit with 1. */
 export function isCritical({ severity }: ExpectationResult): boolean {
   return severity === "critical";
 }
 
-/** In the words of its suite, or as Great Expectations calls it. */
+/** The suite's description, else Great Expectations' name. */
 export function nameOf({ description, type, columns }: ExpectationResult): string {
   return description ?? `${type}(${columns.join(", ")})`;
 }

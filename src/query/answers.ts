@@ -1,7 +1,7 @@
 import type { Lake } from "../lake/lake.ts";
 import type { Answer } from "./ask.ts";
 
-/** Answers as plain data, the same on the command line and over HTTP; values are text, so that no digit is lost. */
+/** Answers as plain data, identical on the command line and over HTTP; values are text, so that no digit is lost. */
 export function plainAnswers(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[]) {
   return { lake: lake.name, kind: lake.kind, answers: answers.map(plainAnswer) };
 }

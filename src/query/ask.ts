@@ -7,20 +7,20 @@ import { firstSubject, knownSubjects, resolveSubject } from "./subjects.ts";
 export interface AskOptions {
   /** Event time to answer as of, ISO 8601; null for the lake's latest event. */
   as_of: string | null;
-  /** Values for the questions' own options; what is missing takes its default. */
+  /** Values of the question's options; missing ones take their defaults. */
   values: Readonly<Record<string, string | number>>;
-  /** Asks the live views where now is meant; without, the tables' heads. */
+  /** Live views for answers as of now; without it, the current snapshots of the tables. */
   live?: LiveTables;
-  /** Who knows the newest event without looking for it, as `latest_event` has it. */
+  /** Cached newest event time, in the form of `latest_event`. */
   latest?(): Promise<string | null>;
-  /** Interrupts what reads the tables; `ask` then throws QUERY_CANCELLED. */
+  /** Interrupts queries; `ask` then throws QUERY_CANCELLED. */
   signal?: AbortSignal;
 }
 
-/** The lake as of now: the tables and what they have not absorbed, as `live.<table>`. */
+/** The lake as of now: tables plus uncommitted records, as `live.<table>`. */
 export interface LiveTables {
   query(sql: string): Promise<QueryResult>;
-  /** Of the tables, as the views read them at the moment. */
+  /** Snapshots of the tables that the views read now. */
   snapshots(): TableSnapshot[];
 }
 
@@ -48,25 +48,26 @@ export interface AnsweredPart {
   note: string | null;
 }
 
-/** Where the newest event stands; the part of the definition that says where to look. */
+/** The newest event time, by the pipeline's `latest_event`. */
 export async function latestEvent(
   session: QuerySession,
   pipeline: Pipeline,
   signal?: AbortSignal,
 ): Promise<string | null> {
   const tables = (await session.snapshots(null)).map(({ table }) => table);
-  if (!tables.includes(pipeline.books.accepted)) return null;
+  if (!tables.includes(pipeline.reconciliation.accepted)) return null;
   return (await session.query(pipeline.latest_event(stored), { signal })).rows[0]?.[0] ?? null;
 }
 
-/** The same through the live views. */
+/** The same, read through the live views. */
 export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline): Promise<string | null> {
   return (await query(pipeline.latest_event(live))).rows[0]?.[0] ?? null;
 }
 
 /**
- * Answers one question. Parts in lake time read the tables as they stood; the others as they stand.
- * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means none or several.
+ * Answers one question. Parts in lake time read earlier snapshots of the tables; other parts read the current ones.
+ * Throws LAKE_EMPTY when there is nothing to answer from, NO_SUCH_SUBJECT or AMBIGUOUS_SUBJECT for a name that means
+ * none or several.
  */
 export async function ask(
   session: QuerySession,
@@ -95,7 +96,7 @@ export async function ask(
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
 }
 
-/** The values given, with the ids of the subjects that are named, or that the question is about where none is. */
+/** The given values, with subject names resolved to ids, or the question's default subject. */
 async function withSubjects(
   session: QuerySession,
   pipeline: Pipeline,
@@ -126,14 +127,10 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
 }
 
 export function lakeEmpty(): OperatingError {
-  return new OperatingError(
-    "LAKE_EMPTY",
-    "The lake holds no accepted record yet, so there is nothing to answer from.",
-    {
-      next_step: "Let `npm start` run until it reports its first increment, then ask again.",
-      is_retryable: true,
-    },
-  );
+  return new OperatingError("LAKE_EMPTY", "The lake has no accepted records yet", {
+    next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+    is_retryable: true,
+  });
 }
 
 async function answerLive(
@@ -162,7 +159,7 @@ async function answerPart(
 ): Promise<AnsweredPart> {
   const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
   const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
-  // Held also where now is meant: the snapshots told are then the ones read.
+  // Pinned for answers as of now too, so that the reported snapshots are those read.
   const held = lake_at_ms === null ? await session.hold() : await session.travelTo(lake_at_ms);
   const snapshots = held.filter(({ table }) => sql.includes(table));
   const named = (await session.tables()).filter((identifier) => sql.includes(nameOfTable(identifier)));
@@ -172,14 +169,16 @@ async function answerPart(
     const oldest = missing ? await session.oldestSnapshot(missing) : null;
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
     const kind = oldest?.is_first === false ? "oldest retained" : "first";
-    const note = `The lake cannot say: its ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ${oldest?.at ?? "no time yet"}.`;
+    const note =
+      `No answer: the ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ` +
+      `${oldest?.at ?? "an unknown time"}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql, { signal });
   return { ...part, result, note: result.rows.length === 0 ? definition.when_empty : null };
 }
 
-/** The statement as a person would write it: without the indentation of the file that it comes from. */
+/** The statement without the indentation of its source file. */
 function tidy(sql: string): string {
   const lines = sql.split("\n").filter((line) => line.trim() !== "");
   const indents = lines.slice(1).map((line) => line.length - line.trimStart().length);

@@ -1,13 +1,18 @@
 import type { QuerySession } from "../duckdb/session.ts";
-import type { Books } from "../pipeline/definition.ts";
+import type { ReconciliationRules } from "../pipeline/definition.ts";
 
-/** Duplicates that say something else than the accepted row of their identity. */
-export async function countConflicts(session: Pick<QuerySession, "figure">, books: Books): Promise<number> {
-  return Number(await session.figure(`select count(*) from (${conflictsSql(books, books.duplicates)})`));
+/** Duplicates that differ from the accepted row of their identity. */
+export async function countConflicts(
+  session: Pick<QuerySession, "figure">,
+  reconciliation: ReconciliationRules,
+): Promise<number> {
+  return Number(
+    await session.figure(`select count(*) from (${conflictsSql(reconciliation, reconciliation.duplicates)})`),
+  );
 }
 
-/** Those rows of the duplicates, under the name that the table goes by; none of a table from before the column. */
-export function conflictsSql({ conflicting }: Books, duplicates: string): string {
+/** SQL for the conflicting rows of `duplicates`; empty for a table without the column. */
+export function conflictsSql({ conflicting }: ReconciliationRules, duplicates: string): string {
   const rows = `select null::boolean as ${conflicting} where false union all by name select * from ${duplicates}`;
   return `select * from (${rows}) where ${conflicting}`;
 }

@@ -31,11 +31,13 @@ export interface FreshnessRequest {
   /** The offsets that the live tail has absorbed; null without a live tail. */
   live: LogOffsets | null;
   now_us: number;
-  /** In a replay records carry the recording's time: ages are then told against the newest record, not against the clock. */
+  /**
+   * Records of a replay have the recording's time, so ages are relative to the newest record, not to the clock.
+   */
   is_replay: boolean;
 }
 
-/** The times of records at few offsets are asked for again and again. */
+/** Cache of record times: few offsets are read repeatedly. */
 export class RecordTimes {
   readonly #log: Log;
   readonly #topic: string;
@@ -46,7 +48,7 @@ export class RecordTimes {
     this.#topic = topic;
   }
 
-  /** When the record was ingested, microseconds UTC; null where the log does not have it (any more). */
+  /** Ingestion time of the record in microseconds UTC; null if the log does not have it. */
   async at(partition: number, offset: number, { begin, end }: PartitionBounds): Promise<number | null> {
     if (offset < begin || offset >= end) return null;
     const key = `${partition}/${offset}`;
@@ -70,7 +72,7 @@ export class RecordTimes {
   }
 }
 
-/** What every layer has of the log, and how old the rest is. */
+/** Lag of every layer in records and time. */
 export async function freshness(request: FreshnessRequest, times: RecordTimes): Promise<LayerFreshness[]> {
   const bounds = await request.log.bounds(request.topic);
   const end = endOffsets(request.topic, bounds);
@@ -118,17 +120,17 @@ async function behindAt(
 ) {
   const waiting_us: number[] = [];
   for (const bound of bounds) {
-    // What stands before the log's begin waits for the oldest record that there is.
+    // Offsets before the log's begin count from the oldest retained record.
     const next = Math.max(offsets[partitionKey(topic, bound.partition)] ?? bound.begin, bound.begin);
     if (next >= bound.end) continue;
-    // A record pruned meanwhile was no younger than the newest one.
+    // A record pruned meanwhile was not younger than the newest one.
     const at_us =
       (await times.at(bound.partition, next, bound)) ?? (await times.at(bound.partition, bound.end - 1, bound));
     if (at_us !== null) waiting_us.push(at_us);
   }
   const newest_us = await newestBefore(offsets, bounds, topic, times);
   const records_behind = topicLag(offsets, topic, bounds);
-  // Zero is for what has everything: a clock that goes a little behind the records' must not say so of what has not.
+  // Zero means no lag, so a layer with lag must not report zero when the clock is slightly behind the records.
   const least_s = records_behind > 0 ? 0.001 : 0;
   return {
     records_behind,

@@ -5,9 +5,9 @@ export interface MessageRequest {
   /** Null for all partitions, merged by time of ingestion. */
   partition: number | null;
   limit: number;
-  /** Only messages whose payload, key or source holds this text, whatever the case; null for all. */
+  /** Only messages whose payload, key or source contains this text, ignoring case; null for all. */
   search: string | null;
-  /** Where to go on: per partition, the offset to read next (forward) or the one after the next (backward). */
+  /** Cursor: per partition, the next offset (forward) or one past it (backward). */
   from: MessagePlace | null;
 }
 
@@ -24,10 +24,12 @@ export interface MessagePage {
 
 const CHUNK_RECORDS = 500;
 const CHUNK_BYTES = 4 * 1024 * 1024;
-/** A search that finds nothing stops after so many, and says so; the next page goes on. */
+/** A search stops after this number of messages and reports it; the next page continues. */
 const MAX_SCANNED = 20_000;
 
-/** Messages of a topic as they lie in the log, newest first unless told otherwise. Throws NO_SUCH_TOPIC, NO_SUCH_PARTITION. */
+/**
+ * Messages of a topic in log order, newest first by default. Throws NO_SUCH_TOPIC, NO_SUCH_PARTITION.
+ */
 export async function readMessages(log: Log, request: MessageRequest): Promise<MessagePage> {
   const all = await log.bounds(request.topic);
   const bounds = request.partition === null ? all : all.filter(({ partition }) => partition === request.partition);
@@ -64,7 +66,7 @@ function holds({ payload, key, source }: LogRecord, text: string): boolean {
 /** One partition's records in either direction, read a chunk at a time. */
 class PartitionReader {
   readonly partition: number;
-  /** Forward: the next offset to give. Backward: one past it. */
+  /** Forward: the next offset to return. Backward: one past it. */
   place: number;
   readonly #log: Log;
   readonly #topic: string;
@@ -86,7 +88,7 @@ class PartitionReader {
     this.#begin = begin;
     this.#end = end;
     const given = from?.offsets[String(partition)] ?? (direction === "older" ? end : begin);
-    // What was there for the page before may have been forgotten since.
+    // Records of the previous page may have been pruned meanwhile.
     this.place = Math.min(Math.max(given, begin), end);
   }
 

@@ -2,10 +2,10 @@ import { OperatingError } from "../base/errors.ts";
 import type { KnownSubject, Pipeline, TableNaming } from "../pipeline/definition.ts";
 
 /**
- * The one place that turns what a person typed into the id of a subject: on the command line, in the API, in alert rules and in the
- * dashboard. What is tried, in this order, the first that finds something decides: the id as written; the symbol as written; then, in any
- * case, the id or the symbol, the name, and other names. A symbol as written that in other letters is the id of another subject may mean
- * either. Throws NO_SUCH_SUBJECT with the nearest matches, or AMBIGUOUS_SUBJECT.
+ * Resolves typed text to the id of a subject, for the command line, the API, alert rules and the dashboard. Tries in
+ * order, and the first match decides: the exact id; the exact symbol; then, ignoring case, id or symbol, name, and
+ * other names. An exact symbol that, ignoring case, is the id of another subject is ambiguous. Throws NO_SUCH_SUBJECT
+ * with the nearest matches, or AMBIGUOUS_SUBJECT.
  */
 export function resolveSubject(noun: string, given: string, known: readonly KnownSubject[]): KnownSubject {
   const typed = given.trim();
@@ -27,7 +27,7 @@ export function resolveSubject(noun: string, given: string, known: readonly Know
   throw unknown(noun, typed, known);
 }
 
-/** The subject that the first of the names means which means one; null where none does. */
+/** The subject of the first name that resolves to exactly one; null if none does. */
 export function firstSubject(
   noun: string,
   names: readonly string[],
@@ -43,12 +43,12 @@ export function firstSubject(
   return null;
 }
 
-/** Ranks up to this are of subjects that everybody means by their symbol ... */
+/** A subject with at most this rank owns its symbol ... */
 const WELL_KNOWN_RANK = 100;
-/** ... where all others of that symbol are so many times further down. */
+/** ... if all other subjects with the symbol rank this many times lower. */
 const CLEAR_LEAD = 10;
 
-/** Null where several may be meant. Those that are gone stand back behind those that are there. */
+/** Null if ambiguous. Active subjects take precedence over delisted ones. */
 function theOneMeant(found: readonly KnownSubject[]): KnownSubject | null {
   const present = found.filter(({ is_gone }) => !is_gone);
   const candidates = (present.length > 0 ? present : found).toSorted(
@@ -63,7 +63,7 @@ function theOneMeant(found: readonly KnownSubject[]): KnownSubject | null {
 
 const MAX_SUGGESTED = 5;
 
-/** The nearest by spelling: what begins with the text or holds it, then what few changes make of it. */
+/** Nearest matches: names that start with or contain the text, then names within a small edit distance. */
 export function nearestSubjects(given: string, known: readonly KnownSubject[]): KnownSubject[] {
   const wanted = fold(given.trim());
   const limit = Math.max(2, Math.floor(wanted.length / 3));
@@ -81,7 +81,7 @@ export function nearestSubjects(given: string, known: readonly KnownSubject[]): 
   return scored.slice(0, MAX_SUGGESTED).map(({ subject }) => subject);
 }
 
-/** Shorter texts are parts of too many names. */
+/** Shorter texts occur in too many names. */
 const SHORTEST_PART = 3;
 
 function distanceTo(wanted: string, name: string, limit: number): number {
@@ -112,10 +112,10 @@ function fold(text: string): string {
 
 function unknown(noun: string, given: string, known: readonly KnownSubject[]): OperatingError {
   const nearest = nearestSubjects(given, known);
-  return new OperatingError("NO_SUCH_SUBJECT", `The lake knows no ${noun} "${shown(given)}"`, {
+  return new OperatingError("NO_SUCH_SUBJECT", `Unknown ${noun} "${shown(given)}"`, {
     next_step:
       nearest.length === 0
-        ? `Give the id, symbol or name of a ${noun} that the lake has prices of.`
+        ? `Give the id, symbol or name of a ${noun} with prices in the lake.`
         : `Nearest matches: ${listed(nearest)}.`,
   });
 }
@@ -123,9 +123,9 @@ function unknown(noun: string, given: string, known: readonly KnownSubject[]): O
 function ambiguous(noun: string, given: string, found: readonly KnownSubject[]): OperatingError {
   return new OperatingError(
     "AMBIGUOUS_SUBJECT",
-    `"${shown(given)}" may be any of ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`,
+    `Ambiguous ${noun} "${shown(given)}": it matches ${found.length} ${noun}s: ${listed(found.slice(0, MAX_LISTED))}`,
     {
-      next_step: `Give the id of the ${noun} that is meant, such as ${found[0]?.id ?? ""}.`,
+      next_step: `Give the id of the ${noun}, such as ${found[0]?.id ?? ""}.`,
     },
   );
 }
@@ -147,8 +147,9 @@ function listed(subjects: readonly KnownSubject[]): string {
 }
 
 /**
- * The id of the subject that a rule or a filter names. A lake that knows no subject yet takes those that the project lists, so that a rule
- * made before the first commit is about an id. Throws what `resolveSubject` throws, and LAKE_EMPTY for what neither knows.
+ * Resolves the subject of a rule or a filter to its id. For a lake without subjects it uses those that the project
+ * lists, so that a rule created before the first commit has an id. Throws what `resolveSubject` throws, and LAKE_EMPTY
+ * if neither knows the name.
  */
 export function subjectId(
   { subjects }: Pick<Pipeline, "subjects">,
@@ -162,16 +163,18 @@ export function subjectId(
     if (!(error instanceof OperatingError) || error.code !== "NO_SUCH_SUBJECT") throw error;
     throw new OperatingError(
       "LAKE_EMPTY",
-      `The lake knows no ${subjects.noun} yet, so "${shown(given.trim())}" cannot be told`,
+      `Cannot resolve "${shown(given.trim())}": the lake has no ${subjects.noun}s yet`,
       {
-        next_step: `Let \`npm start\` run until it reports its first increment, then try again; or give a ${subjects.noun} that the project lists.`,
+        next_step:
+          `Run \`npm start\` until its first increment, then try again; or give a ${subjects.noun} ` +
+          "that the project lists.",
         is_retryable: true,
       },
     );
   }
 }
 
-/** Every subject that the lake knows, by the pipeline's SQL. */
+/** All subjects of the lake, read with the pipeline's SQL. */
 export async function knownSubjects(
   { subjects }: Pick<Pipeline, "subjects">,
   table: TableNaming,

@@ -36,7 +36,7 @@ export interface SnapshotFigures {
   added_rows: number | null;
   deleted_rows: number | null;
   added_files: number | null;
-  /** Rows that readers of the snapshot see. */
+  /** Rows visible in the snapshot. */
   total_rows: number | null;
   total_files: number | null;
   /** Of its data and delete files. */
@@ -49,13 +49,13 @@ type SnapshotTotals = Pick<SnapshotFigures, "total_rows" | "total_files" | "tota
 
 const CONTENT_NAMES = ["data", "position_deletes", "equality_deletes"] as const;
 
-/** Figures of a lake's tables from metadata and manifests alone: no engine scans for them. */
+/** Statistics of a lake's tables, read from metadata and manifests without scanning data. */
 export class TableReports {
   readonly #catalog: TableCatalog;
   readonly #files: LiveFiles;
   /** The content of each table's newest snapshot. */
   readonly #current = new Map<string, SnapshotContent & { snapshot_id: string }>();
-  /** By table, then by snapshot: a snapshot never changes, and its manifests are read once. */
+  /** Cached by table and snapshot: snapshots are immutable. */
   readonly #totals = new Map<string, Map<string, SnapshotTotals>>();
 
   constructor({ catalog, storage }: { catalog: TableCatalog; storage: Storage }) {
@@ -119,14 +119,14 @@ export class TableReports {
     return content;
   }
 
-  /** The snapshots with their totals counted in manifests: summaries lack some, and count rows that are deleted. */
+  /** Snapshots with totals counted from manifests: summaries are incomplete and include deleted rows. */
   async withTotals({ metadata }: LoadedTable, snapshots: readonly SnapshotFigures[]): Promise<SnapshotFigures[]> {
     const by_id = new Map(metadata.snapshots.map((snapshot) => [String(snapshot["snapshot-id"]), snapshot]));
     const known = this.#totals.get(metadata["table-uuid"]) ?? new Map<string, SnapshotTotals>();
     this.#totals.set(metadata["table-uuid"], known);
     for (const id of known.keys()) if (!by_id.has(id)) known.delete(id);
     const counted: SnapshotFigures[] = [];
-    // One after the other: a table's first look must not keep the event loop from others.
+    // One after the other, so that the first read of a table does not block the event loop.
     for (const figures of snapshots) {
       const snapshot = by_id.get(figures.snapshot_id);
       const totals =
@@ -137,7 +137,7 @@ export class TableReports {
     return counted;
   }
 
-  /** Null where the snapshot has expired meanwhile. */
+  /** Null if the snapshot expired meanwhile. */
   async #totalsOf(metadata: LoadedTable["metadata"], snapshot: Snapshot): Promise<SnapshotTotals | null> {
     const files = await nullIfMissing(() => this.#files.of(metadata, snapshot));
     if (files === null) return null;
@@ -172,7 +172,10 @@ export function identifierOf(name: string): TableIdentifier {
   return { namespace: [layer], name: rest.join(".") };
 }
 
-/** Commits that became current after `since_ms`, by the table's history: a commit's intermediate snapshots are not in it. */
+/**
+ * Commits that became current after `since_ms`, by the table's history: a commit's intermediate snapshots are not in
+ * it.
+ */
 export function commitsSince({ metadata }: LoadedTable, since_ms: number): number {
   const history = historyOf(metadata);
   return history.length - 1 - history.findLastIndex(({ at_ms }) => at_ms <= since_ms);
@@ -183,7 +186,7 @@ function oldestOf(metadata: LoadedTable["metadata"]): string | null {
   return oldest === undefined ? null : isoOf(oldest.at_ms);
 }
 
-/** Newest first, by their summaries alone. */
+/** Newest first, read from summaries. */
 export function snapshotsOf({ metadata }: LoadedTable): SnapshotFigures[] {
   const current = new Set(historyOf(metadata).map(({ snapshot_id }) => String(snapshot_id)));
   return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).toReversed();
@@ -211,7 +214,10 @@ function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFi
   };
 }
 
-/** Rows of removed files, and rows that position deletes mark: engines write either figure, and DuckDB a 0 for what it does not do. */
+/**
+ * Rows of removed files and rows marked by position deletes: engines write either value, and DuckDB writes 0 for the
+ * other.
+ */
 function deletedRows(figure: (name: string) => number | null): number | null {
   const of_files = figure("deleted-records") ?? figure("removed-records");
   const marked = figure("added-position-deletes");
@@ -225,7 +231,10 @@ function totalRows(figure: (name: string) => number | null): number | null {
   return records === null || deletes === null ? null : records - deletes;
 }
 
-/** Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and alone counts files without stating their sizes. */
+/**
+ * Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and alone counts files without stating their
+ * sizes.
+ */
 function committerOf(summary: Readonly<Record<string, string>>): string {
   const named = summary["engine-name"] ?? (summary["spark.app.id"] === undefined ? undefined : "spark");
   if (named !== undefined) return [named, summary["engine-version"]].filter(Boolean).join(" ");
@@ -234,7 +243,7 @@ function committerOf(summary: Readonly<Record<string, string>>): string {
   return is_duckdb ? "duckdb" : "not named";
 }
 
-/** A position delete takes one row away; what an equality delete takes is for a scan to say. */
+/** A position delete removes one row; the rows of an equality delete are known only after a scan. */
 export function rowsLeft(files: readonly Pick<LiveFile, "content" | "rows">[]): number {
   return rowsOf(files, CONTENT.data) - rowsOf(files, CONTENT.position_deletes);
 }

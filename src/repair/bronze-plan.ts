@@ -19,21 +19,19 @@ import type { Log, PartitionBounds } from "../log/log.ts";
 import { isAsInLog } from "./compare-log.ts";
 import type { TableState } from "./table-state.ts";
 
-/** What bronze lacks, and where its records are. */
+/** The records that bronze lacks, and their sources. */
 export interface BronzePlan {
-  /** Files of the current snapshot that leave it, by their location as the manifests spell it. */
+  /** Files to remove from the current snapshot, by their location in the manifests. */
   removed: ReadonlySet<string>;
-  /** Why files leave that are neither missing nor cut off, and what else is wrong, in words. */
+  /** Reasons for removing files that are neither missing nor truncated, and other findings. */
   remarks: string[];
   from_log: OffsetRanges;
-  /**
-   * Data files that the current snapshot does not keep, of the warehouse or of a backup, with records that it lacks.
-   */
+  /** Data files outside the current snapshot, in the warehouse or a backup, with records that it lacks. */
   sources: string[];
   from_files: OffsetRanges;
-  /** Offsets that nothing can bring back. */
+  /** Offsets of unrecoverable records. */
   lost: OffsetRanges;
-  /** The offsets that bronze has consumed once this is done. */
+  /** Consumed offsets of bronze after the repair. */
   next: PartitionOffsets;
 }
 
@@ -42,29 +40,29 @@ export type BronzeReader = Pick<BronzeFiles, "isReadable" | "offsetsIn" | "recor
 export interface BronzeSearch {
   state: TableState | null;
   topic: string;
-  /** Bounds of the log; empty where it has none of this topic. */
+  /** Bounds of the log; empty if it has no records of this topic. */
   bounds: readonly PartitionBounds[];
-  /** Null where it is not compared with. */
+  /** Null if bronze is not compared with it. */
   log: Log | null;
   /**
-   * Offsets by partition that bronze has to reach, besides the log's first: of a log that is made again, of silver and
+   * Offsets by partition that bronze must reach besides the log's begin: those of a recreated log, and of silver and
    * gold.
    */
   at_least: readonly PartitionOffsets[];
   files: BronzeReader;
-  /** Data files that may hold records, apart from the snapshot's own. */
+  /** Data files outside the snapshot that may have records. */
   candidates: readonly string[];
-  /** Every file is read to its end, every offset counted, every record compared with the log's. */
+  /** Reads every file, counts every offset and compares every record with the log. */
   is_thorough: boolean;
 }
 
-/** Null where bronze lacks nothing. Reads data files only where something is damaged, or where it is asked for. */
+/** Null if bronze is complete. Reads data files only if something is damaged, or if requested. */
 export async function planBronze(search: BronzeSearch): Promise<BronzePlan | null> {
   const { state, topic, bounds, at_least, files, is_thorough } = search;
   const said = state === null ? new Map<number, number>() : offsetsOrNone(state.loaded.metadata, topic);
   const held = state === null ? said : heldOffsets(state, topic);
   const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
-  // The rows decide, as far as the log has ever given their offsets out.
+  // The rows decide, up to the offsets that the log has assigned.
   const consumed = new Map(
     Array.from(held, ([partition, end]) => [
       partition,
@@ -77,7 +75,7 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
     if (consumed.size > 0 || least > 0) next.set(partition, Math.max(least, next.get(partition) ?? 0));
   }
   const forgotten = rangesBetween(consumed, next);
-  // A snapshot may say it too: then readers take the greater of the two.
+  // A snapshot may state offsets too; readers use the greater ones.
   const stated = state === null ? said : offsetsOrNone({ ...state.loaded.metadata, snapshots: [] }, topic);
   const is_said = [...next].every(([partition, end]) => stated.get(partition) === end);
   const has_unknown = state?.has_unknown_files === true;
@@ -116,12 +114,12 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
   return { removed: own.removed, remarks, from_log, sources: found.sources, from_files: found.offsets, lost, next };
 }
 
-/** By partition; none where the property is malformed. */
+/** By partition; empty if the property is malformed. */
 export function offsetsOrNone(metadata: TableMetadata, topic: string): Map<number, number> {
   return unlessMalformed(() => readOffsets(metadata, topic)) ?? new Map();
 }
 
-/** The offsets that a table has consumed; none where the property is malformed. */
+/** The offsets that a table has consumed; empty if the property is malformed. */
 export function consumedOffsetsOrNone(metadata: TableMetadata): LogOffsets {
   return unlessMalformed(() => consumedOffsets(metadata)) ?? {};
 }
@@ -156,12 +154,12 @@ export function heldOffsets(state: TableState, topic: string): Map<number, numbe
   );
 }
 
-/** The snapshot's own files: those that leave it, and the offsets that stay. */
+/** Files of the snapshot to remove, and the offsets of the others. */
 interface OwnFiles {
   removed: Set<string>;
   remarks: string[];
   present: OffsetRanges;
-  /** Files that leave, and whose records can be read: right ones among them are taken over. */
+  /** Files to remove whose records are readable: valid records are kept. */
   readable: string[];
 }
 
@@ -175,7 +173,7 @@ async function keepAll(
   return { removed: new Set(damaged), remarks: [], present: await files.offsetsIn(kept, topic, within), readable: [] };
 }
 
-/** Each offset once, with the record that the log has, and nothing else. */
+/** Whether the file has each offset once, with the log's records and no others. */
 async function examine(
   search: BronzeSearch,
   entries: readonly DataFile[],
@@ -188,7 +186,7 @@ async function examine(
     own.removed.add(file.file_path);
     own.remarks.push(`${isData(file) ? "data file" : "delete file"} ${file.file_path} ${why}`);
   };
-  // Nobody deletes single records of bronze.
+  // No writer deletes single records of bronze.
   for (const file of entries) if (!isData(file) && !damaged.has(file.file_path)) leave(file, "deletes records");
   for (const file of entries.filter((entry) => isData(entry) && !damaged.has(entry.file_path))) {
     if (!(await files.isReadable(file.file_path))) {
@@ -213,9 +211,9 @@ async function reasonToLeave(
   present: OffsetRanges,
 ): Promise<string | null> {
   if (countOffsets(offsets) !== Number(file.record_count))
-    return "has records twice, or records that the log never had";
-  if (intersectOffsets(offsets, present).size > 0) return "has records that other files have";
-  return (await isAsInLog(search, file.file_path, offsets)) ? null : "has records that are not as the log has them";
+    return "has duplicate records, or records that the log never had";
+  if (intersectOffsets(offsets, present).size > 0) return "has records that other files also have";
+  return (await isAsInLog(search, file.file_path, offsets)) ? null : "has records that differ from the log";
 }
 
 function liveFiles({ manifests }: TableState): DataFile[] {
@@ -228,7 +226,7 @@ function isData({ content }: DataFile): boolean {
   return content === CONTENT.data;
 }
 
-/** What a log has to reach that belongs to this table: what its rows and its offsets agree on. */
+/** Offsets that the table's log must reach: those that its rows and its property agree on. */
 export function agreedOffsets(state: TableState, topic: string): Map<number, number> {
   const held = heldOffsets(state, topic);
   const said = offsetsOrNone(state.loaded.metadata, topic);
@@ -247,7 +245,7 @@ function rangesBetween(from: PartitionOffsets, to: PartitionOffsets): OffsetRang
   );
 }
 
-/** The offsets that the files may hold, by their bounds; null where a file does not state them. */
+/** Offset range of the files by their bounds; null if a file does not state them. */
 function hullOf(files: readonly DataFile[], { loaded }: TableState): OffsetRanges | null {
   const idOf = (name: string): number =>
     loaded.metadata.schemas.flatMap(({ fields }) => fields).find((field) => field.name === name)?.id ?? -1;
@@ -272,7 +270,7 @@ function hullOf(files: readonly DataFile[], { loaded }: TableState): OffsetRange
 
 type FileSearch = Pick<BronzeSearch, "candidates" | "files" | "topic">;
 
-/** File by file: one that cannot be read holds nothing. */
+/** Reads file by file; an unreadable file counts as empty. */
 async function searchFiles(
   { candidates, files, topic }: FileSearch,
   missing: OffsetRanges,

@@ -21,7 +21,7 @@ export interface BronzeParts {
   catalog: TableCatalog;
   storage: Storage;
   clock: Clock;
-  /** Null where it cannot be read. */
+  /** Null if it cannot be read. */
   log: Log | null;
   files: BronzeFiles;
   writer: RecordWriter;
@@ -32,8 +32,8 @@ export interface BronzeParts {
 const READ = { max_records: 2048, max_bytes: 1024 * 1024 };
 
 /**
- * One commit: damaged files leave, the records that could be found come back under their own offsets, and what is lost is written down.
- * The damaged files themselves stay where they are.
+ * Makes one commit that removes damaged files, restores recovered records at their original offsets, and records the
+ * lost offsets. The damaged files are not deleted.
  */
 export async function repairBronze(
   parts: BronzeParts,
@@ -71,7 +71,7 @@ async function stage(
     added: added.map((file) => ({ file, spec_id: table.metadata["default-spec-id"] })),
     removed: plan.removed,
     sequence_number: table.metadata["last-sequence-number"],
-    // Of a manifest that is lost nobody knows what it counted.
+    // The counts of a lost manifest are unknown.
     summary: { operation: "overwrite", ...totals([...kept.map(fileOf), ...added]) },
   });
 }
@@ -90,7 +90,7 @@ function totals(files: readonly DataFile[]): Record<string, string> {
   };
 }
 
-/** In memory that does not depend on how many there are. */
+/** Uses constant memory. */
 async function* recordsOf({ log, files, topic }: BronzeParts, plan: BronzePlan): AsyncGenerator<readonly LogRecord[]> {
   yield* logRecords(log, topic, plan.from_log);
   if (plan.sources.length > 0) yield* files.records(plan.sources, topic, plan.from_files);

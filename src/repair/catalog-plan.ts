@@ -9,21 +9,21 @@ import { LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import { folderOf, tableAt, versionOf, type MetadataVersion, type MetadataVersions } from "./metadata-versions.ts";
 
-/** A table's pointer, as the catalog has it and as it has to be. */
+/** A table's present and correct catalog pointer. */
 export interface PlannedPointer {
   identifier: TableIdentifier;
-  /** Null where the catalog does not have the table. */
+  /** Null if the catalog does not have the table. */
   current: string | null;
   /** The version at `current`; null where it cannot be read. */
   stored: MetadataVersion | null;
-  /** Null where no metadata file of the table can be read. */
+  /** Null if no metadata file of the table is readable. */
   next: MetadataVersion | null;
-  /** Why it has to move; null where it stays. */
+  /** Why the pointer must change; null if it is correct. */
   problem: string | null;
 }
 
 export interface CatalogPlan {
-  /** What is wrong with the catalog's file as a whole, in words: then it is made again. Null where it can be read. */
+  /** Damage of the catalog's file, which then is recreated; null if it is readable. */
   damage: string | null;
   /** The catalog is an old copy: tables have newer versions. */
   is_old: boolean;
@@ -36,7 +36,7 @@ export const SEED_PROPERTY = "coinlake.seed-sha256";
 /** Separates the levels of a namespace in the catalog's file. */
 const SEPARATOR = "\x1f";
 
-/** What the catalog has to say, found in the warehouse where the catalog's file does not tell. Reads only. */
+/** The correct content of the catalog, derived from the warehouse if the catalog's file is damaged. Read-only. */
 export async function planCatalog(lake: Lake, versions: MetadataVersions): Promise<CatalogPlan> {
   const stored = readPointers(lake.catalog_file);
   const newest = await newestTables(lake, versions);
@@ -61,13 +61,13 @@ export async function planCatalog(lake: Lake, versions: MetadataVersions): Promi
       current: null,
       stored: null,
       next,
-      problem: `${name} is not in the catalog, and its metadata is in the warehouse`,
+      problem: `${name} is missing in the catalog, but its metadata is in the warehouse`,
     });
   }
   return { damage: null, is_old, pointers: is_old ? await adoptNewest(pointers, versions) : pointers };
 }
 
-/** By name. Of several folders that a table had in its time, the one that was written last. */
+/** Tables by name. If a table had several folders, the one written last. */
 async function newestTables(
   lake: Lake,
   versions: MetadataVersions,
@@ -88,7 +88,7 @@ function timeOf({ metadata }: MetadataVersion): number {
   return Number(metadata["last-updated-ms"]);
 }
 
-/** Tables that follow the log, and seeds: another program's table may have been dropped on purpose. */
+/** Only tables that follow the log, and seeds: another program may have dropped its table on purpose. */
 function isOwn({ properties }: TableMetadata): boolean {
   return properties[LOG_OFFSETS_PROPERTY] !== undefined || properties[SEED_PROPERTY] !== undefined;
 }
@@ -109,19 +109,19 @@ async function planPointer(
     current,
     stored: null,
     next,
-    problem: `${nameOfTable(identifier)}: its metadata file ${current} is missing or cannot be read`,
+    problem: `${nameOfTable(identifier)}: the metadata file ${current} is missing or unreadable`,
   };
 }
 
 /**
- * One version ahead may be the file of a commit that was cut off before it counted. Several ahead, or one ahead of a file that is gone,
+ * One version ahead may be the file of an interrupted commit. Several versions ahead, or one ahead of a missing file,
  * were committed.
  */
 async function newerThan(current: string, versions: MetadataVersions): Promise<string | null> {
   const newest = await versions.newest(folderOf(current));
   const ahead = newest === null ? 0 : newest.version - versionOf(current);
   if (newest === null || ahead < 1 || (ahead === 1 && !versions.isCommitted(newest.location))) return null;
-  return `the catalog names version ${versionOf(current)} of the table, and version ${newest.version} is in its folder`;
+  return `the catalog names version ${versionOf(current)} of the table, but its folder has version ${newest.version}`;
 }
 
 function isOutdated({ current, next, problem }: PlannedPointer): boolean {
@@ -137,7 +137,9 @@ async function adoptNewest(pointers: readonly PlannedPointer[], versions: Metada
     if (!is_newer) adopted.push(pointer);
     else {
       const name = nameOfTable(pointer.identifier);
-      const problem = `${name}: the catalog names version ${versionOf(pointer.current ?? "")}, and version ${newest.version} is in its folder`;
+      const problem =
+        `${name}: the catalog names version ${versionOf(pointer.current ?? "")}, but its folder ` +
+        `has version ${newest.version}`;
       adopted.push({ ...pointer, next: newest, problem });
     }
   }
@@ -146,7 +148,7 @@ async function adoptNewest(pointers: readonly PlannedPointer[], versions: Metada
 
 type Stored = { damage: string } | { pointers: { identifier: TableIdentifier; location: string }[] };
 
-/** Opens nothing for writing: a missing or empty file would become an empty catalog. */
+/** Opens the file read-only: a missing or empty file would otherwise become an empty catalog. */
 function readPointers(file: string): Stored {
   const name = basename(file);
   if (!existsSync(file)) return { damage: `${name} is missing` };
@@ -171,7 +173,7 @@ function readPointers(file: string): Stored {
   }
 }
 
-/** The namespaces that a catalog made again has to have: the layers, and those of its tables. */
+/** Namespaces of a recreated catalog: the layers, and those of its tables. */
 export function namespacesOf({ pointers }: CatalogPlan): string[][] {
   const nested = pointers.flatMap(({ identifier: { namespace } }) =>
     namespace.map((_level, index) => namespace.slice(0, index + 1)),

@@ -4,7 +4,9 @@ import type { Lake } from "../lake/lake.ts";
 import { namespacesOf, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
 import { moveDatabaseAside, putInPlace } from "./move-aside.ts";
 
-/** Makes the catalog's file again, or moves the pointers that have to move. `dropped` are tables without readable metadata. */
+/**
+ * Recreates the catalog's file, or corrects its pointers. `dropped` are tables without readable metadata.
+ */
 export async function repairCatalog(
   lake: Lake,
   plan: CatalogPlan,
@@ -15,7 +17,7 @@ export async function repairCatalog(
     await change(lake.catalog_file, plan, dropped);
     return;
   }
-  // Made apart and then put in place: a killed process leaves a catalog that is missing, never one that lacks tables.
+  // Written to a temporary file and renamed: a killed process never leaves a catalog without some of its tables.
   const made = `${lake.catalog_file}.repaired`;
   if (existsSync(made)) moveDatabaseAside(made, damaged_folder);
   await change(made, plan, []);

@@ -13,7 +13,7 @@ interface Comparison {
   files: Pick<BronzeFiles, "records">;
 }
 
-/** Whether a data file's records are the log's, as far as the log reaches: source, time and payload. */
+/** Whether a data file's records equal the log's, as far as the log reaches: source, time and payload. */
 export async function isAsInLog(
   { log, topic, bounds, files }: Comparison,
   location: string,
@@ -45,7 +45,7 @@ export async function isAsInLog(
   return true;
 }
 
-/** Records of one partition whose offsets follow each other. */
+/** Records of one partition with consecutive offsets. */
 function runsOf(records: readonly LogRecord[]): LogRecord[][] {
   const runs: LogRecord[][] = [];
   for (const record of records) {

@@ -1,12 +1,12 @@
-/** One thing that `repair` found, and what it does about it. */
+/** A finding of `repair` and its repair. */
 export interface RepairItem {
-  /** `layer.table`; null where it is about the lake. */
+  /** `layer.table`; null if the finding is about the lake. */
   table: string | null;
-  /** Location of a file of the table, or path of a file of the lake; null where it is about several. */
+  /** Location of a file of the table, or path of a file of the lake; null if several are affected. */
   file: string | null;
-  /** What is wrong, without a final period. */
+  /** The damage, without a final period. */
   problem: string;
-  /** What is done about it; where nothing can be, what would have to be given or accepted. */
+  /** The repair; if none is possible, the backup or the consent that it requires. */
   action: string;
   outcome: "planned" | "repaired" | "impossible";
 }

@@ -17,14 +17,16 @@ export interface LakeFilesParts {
   checksums: Pick<ChecksumStore, "get"> | null;
 }
 
-/** The files below a warehouse, from one listing; what is damaged or missing there is read from a backup, where one has it. */
+/**
+ * The files of a warehouse, from one listing; damaged or missing files are read from the backup, if it has them.
+ */
 export class LakeFiles {
   /** Damaged files that the backup has. */
   readonly #replaced = new Set<string>();
   readonly #sizes = new Map<string, number>();
   readonly #storage: Storage;
   readonly #backup: BackupFiles | null;
-  /** Null where the catalog keeps none, or cannot be read. */
+  /** Null if the catalog stores none or is unreadable. */
   readonly #checksums: Pick<ChecksumStore, "get"> | null;
 
   private constructor({ storage, backup, checksums }: LakeFilesParts) {
@@ -41,12 +43,12 @@ export class LakeFiles {
     return files;
   }
 
-  /** Canonical locations of the files that the backup is to put in place of damaged ones. */
+  /** Canonical locations of damaged files that the backup replaces. */
   get replaced(): readonly string[] {
     return [...this.#replaced];
   }
 
-  /** Null where there is no such file. */
+  /** Null if the file does not exist. */
   sizeOf(location: string): number | null {
     const size_bytes = this.#sizes.get(canonicalLocation(location)) ?? null;
     const kept = this.#backup?.get(location) ?? null;
@@ -55,12 +57,12 @@ export class LakeFiles {
     return kept.size_bytes;
   }
 
-  /** Whether a commit has named the file: its checksum was taken then. */
+  /** Whether a commit recorded the file's checksum. */
   isCommitted(location: string): boolean {
     return (this.#checksums?.get(canonicalLocation(location)) ?? null) !== null;
   }
 
-  /** Whether the content is what was committed, or nobody knows what that was. */
+  /** Whether the content equals its checksum, or no checksum is known. */
   async isAsCommitted(location: string): Promise<boolean> {
     const known = this.#checksums?.get(canonicalLocation(location)) ?? null;
     if (known === null || this.#replaced.has(canonicalLocation(location))) return true;
@@ -68,7 +70,7 @@ export class LakeFiles {
     return (await digestOf(this.#storage, location)).sha256 === known.sha256;
   }
 
-  /** A metadata file: the backup's in place of one that is damaged. Throws CHECKSUM_DIFFERS. */
+  /** Reads a metadata file, from the backup if it is damaged. Throws CHECKSUM_DIFFERS. */
   async read(location: string): Promise<Uint8Array> {
     this.sizeOf(location);
     const is_there = this.#sizes.has(canonicalLocation(location));
@@ -80,12 +82,14 @@ export class LakeFiles {
 
   #replace(location: string): void {
     if ((this.#backup?.get(location) ?? null) === null) {
-      throw new OperatingError("CHECKSUM_DIFFERS", "it is not as it was committed", { next_step: "Restore it." });
+      throw new OperatingError("CHECKSUM_DIFFERS", "it has changed since its commit", {
+        next_step: "Restore the file from a backup.",
+      });
     }
     this.#replaced.add(canonicalLocation(location));
   }
 
-  /** The same, for what reads through a storage. Writes go to the lake. */
+  /** The same as a storage. Writes go to the lake. */
   get storage(): Storage {
     return overrideStorage(this.#storage, { read: (location) => this.read(location) });
   }
@@ -105,8 +109,8 @@ export class LakeFiles {
   }
 
   /**
-   * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as Parquet does. With
-   * `is_thorough` its content is compared with its checksum and the backup's.
+   * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as
+   * Parquet does. With `is_thorough` its content is compared with its checksum and the backup's.
    */
   async damageOf(
     location: string,
@@ -123,7 +127,7 @@ export class LakeFiles {
       !is_thorough ||
       ((await this.isAsCommitted(location)) && (kept === null || (await this.#isSame(location, kept.sha256))));
     if (is_parquet && is_same) return null;
-    if (kept === null) return is_parquet ? "is not as it was committed" : "does not end as Parquet does";
+    if (kept === null) return is_parquet ? "has changed since its commit" : "has no Parquet footer";
     this.#replaced.add(canonicalLocation(location));
     return null;
   }

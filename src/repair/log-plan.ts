@@ -6,19 +6,19 @@ import type { Lake } from "../lake/lake.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import { boundsInFile } from "../log/sqlite/bounds.ts";
 
-/** The log's file, and what bronze has consumed of it. */
+/** State of the log's file relative to bronze's consumed offsets. */
 export interface LogPlan {
-  /** What is wrong, in words; null where the log can be read and has what bronze has consumed. */
+  /** The damage; null if the log is readable and reaches bronze's consumed offsets. */
   damage: string | null;
-  /** Of a log that can be read. */
+  /** Set for a readable log. */
   bounds: PartitionBounds[];
-  /** Where a log that is made again begins, by partition. */
+  /** Begin offsets of a recreated log, by partition. */
   new_log: ReadonlyMap<number, number>;
 }
 
 /**
- * Reads only. `consumed` is what bronze has, by partition; a lake that has nothing yet needs no log. With `is_quick` the pages of the
- * file are not checked.
+ * Reads only. `consumed` is what bronze has, by partition; a lake that has nothing yet needs no log. With `is_quick`
+ * the pages of the file are not checked.
  */
 export function planLog(
   lake: Lake,
@@ -30,12 +30,14 @@ export function planLog(
   const found = readBounds(lake.log_file, topic, options);
   const is_behind =
     "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
-  const behind = `${basename(lake.log_file)} ends before what bronze has of it: it is an older copy, or it was made again`;
+  const behind =
+    `${basename(lake.log_file)} ends before the offsets that bronze has consumed: it is an older ` +
+    "copy, or was created again";
   const damage =
     "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
   const bounds = "bounds" in found && damage === null ? found.bounds : [];
   if (damage === null || consumed.size === 0) return { damage: null, bounds, new_log: new Map() };
-  // Alerts judge records as they arrive, before bronze has them: an offset that they know must not be given out again.
+  // Alerts evaluate records before bronze has them, so offsets that they have seen must not be assigned again.
   const judged = judgedOffsets(join(lake.folder, "alerts.db"), topic);
   const old_ends = new Map("bounds" in found ? found.bounds.map(({ partition, end }) => [partition, end]) : []);
   const count = Math.max(partitions, ...[...consumed.keys()].map((partition) => partition + 1));
@@ -72,7 +74,7 @@ function checkFile(file: string): string | null {
   }
 }
 
-/** How far alerts have judged the log; nothing where there are none, or where their file cannot be read. */
+/** Offsets that alerts have evaluated; empty without alerts, or if their file is unreadable. */
 function judgedOffsets(file: string, topic: string): Map<number, number> {
   if (!existsSync(file) || statSync(file).size === 0) return new Map();
   let database: DatabaseSync | undefined;
@@ -86,7 +88,7 @@ function judgedOffsets(file: string, topic: string): Map<number, number> {
       own.map(({ partition, next_offset }) => [Number(String(partition).split("/").at(-1)), Number(next_offset)]),
     );
   } catch {
-    // An unreadable file of alerts is not the log's concern.
+    // Another check reports an unreadable file of alerts.
     return new Map();
   } finally {
     database?.close();

@@ -9,12 +9,12 @@ import type { LakeFiles } from "./lake-files.ts";
 /** A readable metadata file of a table. */
 export interface MetadataVersion {
   location: string;
-  /** The number in the file's name; -1 where it has none. */
+  /** The number in the file's name; -1 if it has none. */
   version: number;
   metadata: TableMetadata;
 }
 
-/** The metadata files of a warehouse by the table folder that they lie in. */
+/** The metadata files of a warehouse, by table folder. */
 export class MetadataVersions {
   readonly #storage: Storage;
   readonly #files: LakeFiles;
@@ -27,7 +27,7 @@ export class MetadataVersions {
     this.#by_folder = Map.groupBy(all, folderOf);
   }
 
-  /** Folders that hold a metadata file. */
+  /** Folders with a metadata file. */
   folders(): string[] {
     return [...this.#by_folder.keys()];
   }
@@ -36,7 +36,7 @@ export class MetadataVersions {
     return this.#files.isCommitted(location);
   }
 
-  /** The metadata at a location; null where it cannot be read. */
+  /** The metadata at a location; null if it cannot be read. */
   async read(location: string): Promise<TableMetadata | null> {
     const size_bytes = this.#files.sizeOf(location) ?? 0;
     if (size_bytes === 0 || size_bytes > MAX_METADATA_BYTES) return null;
@@ -48,13 +48,15 @@ export class MetadataVersions {
     }
   }
 
-  /** The newest file of a folder that can be read and that describes a table in this folder; null where there is none. */
+  /**
+   * The newest file of a folder that can be read and that describes a table in this folder; null where there is none.
+   */
   async newest(folder: string): Promise<MetadataVersion | null> {
     const locations = [...(this.#by_folder.get(canonicalLocation(folder)) ?? [])];
     const found: MetadataVersion[] = [];
     for (const location of locations.sort((a, b) => versionOf(b) - versionOf(a))) {
       const version = versionOf(location);
-      // Two files of one version: a commit that lost a race, or that was cut off, wrote one of them.
+      // If two files have one version, a failed or interrupted commit wrote one of them.
       if (found[0] !== undefined && version < found[0].version) break;
       const metadata = await this.read(location);
       if (metadata !== null && canonicalLocation(metadata.location) === canonicalLocation(folder))
@@ -70,12 +72,15 @@ export function versionOf(location: string): number {
   return nextVersion(location) - 1;
 }
 
-/** The folder of the table whose metadata file lies at a location. */
+/** The table folder of a metadata file. */
 export function folderOf(metadata_location: string): string {
   return canonicalLocation(metadata_location).replace(/\/metadata\/[^/]*$/, "");
 }
 
-/** The table that the catalog named a folder after: `<warehouse>/<layer>/<name>-<8 hex digits>`; null for another folder. */
+/**
+ * The table that the catalog named a folder after: `<warehouse>/<layer>/<name>-<8 hex digits>`; null for another
+ * folder.
+ */
 export function tableAt(folder: string, warehouse: string): TableIdentifier | null {
   const below = folder.slice(canonicalLocation(warehouse).length + 1).split("/");
   const name = /^(.+)-[0-9a-f]{8}$/.exec(below.at(-1) ?? "")?.[1];

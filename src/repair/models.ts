@@ -23,10 +23,10 @@ export interface ModelsOptions {
   say(text: string): void;
 }
 
-/** A catalog that nothing asks: the project is read, not run. */
+/** An unused catalog: the project is parsed, not run. */
 const NO_CATALOG = "http://127.0.0.1:1";
 
-/** The models of a lake's dbt project: what follows from what, and their runs. */
+/** The models of a lake's dbt project: their dependencies and runs. */
 export class DbtModels {
   readonly #options: ModelsOptions;
   #reader: DbtWorker | null = null;
@@ -41,7 +41,7 @@ export class DbtModels {
     return modelsFrom(this.#reader, table);
   }
 
-  /** Increments until each of the tables has consumed what bronze has. Throws MODEL_FAILED, BUILD_STALLED. */
+  /** Runs increments until each table has consumed all of bronze. Throws MODEL_FAILED, BUILD_STALLED. */
   async rebuild({ catalog, server }: RepairedCatalog, tables: readonly string[]): Promise<void> {
     await this.close();
     const worker = this.#worker(embeddedEngine({ server, s3: this.#options.s3 }));
@@ -63,7 +63,7 @@ export class DbtModels {
   }
 }
 
-/** dbt's own answer; a name that is no model or seed selects nothing. */
+/** dbt's answer; a name that is not a model or seed selects nothing. */
 export async function modelsFrom(worker: Pick<DbtWorker, "run">, table: string): Promise<string[]> {
   const name = table.slice(table.indexOf(".") + 1);
   if (!/^\w+$/.test(name)) return [];
@@ -79,7 +79,7 @@ interface RebuildParts extends Pick<RepairedCatalog, "catalog"> {
   say(text: string): void;
 }
 
-/** Each increment takes a bounded batch, so memory is bounded too. */
+/** Each increment processes a bounded batch, which bounds memory. */
 export async function rebuildTables(
   { catalog, pipeline, worker, say }: RebuildParts,
   tables: readonly string[],
@@ -93,12 +93,13 @@ export async function rebuildTables(
     behind = now;
     if (behind.size > 0)
       say(
-        `built again: ${Math.min(...behind.values()).toLocaleString("en")} of ${totalOffset(target).toLocaleString("en")} records`,
+        `rebuilt: ${Math.min(...behind.values()).toLocaleString("en")} of ` +
+          `${totalOffset(target).toLocaleString("en")} records`,
       );
   }
 }
 
-/** Where the tables stood before: what any of them has, or had, of what bronze has. */
+/** The lowest consumed offsets of the tables before the rebuild. */
 export async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Promise<LogOffsets> {
   const held = await reachableOffsets(catalog, bronze.table);
   let reached: LogOffsets = {};
@@ -112,22 +113,22 @@ export async function offsetsToReach(catalog: Catalog, { bronze }: Pipeline): Pr
   return minOffsets([held, reached]);
 }
 
-/** With the records that each has consumed. A seed is behind until its file is loaded. */
+/** Tables that lag, with their consumed records. A seed lags until its file is loaded. */
 async function tablesBehind(
   { catalog, pipeline }: Pick<RebuildParts, "catalog" | "pipeline">,
   tables: readonly string[],
   target: LogOffsets,
 ): Promise<Map<string, number>> {
   const behind = new Map<string, number>();
-  // What another program made, no model builds.
-  for (const table of new Set(tables.filter((name) => pipeline.books.tables[name] !== undefined))) {
+  // dbt does not build other programs' tables.
+  for (const table of new Set(tables.filter((name) => pipeline.reconciliation.tables[name] !== undefined))) {
     if (!(await catalog.hasTable(tableNamed(table)))) {
       behind.set(table, 0);
       continue;
     }
     const { metadata } = await catalog.loadTable(tableNamed(table));
     const offsets = consumedOffsets(metadata);
-    const is_seed = pipeline.books.tables[table]?.is_seed === true;
+    const is_seed = pipeline.reconciliation.tables[table]?.is_seed === true;
     const is_behind = is_seed ? metadata.properties[SEED_PROPERTY] === undefined : !coversOffsets(offsets, target);
     if (is_behind) behind.set(table, totalOffset(offsets));
   }
@@ -137,9 +138,9 @@ async function tablesBehind(
 function stalled(tables: readonly string[]): OperatingError {
   return new OperatingError(
     "BUILD_STALLED",
-    `An increment succeeded, but ${tables.join(", ")} still lack records that bronze has`,
+    `An increment succeeded, but these tables still lack records of bronze: ${tables.join(", ")}`,
     {
-      next_step: "Run `npm run -s coinlake -- verify` to see what is missing.",
+      next_step: "Run `npm run -s coinlake -- verify` to find the missing records.",
       is_retryable: true,
     },
   );

@@ -5,12 +5,12 @@ import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tableOfFile } from "./metadata-versions.ts";
 
-/** A folder of the lake for damaged files that are in the way; nothing in it is read or deleted. */
+/** Folder of the lake for damaged files that were replaced; nothing in it is read or deleted. */
 export function damagedFolder(lake_folder: string, now_ms: number): string {
   return join(lake_folder, "damaged", new Date(now_ms).toISOString().replaceAll(/[:.]/g, "-"));
 }
 
-/** Moves a SQLite file with what belongs to it. Nothing where there is no such file. */
+/** Moves a SQLite file with its side files, if it exists. */
 export function moveDatabaseAside(file: string, folder: string): void {
   for (const path of ["", "-wal", "-shm"].map((end) => `${file}${end}`)) {
     if (!existsSync(path)) continue;
@@ -19,7 +19,9 @@ export function moveDatabaseAside(file: string, folder: string): void {
   }
 }
 
-/** Keeps a copy of the damaged file, where there is one, before another takes its name: in an object store nothing can be moved. */
+/**
+ * Copies the damaged file, if it exists, before another takes its name: object stores cannot move files.
+ */
 export async function replaceFile(
   storage: Storage,
   location: string,

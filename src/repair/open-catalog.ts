@@ -15,7 +15,7 @@ export interface RepairedCatalog {
   server: CatalogServer;
 }
 
-/** A lake's catalog without its log, which may be missing: opening the lake would make an empty one. */
+/** Opens a lake's catalog without its log: opening the lake would create a missing log. */
 export function openCatalog(
   lake: Lake,
   { storage, clock }: { storage: Storage; clock: Clock },

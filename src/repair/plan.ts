@@ -31,32 +31,36 @@ export interface RepairScope {
   pipeline: Pipeline;
   storage: Storage;
   s3: S3Settings | null;
-  /** One table, which is read to its end, or built again even where no damage is found; null for all that is damaged. */
+  /**
+   * One table to read completely or rebuild even without damage; null for all damage.
+   */
   table: string | null;
   backup: BackupPlace | null;
   is_loss_accepted: boolean;
-  /** Only what nobody has to decide: what a cut-off write left behind, and what can be brought back without loss. */
+  /**
+   * Only repairs that need no decision: leftovers of interrupted writes, and damage that can be repaired without loss.
+   */
   is_automatic: boolean;
-  /** A model or a seed and what follows from it, by dbt's graph; empty for another name. */
+  /** A model or seed with its dependents, by dbt's graph; empty for another name. */
   modelsFrom(table: string): Promise<string[]>;
 }
 
-/** Everything that is wrong with a lake, and what is to be done about it. */
+/** All damage of a lake, with the repairs. */
 export interface RepairPlan {
   items: RepairItem[];
   files: LakeFiles;
   backup: BackupFiles | null;
-  /** Null where the catalog stays as it is. */
+  /** Null if the catalog needs no change. */
   catalog: CatalogPlan | null;
-  /** Tables without readable metadata: the catalog forgets them, and the models make them again. */
+  /** Tables without readable metadata, which leave the catalog and are rebuilt. */
   dropped: PlannedPointer[];
   log: LogPlan;
   bronze: { state: TableState | null; plan: BronzePlan } | null;
-  /** Silver and gold tables that lose their rows, to be built again. */
+  /** Silver and gold tables to empty and rebuild. */
   resets: TableState[];
-  /** Tables of the pipeline that the catalog does not have: the models make them. */
+  /** Tables of the pipeline that the catalog lacks, which dbt rebuilds. */
   missing: string[];
-  /** The record of maintenance, where it is damaged: it holds no data. */
+  /** The maintenance database, if it is damaged; it holds no data. */
   is_maintenance_damaged: boolean;
   close(): void;
 }
@@ -78,13 +82,13 @@ export async function planRepair(scope: RepairScope): Promise<RepairPlan> {
   }
 }
 
-/** Null where the catalog's file is not there, or cannot be read. */
+/** Null if the catalog's file is missing or unreadable. */
 function openChecksums({ catalog_file }: Lake): SqliteChecksums | null {
   if (!existsSync(catalog_file) || statSync(catalog_file).size === 0) return null;
   try {
     return new SqliteChecksums(catalog_file, { is_read_only: true });
   } catch {
-    // What is wrong with it is found with the pointers.
+    // The check of the pointers reports its damage.
     return null;
   }
 }
@@ -135,8 +139,8 @@ function isRight({ current, next }: PlannedPointer): boolean {
 }
 
 /**
- * Whether an old catalog is to be followed, and whether a table was dropped on purpose, only a person knows. What a power cut leaves is a
- * file that cannot be read.
+ * Whether an old catalog is to be followed, and whether a table was dropped on purpose, only a person knows. What a
+ * power cut leaves is a file that cannot be read.
  */
 function withoutDecisions(plan: CatalogPlan): CatalogPlan {
   if (plan.damage !== null) return plan;
@@ -185,11 +189,11 @@ class Planner {
     return this.#scope.table === null || this.#scope.table === table;
   }
 
-  /** Returns the tables that the catalog is to forget. */
+  /** Returns the tables to remove from the catalog. */
   async planCatalog({ damage, pointers }: CatalogPlan): Promise<PlannedPointer[]> {
     const { lake, pipeline } = this.#scope;
     if (damage !== null && pointers.length > 0) {
-      const action = `make it again, with ${pointers.length} tables, each at the newest metadata that the warehouse has of it`;
+      const action = `recreate it with ${pointers.length} tables, each at its newest metadata in the warehouse`;
       this.items.push(planned({ table: null, file: lake.catalog_file, problem: damage, action }));
       return [];
     }
@@ -208,16 +212,16 @@ class Planner {
       ) {
         const action =
           table === pipeline.bronze.table
-            ? "make it again from its data files and the log"
-            : "let the models make it again from bronze";
+            ? "recreate it from its data files and the log"
+            : "rebuild it from bronze with dbt";
         this.items.push(
-          planned({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }),
+          planned({ table, file: current, problem: `${problem}, and no earlier version is readable`, action }),
         );
         dropped.push(pointer);
       } else {
-        const action = `nothing tells what it was; give a backup that has it: ${FROM_BACKUP}`;
+        const action = `its content is unknown; give a backup that has it: ${FROM_BACKUP}`;
         this.items.push(
-          impossible({ table, file: current, problem: `${problem}, and no earlier one can be read`, action }),
+          impossible({ table, file: current, problem: `${problem}, and no earlier version is readable`, action }),
         );
       }
     }
@@ -233,17 +237,21 @@ class Planner {
       .map(([partition, begin]) => `${topic.name}/${partition} at offset ${begin}`)
       .join(", ");
     const held = [...consumed].map(([partition, next]) => `${topic.name}/${partition} up to offset ${next}`).join(", ");
-    const gone = `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each source had been read`;
+    const gone =
+      `records that bronze did not have yet are gone with it (bronze has ${held}), and how far each ` +
+      "source had been read";
     const item = { table: null, file: lake.log_file, problem: `${plan.damage}: ${gone}` };
     if (is_loss_accepted) {
-      this.items.push(planned({ ...item, action: `make a log that begins after what bronze has: ${begins}` }));
+      this.items.push(
+        planned({ ...item, action: `create a log that begins after bronze's consumed offsets: ${begins}` }),
+      );
       return plan;
     }
     this.items.push(impossible({ ...item, action: `restore log.db from a copy; or accept the loss: ${ACCEPT_LOSS}` }));
     return { ...plan, new_log: new Map() };
   }
 
-  /** `built` is what silver and gold have consumed: bronze of an earlier version may have less. */
+  /** `built` are the offsets that silver and gold have consumed; bronze of an earlier version may have fewer. */
   async planBronze(
     state: TableState | null,
     { bounds, new_log }: LogPlan,
@@ -258,7 +266,7 @@ class Planner {
     const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
     const log = is_thorough && bounds.length > 0 ? openSqliteLog({ file: lake.log_file, is_read_only: true }) : null;
     let opened: BronzeFiles | null = null;
-    // Most lakes are whole: an engine is started for the others.
+    // The engine is started only for damaged lakes.
     const lazily = async (): Promise<BronzeFiles> => (opened ??= await openBronzeFiles({ columns, s3 }));
     try {
       const files: BronzeReader = {
@@ -292,7 +300,7 @@ class Planner {
     }
   }
 
-  /** Parquet files of every folder that the table had, then those of a backup. */
+  /** Parquet files of every folder of the table, then those of a backup. */
   #bronzeCandidates(warehouse: string, table: string): string[] {
     const parquet = this.#files.all().filter((location) => location.endsWith(".parquet"));
     const own = parquet.flatMap((location) => {
@@ -324,13 +332,13 @@ class Planner {
     ];
     const file = state?.damage[0]?.file ?? null;
     if (plan.lost.size === 0) {
-      const action = found.join(", ") || "put the table's metadata right; its data files have every record";
+      const action = found.join(", ") || "correct the table's metadata; its data files have every record";
       this.items.push(planned({ table, file, problem, action }));
       return;
     }
-    const lost = `${countOffsets(plan.lost)} are in no place that was looked at: ${formatOffsets(topic, plan.lost)}`;
+    const lost = `${countOffsets(plan.lost)} were not found anywhere: ${formatOffsets(topic, plan.lost)}`;
     if (is_loss_accepted) {
-      this.items.push(planned({ table, file, problem, action: [...found, `note that ${lost}`].join(", ") }));
+      this.items.push(planned({ table, file, problem, action: [...found, `record the loss: ${lost}`].join(", ") }));
     } else {
       const action = [...found, `${lost}; give a backup: ${FROM_BACKUP}; or accept the loss: ${ACCEPT_LOSS}`].join(
         ", ",
@@ -354,45 +362,45 @@ class Planner {
       const is_malformed = hasMalformedOffsets(state);
       const is_due = name === wanted || state.damage.length > 0 || is_malformed;
       if (!this.#isInScope(name) || !is_due) continue;
-      // What follows was built while the file could be read, unless its content was changed, which only a person can have found.
+      // Dependents were built while the file was readable, unless its content changed, which only a user can request to
+      // repair.
       const followers = is_automatic
         ? []
         : (await this.#scope.modelsFrom(name)).filter((model) => model !== name && states.has(model));
       const item = { table: name, file: state.damage[0]?.file ?? null, problem: problemOf(state) };
-      const reason = reasonNotToRebuild(pipeline.books.tables[name], can_rebuild);
+      const reason = reasonNotToRebuild(pipeline.reconciliation.tables[name], can_rebuild);
       if (reason !== null) {
         this.items.push(impossible({ ...item, action: reason }));
         continue;
       }
-      const with_followers =
-        followers.length === 0 ? "" : `, and with it what follows from it: ${followers.join(", ")}`;
+      const with_followers = followers.length === 0 ? "" : `, and its dependents: ${followers.join(", ")}`;
       const action =
-        pipeline.books.tables[name]?.is_seed === true ? "load its file again" : "build it again from bronze";
-      this.items.push(planned({ ...item, action: `${action}, without reading what is there${with_followers}` }));
+        pipeline.reconciliation.tables[name]?.is_seed === true ? "reload its file" : "rebuild it from bronze";
+      this.items.push(planned({ ...item, action: `${action}, without reading its rows${with_followers}` }));
       for (const table of [name, ...followers]) {
         const follower = states.get(table);
-        if (follower !== undefined && reasonNotToRebuild(pipeline.books.tables[table], can_rebuild) === null)
+        if (follower !== undefined && reasonNotToRebuild(pipeline.reconciliation.tables[table], can_rebuild) === null)
           chosen.set(table, follower);
       }
     }
     return [...chosen.values()];
   }
 
-  /** Returns tables of the pipeline that an earlier increment has made, and that are gone. */
+  /** Returns missing tables of the pipeline that an earlier increment built. */
   planMissing({ pointers }: CatalogPlan): string[] {
     const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
-    const made = Object.keys(this.#scope.pipeline.books.tables);
-    // A lake that was only started has none yet.
+    const made = Object.keys(this.#scope.pipeline.reconciliation.tables);
+    // A lake without increments has no tables yet.
     if (!made.some((table) => present.has(table))) return [];
     const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));
     for (const table of missing) {
-      const problem = `${table} is missing, and no metadata of it is in the warehouse`;
-      this.items.push(planned({ table, file: null, problem, action: "let the models make it again from bronze" }));
+      const problem = `${table} is missing, and the warehouse has no metadata of it`;
+      this.items.push(planned({ table, file: null, problem, action: "rebuild it from bronze with dbt" }));
     }
     return missing;
   }
 
-  /** Of the files beside catalog and log. Returns whether the record of maintenance is damaged. */
+  /** Checks the files other than catalog and log. Returns whether the maintenance database is damaged. */
   planStores(): boolean {
     const { lake, table } = this.#scope;
     const own = new Set([lake.catalog_file, lake.log_file]);
@@ -403,7 +411,7 @@ class Planner {
       if (file !== null && basename(file) === MAINTENANCE_FILE) {
         is_maintenance_damaged = true;
         this.items.push(
-          planned({ ...item, action: "make an empty one: it holds the figures of earlier maintenance, and no data" }),
+          planned({ ...item, action: "create an empty one: it holds only statistics of earlier maintenance runs" }),
         );
       } else this.items.push(impossible({ ...item, action: next_step }));
     }
@@ -414,13 +422,13 @@ class Planner {
     return (await this.#scope.modelsFrom(table)).length > 0;
   }
 
-  /** Files that a backup has need nothing else. */
+  /** Files that the backup has need no other repair. */
   planReplacedFiles(): void {
     for (const location of this.#files.replaced) {
       const found = tableOfFile(location, this.#scope.lake.warehouse);
       const table = found === null ? null : nameOfTable(found.identifier);
       const problem = `${table ?? "the warehouse"}: ${location} is missing or damaged`;
-      this.items.push(planned({ table, file: location, problem, action: "put the backup's copy in its place" }));
+      this.items.push(planned({ table, file: location, problem, action: "replace it by the backup's copy" }));
     }
   }
 }
@@ -443,20 +451,23 @@ function problemOf(state: TableState): string {
   const { table, damage, loaded } = state;
   if (hasMalformedOffsets(state))
     return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
-  if (damage.length === 0) return `${table}: no file is missing or cut off; it is built again because it was named`;
+  if (damage.length === 0) return `${table}: no file is missing or truncated; it is rebuilt because --table names it`;
   return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
 }
 
 function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boolean): string | null {
   if (definition === undefined) {
-    return `no model makes this table; give a backup that has its files: ${FROM_BACKUP}`;
+    return `no dbt model builds this table; give a backup that has its files: ${FROM_BACKUP}`;
   }
   if (can_rebuild || definition.is_seed === true) return null;
-  return `bronze lacks records that it may still have: mend bronze first, or accept that rows of these records go: ${ACCEPT_LOSS}`;
+  return (
+    "bronze lacks records that this table may still have: repair bronze first, or accept their loss: " +
+    `${ACCEPT_LOSS}`
+  );
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
-    next_step: `Name one of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
+  return new OperatingError("NO_SUCH_TABLE", `Unknown table "${table}" in this lake`, {
+    next_step: `Choose a table of ${LAYERS.join(", ")}: ${tables.toSorted().join(", ")}.`,
   });
 }

@@ -32,13 +32,14 @@ export interface RepairOptions extends RepairScope {
   /** False for a dry run. */
   is_applied: boolean;
   say(text: string): void;
-  /** Builds these tables again from bronze; null where the next increments do. */
+  /** Rebuilds these tables from bronze; null if the next increments do. */
   rebuild: ((open: RepairedCatalog, tables: readonly string[]) => Promise<void>) | null;
 }
 
 /**
- * Finds what is damaged, and with `is_applied` brings it back: each step is one atomic change, and a repair that was cut off is repaired by
- * the next. Nothing is deleted: damaged files stay, or are moved to `damaged/` where another takes their name. The caller owns the lake.
+ * Finds damage and, with `is_applied`, repairs it. Each step is one atomic change, and a later repair completes an
+ * interrupted one. No file is deleted: damaged files stay, or move to `damaged/` if another takes their name. The
+ * caller owns the lake.
  */
 export async function repair(options: RepairOptions): Promise<RepairItem[]> {
   const plan = await planRepair(options);
@@ -59,19 +60,19 @@ export async function repair(options: RepairOptions): Promise<RepairItem[]> {
     {
       table: null,
       file: null,
-      problem: `the models could not be run: ${failure}`,
-      action: "start the pipeline: it goes on from there",
+      problem: `dbt failed: ${failure}`,
+      action: "start the pipeline: it continues from there",
       outcome: "impossible",
     },
   ];
 }
 
-/** Returns why the models failed, null where they did not. */
+/** Returns the error of a failed dbt run, null if it succeeded. */
 async function apply(plan: RepairPlan, options: RepairOptions): Promise<OperatingError | null> {
   const { lake, storage, clock, pipeline, say } = options;
   const aside = damagedFolder(lake.folder, clock.now_us() / 1000);
   for (const location of plan.files.replaced) {
-    say(`putting back ${location}`);
+    say(`restoring ${location}`);
     await replaceFile(storage, location, await plan.files.read(location), { folder: aside, warehouse: lake.warehouse });
   }
   if (plan.catalog !== null) await repairCatalog(lake, plan.catalog, plan.dropped, aside);
@@ -119,7 +120,7 @@ async function mendBronze(
   if (bronze === null) return;
   const { lake, storage, s3, clock, pipeline, say } = options;
   const { state, plan } = bronze;
-  say(`mending ${pipeline.bronze.table}`);
+  say(`repairing ${pipeline.bronze.table}`);
   const columns = state === null ? BRONZE_SCHEMA.fields : bronzeColumns(state.loaded);
   const log: Log | null = new_log.size + bounds.length > 0 ? openSqliteLog({ file: lake.log_file }) : null;
   const readers = await openBronzeFiles({ columns, s3 });
@@ -144,11 +145,11 @@ async function mendBronze(
   }
 }
 
-/** A table of an earlier version lacks what the others have: the next increments begin where it is. */
+/** The next increments start at the lowest consumed offsets, which may be those of a table of an earlier version. */
 async function noteWhatIsBehind({ pointers }: CatalogPlan, pipeline: Pipeline, catalog: Catalog): Promise<void> {
   const target = await offsetsToReach(catalog, pipeline);
   for (const { identifier, current, next } of pointers) {
-    const definition = pipeline.books.tables[nameOfTable(identifier)];
+    const definition = pipeline.reconciliation.tables[nameOfTable(identifier)];
     if (definition === undefined || definition.is_seed === true || next === null || next.location === current) continue;
     const { metadata } = await catalog.loadTable(identifier);
     const is_noted = coversOffsets(rebuiltUpTo(metadata), target);
@@ -164,9 +165,9 @@ async function reset(
   catalog: Catalog,
   state: TableState,
 ): Promise<void> {
-  say(`dropping the rows of ${state.table}, to build them again`);
+  say(`removing the rows of ${state.table} to rebuild them`);
   const unreadable = await unreadableSnapshots(state, files);
-  const is_seed = pipeline.books.tables[state.table]?.is_seed === true;
+  const is_seed = pipeline.reconciliation.tables[state.table]?.is_seed === true;
   const partitions = Object.keys(await logOffsets(catalog, pipeline.bronze.table));
   await catalog.commit([await stageReset({ storage, clock }, state.loaded, { unreadable, partitions, is_seed })]);
 }

@@ -6,7 +6,7 @@ import { readManifest, readManifestList, type ReadManifest } from "../iceberg/sn
 import { currentSnapshot } from "../iceberg/stage.ts";
 import type { LakeFiles } from "./lake-files.ts";
 
-/** A file of a table that cannot be read. */
+/** An unreadable file of a table. */
 export interface Damage {
   file: string;
   /** `data file`, `manifest` ... */
@@ -15,7 +15,7 @@ export interface Damage {
   words: string;
 }
 
-/** A table's current snapshot, as far as it can be read. */
+/** The readable part of a table's current snapshot. */
 export interface TableState {
   table: string;
   loaded: LoadedTable;
@@ -25,7 +25,7 @@ export interface TableState {
   damage: Damage[];
   /** Entries of data files that cannot be read. */
   damaged: ManifestEntry[];
-  /** A manifest or the list of them is damaged: what it named is not known. */
+  /** Whether the manifest list or a manifest is damaged, so that its files are unknown. */
   has_unknown_files: boolean;
 }
 
@@ -73,7 +73,7 @@ export async function inspectTable(
   return state;
 }
 
-/** What was read, or why it cannot be, in words. */
+/** The content, or the reason why it is unreadable. */
 async function readable<T>(read: () => Promise<T>): Promise<T | string> {
   try {
     return await read();
@@ -86,8 +86,8 @@ async function readable<T>(read: () => Promise<T>): Promise<T | string> {
 }
 
 /**
- * Snapshots, the current one among them, whose metadata files cannot be read. No reader can open them, and maintenance, which has to know
- * the files of every snapshot that it keeps, would fail at each run.
+ * Snapshots, the current one among them, whose metadata files cannot be read. No reader can open them, and maintenance,
+ * which has to know the files of every snapshot that it keeps, would fail at each run.
  */
 export async function unreadableSnapshots({ loaded: { metadata } }: TableState, files: LakeFiles): Promise<Long[]> {
   const { storage } = files;

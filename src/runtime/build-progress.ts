@@ -5,7 +5,7 @@ export interface Increment {
   seconds: number;
   /** Log records that the increment added. */
   records: number;
-  /** Log records that gold does not have yet. */
+  /** Log records that are not in gold yet. */
   waiting: number;
 }
 
@@ -33,7 +33,7 @@ export class BuildProgress {
   constructor(options: BuildProgressOptions) {
     this.#options = options;
     this.#consumed = options.consumed();
-    // Read again after the first increment, where its error is seen.
+    // The first increment reads it again and reports its error.
     this.#consumed.catch(() => {});
   }
 

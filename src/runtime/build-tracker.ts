@@ -31,7 +31,7 @@ export class BuildTracker {
     const topic = pipeline.topic.name;
     this.#reporter = reporter;
     this.#progress = new BuildProgress({
-      consumed: () => logOffsets(lake.catalog, pipeline.books.accepted),
+      consumed: () => logOffsets(lake.catalog, pipeline.reconciliation.accepted),
       logEnd: async () =>
         Object.fromEntries((await lake.log.bounds(topic)).map(({ partition, end }) => [`${topic}/${partition}`, end])),
       built: (increment) => reporter.built(increment),

@@ -102,7 +102,7 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
   };
   try {
     await lake.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    const consumed = await logOffsets(lake.catalog, pipeline.books.accepted);
+    const consumed = await logOffsets(lake.catalog, pipeline.reconciliation.accepted);
     await beginAlerts(lake.lake.folder, pipeline, systemClock, lake.log, consumed);
   } catch (error) {
     await close();

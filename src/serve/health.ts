@@ -66,9 +66,9 @@ export class Health {
     const newest_at = layers[0]?.newest_at;
     const day = (open.lake.kind === "replay" && newest_at ? newest_at : isoFromMicros(clock.now_us())).slice(0, 10);
     const table = (await this.#tables.all()).find(
-      ({ identifier }) => [...identifier.namespace, identifier.name].join(".") === pipeline.books.refused,
+      ({ identifier }) => [...identifier.namespace, identifier.name].join(".") === pipeline.reconciliation.rejected,
     );
-    return table === undefined ? 0 : this.#tables.rowsIn(table, `${pipeline.books.refused_partition}=${day}`);
+    return table === undefined ? 0 : this.#tables.rowsIn(table, `${pipeline.reconciliation.rejected_partition}=${day}`);
   }
 
   #sourceProblems(sources: readonly Source[]): Freshness["problems"] {

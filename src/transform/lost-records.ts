@@ -11,12 +11,15 @@ import { logOffsets } from "./offsets.ts";
  */
 export async function throwIfRecordsLost(
   catalog: TableCatalog,
-  { topic, bronze, books }: Pick<Pipeline, "topic" | "bronze" | "books">,
+  { topic, bronze, reconciliation }: Pick<Pipeline, "topic" | "bronze" | "reconciliation">,
   bounds: readonly PartitionBounds[],
   consumed: LogOffsets,
 ): Promise<void> {
   if (bounds.every(({ begin }) => begin === 0)) return;
-  const [held, accepted] = [await logOffsets(catalog, bronze.table), await logOffsets(catalog, books.accepted)];
+  const [held, accepted] = [
+    await logOffsets(catalog, bronze.table),
+    await logOffsets(catalog, reconciliation.accepted),
+  ];
   for (const { partition, begin } of bounds) {
     const name = partitionKey(topic.name, partition);
     const first = held[name] ?? 0;

@@ -61,7 +61,7 @@ interface AbsentTables {
 /** The newest state that all tables still keep; null where there is none. Pure. */
 export function chooseMoment(
   tables: readonly LoadedTable[],
-  pipeline: Pick<Pipeline, "bronze" | "books" | "topic">,
+  pipeline: Pick<Pipeline, "bronze" | "reconciliation" | "topic">,
   { made, unmade, models_version }: AbsentTables,
 ): Moment | null {
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table);
@@ -114,8 +114,8 @@ function isBuilt({ identifier }: LoadedTable): boolean {
 }
 
 /** Whether increments build the table. Seeds and foreign tables do not follow the log. */
-export function followsLog(loaded: LoadedTable, { books }: Pick<Pipeline, "books">): boolean {
-  const definition = books.tables[nameOfTable(loaded.identifier)];
+export function followsLog(loaded: LoadedTable, { reconciliation }: Pick<Pipeline, "reconciliation">): boolean {
+  const definition = reconciliation.tables[nameOfTable(loaded.identifier)];
   return isBuilt(loaded) && definition !== undefined && definition.is_seed !== true;
 }
 
@@ -172,8 +172,8 @@ function covers({ first, last }: State, offsets: LogOffsets): boolean {
 /** Tables of the pipeline that are not among these. */
 export function absentTables(
   names: Iterable<string>,
-  { bronze, books }: Pick<Pipeline, "bronze" | "books" | "topic">,
+  { bronze, reconciliation }: Pick<Pipeline, "bronze" | "reconciliation" | "topic">,
 ): string[] {
   const present = new Set(names);
-  return [bronze.table, ...Object.keys(books.tables)].filter((table) => !present.has(table));
+  return [bronze.table, ...Object.keys(reconciliation.tables)].filter((table) => !present.has(table));
 }

@@ -69,7 +69,7 @@ export class Transform {
 
   /** Whether there are tables to test. */
   async hasBuilt(): Promise<boolean> {
-    return hasOffsets(await logOffsets(this.#catalog, this.#pipeline.books.accepted));
+    return hasOffsets(await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted));
   }
 
   /**
@@ -128,7 +128,7 @@ export class Transform {
   /** A whole run advances all tables together: one table stands for all, except for those that a repair has reset. */
   async #consumedBy(layer: Layer): Promise<LogOffsets> {
     if (layer !== null) return this.#layerOffsets(layer);
-    const accepted = await logOffsets(this.#catalog, this.#pipeline.books.accepted);
+    const accepted = await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted);
     return minOffsets([accepted, ...(await offsetsBeingRebuilt(this.#catalog))]);
   }
 

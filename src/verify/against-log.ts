@@ -6,14 +6,14 @@ import type { Log, LogRecord, PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";
 
-/** Rows compared at once: each has a checksum in place of its payload, so memory does not depend on the messages. */
+/** Rows per comparison: checksums replace payloads, so memory does not depend on message sizes. */
 const ROWS_AT_ONCE = 10_000;
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 const MAX_SHOWN = 5;
 
 export interface LogComparison {
   findings: Finding[];
-  /** Records that the log still has, and that were compared. */
+  /** Records still in the log that were compared. */
   compared: number;
 }
 
@@ -21,7 +21,7 @@ export interface LogSources {
   log: Log;
   session: PinnedTables;
   pipeline: Pipeline;
-  /** What bronze has consumed, next offset by "<topic>/<partition>". */
+  /** Consumed offsets of bronze: next offset by "<topic>/<partition>". */
   bronze: LogOffsets;
   progress(done: number): void;
 }
@@ -38,7 +38,7 @@ export async function compareWithLog(sources: LogSources): Promise<LogComparison
     while (offset < last) {
       const records = await readLog(sources, partition, offset);
       if (records === null) {
-        // Retention went on meanwhile: the log begins later now.
+        // Retention has pruned the log meanwhile.
         offset = Math.max(
           offset + 1,
           (await boundsOf(log, topic)).find((bounds) => bounds.partition === partition)?.begin ?? last,
@@ -55,7 +55,7 @@ export async function compareWithLog(sources: LogSources): Promise<LogComparison
     }
   }
   const table = pipeline.bronze.table;
-  const message = `${table}: ${count} of ${compared} records are not as the log has them`;
+  const message = `${table}: ${count} of ${compared} records differ from the log`;
   return { compared, findings: count === 0 ? [] : [tableFinding("LOG_DIFFERS", table, message, { rows: wrong })] };
 }
 
@@ -68,7 +68,7 @@ async function boundsOf(log: Log, topic: string): Promise<PartitionBounds[]> {
   }
 }
 
-/** Null where the log has forgotten the record by now. */
+/** Null if the log has pruned the record. */
 async function readLog({ log, pipeline }: LogSources, partition: number, offset: number): Promise<LogRecord[] | null> {
   try {
     return await log.read(pipeline.topic.name, partition, offset, {
@@ -90,7 +90,8 @@ async function compare(
   const { rows } = await session.query(`
     select log_offset, md5(coalesce(payload_bytes, encode(payload))), source, epoch_us(ingested_at)
     from ${pipeline.bronze.table}
-    where log_topic = '${pipeline.topic.name}' and log_partition = ${partition} and log_offset between ${first} and ${last}`);
+    where log_topic = '${pipeline.topic.name}' and log_partition = ${partition}
+      and log_offset between ${first} and ${last}`);
   const found = new Map(rows.map(([offset, ...values]) => [Number(offset), values]));
   return records.flatMap((record) => {
     const row = found.get(record.offset);

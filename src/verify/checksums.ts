@@ -11,18 +11,18 @@ import { tableFinding, type Finding } from "./finding.ts";
 
 export interface ChecksumCheck {
   findings: Finding[];
-  /** Files whose content is as it was committed. */
+  /** Files that equal their checksum. */
   checked: number;
   /** Of files that had none. */
   taken: FileChecksum[];
-  /** Every file that some snapshot needs, canonical. */
+  /** Canonical locations of all files of retained snapshots. */
   needed: Set<string>;
 }
 
 export interface ChecksumSources {
   storage: Storage;
   checksums: ChecksumStore | null;
-  /** The table as it is now: an expiry may be under way. */
+  /** Loads the table again, because an expiry may be in progress. */
   reload(table: LoadedTable): Promise<LoadedTable | null>;
   progress(done: number, total: number): void;
 }
@@ -35,7 +35,7 @@ interface TableFile {
 
 const SOME = 16;
 
-/** Every file of every retained snapshot of the tables against the checksum that was taken when it was committed. */
+/** Compares every file of every retained snapshot with the checksum of its commit. */
 export async function checkChecksums(tables: readonly LoadedTable[], sources: ChecksumSources): Promise<ChecksumCheck> {
   const result: ChecksumCheck = { findings: [], checked: 0, taken: [], needed: new Set() };
   const work: { table: LoadedTable; files: TableFile[] }[] = [];
@@ -82,12 +82,14 @@ async function checkFile(
     result.checked += 1;
     return null;
   }
-  const since = known.taken_by === "commit" ? "as it was committed" : "as an earlier verify --deep saw it";
-  const message = `${table}: ${kind} ${location} is not ${since}: its checksum differs`;
+  const since = known.taken_by === "commit" ? "its commit" : "an earlier verify --deep";
+  const message = `${table}: ${kind} ${location} has changed since ${since}: its checksum differs`;
   return tableFinding("FILE_DAMAGED", table, message, { file: location, partition });
 }
 
-/** The files of all snapshots, each once. What cannot be read of a snapshot is a finding; what expired meanwhile is none. */
+/**
+ * The files of all snapshots, each once. Unreadable files are findings; files of expired snapshots are not.
+ */
 async function filesOf(table: LoadedTable, sources: ChecksumSources, findings: Finding[]): Promise<TableFile[]> {
   const { metadata, metadata_location, identifier } = table;
   const name = nameOfTable(identifier);
@@ -116,7 +118,7 @@ async function filesOf(table: LoadedTable, sources: ChecksumSources, findings: F
   return [...files.values()];
 }
 
-/** Of the files that were not found, those that the table still needs. */
+/** Missing files that the table still needs. */
 async function stillMissing(
   table: LoadedTable,
   missing: readonly Finding[],

@@ -6,10 +6,12 @@ import type { BuiltTable } from "../pipeline/definition.ts";
 import { tableFinding, type Finding } from "./finding.ts";
 import type { HeldTable } from "../transform/moment.ts";
 
-/** What the rebuilt tables' catalog is attached as. */
+/** Name under which the rebuilt tables' catalog is attached. */
 export const REBUILT = "rebuilt";
 
-/** Rows of a partition are compared by sums of hashes, in so many groups; only the rows of groups that differ are looked at. */
+/**
+ * Rows of a partition are compared by sums of hashes in this number of groups; only groups that differ are read.
+ */
 const BUCKETS = 256;
 const MAX_BUCKETS = 64;
 const MAX_ROWS = 5_000;
@@ -25,7 +27,9 @@ interface Bucket {
   bucket: string;
 }
 
-/** One table of the lake beside the same table rebuilt from bronze: its columns, then every row. Empty where they are alike. */
+/**
+ * Compares a table with its rebuild from bronze: first columns, then every row. Empty if they are equal.
+ */
 export async function compareTable(
   session: PinnedTables,
   { table, loaded, snapshot }: HeldTable,
@@ -92,13 +96,13 @@ function columnFindings(
     ...(missing.length > 0 ? [`lacks ${missing.join(", ")}`] : []),
     ...changed.map(
       ({ name, type }) =>
-        `${name} is ${ours.find((column) => column.name === name)?.type}, and the models give ${type}`,
+        `${name} is ${ours.find((column) => column.name === name)?.type}, but the models build ${type}`,
     ),
   ];
   return words.length === 0 ? [] : [tableFinding("COLUMNS_DIFFER", table, `${table}: ${words.join("; ")}`)];
 }
 
-/** The column that a table is partitioned by, taken as it is; null for a table without one. */
+/** The partition column of a table (identity transform); null if it has none. */
 function partitionColumn(metadata: TableMetadata): string | null {
   const spec = metadata["partition-specs"].find((candidate) => candidate["spec-id"] === metadata["default-spec-id"]);
   const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
@@ -123,13 +127,18 @@ function selectOf(
   const values = columns.map(({ name, type }) => `${quoteName(name)}::${type}`);
   const has_partition = partition !== null && columns.some(({ name }) => name === partition);
   return `select ${has_partition ? `${quoteName(partition)}::varchar` : "null::varchar"} as "#partition",
-    hash(${keys.join(", ")}) % ${BUCKETS} as "#bucket", hash(${values.join(", ")}) as "#hash", ${columns.map(({ name, type }) => `${quoteName(name)}::${type} as ${quoteName(name)}`).join(", ")} from ${source}`;
+    hash(${keys.join(", ")}) % ${BUCKETS} as "#bucket", hash(${values.join(", ")}) as "#hash",
+    ${columns.map(({ name, type }) => `${quoteName(name)}::${type} as ${quoteName(name)}`).join(", ")} from ${source}`;
 }
 
-/** Groups of rows whose number, or sum of hashes, differs: one pass over each side, in memory that does not depend on the rows. */
+/**
+ * Groups of rows whose number, or sum of hashes, differs: one pass over each side, in memory that does not depend on
+ * the rows.
+ */
 async function differingBuckets(session: PinnedTables, lake: string, rebuilt: string): Promise<Bucket[]> {
   const sums = (select: string) =>
-    `select "#partition" as part, "#bucket" as bucket, count(*) as rows, sum("#hash"::hugeint) as total from (${select}) group by all`;
+    `select "#partition" as part, "#bucket" as bucket, count(*) as rows, sum("#hash"::hugeint) as total
+      from (${select}) group by all`;
   const { rows } = await session.query(`
     with lake as (${sums(lake)}), rebuilt as (${sums(rebuilt)})
     select coalesce(lake.part, rebuilt.part), coalesce(lake.bucket, rebuilt.bucket)
@@ -175,12 +184,12 @@ async function differingRows(
 interface Difference {
   kind: "changed" | "missing" | "extra";
   text: string;
-  /** SQL that finds the row. */
+  /** SQL condition that selects the row. */
   where: string;
   in_lake: boolean;
 }
 
-/** Rows of both sides with one key are one row that was changed. Pure. */
+/** Rows of both sides with the same key are one changed row. Pure. */
 function pair(rows: readonly SidedRow[], key: readonly string[]): Difference[] {
   const by_key = Map.groupBy(rows, ({ values }) => JSON.stringify(key.map((name) => values.get(name))));
   return [...by_key.values()].flatMap((same) => {
@@ -209,9 +218,9 @@ function describe(
     const right = expected?.values.get(column);
     return expected === undefined || right === value
       ? []
-      : [`${column} ${value ?? "null"} in place of ${right ?? "null"}`];
+      : [`${column} is ${value ?? "null"}, expected ${right ?? "null"}`];
   });
-  const what = kind === "changed" ? changes.join(", ") : kind === "missing" ? "missing" : "not among what bronze gives";
+  const what = kind === "changed" ? changes.join(", ") : kind === "missing" ? "missing" : "not built from bronze";
   return { kind, text: `${name}: ${what}`, where, in_lake: is_lake };
 }
 
@@ -219,7 +228,7 @@ function quote(value: string | null | undefined): string {
   return value == null ? "null" : quoteText(value);
 }
 
-/** The data file of a row; null where the engine does not say. */
+/** The data file of a row; null if unknown. */
 async function fileOf(
   session: PinnedTables,
   table: string,
@@ -231,7 +240,7 @@ async function fileOf(
       `select filename from lake.${quoteTable(table)} at (version => ${snapshot_id}) where ${where} limit 1`,
     );
   } catch {
-    // What the row is, and its partition, are known without it.
+    // The finding names the row and its partition regardless.
     return null;
   }
 }
@@ -248,7 +257,8 @@ function rowFinding(
     count(kind) > 0 ? [`${count(kind)} ${kind}`] : [],
   );
   const where = partition === null ? table : `${table}, ${partition}`;
-  const message = `${where}: rows are not what the models make of bronze: ${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
+  const difference = `${is_more ? "at least " : ""}${counts.join(", ") || "some differ"}`;
+  const message = `${where}: rows differ from a rebuild from bronze: ${difference}`;
   return tableFinding("ROWS_DIFFER", table, message, {
     partition,
     file,

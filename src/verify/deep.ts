@@ -34,11 +34,11 @@ export type Phase =
 const VERSION_PROPERTIES = [MODELS_VERSION_PROPERTY, "coinlake.seed-sha256"] as const;
 
 export interface DeepOptions extends VerifyOptions {
-  /** Builds silver and gold again; by dbt where it is left out. */
+  /** Rebuilds silver and gold (default: with dbt). */
   rebuild?: (request: RebuildRequest) => Promise<Rebuilt>;
-  /** Where the tables that are built again lie meanwhile; the system's temporary folder where it is left out. */
+  /** Folder for the rebuilt tables (default: the system's temporary folder). */
   scratch_folder?: string;
-  /** Called often; what it throws ends the verification. */
+  /** Called often; an exception ends the verification. */
   progress?: (phase: Phase, done: number, total: number | null) => void;
 }
 
@@ -47,17 +47,18 @@ export interface DeepVerification extends Verification {
     files_checked: number;
     /** Of files that had none: the caller stores them. */
     taken: FileChecksum[];
-    /** Files whose checksum is kept although no snapshot needs them. */
+    /** Files with a checksum that no snapshot needs. */
     outdated: string[];
-    /** Records of bronze that the log still has. */
+    /** Records of bronze that are still in the log. */
     log_records_compared: number;
     tables_compared: number;
   };
 }
 
 /**
- * As `verify`, and beyond it: every file against the checksum of its commit, bronze against the log, and silver and gold against what
- * the models make of bronze, row by row. Reads only; safe beside a running pipeline. Throws what `verify` throws, REBUILD_FAILED.
+ * Does what `verify` does, and compares every file with the checksum of its commit, bronze with the log, and every row
+ * of silver and gold with a rebuild from bronze. Read-only; safe while the pipeline runs. Throws what `verify` throws,
+ * REBUILD_FAILED.
  */
 export async function verifyDeep(
   open: LakeToVerify,
@@ -98,7 +99,7 @@ export async function verifyDeep(
   }
 }
 
-/** The tables whose data files must not be read. */
+/** Tables whose data files must not be read. */
 async function checkAllFiles(
   open: LakeToVerify,
   moment: Moment,
@@ -122,7 +123,7 @@ async function checkAllFiles(
   return new Set(result.findings.flatMap(({ table }) => (table === null ? [] : [table])));
 }
 
-/** Tables of namespaces that the pipeline does not know: another client of the catalog created them. */
+/** Tables in other namespaces, which another client of the catalog created. */
 async function tablesOutsideLayers(open: LakeToVerify): Promise<LoadedLake> {
   const { catalog } = open;
   if (catalog === null) return { tables: [], damaged: [] };
@@ -139,7 +140,10 @@ async function namespacesBelow(catalog: Catalog, parent: readonly string[]): Pro
   return below;
 }
 
-/** Checksums of files that no longer exist. A file that no snapshot needs may be one of a commit, or of a table that was dropped. */
+/**
+ * Checksums of files that no longer exist. A file that no snapshot needs may be one of a commit, or of a table that was
+ * dropped.
+ */
 async function outdatedChecksums({ checksums, storage }: LakeToVerify, needed: ReadonlySet<string>): Promise<string[]> {
   const outdated = [];
   for (const location of checksums?.locations() ?? []) {
@@ -187,7 +191,7 @@ async function compareTables(
   if (rebuilt === null) return;
   try {
     await session.attach(rebuilt.server.url, REBUILT);
-    const tables = Object.entries(pipeline.books.tables).filter(([table]) => moment.tables.has(table));
+    const tables = Object.entries(pipeline.reconciliation.tables).filter(([table]) => moment.tables.has(table));
     for (const [index, [table, definition]] of tables.entries()) {
       progress("comparing tables", index, tables.length);
       const held_table = moment.tables.get(table);
@@ -196,9 +200,9 @@ async function compareTables(
       else {
         const { metadata } = await rebuilt.catalog.loadTable(held_table.loaded.identifier);
         const differences = await compared(() => compareTable(session, held_table, definition), table);
-        // What was built of records that bronze has lost since cannot be built again.
+        // Rows built from records that bronze has lost cannot be rebuilt.
         if (moment.lost.size > 0)
-          notes.push(...differences.map(({ message }) => `${message}; bronze has lost records, as was acknowledged`));
+          notes.push(...differences.map(({ message }) => `${message}; bronze has acknowledged losses`));
         else if (isSameVersion(held_table.loaded.metadata, metadata)) findings.push(...differences);
         else notes.push(...versionNotes(table, differences));
         deep.tables_compared += 1;
@@ -209,7 +213,7 @@ async function compareTables(
   }
 }
 
-/** Null where the findings so far explain why nothing can be built. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
+/** Null if earlier findings explain why the rebuild fails. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
 async function rebuildUnlessOvertaken(
   open: LakeToVerify,
   held: Held,
@@ -222,16 +226,14 @@ async function rebuildUnlessOvertaken(
     if (!(error instanceof OperatingError)) throw error;
     await throwIfOvertaken(open, held.moment);
     if (held.findings.length > 0) {
-      held.notes.push(
-        `silver and gold were not compared with bronze, because they could not be built again: ${error.message}`,
-      );
+      held.notes.push(`silver and gold were not compared with bronze, because the rebuild failed: ${error.message}`);
       return null;
     }
     throw new OperatingError(
       "REBUILD_FAILED",
-      `Silver and gold could not be built again from bronze, so they were not compared: ${error.message}`,
+      `The rebuild of silver and gold from bronze failed, so they were not compared: ${error.message}`,
       {
-        next_step: "Check that the folder of `--scratch` has room; the other checks found no damage.",
+        next_step: "Check the free space of the `--scratch` folder; the other checks found no damage.",
         cause: error,
       },
     );
@@ -239,8 +241,8 @@ async function rebuildUnlessOvertaken(
 }
 
 /**
- * Rows of an earlier version of the models may differ from what this version makes of bronze: they are no damage. A table without a version
- * was created before versions were recorded.
+ * Rows of an earlier version of the models may differ from what this version makes of bronze: they are no damage. A
+ * table without a version was created before versions were recorded.
  */
 function isSameVersion(lake: TableMetadata, rebuilt: TableMetadata): boolean {
   return VERSION_PROPERTIES.every((name) => lake.properties[name] === rebuilt.properties[name]);
@@ -251,7 +253,7 @@ function versionNotes(table: string, differences: readonly Finding[]): string[] 
   const what = differences.map(({ message, rows }) => [message, ...rows].join("; ")).join("; ");
   return [
     `${table} was built by an earlier version of the models, and differs from what this version builds (${what}): ` +
-      "`npm run -s coinlake -- dbt run --full-refresh` builds it again",
+      "rebuild it with `npm run -s coinlake -- dbt run --full-refresh`",
   ];
 }
 
@@ -261,12 +263,16 @@ async function compared(compare: () => Promise<Finding[]>, table: string): Promi
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
     return [
-      tableFinding("TABLE_UNREADABLE", table, `${table} cannot be read, to compare it with bronze: ${error.message}`),
+      tableFinding(
+        "TABLE_UNREADABLE",
+        table,
+        `${table} was not compared with bronze, because it cannot be read: ${error.message}`,
+      ),
     ];
   }
 }
 
-/** The quick look and the deep one may find the same file. */
+/** The quick and the deep verification may report the same file. */
 function withoutRepeats(findings: readonly Finding[]): Finding[] {
   const seen = new Set<string>();
   return findings.filter(({ code, table, file, message }) => {

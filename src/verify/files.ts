@@ -15,7 +15,7 @@ export interface FilesToCheck {
   checksums: ChecksumStore | null;
 }
 
-/** Before anything of the table is believed: whether its metadata is as it was committed. */
+/** Checks a table's metadata against its checksum before using it. */
 export function checkMetadata(
   { metadata_location }: LoadedTable,
   table: string,
@@ -25,9 +25,9 @@ export function checkMetadata(
 }
 
 /**
- * The files of a table's held snapshot, from its manifest list down: each is there, in the table's folder, with the size that was recorded,
- * and what is not a data file has the content that was committed. Empty where all is well; nothing of a table with findings is read
- * by an engine, which may end the process over a damaged manifest.
+ * The files of a table's held snapshot, from its manifest list down: each is there, in the table's folder, with the
+ * size that was recorded, and what is not a data file has the content that was committed. Empty where all is well;
+ * nothing of a table with findings is read by an engine, which may end the process over a damaged manifest.
  */
 export async function checkFiles(
   { table, loaded, snapshot }: HeldTable,
@@ -53,7 +53,7 @@ export async function checkFiles(
         tableFinding("FILE_MISSING", table, `${table}: ${kind} ${file.path} (${rowsOf(file)}) is missing`, details),
       );
     } else if (size_bytes !== file.size_bytes) {
-      const message = `${table}: ${kind} ${file.path} has ${size_bytes} bytes, and ${file.size_bytes} were committed`;
+      const message = `${table}: ${kind} ${file.path} has ${size_bytes} bytes; its commit recorded ${file.size_bytes}`;
       findings.push(tableFinding("FILE_DAMAGED", table, message, details));
     }
   }
@@ -87,7 +87,7 @@ async function manifestFiles(
   return { findings, live: findings.length > 0 ? [] : await new LiveFiles(parts.storage).of(metadata, snapshot) };
 }
 
-/** The finding, or what was read. */
+/** The finding, or the content. */
 async function readable<T>(
   table: string,
   file: string,
@@ -120,15 +120,15 @@ async function checkContent(
   const known = checksums?.get(canonicalLocation(file)) ?? null;
   const expected_bytes = known?.size_bytes ?? recorded_bytes ?? size_bytes;
   if (size_bytes !== expected_bytes) {
-    const message = `${table}: ${kind} ${file} has ${size_bytes} bytes, and ${expected_bytes} were committed`;
+    const message = `${table}: ${kind} ${file} has ${size_bytes} bytes; its commit recorded ${expected_bytes}`;
     return [tableFinding("METADATA_DAMAGED", table, message, { file })];
   }
   if (known === null || known.sha256 === sha256) return [];
-  const message = `${table}: ${kind} ${file} is not as it was committed: its checksum differs`;
+  const message = `${table}: ${kind} ${file} has changed since its commit: its checksum differs`;
   return [tableFinding("METADATA_DAMAGED", table, message, { file })];
 }
 
-/** One listing for all files of a table, for any number. */
+/** One listing serves all files of a table. */
 async function sizesIn(storage: Storage, folder: string): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for await (const { location, size_bytes } of storage.list(folder)) sizes.set(canonicalLocation(location), size_bytes);
@@ -136,9 +136,9 @@ async function sizesIn(storage: Storage, folder: string): Promise<Map<string, nu
 }
 
 /**
- * Whether the catalog names the table's newest metadata. A file of a later version that was committed, or is several versions ahead,
- * shows that the catalog's file is an old copy, or that its pointer was moved back. One version ahead may be the file of a commit that
- * is under way, or was cut off.
+ * Whether the catalog names the table's newest metadata. A file of a later version that was committed, or is several
+ * versions ahead, shows that the catalog's file is an old copy, or that its pointer was moved back. One version ahead
+ * may be the file of a commit that is under way, or was cut off.
  */
 export async function checkPointer(
   loaded: LoadedTable,
@@ -156,6 +156,8 @@ export async function checkPointer(
   }
   const newest = newer.sort((a, b) => b.version - a.version)[0];
   if (newest === undefined) return [];
-  const message = `${table}: the catalog names version ${current - 1} of the table, and version ${newest.version - 1} is there: ${newest.location}`;
+  const message =
+    `${table}: the catalog names version ${current - 1}, but the folder has version ` +
+    `${newest.version - 1}: ${newest.location}`;
   return [tableFinding("CATALOG_OUTDATED", table, message, { file: newest.location, next_step: REPAIR_LAKE })];
 }

@@ -1,4 +1,4 @@
-/** What can be wrong with a lake. Scripts match on it. */
+/** Codes of faults. Scripts match on them. */
 export type FindingCode =
   | "STORE_MISSING"
   | "STORE_DAMAGED"
@@ -15,14 +15,14 @@ export type FindingCode =
   | "COLUMNS_DIFFER"
   | "ROWS_DIFFER";
 
-/** One thing that is wrong, and the command that mends it. */
+/** One fault, and the command that repairs it. */
 export interface Finding {
   code: FindingCode;
-  /** What is wrong, with the values, without a final period. */
+  /** The fault with its values, without a final period. */
   message: string;
-  /** `layer.table`; null where it is about the lake. */
+  /** `layer.table`; null if the fault is about the lake. */
   table: string | null;
-  /** `price_date=2026-03-14`; null where it is not about one. */
+  /** Such as `price_date=2026-03-14`; null if the fault is not about a partition. */
   partition: string | null;
   /** Location of a file of the table, or path of a file of the lake. */
   file: string | null;
@@ -33,20 +33,20 @@ export interface Finding {
 
 const COINLAKE = "npm run -s coinlake --";
 
-/** The command that mends a table, and the lake. */
+/** The commands that repair a table and the lake. */
 export const repairTable = (table: string): string =>
-  `Run \`${COINLAKE} repair --table ${table}\`, which shows what it would do; --apply does it.`;
-export const REPAIR_LAKE = `Run \`${COINLAKE} repair\`, which shows what it would do; --apply does it.`;
-export const RESTORE_LAKE = `Run \`${COINLAKE} restore\` with a backup of the lake.`;
+  `Run \`${COINLAKE} repair --table ${table}\` to see the repair; add --apply to perform it.`;
+export const REPAIR_LAKE = `Run \`${COINLAKE} repair\` to see the repair; add --apply to perform it.`;
+export const RESTORE_LAKE = `Restore the lake from a backup with \`${COINLAKE} restore\`.`;
 
 type Details = Partial<Pick<Finding, "partition" | "file" | "rows" | "next_step">>;
 
-/** About a table, which `repair` rebuilds. */
+/** A fault of a table, which `repair` rebuilds. */
 export function tableFinding(code: FindingCode, table: string, message: string, details: Details = {}): Finding {
   return { code, message, table, partition: null, file: null, rows: [], next_step: repairTable(table), ...details };
 }
 
-/** About a file of the lake itself. */
+/** A fault of a file of the lake. */
 export function lakeFinding(code: FindingCode, message: string, details: Details = {}): Finding {
   return { code, message, table: null, partition: null, file: null, rows: [], next_step: REPAIR_LAKE, ...details };
 }

@@ -18,21 +18,21 @@ import { tableFinding, REPAIR_LAKE, type Finding } from "./finding.ts";
 export interface MomentOptions {
   now_ms(): number;
   wait(ms: number): Promise<void>;
-  /** How long increments that are under way are waited for, where no earlier state is kept. */
+  /** Maximum wait for an increment in progress if no earlier state is retained. */
   timeout_ms: number;
-  /** Whether a process writes the lake: else nothing is waited for. */
+  /** Whether a process writes the lake; otherwise there is no wait. */
   is_running(): boolean;
-  /** What is wrong with a table's metadata. */
+  /** Fault of a table's metadata. */
   inspect(loaded: LoadedTable, table: string): Promise<Finding[]>;
   /** Of the models as they are now, see transform/models-version.ts. */
   models_version: string;
-  /** Whether files of the table are there, although the catalog does not have it. */
+  /** Whether files of a table exist that the catalog does not have. */
   wasMade(table: string): Promise<boolean>;
 }
 
 const LOOK_MS = 250;
 
-/** Tables, each as its newest metadata has it; those whose metadata is damaged are apart. */
+/** Tables at their newest metadata, and separately those with damaged metadata. */
 export interface LoadedLake {
   tables: LoadedTable[];
   damaged: { table: string; findings: Finding[] }[];
@@ -44,7 +44,7 @@ async function loadTables(catalog: TableCatalog, inspect: MomentOptions["inspect
   return loadNamespaces(catalog, layers, inspect);
 }
 
-/** The tables of namespaces, each as its newest metadata has it. */
+/** The tables of namespaces at their newest metadata. */
 export async function loadNamespaces(
   catalog: TableCatalog,
   namespaces: readonly (readonly string[])[],
@@ -85,8 +85,8 @@ function checkOffsets(metadata: TableMetadata): void {
 }
 
 /**
- * Chooses the newest state that one finished increment left: an increment commits its tables one after the other, and each snapshot says
- * which offsets it holds. Throws MOMENT_NOT_HELD where no state of all tables is kept.
+ * Chooses the newest state at the end of one increment: an increment commits its tables one after the other, and each
+ * snapshot states its offsets. Throws MOMENT_NOT_HELD if no common state is retained.
  */
 export async function holdMoment(
   catalog: TableCatalog,
@@ -126,23 +126,23 @@ function notHeld(tables: readonly LoadedTable[], pipeline: Pipeline, is_running:
     (loaded) => `${nameOfTable(loaded.identifier)}: ${canonicalOffsets(consumedOffsets(loaded.metadata)) || "none"}`,
   );
   const names = new Set(tables.map(({ identifier }) => nameOfTable(identifier)));
-  const absent = Object.keys(pipeline.books.tables)
+  const absent = Object.keys(pipeline.reconciliation.tables)
     .filter((table) => !names.has(table))
-    .map((table) => `${table}: not made yet`);
+    .map((table) => `${table}: not created yet`);
   const lines = [...offsets, ...absent].join("\n");
   return new OperatingError(
     "MOMENT_NOT_HELD",
-    `The tables have no state in common that is kept, so nothing was verified. Consumed offsets:\n${lines}`,
+    `Nothing was verified: no retained snapshots of all tables hold the same offsets. Consumed offsets:\n${lines}`,
     {
       next_step: is_running
-        ? "Verify again: an increment is under way."
-        : "An increment was interrupted, and no pipeline runs: start the pipeline, which continues each table at its last commit; then verify again.",
+        ? "Try again later: an increment is in progress."
+        : "Start the pipeline to complete an interrupted increment, then verify again.",
       is_retryable: true,
     },
   );
 }
 
-/** Partitions of which a table has consumed more than bronze has, in words; null where there is none. */
+/** Partitions in which a table is ahead of bronze; null if there are none. */
 export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | null {
   const consumed = Object.entries(consumedOffsets(table.metadata)).filter(
     ([partition, next]) => next > (bronze[partition] ?? 0),
@@ -152,13 +152,16 @@ export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | n
     : consumed.map(([partition, next]) => `${partition} up to ${next}, of ${bronze[partition] ?? 0}`).join(", ");
 }
 
-/** The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property follows later. */
+/**
+ * The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property
+ * follows later.
+ */
 export function offsetsAhead({ properties, snapshots }: TableMetadata): { snapshot: string; property: string } | null {
-  // Earlier snapshots of a table that is being built again are ahead of it.
+  // Earlier snapshots of a table under rebuild are ahead of it.
   const property = maxOffsets(parseTableOffsets(properties[LOG_OFFSETS_PROPERTY]), rebuiltUpTo({ properties }));
   for (const { summary } of snapshots) {
     const own = summary[LOG_OFFSETS_PROPERTY];
-    // Only the catalog's own records say both.
+    // Only Coinlake's snapshots state both.
     if (own === undefined || summary[PARENT_OFFSETS_SUMMARY] === undefined) continue;
     if (!coversOffsets(property, parseTableOffsets(own))) return { snapshot: own, property: formatOffsets(property) };
   }

@@ -22,7 +22,7 @@ import { S3Storage } from "../storage/s3/storage.ts";
 import { overrideStorage } from "../storage/override.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** Silver and gold, built again from a lake's bronze in a catalog of their own. */
+/** Silver and gold, rebuilt from a lake's bronze in a separate catalog. */
 export interface Rebuilt {
   catalog: Catalog;
   server: CatalogServer;
@@ -31,11 +31,11 @@ export interface Rebuilt {
 
 export interface RebuildRequest {
   pipeline: Pipeline;
-  /** The lake's bronze table, and how much of it the built tables have consumed. */
+  /** The lake's bronze table, and the offsets that the built tables have consumed. */
   bronze: LoadedTable;
   offsets: LogOffsets;
   s3: S3Settings | null;
-  /** The temporary catalog and its tables lie in a folder of their own below it. */
+  /** Parent folder of the temporary catalog and its tables. */
   scratch_folder: string;
   progress(done_records: number): void;
 }
@@ -44,9 +44,9 @@ export interface RebuildRequest {
 export type RunModels = (catalog: Catalog, server: CatalogServer, request: RebuildRequest) => Promise<void>;
 
 /**
- * A temporary catalog with the lake's own bronze table and everything that the models make of it: the same files, read and never
- * written, up to the offsets that silver and gold have consumed. The models run as they do in the lake, increment by increment, so
- * memory is bounded by one batch. Throws MODEL_FAILED.
+ * A temporary catalog with the lake's own bronze table and everything that the models make of it: the same files, read
+ * and never written, up to the offsets that silver and gold have consumed. The models run as they do in the lake,
+ * increment by increment, so memory is bounded by one batch. Throws MODEL_FAILED.
  */
 export async function rebuild(request: RebuildRequest, runModels: RunModels = runDbt): Promise<Rebuilt> {
   const folder = spillFolder(request.scratch_folder);
@@ -71,7 +71,7 @@ export async function rebuild(request: RebuildRequest, runModels: RunModels = ru
   }
 }
 
-/** The table as it is, but for its offsets: the models take bronze up to them. */
+/** The table with changed offsets, up to which the models read bronze. */
 async function adoptBronze(
   store: SqliteStore,
   storage: Storage,
@@ -89,11 +89,11 @@ async function adoptBronze(
   await storage.write(next, Buffer.concat(formatMetadata(metadata)));
   const identifier = tableNamed(pipeline.bronze.table);
   for (const layer of LAYERS) await store.createNamespace([layer], {});
-  // Past the catalog, which takes over no table whose files lie elsewhere.
+  // Bypasses the catalog, which does not register tables with files elsewhere.
   await store.move([{ identifier, expected: null, next, metadata, base: null }]);
 }
 
-/** dbt as the lake's own: increments until silver and gold have consumed all of bronze. */
+/** Runs dbt increments until silver and gold have consumed all of bronze. */
 const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scratch_folder, progress }) => {
   const folder = spillFolder(scratch_folder);
   const worker = new DbtWorker({
@@ -105,7 +105,7 @@ const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scrat
   try {
     for (;;) {
       await transform.increment();
-      const consumed = await logOffsets(catalog, pipeline.books.accepted);
+      const consumed = await logOffsets(catalog, pipeline.reconciliation.accepted);
       progress(Object.values(consumed).reduce((total, next) => total + next, 0));
       if (coversOffsets(consumed, offsets)) return;
     }
@@ -115,7 +115,7 @@ const runDbt: RunModels = async (catalog, server, { pipeline, s3, offsets, scrat
   }
 };
 
-/** Bronze may lie in S3, what is built of it here does not. */
+/** Bronze may be in S3; the rebuilt tables are on this disk. */
 function alsoFromS3(local: FileStorage, s3: S3Storage): Storage {
   const of = (location: string): Storage => (/^s3[an]?:/.test(location) ? s3 : local);
   return overrideStorage(local, {

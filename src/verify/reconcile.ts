@@ -13,7 +13,7 @@ export interface Check {
   is_true: boolean;
   /** The figures compared, in words. */
   evidence: string;
-  /** Tables that it is about, the one that depends on the others first. */
+  /** Tables of the check, the dependent one first. */
   tables: string[];
 }
 
@@ -25,31 +25,33 @@ export interface ReconciledFigures {
     bronze_records: number;
     /** Records that bronze has and silver has not consumed. */
     silver_waiting: number;
-    /** Elements, one per price or refusal, as the records say how many they have; each has at least one. */
+    /** Elements by the records' own counts; each record has at least one. */
     elements: number;
     accepted: number;
     duplicates: number;
-    /** Duplicates that say something else than what counts. */
+    /** Duplicates that differ from the accepted row. */
     conflicting: number;
-    refused: number;
-    refused_by_reason: Record<string, number>;
+    rejected: number;
+    rejected_by_reason: Record<string, number>;
   };
 }
 
-/** The log before and after the moment was chosen: a lake that is written moves on between the two. */
+/** The log's bounds before and after the state was chosen, because the log grows meanwhile. */
 export interface LogBounds {
   before: readonly PartitionBounds[];
   after: readonly PartitionBounds[];
 }
 
 export interface Reconciliation extends ReconciledFigures {
-  /** Checks that were left out, because a table of theirs is missing or damaged; or that the engine could not answer. */
+  /**
+   * Checks that were skipped because a table is missing or damaged, or that the engine could not run.
+   */
   failures: { claim: string; tables: string[]; reason: string; is_left_out: boolean }[];
 }
 
 /**
- * Compares the layers of one moment by counts, keys and sums: log, bronze, silver, gold. `log` is null where the log cannot be read.
- * Tables that are not `readable` are left out.
+ * Compares the layers of one moment by counts, keys and sums: log, bronze, silver, gold. `log` is null where the log
+ * cannot be read. Tables that are not `readable` are left out.
  */
 export async function reconcile(
   moment: Moment,
@@ -58,7 +60,7 @@ export async function reconcile(
   { log, readable }: { log: LogBounds | null; readable: ReadonlySet<string> },
 ): Promise<Reconciliation> {
   const reconciler = new Reconciler(moment, tables, pipeline, readable);
-  // Of a damaged bronze table, no offsets are known.
+  // The offsets of a damaged bronze table are unknown.
   if (log !== null && !moment.damaged.includes(pipeline.bronze.table)) reconciler.checkLog(log);
   await reconciler.checkBronze();
   await reconciler.checkSilver();
@@ -90,8 +92,8 @@ export function noFigures(): ReconciledFigures["figures"] {
     accepted: 0,
     duplicates: 0,
     conflicting: 0,
-    refused: 0,
-    refused_by_reason: {},
+    rejected: 0,
+    rejected_by_reason: {},
   };
 }
 
@@ -119,7 +121,9 @@ class Reconciler {
     this.#checks.push({ claim, is_true, evidence, tables });
   }
 
-  /** Runs what asks the tables, unless one of them cannot be read; what the engine cannot answer is a failure of these tables. */
+  /**
+   * Runs a check of tables unless one is unreadable; an engine error is a failure of these tables.
+   */
   async #ask(claim: string, tables: string[], work: () => Promise<void>): Promise<void> {
     const unread = tables.filter((table) => !this.#readable.has(table));
     if (unread.length > 0) {
@@ -203,8 +207,8 @@ class Reconciler {
   }
 
   /**
-   * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of hashes that these have, which
-   * is found in one pass and little memory; only others are counted one by one.
+   * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of
+   * hashes that these have, which is found in one pass and little memory; only others are counted one by one.
    */
   async #countOffsets(
     table: string,
@@ -225,10 +229,10 @@ class Reconciler {
     return { rows, distinct, min, max };
   }
 
-  /** Every element of every consumed record lies in exactly one verdict table. */
+  /** Checks that every element of every consumed record is in exactly one verdict table. */
   async checkSilver(): Promise<void> {
-    const { accepted, duplicates, refused } = this.#pipeline.books;
-    const verdicts = [accepted, duplicates, refused];
+    const { accepted, duplicates, rejected } = this.#pipeline.reconciliation;
+    const verdicts = [accepted, duplicates, rejected];
     const { bronze, built } = this.#moment;
     for (const [name, next] of Object.entries(bronze)) this.#figures.silver_waiting += next - (built[name] ?? 0);
     const is_ahead = Object.entries(built).some(([name, next]) => next > (bronze[name] ?? 0));
@@ -238,17 +242,17 @@ class Reconciler {
     if (!this.#moment.damaged.includes(bronze_table))
       this.#check("silver is not ahead of bronze", [bronze_table], !is_ahead, evidence);
     await this.#ask(
-      "elements = accepted + duplicates + refused",
+      "elements = accepted + duplicates + rejected",
       [...verdicts, this.#pipeline.bronze.table],
       async () => {
         this.#figures.accepted = await this.#count(`select count(*) from ${accepted}`);
         this.#figures.duplicates = await this.#count(`select count(*) from ${duplicates}`);
-        this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.books);
+        this.#figures.conflicting = await countConflicts(this.#session, this.#pipeline.reconciliation);
         const reasons = await this.#session.query(
-          `select reason, count(*) from ${refused} group by all order by 2 desc, 1`,
+          `select reason, count(*) from ${rejected} group by all order by 2 desc, 1`,
         );
-        for (const [reason, count] of reasons.rows) this.#figures.refused_by_reason[reason ?? ""] = Number(count);
-        this.#figures.refused = Object.values(this.#figures.refused_by_reason).reduce((sum, count) => sum + count, 0);
+        for (const [reason, count] of reasons.rows) this.#figures.rejected_by_reason[reason ?? ""] = Number(count);
+        this.#figures.rejected = Object.values(this.#figures.rejected_by_reason).reduce((sum, count) => sum + count, 0);
         await this.#checkElements(verdicts, built);
       },
     );
@@ -256,7 +260,7 @@ class Reconciler {
 
   async #checkElements(verdicts: string[], consumed: LogOffsets): Promise<void> {
     const columns = "log_topic, log_partition, log_offset, element_index, element_count";
-    // Silver may have the verdict on a record that bronze has lost since.
+    // Silver may have verdicts on records that bronze has lost.
     const is_lost = conditionOn(this.#pipeline.topic.name, this.#moment.lost);
     const unionOf = (where: string): string =>
       verdicts.map((table) => `select ${columns} from ${table} where ${where}`).join(" union all ");
@@ -274,7 +278,7 @@ class Reconciler {
     this.#figures.elements = elements + of_lost;
     const verdict_evidence =
       records === bronze_records && !is_exact
-        ? "others than bronze has"
+        ? "records that bronze lacks"
         : `${bronze_records} records, ${records} with a verdict`;
     const is_sound = doubled === 0 && incomplete === 0;
     this.#check(
@@ -285,25 +289,27 @@ class Reconciler {
     );
     this.#check("no element has two verdicts", verdicts, doubled === 0, `${doubled} doubled`);
     this.#check("no record lacks an element", verdicts, incomplete === 0, `${incomplete} incomplete`);
-    const { accepted, duplicates, refused } = this.#figures;
+    const { accepted, duplicates, rejected } = this.#figures;
     this.#check(
-      "elements = accepted + duplicates + refused",
+      "elements = accepted + duplicates + rejected",
       verdicts,
-      this.#figures.elements === accepted + duplicates + refused,
-      `${this.#figures.elements} elements; ${accepted} + ${duplicates} + ${refused}`,
+      this.#figures.elements === accepted + duplicates + rejected,
+      `${this.#figures.elements} elements; ${accepted} + ${duplicates} + ${rejected}`,
     );
   }
 
   /**
-   * Whether the records with a first element are exactly bronze's, and the elements exactly those that the first ones count: by sums of
-   * hashes, in one pass and little memory.
+   * Whether the records with a first element are exactly bronze's, and the elements exactly those that the first ones
+   * count: by sums of hashes, in one pass and little memory.
    */
   async #isExact(union: string, consumed_bronze: string): Promise<boolean> {
     const record = "log_topic, log_partition, log_offset";
     const is_exact = await this.#session.figure(`
       with verdicts as (${union}), firsts as (select * from verdicts where element_index = 0)
-      select (select sum(hash(${record})::hugeint) from firsts) is not distinct from (select sum(hash(${record})::hugeint) ${consumed_bronze})
-        and (select sum(hash(${record}, element_index::integer, element_count::integer)::hugeint) from verdicts) is not distinct from (
+      select (select sum(hash(${record})::hugeint) from firsts)
+          is not distinct from (select sum(hash(${record})::hugeint) ${consumed_bronze})
+        and (select sum(hash(${record}, element_index::integer, element_count::integer)::hugeint) from verdicts)
+          is not distinct from (
           select sum(hash(${record}, element::integer, element_count::integer)::hugeint)
           from (select ${record}, element_count, unnest(range(element_count)) as element from firsts)
         )`);
@@ -316,11 +322,12 @@ class Reconciler {
     return { records, elements, doubled: 0, incomplete: 0 };
   }
 
-  /** Record by record, for those that are to be told of. */
+  /** Counts record by record, to report the differences. */
   async #eachRecord(union: string): Promise<ElementCounts> {
     const { rows } = await this.#session.query(`
       with records as (
-        select log_topic, log_partition, log_offset, count(*) as elements, count(distinct element_index) as distinct_elements,
+        select log_topic, log_partition, log_offset, count(*) as elements,
+          count(distinct element_index) as distinct_elements,
           max(element_index) as last_index, min(element_count) as least, max(element_count) as most
         from (${union}) group by all
       )
@@ -331,9 +338,9 @@ class Reconciler {
     return { records, elements, doubled, incomplete };
   }
 
-  /** Keys are unique, and what refers to another table finds it there. */
+  /** Checks that keys are unique and references exist. */
   async checkKeys(): Promise<void> {
-    const { tables, references } = this.#pipeline.books;
+    const { tables, references } = this.#pipeline.reconciliation;
     for (const [table, { key, is_counted_by_element }] of Object.entries(tables)) {
       // Elements are counted above, each once.
       if (is_counted_by_element === true || !this.#moment.tables.has(table)) continue;
@@ -349,17 +356,18 @@ class Reconciler {
       const claim = `${table}.${column} is in ${to}`;
       await this.#ask(claim, [table, to], async () => {
         const unknown = await this.#count(
-          `select count(*) from (select distinct ${column} as value from ${table}) as used anti join ${to} as known on used.value = known.${to_column}`,
+          `select count(*) from (select distinct ${column} as value from ${table}) as used
+            anti join ${to} as known on used.value = known.${to_column}`,
         );
         this.#check(claim, [to, table], unknown === 0, `${unknown} values are not there`);
       });
     }
   }
 
-  /** Further pairs of figures that the pipeline says are equal; as text, because sums of hashes exceed doubles. */
+  /** Further checks of the pipeline; compared as text, because sums of hashes exceed doubles. */
   async checkEqualFigures(): Promise<void> {
     if (Object.keys(this.#moment.built).length === 0) return;
-    for (const { claim, left, right } of this.#pipeline.books.balances) {
+    for (const { claim, left, right } of this.#pipeline.reconciliation.checks) {
       const tables = [...new Set(tablesIn(`${right} ${left}`))];
       if (tables.some((table) => !this.#moment.tables.has(table))) continue;
       await this.#ask(claim, tables, async () => {

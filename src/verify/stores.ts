@@ -13,12 +13,12 @@ import { lakeFinding, REPAIR_LAKE, RESTORE_LAKE, type Finding } from "./finding.
 /** The SQLite files of a lake. */
 interface StoreFile {
   file: string;
-  /** Before the file's name in a sentence. */
+  /** Description of the file in messages. */
   name: string;
-  /** Null for the catalog, which looks after its own layout. */
+  /** Null for the catalog, which checks its own layout. */
   format: SqliteFormat | null;
   next_step: string;
-  /** Whether the lake must have it. */
+  /** Whether the lake requires the file. */
   is_due: boolean;
 }
 
@@ -29,9 +29,10 @@ export interface StoreOptions {
 }
 
 /**
- * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are read of all files
- * but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its catalog on servers. Creates nothing.
- * Throws where a file cannot be read for another reason than damage, such as STORE_BUSY.
+ * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are
+ * read of all files but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its
+ * catalog on servers. Creates nothing. Throws where a file cannot be read for another reason than damage, such as
+ * STORE_BUSY.
  */
 export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: StoreOptions = {}): Finding[] {
   return storesOf(lake).flatMap((store) =>
@@ -54,14 +55,18 @@ function storesOf(lake: Lake): StoreFile[] {
       file: in_folder("alerts.db"),
       name: "the alerts and their rules",
       format: ALERTS_FORMAT,
-      next_step: `${RESTORE_LAKE} Without one, move the file away: the next start makes another, without the rules, sinks and alerts that it held.`,
+      next_step:
+        `${RESTORE_LAKE} Without a backup, move the file away: the next start creates an empty one, ` +
+        "without rules, sinks and alerts.",
       is_due: noted.includes("alerts.db"),
     },
     {
       file: in_folder("maintenance.db"),
       name: "the record of maintenance",
       format: MAINTENANCE_FORMAT,
-      next_step: `${REPAIR_LAKE} It holds no data: the next maintenance makes another, without the figures of earlier runs.`,
+      next_step:
+        `${REPAIR_LAKE} It holds no data: the next maintenance creates another, without the history ` +
+        "of earlier runs.",
       is_due: noted.includes("maintenance.db"),
     },
   ];
@@ -78,7 +83,7 @@ function storesOf(lake: Lake): StoreFile[] {
       file: lake.log_file,
       name: "the log",
       format: LOG_FORMAT,
-      next_step: `${REPAIR_LAKE} It says which records are gone with it.`,
+      next_step: `${REPAIR_LAKE} It lists the lost records.`,
       is_due: true,
     },
     ...own,
@@ -122,7 +127,7 @@ function damageOf(file: string, format: SqliteFormat | null, busy_timeout_ms: nu
   }
 }
 
-/** While there is a WAL, the file may be shorter than the database: the WAL has the rest. */
+/** With a WAL, the file may be shorter than the database. */
 function shortFile(database: DatabaseSync, file: string): string[] {
   const number = (pragma: string) => Number(Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0]);
   const expected_bytes = number("page_count") * number("page_size");
@@ -130,5 +135,5 @@ function shortFile(database: DatabaseSync, file: string): string[] {
   const size_bytes = statSync(file).size;
   return has_wal || size_bytes >= expected_bytes
     ? []
-    : [`it has ${size_bytes} bytes, and its header says ${expected_bytes}`];
+    : [`it has ${size_bytes} bytes, but its header states ${expected_bytes}`];
 }

@@ -22,20 +22,20 @@ import { checkStores } from "./stores.ts";
 
 export interface VerifyOptions {
   clock?: Clock;
-  /** How long increments that are under way are waited for. */
+  /** Maximum wait for an increment in progress. */
   timeout_ms?: number;
 }
 
-/** What `verify` found. */
+/** Result of `verify`. */
 export interface Verification extends ReconciledFigures {
   findings: Finding[];
-  /** What a reader should know, and no damage. */
+  /** Notes that are not damage. */
   notes: string[];
 }
 
-/** The same, open for a closer look. */
+/** The same with an open session, for the deep verification. */
 export interface OpenVerification extends Verification {
-  /** Null where the tables cannot be looked at. */
+  /** Null if the tables cannot be read. */
   moment: Moment | null;
   /** The moment's tables without a finding about their files, readable through `session`. */
   readable: ReadonlySet<string>;
@@ -44,14 +44,14 @@ export interface OpenVerification extends Verification {
 }
 
 const INCREMENT_TIMEOUT_MS = 30_000;
-/** A moment whose snapshots expire while they are read is chosen again. */
+/** Maximum attempts if snapshots expire while they are read. */
 const MAX_ATTEMPTS = 3;
 /** How long the first table of a lake may take from its files to its entry in the catalog. */
 const FIRST_TABLE_MS = 1_000;
 
 /**
- * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline. Reads only. Throws
- * MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
+ * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline.
+ * Reads only. Throws MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
  */
 export async function verify(
   open: LakeToVerify,
@@ -63,7 +63,7 @@ export async function verify(
   return { checks, figures, findings, notes };
 }
 
-/** As `verify`; the caller closes what it gets. */
+/** Like `verify`; the caller closes the result. */
 export async function beginVerification(
   open: LakeToVerify,
   pipeline: Pipeline,
@@ -101,13 +101,13 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
   const { moment, damage } = await holdMoment(catalog, pipeline, momentOptions(open, pipeline, options));
   findings.push(...damage);
   if (await hasLostTables(open, moment, options)) {
-    findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db knows no table", { file: lake.catalog_file }));
+    findings.push(lakeFinding("CATALOG_OUTDATED", "catalog.db has no tables", { file: lake.catalog_file }));
   } else {
     for (const table of moment.missing)
-      findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing: the catalog does not have it`));
+      findings.push(tableFinding("TABLE_MISSING", table, `${table} is missing in the catalog`));
   }
   if (moment.unmade.length > 0)
-    notes.push(`not made yet, or purged; the next increment makes them from bronze: ${moment.unmade.join(", ")}`);
+    notes.push(`not created yet, or purged; the next increment builds them from bronze: ${moment.unmade.join(", ")}`);
   const damaged = await checkTables(open, moment, findings);
   const readable = new Set([...moment.tables.keys()].filter((table) => !damaged.has(table)));
   if (moment.moving.length > 0) notes.push(movingNote(moment));
@@ -116,15 +116,15 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
     await pinTables(session, moment, readable, findings);
     const after = before === null ? null : await logBounds(open, pipeline, findings);
     const bounds = before === null || after === null ? null : { before, after };
-    const books = await reconcile(moment, session, pipeline, { log: bounds, readable });
+    const reconciliation = await reconcile(moment, session, pipeline, { log: bounds, readable });
     findings.push(
       ...offsetFindings(moment, pipeline, await bronzeOffsetsNow(open, moment, pipeline)),
-      ...checkFindings(books),
+      ...checkFindings(reconciliation),
     );
     if (findings.some(({ table }) => table !== null)) await throwIfOvertaken(open, moment);
-    for (const { claim, reason, is_left_out } of books.failures)
+    for (const { claim, reason, is_left_out } of reconciliation.failures)
       if (is_left_out) notes.push(`not checked: ${claim} (${reason})`);
-    const { checks, figures } = books;
+    const { checks, figures } = reconciliation;
     return { findings, notes, checks, figures, moment, readable, session, close: () => session.close() };
   } catch (error) {
     session.close();
@@ -155,7 +155,7 @@ function momentOptions(
   };
 }
 
-/** A lake that was made and never started has no topic yet. */
+/** A lake that never ran has no topic yet. */
 async function logBounds(
   { log, lake }: LakeToVerify,
   { topic }: Pipeline,
@@ -171,7 +171,7 @@ async function logBounds(
   }
 }
 
-/** The tables that nothing is to be read from. */
+/** Tables that must not be read. */
 async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding[]): Promise<Set<string>> {
   const damaged = new Set<string>();
   for (const held of moment.tables.values()) {
@@ -182,7 +182,7 @@ async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding
   return damaged;
 }
 
-/** A table that is written moves on while its folder is listed: then it is looked at again. */
+/** Checks again if a table was committed while its folder was listed. */
 async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable): Promise<Finding[]> {
   for (let current = loaded; ;) {
     const found = await checkPointer(current, table, open);
@@ -194,8 +194,8 @@ async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable)
 }
 
 /**
- * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that is just being
- * created are seen by their table a moment later.
+ * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that
+ * is just being created are seen by their table a moment later.
  */
 async function hasLostTables(
   { lake, catalog }: LakeToVerify,
@@ -212,19 +212,15 @@ async function hasLostTables(
 }
 
 function changed(): OperatingError {
-  return new OperatingError(
-    "VERIFY_OVERTAKEN",
-    "The first tables were created while the lake was verified, so nothing was verified",
-    {
-      next_step: "Verify again.",
-      is_retryable: true,
-    },
-  );
+  return new OperatingError("VERIFY_OVERTAKEN", "Nothing was verified: the first tables were created meanwhile", {
+    next_step: "Run `verify` again.",
+    is_retryable: true,
+  });
 }
 
 /**
- * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became unreadable
- * meanwhile.
+ * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became
+ * unreadable meanwhile.
  */
 async function bronzeOffsetsNow(
   { catalog }: LakeToVerify,
@@ -241,7 +237,10 @@ async function bronzeOffsetsNow(
 }
 
 function movingNote({ moving, built }: Moment): string {
-  return `verified at the last state that every table has, ${JSON.stringify(built)}; an increment has moved on ${moving.join(", ")}`;
+  return (
+    `verified at the newest common offsets of all tables, ${JSON.stringify(built)}; an increment is ` +
+    `writing ${moving.join(", ")}`
+  );
 }
 
 async function pinTables(
@@ -263,16 +262,18 @@ async function pinTables(
   }
 }
 
-/** The table property and the newest snapshot say the same, unless somebody changed one of them. */
+/** The table property and the newest snapshot must state the same offsets. */
 function offsetFindings(moment: Moment, pipeline: Pipeline, bronze: LogOffsets | null): Finding[] {
   return [...moment.tables.values()].flatMap(({ table, loaded }) => {
-    if (table !== pipeline.bronze.table && pipeline.books.tables[table] === undefined) return [];
+    if (table !== pipeline.bronze.table && pipeline.reconciliation.tables[table] === undefined) return [];
     const beyond = bronze === null ? null : beyondBronze(loaded, bronze);
     if (beyond !== null)
-      return [tableFinding("OFFSETS_DIFFER", table, `${table} says offsets that bronze does not have: ${beyond}`)];
+      return [tableFinding("OFFSETS_DIFFER", table, `${table} states offsets that bronze does not have: ${beyond}`)];
     const ahead = offsetsAhead(loaded.metadata);
     if (ahead === null) return [];
-    const message = `${table}: a snapshot says that it holds offsets up to ${ahead.snapshot}, and the table says up to ${ahead.property}`;
+    const message =
+      `${table}: a snapshot states offsets up to ${ahead.snapshot}, but the table property ` +
+      `states ${ahead.property}`;
     return [tableFinding("OFFSETS_DIFFER", table, message)];
   });
 }
@@ -284,13 +285,13 @@ function checkFindings({ checks, failures }: Reconciliation): Finding[] {
   const unanswered = failures.filter(({ is_left_out }) => !is_left_out);
   return [
     ...failed.map(({ claim, evidence, tables }) =>
-      tableFinding("CHECK_FAILED", tables[0] ?? "", `not so: ${claim} (${evidence})`),
+      tableFinding("CHECK_FAILED", tables[0] ?? "", `check failed: ${claim} (${evidence})`),
     ),
     ...unanswered.map(({ claim, reason, tables }) =>
       tableFinding(
         "TABLE_UNREADABLE",
         tables[0] ?? "",
-        `${tables.join(", ")} cannot be read, to see that ${claim}: ${reason}`,
+        `${tables.join(", ")} cannot be read to check that ${claim}: ${reason}`,
       ),
     ),
   ];
@@ -309,9 +310,9 @@ export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Mo
     if (metadata === undefined || isKept(metadata, snapshot)) continue;
     throw new OperatingError(
       "VERIFY_OVERTAKEN",
-      `Snapshot ${snapshot["snapshot-id"]} of ${table} expired while it was verified, so nothing was verified`,
+      `Nothing was verified: snapshot ${snapshot["snapshot-id"]} of ${table} expired meanwhile`,
       {
-        next_step: "Verify again; where this repeats, stop the pipeline while `verify --deep` runs.",
+        next_step: "Run `verify` again; if this repeats, stop the pipeline during `verify --deep`.",
         is_retryable: true,
       },
     );

@@ -60,7 +60,10 @@ test("a rule made before the first record is about the coin that its name means,
   assert.deepEqual(made.subjects, ["bitcoin"]);
   const unknown = await run("rules", "add", JSON.stringify({ ...level, name: "Unknown", subjects: ["NOSUCHCOIN"] }));
   assert.equal(unknown.code, 1);
-  assert.match(unknown.stderr, /knows no coin yet.*NOSUCHCOIN.*LAKE_EMPTY[\s\S]*next:.*try again/);
+  assert.match(
+    unknown.stderr,
+    /Cannot resolve "NOSUCHCOIN": the lake has no coins yet.*LAKE_EMPTY[\s\S]*next:.*try again/,
+  );
   await json("rules", "delete", made.id);
 });
 
@@ -110,7 +113,7 @@ test("a job's failure is an alert until it succeeds, and how it went must be sai
     active.items.map(({ id }) => id),
     [fired?.alert.id],
   );
-  assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /told already/);
+  assert.match((await run("alerts", "report", "backup", "--failed", "again")).stderr, /its alert is already active/);
   const [recovered] = (await json("alerts", "report", "backup", "--succeeded")) as AlertEvent[];
   assert.deepEqual(
     [recovered?.event, recovered?.alert.id, recovered?.alert.state],

@@ -221,7 +221,7 @@ describe("a backup of a lake at rest", () => {
 
     sqlite(file, `update file_checksums set sha256 = 'another' where location like '%.parquet'`);
     const said = await refused("TABLE_FILE_DAMAGED", "backup", pathIn("summed-damaged"), "--data", summed);
-    assert.match(said, /\.parquet is not as it was committed/);
+    assert.match(said, /\.parquet has changed since its commit/);
   });
 
   test("data files are never held in memory whole, so that one of any size is copied", async () => {
@@ -396,7 +396,7 @@ test("a backup waits for a moment between two increments while somebody writes t
   const open = await openLake(findLake(data, LAKE));
   let claim = claimLake(open.lake, "a test");
   try {
-    const identifier = tableNamed(crypto.books.accepted);
+    const identifier = tableNamed(crypto.reconciliation.accepted);
     const { metadata } = await open.catalog.loadTable(identifier);
     const consumed = JSON.parse(metadata.properties[LOG_OFFSETS_PROPERTY] ?? "{}") as Record<string, number>;
     const setConsumed = async (offsets: Record<string, number>): Promise<void> => {

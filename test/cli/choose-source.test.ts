@@ -91,7 +91,7 @@ test("Live sources run alone, all together or as listed, each once, in one lake.
 
 test("What is not live does not run beside others, and what is unknown is named.", async () => {
   await assert.rejects(chosen("binance,simulated"), { code: "SOURCES_DO_NOT_MIX" });
-  await assert.rejects(chosen("binance,gemini"), { code: "UNKNOWN_SOURCE", message: 'There is no source "gemini".' });
+  await assert.rejects(chosen("binance,gemini"), { code: "UNKNOWN_SOURCE", message: 'Unknown source "gemini"' });
   await assert.rejects(chosen("binance,"), { code: "UNKNOWN_SOURCE" });
   await assert.rejects(chosen("toString"), { code: "UNKNOWN_SOURCE" });
   await assert.rejects(chosen("binance:5"), { code: "SOURCE_TAKES_NO_ARGUMENT" });

@@ -103,7 +103,7 @@ describe(
       await untilReady(({ is_ready, codes }) => !is_ready && codes.includes("LOG_DISK_FULL"), "red");
       rmSync(join(disk, "ballast"));
       await untilReady(({ codes }) => !codes.some((code) => code.endsWith("_FULL")), "on its way again");
-      assert.match(stderr, /simulated.* goes on/);
+      assert.match(stderr, /simulated.* resumed/);
 
       fill();
       await untilReady(({ codes }) => codes.includes("LOG_DISK_FULL"), "red again");

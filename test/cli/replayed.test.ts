@@ -38,7 +38,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   assert.equal(cut_off.code, 75);
   assert.match(
     cut_off.stderr,
-    /nothing was verified[\s\S]*\[MOMENT_NOT_HELD\][\s\S]*no pipeline runs: start the pipeline/,
+    /Nothing was verified[\s\S]*\[MOMENT_NOT_HELD\][\s\S]*Start the pipeline to complete an interrupted increment/,
   );
 
   const drained = await coinlake([...start, "--json"]);
@@ -58,7 +58,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   assert.equal(JSON.parse(named.stdout).answers[0].parts[0].rows[0].crypto_id, "eth", named.stderr);
   const unknown = await warmCoinlake(["ask", "1", "--coin", "etc", ...data]);
   assert.deepEqual([unknown.code, unknown.stdout], [2, ""]);
-  assert.match(unknown.stderr, /no coin "etc"[\s\S]*Nearest matches: eth/);
+  assert.match(unknown.stderr, /Unknown coin "etc"[\s\S]*Nearest matches: eth/);
   const rule = (coin: string) =>
     JSON.stringify({ name: coin, subjects: [coin], condition: { kind: "crosses", direction: "above", level: "11" } });
   const made = await coinlake(["rules", "add", rule("Ethereum"), "--json", ...data]);
@@ -106,9 +106,9 @@ test("a drain of which every record is refused ends well, and says so", async ()
     ...data,
   ]);
   assert.equal(code, 0, stderr);
-  assert.match(stderr, /not one record was accepted/);
+  assert.match(stderr, /no record was accepted/);
   const { figures } = JSON.parse((await coinlake(["verify", "--json", ...data])).stdout);
-  assert.deepEqual(figures.refused_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
+  assert.deepEqual(figures.rejected_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
 });
 
 test("times are UTC wherever the machine stands", async () => {
@@ -137,7 +137,7 @@ test("a table for eyes is cut where it would be too long, and says so", async ()
   assert.equal(code, 0, stderr);
   assert.match(stdout, / 9999 /);
   assert.doesNotMatch(stdout, / 10000 /);
-  assert.match(stderr, /The first 10,000 of 200,000 rows; --csv and --json give them all/);
+  assert.match(stderr, /The first 10,000 of 200,000 rows; --csv and --json print all/);
 });
 
 test("SQL comes from a file or from standard input, and goes out as CSV in which no text is a formula", async () => {

@@ -54,7 +54,7 @@ describe("start", () => {
       child.kill("SIGINT");
       const { code, stderr } = await finished;
       assert.equal(code, 0, stderr);
-      assert.match(stderr, /Stopping: finishing what is under way/);
+      assert.match(stderr, /Stopping: finishing work in progress/);
       assert.match(stderr, /Stopped cleanly/);
       assert.doesNotMatch(stderr, /warning|error/);
       await untilGone(mark);
@@ -65,10 +65,10 @@ describe("start", () => {
       assert.equal(drained.code, 0, drained.stderr);
       const verified = await coinlake(["verify", "--json", ...data]);
       assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-      const { bronze_records, accepted, duplicates, refused } = JSON.parse(verified.stdout).figures;
+      const { bronze_records, accepted, duplicates, rejected } = JSON.parse(verified.stdout).figures;
       const { records, ...verdicts } = market;
       assert.deepEqual(
-        [bronze_records, accepted, duplicates, refused],
+        [bronze_records, accepted, duplicates, rejected],
         [records, verdicts.accepted, verdicts.duplicates, verdicts.refused],
       );
     },
@@ -80,7 +80,7 @@ describe("start", () => {
     const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
     await untilRecords(1);
     child.stderr?.on("data", (text: string) => {
-      if (text.includes("Ctrl-C again ends at once")) child.kill("SIGINT");
+      if (text.includes("Ctrl-C again to exit at once")) child.kill("SIGINT");
     });
     child.kill("SIGINT");
     const { code, stderr } = await finished;

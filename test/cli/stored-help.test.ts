@@ -93,7 +93,7 @@ describe("Help and hints before anything is installed", () => {
     assert.equal(start.status, 2);
     assert.match(
       start.stderr,
-      /error npm took these options as its own.*\[USAGE\]\n {2}next: write -- before them: npm start -- --port 4100 --until-drained$/m,
+      /error npm consumed these options.*\[USAGE\]\n {2}next: put -- before them: npm start -- --port 4100 --until-drained$/m,
     );
     assert.ok(start.is_untouched);
     const query = bootstrap(["query", "select 1"], { npm_lifecycle_event: "coinlake", npm_config_json: "true" });

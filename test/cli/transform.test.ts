@@ -38,7 +38,7 @@ describe("coinlake transform", () => {
       assert.equal(code, 0, stderr);
       assert.equal((JSON.parse(stdout) as Carried).by, by);
     }
-    assert.equal((await lake.books()).silver_waiting, 0);
+    assert.equal((await lake.reconcile()).silver_waiting, 0);
   });
 
   test("waits, beside a process that writes the lake, until that has come to where bronze stood", async () => {
@@ -57,7 +57,7 @@ describe("coinlake transform", () => {
       let said = "";
       for await (const data of child.stderr ?? []) {
         said += String(data);
-        if (/coinlake start \(process \d+\) writes this lake: waiting/.test(said)) break;
+        if (/coinlake start \(process \d+\) owns this lake; waiting for it to build silver/.test(said)) break;
       }
       await lake.catchUp();
       const { code, stdout, stderr } = await finished;

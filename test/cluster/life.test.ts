@@ -195,7 +195,7 @@ test("`down` stops every process by its id and keeps the data", async () => {
   assert.deepEqual(was.flatMap(({ ports: numbers }) => Object.values(numbers)).filter(isListenedOn), []);
   assert.ok((await status()).every(({ state }) => state === "stopped"));
   assert.equal(readFileSync(join(cluster, "environment.env"), "utf8"), "");
-  assert.match((await run("down")).stderr, /Nothing runs/);
+  assert.match((await run("down")).stderr, /No server is running/);
 });
 
 test("some parts come up with what they need, and with the data they had", async () => {

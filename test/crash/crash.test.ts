@@ -32,16 +32,16 @@ describe("A pipeline that is killed at every step, and at some random moments", 
     assert.ok(survival.records_before_drain < RECORDS, "the kills must not outlast the stream");
   });
 
-  test("balances its books once drained, with every element counted as it was sent", () => {
-    const { market, books } = survival;
-    const { bronze_records, accepted, duplicates, refused } = books.figures;
+  test("reconciles once drained, with every element counted as it was sent", () => {
+    const { market, verification } = survival;
+    const { bronze_records, accepted, duplicates, rejected } = verification.figures;
     assert.deepEqual(
-      { bronze_records, accepted, duplicates, refused },
+      { bronze_records, accepted, duplicates, rejected },
       {
         bronze_records: market.records,
         accepted: market.accepted,
         duplicates: market.duplicates,
-        refused: market.refused,
+        rejected: market.refused,
       },
     );
   });

@@ -34,12 +34,12 @@ export interface Survival {
   /** Records in the log when the kills were over. */
   records_before_drain: number;
   /** What `verify --json` printed. */
-  books: {
+  verification: {
     figures: Record<string, unknown> & {
       bronze_records: number;
       accepted: number;
       duplicates: number;
-      refused: number;
+      rejected: number;
     };
   };
   /** What the independent comparison printed. */
@@ -76,10 +76,10 @@ export async function survive({ folder, seed, plan, records, is_refreshed, onDea
   assert.equal(drained.code, 0, drained.stderr);
   const verified = await coinlake(["verify", "--json", "--data", data_folder]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-  const books = JSON.parse(verified.stdout) as Survival["books"];
+  const verification = JSON.parse(verified.stdout) as Survival["verification"];
   const comparison = await withPyIceberg(data_folder, [market.recording, market.truth]);
   if (is_refreshed) await compareWithFullRefresh(data_folder);
-  return { market, lives, records_before_drain, books, comparison };
+  return { market, lives, records_before_drain, verification, comparison };
 }
 
 async function liveAndTell(args: readonly string[], kill: Kill, onDeath: Experiment["onDeath"]): Promise<Life> {

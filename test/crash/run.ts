@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   }
   const folder = temporaryFolder();
   const tallies = new Map<string, Tally>();
-  const totals = { kills: 0, records: 0, records_under_fire: 0, accepted: 0, duplicates: 0, refused: 0 };
+  const totals = { kills: 0, records: 0, records_under_fire: 0, accepted: 0, duplicates: 0, rejected: 0 };
   const started_ms = performance.now();
   for (let seed = first_seed; totals.kills < count; seed += 1) {
     const kills = Math.min(KILLS_IN_A_ROUND, count - totals.kills);
@@ -78,11 +78,11 @@ async function runRound(folder: string, seed: number, kills: number, tell: (line
       );
     },
   });
-  const { market, records_before_drain, books } = survival;
-  const { accepted, duplicates, refused } = books.figures;
+  const { market, records_before_drain, verification } = survival;
+  const { accepted, duplicates, rejected } = verification.figures;
   tell(
     `survived: ${market.records} records (${records_before_drain} of them under fire), ` +
-      `${accepted} accepted, ${duplicates} duplicates, ${refused} refused: all as sent, and as a full refresh has them`,
+      `${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected: all as sent, and as a full refresh has them`,
   );
   return survival;
 }
@@ -97,12 +97,13 @@ function addLife(tallies: Map<string, Tally>, kind: string, is_reached: boolean,
 }
 
 function addTo(
-  totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "refused", number>,
+  totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "rejected", number>,
   survival: Survival,
 ): void {
   totals.records += survival.market.records;
   totals.records_under_fire += survival.records_before_drain;
-  for (const name of ["accepted", "duplicates", "refused"] as const) totals[name] += survival.books.figures[name];
+  for (const name of ["accepted", "duplicates", "rejected"] as const)
+    totals[name] += survival.verification.figures[name];
 }
 
 function summary(tallies: Map<string, Tally>, totals: Record<string, number>, duration: string): string {

@@ -79,7 +79,7 @@ describe("bad input", () => {
   });
 
   test("the books balance, and the next good record is accepted", async () => {
-    const figures = await lake.books();
+    const figures = await lake.reconcile();
     assert.equal(figures.bronze_records, CASES.length);
     assert.equal(figures.elements, CASES.flatMap(({ outcomes }) => outcomes).length);
     await lake.append([
@@ -87,7 +87,7 @@ describe("bad input", () => {
     ]);
     await lake.ingest();
     await lake.catchUp();
-    assert.equal((await lake.books()).accepted, figures.accepted + 1);
+    assert.equal((await lake.reconcile()).accepted, figures.accepted + 1);
   });
 
   test("every dbt test passes on such a lake", async () => {

@@ -25,7 +25,7 @@ test("a run ends before the record with which too many bytes would be read at on
   const ends: (number | undefined)[] = [];
   for (let run = 0; run < 3; run += 1) {
     await lake.increment({ max_payload_bytes_at_once: 50_000 });
-    ends.push((await logOffsets(lake.open.catalog, crypto.books.accepted))[`${TOPIC}/0`]);
+    ends.push((await logOffsets(lake.open.catalog, crypto.reconciliation.accepted))[`${TOPIC}/0`]);
   }
   // The first record comes through whatever its size; five of the large ones fill what may be read at once.
   assert.deepEqual(ends, [1, 6, 10_008]);

@@ -134,8 +134,8 @@ describe("trades of three exchanges whose connections fail", () => {
     const inOrder = (a: string[], b: string[]): number =>
       a.slice(0, 2).join().localeCompare(b.slice(0, 2).join()) || Number(a[2]) - Number(b[2]);
     assert.deepEqual(rows.map((row) => row.map(String)).sort(inOrder), expected.sort(inOrder));
-    const { refused } = await lake.books();
-    assert.equal(refused, 0);
+    const { rejected } = await lake.reconcile();
+    assert.equal(rejected, 0);
     const gaps_by_source = await lake.rows(
       "select source, count(distinct log_offset) from silver.crypto_price_updates where is_backfill group by all order by all",
     );

@@ -104,7 +104,7 @@ export class Lakes {
       do {
         const failed = (await worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
         if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
-      } while (!coversOffsets(await logOffsets(catalog, crypto.books.accepted), offsets));
+      } while (!coversOffsets(await logOffsets(catalog, crypto.reconciliation.accepted), offsets));
     });
   }
 
@@ -193,7 +193,9 @@ export class TestLake {
   async catchUp(): Promise<void> {
     const { catalog } = this.open;
     do await this.increment();
-    while (!coversOffsets(await logOffsets(catalog, crypto.books.accepted), await logOffsets(catalog, BRONZE)));
+    while (
+      !coversOffsets(await logOffsets(catalog, crypto.reconciliation.accepted), await logOffsets(catalog, BRONZE))
+    );
   }
 
   dbt(...args: string[]): Promise<CommandResult> {
@@ -201,7 +203,7 @@ export class TestLake {
   }
 
   /** The figures of `verify`, which must find nothing; throws with everything that it finds. */
-  async books(): Promise<ReconciledFigures["figures"]> {
+  async reconcile(): Promise<ReconciledFigures["figures"]> {
     const { findings, figures } = await verify({ ...this.open, checksums: null }, crypto);
     const broken = findings.map(({ code, message }) => `${code}: ${message}`);
     if (broken.length > 0) throw new Error(`The lake is damaged.\n${broken.join("\n")}`);

@@ -115,11 +115,11 @@ test("silver first and gold later, with whole runs in between and an order that 
       await lake.ingest();
     }
     const gold_before = await standsAt(lake, "gold.fact_crypto_ticks");
-    const silver_before = await standsAt(lake, crypto.books.accepted);
+    const silver_before = await standsAt(lake, crypto.reconciliation.accepted);
     await transform.increment({ layer });
     if (index === 5) for (const table of MODELS) await sortByFirstColumn(lake, table);
     const [silver, gold] = [
-      await standsAt(lake, crypto.books.accepted),
+      await standsAt(lake, crypto.reconciliation.accepted),
       await standsAt(lake, "gold.fact_crypto_ticks"),
     ];
     assert.ok(gold <= silver, `after ${index}`);
@@ -127,7 +127,7 @@ test("silver first and gold later, with whole runs in between and an order that 
     if (layer === "gold") assert.equal(silver, silver_before);
   }
   await transform.catchUp({ layer: "silver" });
-  assert.equal(await standsAt(lake, crypto.books.accepted), stream.length);
+  assert.equal(await standsAt(lake, crypto.reconciliation.accepted), stream.length);
   assert.ok((await standsAt(lake, "gold.fact_crypto_ticks")) < stream.length);
   await transform.catchUp({ layer: "gold" });
   assertSame(await contentOf(lake), wanted);
@@ -150,5 +150,5 @@ test("anything else that leaves out tables is refused", async () => {
     const { nodes } = await lake.dbt("run", "--no-write-json", "--select", ...selection.split(" "));
     assert.match(nodes.find(({ status }) => status === "error")?.message ?? "", /This run leaves out/, selection);
   }
-  assert.deepEqual(await logOffsets(lake.open.catalog, crypto.books.accepted), {});
+  assert.deepEqual(await logOffsets(lake.open.catalog, crypto.reconciliation.accepted), {});
 });

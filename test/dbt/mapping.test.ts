@@ -106,7 +106,7 @@ describe("the mapping of products to coins", () => {
       ["coinbase", "ETH-BTC", "1"],
       ["coinbase", "NEW-USD", "1"],
     ]);
-    await lake.books();
+    await lake.reconcile();
   });
 
   test("keeps a product without a coin apart from a page's coin of the same name, in every table", async () => {
@@ -153,7 +153,7 @@ describe("the mapping of products to coins", () => {
     assert.deepEqual(await lake.rows("select symbol, name from gold.dim_crypto where crypto_id = 'newcoin'"), [
       ["NEW", "NEWCOIN"],
     ]);
-    await lake.books();
+    await lake.reconcile();
   });
 
   test("a rule about what is no coin's id is named at the start, with how to name it again", async () => {
@@ -180,7 +180,7 @@ describe("the mapping of products to coins", () => {
       [["newcoin"]],
     );
     assert.deepEqual(await lake.rows(UNMAPPED), [["coinbase", "ETH-BTC", "2"]]);
-    await lake.books();
+    await lake.reconcile();
   });
 
   test("keeps what it had where its new file cannot be read", async () => {
@@ -191,6 +191,6 @@ describe("the mapping of products to coins", () => {
     assert.deepEqual(await lake.rows(`from ${PRODUCTS} order by all`), rows);
     writeFileSync(file, before_text);
     await lake.catchUp();
-    await lake.books();
+    await lake.reconcile();
   });
 });

@@ -177,7 +177,7 @@ describe("trades of one moment", () => {
       ["7.4", "true"],
       ["7.2", "true"],
     ]);
-    const { duplicates, conflicting } = await lake.books();
+    const { duplicates, conflicting } = await lake.reconcile();
     assert.deepEqual({ duplicates, conflicting }, { duplicates: 5, conflicting: 2 });
   });
 

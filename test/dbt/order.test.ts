@@ -88,7 +88,7 @@ describe("order and batching", () => {
       const contents: string[][][] = [];
       for (const way of [one, other]) {
         const lake = await travel(stream, way);
-        const figures = await lake.books();
+        const figures = await lake.reconcile();
         assert.equal(figures.bronze_records, stream.length);
         contents.push(await contentOf(lake));
         await assertRefreshChangesNothing(lake);

@@ -115,7 +115,7 @@ describe("a schema that changes", () => {
 
   test("a field that the source begins to send is kept in bronze, and its records count like the others", async () => {
     await arrive([page(2, { sentiment: { votes_up: 7 } })], {});
-    assert.equal((await lake.books()).accepted, 3);
+    assert.equal((await lake.reconcile()).accepted, 3);
     assert.deepEqual(
       await lake.rows(`select payload ->> '$[0].sentiment.votes_up' from ${BRONZE} order by log_offset`),
       [[null], [null], ["7"]],
@@ -170,7 +170,7 @@ describe("a schema that changes", () => {
     assert.equal((await lake.rows(`from ${MINUTES}`)).length, 5);
     await lake.increment({ has_rank: true, count_type: "bigint" });
     assert.equal((await lake.rows(`from ${MINUTES}`)).length, 6);
-    assert.equal((await lake.books()).accepted, 6);
+    assert.equal((await lake.reconcile()).accepted, 6);
   });
 
   test("a column that a model loses stays, and is null from then on", async () => {
@@ -195,16 +195,16 @@ describe("a schema that changes", () => {
       files.filter((file) => !files_after.includes(file)),
       [],
     );
-    const { accepted, refused_by_reason } = await lake.books();
+    const { accepted, rejected_by_reason } = await lake.reconcile();
     assert.equal(accepted, 8);
-    assert.deepEqual(refused_by_reason, { not_utf8: 1 });
+    assert.deepEqual(rejected_by_reason, { not_utf8: 1 });
     await assertReadEverywhere(BRONZE);
   });
 
   test("a full refresh gives every column to every row", async () => {
     await lake.increment({ has_rank: true, count_type: "bigint" }, "--full-refresh");
     assert.deepEqual((await lake.rows(`select distinct market_cap_rank from ${UPDATES}`)).flat(), ["1"]);
-    await lake.books();
+    await lake.reconcile();
   });
 });
 
@@ -269,7 +269,7 @@ describe("a lake whose decimals have other places", () => {
       lake.open.server.url,
       HELD.map((table) => [table, null]),
     );
-    await lake.books();
+    await lake.reconcile();
   });
 
   test("gets back what the old type dropped by a full refresh", async () => {

@@ -68,7 +68,7 @@ print(table.current_snapshot().timestamp_ms)`;
     const { code, stdout, stderr } = await coinlake(["query", sql, "--at", at, "--json", "--data", lake.data_folder]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(JSON.parse(stdout), [{ "CAST(rating AS VARCHAR)": "1.5", crypto_id: "bitcoin" }]);
-    await lake.books();
+    await lake.reconcile();
   });
 
   describe("as docs/operations/connect.md documents", () => {

@@ -76,13 +76,13 @@ for (const { file, updates, converted } of SESSIONS) {
       }
     });
 
-    test("balances the books: what is no trade is in quarantine", async () => {
+    test("reconciles: what is no trade is in quarantine", async () => {
       const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", folder.path]);
       assert.equal(code, 0, stderr);
       const { figures } = JSON.parse(stdout);
       assert.equal(figures.accepted, updates);
       assert.deepEqual(
-        Object.keys(figures.refused_by_reason).filter((reason) => reason !== "not_a_trade"),
+        Object.keys(figures.rejected_by_reason).filter((reason) => reason !== "not_a_trade"),
         [],
       );
     });

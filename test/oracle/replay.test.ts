@@ -62,13 +62,13 @@ for (const { file, hours, updates } of RECORDINGS) {
       }
     });
 
-    test("balances the books", async () => {
+    test("reconciles", async () => {
       const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", folder.path]);
       assert.equal(code, 0, stderr);
       const { figures } = JSON.parse(stdout);
       assert.equal(figures.bronze_records, updates);
       assert.equal(figures.accepted, updates);
-      assert.equal(figures.log_waiting + figures.silver_waiting + figures.duplicates + figures.refused, 0);
+      assert.equal(figures.log_waiting + figures.silver_waiting + figures.duplicates + figures.rejected, 0);
     });
 
     test("finds the falls that a scan of the candles finds, and no others", async () => {

@@ -173,7 +173,7 @@ for (const { title, command, code, delay_s, kept, used = 1 } of FAULTS) {
     );
     assert.deepEqual(texts, kept === undefined ? [PAGE] : [kept, PAGE]);
     assert.deepEqual(codes(reports).slice(0, 1), [code]);
-    assert.match(reports.find((said) => said.code === code)!.message, /Asking again in \d+ s\.$/);
+    assert.match(reports.find((said) => said.code === code)!.message, /Retrying in \d+ s\.$/);
     if (delay_s !== undefined)
       assert.equal(
         clock.waits_ms.reduce((sum, wait_ms) => sum + wait_ms, 0),
@@ -359,8 +359,8 @@ test("A probe succeeds where CoinGecko answers, be it with a rate limit, and its
 
 const UNREACHABLE: [string, Command, RegExp][] = [
   ["an error", { do: "answer", status: 503, body: "" }, /status 503/],
-  ["a refused key", { do: "answer", status: 401, body: "" }, /refuses the key/],
-  ["silence", { do: "hang" }, /no whole answer/],
+  ["a refused key", { do: "answer", status: 401, body: "" }, /rejected the key/],
+  ["silence", { do: "hang" }, /no complete answer/],
   ["a portal's page", { do: "answer", body: "<html>Log in to the hotel" }, /not CoinGecko/],
 ];
 for (const [title, command, message] of UNREACHABLE) {
@@ -377,7 +377,7 @@ test("A port where nobody listens and a name that nobody has are told apart.", a
   await new Promise((resolve) => free.close(resolve));
   await assert.rejects(poller({ base_url: `http://127.0.0.1:${port}` }).probe(never), {
     code: "SOURCE_UNREACHABLE",
-    message: /nothing answers/,
+    message: /connection refused/,
   });
   await assert.rejects(poller({ base_url: "http://coinlake.invalid" }).probe(never), {
     code: "SOURCE_UNREACHABLE",

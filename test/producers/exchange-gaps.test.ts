@@ -179,7 +179,7 @@ describe("the book of gaps", () => {
         last_id: 90,
         found_at_us: 7,
         state: "lost",
-        reason: "no more than 10 trades of a gap are asked for again",
+        reason: "at most 10 trades of a gap are requested",
       },
       {
         product: "A",

@@ -255,7 +255,7 @@ test("Prices come encrypted or from this machine, never otherwise.", () => {
   ]) {
     assert.throws(
       () => checkedAddress("COINLAKE_X_WS_URL", address, "ws"),
-      { code: "ADDRESS_REFUSED", message: /^COINLAKE_X_WS_URL is no wss/ },
+      { code: "ADDRESS_REFUSED", message: /^Invalid COINLAKE_X_WS_URL: it must be a wss/ },
       address,
     );
   }
@@ -270,7 +270,10 @@ test("Addresses and products come from the environment; what makes no sense is r
   assert.equal(made({ [products]: " btcusdt, ETHUSDT ,," }).id, "binance");
   assert.throws(() => made({ [ws_url]: "ws://feed.example.com" }), { code: "ADDRESS_REFUSED" });
   assert.throws(() => made({ [products]: "BTC-USDT" }), { code: "PRODUCTS_MALFORMED", message: /"BTC-USDT"/ });
-  assert.throws(() => made({ [products]: "," }), { code: "PRODUCTS_MALFORMED", message: /names no product/ });
+  assert.throws(() => made({ [products]: "," }), {
+    code: "PRODUCTS_MALFORMED",
+    message: /is empty: it must name at least one product/,
+  });
   assert.throws(() => coinbase({ products: ["BTC-USD&x=1"] }), { code: "PRODUCTS_MALFORMED" });
 });
 

@@ -59,7 +59,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     row: "select min(crypto_id) from silver.crypto_prices_clean",
     sql: `update lake.silver.crypto_prices_clean set price_low = -price_low
       where crypto_id = $1 and minute_at = (select min(minute_at) from lake.silver.crypto_prices_clean where crypto_id = $1)`,
-    unmet: ["silver.crypto_prices_clean: Prices are positive, and none is absurd"],
+    unmet: ["silver.crypto_prices_clean: Prices are positive and plausible"],
     sample: /^-\d+\.\d+$/,
   },
   {
@@ -88,7 +88,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     title: "a duplicate of nothing",
     row: "select min(log_offset) from silver.crypto_price_duplicates",
     sql: "update lake.silver.crypto_price_duplicates set identity = 'nothing' where log_offset = $1",
-    unmet: ["silver.crypto_price_duplicates: A duplicate repeats a price that counts"],
+    unmet: ["silver.crypto_price_duplicates: A duplicate repeats an accepted price"],
     sample: /identity=nothing/,
   },
   {

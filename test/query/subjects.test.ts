@@ -78,7 +78,8 @@ test("a pair of a recording is found by its coin's symbol and name", () => {
 test("a symbol of several coins is an error that lists them, unless one leads by far", () => {
   assert.throws(() => resolveSubject("coin", "bond", COINS), {
     code: "AMBIGUOUS_SUBJECT",
-    message: '"bond" may be any of 2 coins: barnbridge (BOND, BarnBridge), bonded-finance (BOND, Bonded Finance)',
+    message:
+      'Ambiguous coin "bond": it matches 2 coins: barnbridge (BOND, BarnBridge), bonded-finance (BOND, Bonded Finance)',
   });
   assert.throws(() => resolveSubject("coin", "TIE", COINS), { code: "AMBIGUOUS_SUBJECT" });
 });
@@ -128,7 +129,7 @@ test("before a lake knows a coin, names mean the coins that the project lists, a
   assert.throws(() => subjectId(crypto, "TKN", []), {
     code: "LAKE_EMPTY",
     is_retryable: true,
-    message: /no coin yet.*"TKN"/,
+    message: /^Cannot resolve "TKN".*no coins yet/,
   });
   assert.throws(() => subjectId(crypto, "nothing", COINS), { code: "NO_SUCH_SUBJECT" });
 });
@@ -142,7 +143,7 @@ test("an unknown name is an error with the nearest matches", () => {
     }
   };
   assert.equal(failure("bitcon").code, "NO_SUCH_SUBJECT");
-  assert.match(failure("bitcon").message, /no coin "bitcon"$/);
+  assert.match(failure("bitcon").message, /^Unknown coin "bitcon"$/);
   assert.match(failure("bitcon").next_step, /^Nearest matches: bitcoin \(BTC, Bitcoin\)/);
   assert.match(failure("etherium").next_step, /ethereum/);
   assert.match(failure("AAPL").next_step, /kraken:AAPL/);

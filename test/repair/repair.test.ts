@@ -75,7 +75,7 @@ describe("silver and gold are built again from bronze", () => {
     empty(await prepared.dataFile("silver.crypto_listings"));
     rmSync(await prepared.dataFile(COINS));
     await repairs([
-      /crypto_prices_clean: data file .* has \d+ of \d+ bytes: build it again .*follows from it: .*fact_crypto_hourly/,
+      /crypto_prices_clean: data file .* has \d+ of \d+ bytes: rebuild it .*its dependents: .*fact_crypto_hourly/,
       /crypto_listings: data file .* has 0 of/,
       /dim_crypto: data file .* is missing/,
     ]);
@@ -89,7 +89,7 @@ describe("silver and gold are built again from bronze", () => {
     await repairs([
       /fact_crypto_hourly: manifest .* is missing/,
       /dim_time: manifest list .* cannot be read/,
-      /crypto_products: data file .*load its file again/,
+      /crypto_products: data file .*reload its file/,
     ]);
   });
 
@@ -97,8 +97,8 @@ describe("silver and gold are built again from bronze", () => {
     empty(await prepared.metadataFile(TICKS));
     for (const file of await prepared.metadataFiles(MINUTES)) empty(file);
     await repairs([
-      /fact_crypto_ticks: its metadata file .* take version \d+/,
-      /crypto_prices_clean: .*let the models make it again/,
+      /fact_crypto_ticks: the metadata file .* take version \d+/,
+      /crypto_prices_clean: .*rebuild it from bronze with dbt/,
     ]);
   });
 
@@ -111,7 +111,7 @@ describe("silver and gold are built again from bronze", () => {
 
   async function repairsNamed(table: string): Promise<void> {
     const found = await prepared.repair({ table });
-    assert.match(found.map(({ action }) => action).join(), /build it again from bronze.*fact_crypto_hourly/);
+    assert.match(found.map(({ action }) => action).join(), /rebuild it from bronze.*fact_crypto_hourly/);
     const done = await prepared.repair({ table, is_applied: true });
     assert.deepEqual(
       done.filter(({ outcome }) => outcome !== "repaired"),
@@ -179,7 +179,7 @@ describe("bronze comes back", () => {
     truncate(file);
     rmSync(await prepared.dataFile(TICKS));
     const bytes = statSync(file).size;
-    await repairs([/put the backup's copy in its place/], { backup });
+    await repairs([/replace it by the backup's copy/], { backup });
     assert.ok(statSync(file).size > bytes);
     assert.equal(globSync("damaged/**/*.parquet", { cwd: prepared.lake.folder }).length, 1);
   });
@@ -218,7 +218,7 @@ describe("the catalog comes back from the warehouse", () => {
   for (const [name, damage] of Object.entries(damages)) {
     test(`where it is ${name}`, async () => {
       damage(prepared.lake.catalog_file);
-      await repairs([/catalog\.db .*: make it again, with \d+ tables/]);
+      await repairs([/catalog\.db .*: recreate it with \d+ tables/]);
       if (name === "of other bytes")
         assert.equal(globSync("damaged/*/catalog.db", { cwd: prepared.lake.folder }).length, 1);
     });
@@ -227,7 +227,7 @@ describe("the catalog comes back from the warehouse", () => {
   test("where it is an old copy, and the log has forgotten what it lacks", async () => {
     await prepared.pruneLog();
     prepared.restoreOldCatalog();
-    await repairs([/the catalog names version \d+, and version \d+ is in its folder: take version/]);
+    await repairs([/the catalog names version \d+, but its folder has version \d+: take version/]);
   });
 });
 

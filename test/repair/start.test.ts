@@ -74,14 +74,14 @@ test("start brings back what a power cut left empty, and says so in one line", a
 
   const shown = await coinlake(["repair", ...data]);
   assert.equal(shown.code, 1, shown.stderr);
-  assert.match(shown.stdout, /fact_crypto_hourly: its metadata file[\s\S]*would: take version \d+/);
+  assert.match(shown.stdout, /fact_crypto_hourly: the metadata file[\s\S]*would: take version \d+/);
   assert.match(shown.stderr, /Dry run: nothing was changed/);
 
   const started = await coinlake(start);
   assert.equal(started.code, 0, started.stderr);
   const told = started.stderr.split("\n").filter((line) => line.startsWith("Recovered damaged files"));
   assert.equal(told.length, 1, started.stderr);
-  assert.match(told[0] ?? "", /take 96 from the log.*crypto_prices_clean.*build it again from bronze/);
+  assert.match(told[0] ?? "", /take 96 from the log.*crypto_prices_clean.*rebuild it from bronze/);
   const verified = await coinlake(["verify", ...data]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   assert.deepEqual(await hours(), before_damage);
@@ -94,7 +94,7 @@ test("start makes an empty catalog again before it writes to it", async () => {
   writeFileSync(catalog_file, "");
   const started = await coinlake(start);
   assert.equal(started.code, 0, started.stderr);
-  assert.match(started.stderr, /Recovered damaged files: catalog\.db is empty: make it again, with \d+ tables/);
+  assert.match(started.stderr, /Recovered damaged files: catalog\.db is empty: recreate it with \d+ tables/);
   assert.equal((await coinlake(["verify", ...data])).code, 0);
   assert.deepEqual(await hours(), before_damage);
 });

@@ -11,7 +11,7 @@ before(async () => {
   lake = await openLake();
   for (const [table, next] of [
     [crypto.bronze.table, 10],
-    [crypto.books.accepted, 4],
+    [crypto.reconciliation.accepted, 4],
   ] as const) {
     const identifier = tableNamed(table);
     await lake.catalog.createNamespace(identifier.namespace);
@@ -36,7 +36,7 @@ async function catchUp(...offsets: number[]): Promise<number> {
       const next = offsets[runs];
       runs += 1;
       assert.ok(runs < 10, "it goes on for ever");
-      if (next !== undefined) await consumed(crypto.books.accepted, next);
+      if (next !== undefined) await consumed(crypto.reconciliation.accepted, next);
       return { is_success: true, seconds: 1, cpu_seconds: 1, nodes: [] };
     },
   };

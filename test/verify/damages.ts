@@ -73,7 +73,7 @@ const drop = (table: string, is_purging: boolean) => (lake: PreparedLake) =>
   lake.change(({ catalog }) => catalog.dropTable(tableNamed(table), { is_purging }));
 
 export const dropBuilt = (is_purging: boolean) => async (lake: PreparedLake) => {
-  for (const table of Object.keys(crypto.books.tables)) await drop(table, is_purging)(lake);
+  for (const table of Object.keys(crypto.reconciliation.tables)) await drop(table, is_purging)(lake);
 };
 
 /** A page in the middle of the file: its header, and so its length and layout, are whole. */
@@ -247,7 +247,7 @@ const STORES: readonly Damage[] = [
     },
     found_by: "verify",
     code: "CATALOG_OUTDATED",
-    said: /^catalog\.db knows no table/,
+    said: /^catalog\.db has no tables/,
   },
   {
     title: "catalog.db is an old copy",
@@ -255,7 +255,7 @@ const STORES: readonly Damage[] = [
     found_by: "verify",
     code: "CATALOG_OUTDATED",
     table: FACTS,
-    said: /the catalog names version \d+ of the table, and version \d+ is there/,
+    said: /the catalog names version \d+, but the folder has version \d+/,
     mends: /repair`/,
   },
   {
@@ -345,7 +345,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify",
     code: "FILE_DAMAGED",
     table: MINUTES,
-    said: /has 500 bytes, and \d+ were committed/,
+    said: /has 500 bytes; its commit recorded \d+/,
   },
   {
     title: "a data file is empty",
@@ -361,7 +361,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify",
     code: "FILE_DAMAGED",
     table: UPDATES,
-    said: /bytes, and \d+ were committed/,
+    said: /bytes; its commit recorded \d+/,
   },
   {
     title: "a manifest is deleted",
@@ -462,7 +462,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: BRONZE,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a bit of a data file of silver is flipped",
@@ -470,7 +470,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: UPDATES,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a bit of a data file of gold is flipped",
@@ -478,7 +478,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: HOURS,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a bit of a delete file is flipped",
@@ -486,7 +486,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: MINUTES,
-    said: /delete file .* not as it was committed/,
+    said: /delete file .* has changed since its commit/,
   },
   {
     title: "a bit of a data file of another client's table is flipped",
@@ -497,7 +497,7 @@ const FILES: readonly Damage[] = [
     found_by: "verify --deep",
     code: "FILE_DAMAGED",
     table: FOREIGN,
-    said: /not as it was committed/,
+    said: /has changed since its commit/,
   },
   {
     title: "a manifest list of an earlier snapshot is deleted",
@@ -753,7 +753,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: UPDATES,
-    said: /price \S+ in place of \S+/,
+    said: /price is \S+, expected \S+/,
     is_in_bronze: true,
   },
   {
@@ -769,7 +769,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: UPDATES,
-    said: /price \S+ in place of \S+/,
+    said: /price is \S+, expected \S+/,
   },
   {
     title: "the price of a minute is changed",
@@ -779,7 +779,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: MINUTES,
-    said: /minute_at=.*: price \S+ in place of/,
+    said: /minute_at=.*: price is \S+, expected/,
   },
   {
     title: "minutes are deleted and hours with them",
@@ -797,7 +797,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: FACTS,
-    said: /percent_change_1h 1234/,
+    said: /percent_change_1h is 1234/,
   },
   {
     title: "listings are deleted",
@@ -817,7 +817,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: "gold.dim_crypto",
-    said: /name Bitcoin Classic in place of/,
+    said: /name is Bitcoin Classic, expected/,
   },
   {
     title: "a product is mapped to another coin",
@@ -825,7 +825,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: "silver.crypto_products",
-    said: /crypto_id nobody in place of bitcoin/,
+    said: /crypto_id is nobody, expected bitcoin/,
   },
   {
     title: "a reason of the quarantine is changed",
@@ -833,7 +833,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: "silver.crypto_prices_rejected",
-    said: /reason bad day in place of/,
+    said: /reason is bad day, expected/,
   },
   {
     title: "an identity of a duplicate is changed",
@@ -841,7 +841,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: "silver.crypto_price_duplicates",
-    said: /identity nothing in place of/,
+    said: /identity is nothing, expected/,
   },
   {
     title: "the trading hours are changed",
@@ -849,7 +849,7 @@ const ROWS: readonly Damage[] = [
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
     table: "gold.dim_time",
-    said: /is_trading_hour \S+ in place of/,
+    said: /is_trading_hour is \S+, expected/,
   },
   {
     title: "another writer appends to gold",

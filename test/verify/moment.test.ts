@@ -12,7 +12,7 @@ import type { LoadedTable, Snapshot, TableMetadata } from "../../src/iceberg/mod
 import { chooseMoment } from "../../src/transform/moment.ts";
 
 const NAME = `${crypto.topic.name}/0`;
-const FOLLOWING = Object.entries(crypto.books.tables).flatMap(([table, { is_seed }]) =>
+const FOLLOWING = Object.entries(crypto.reconciliation.tables).flatMap(([table, { is_seed }]) =>
   is_seed === true ? [] : [table],
 );
 const offsets = (next: number) => JSON.stringify({ [NAME]: next });

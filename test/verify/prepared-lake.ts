@@ -166,7 +166,7 @@ export class PreparedLake {
       const found = await verify(open, crypto);
       seen.verified += 1;
       findings.push(...found.findings);
-      if (found.notes.some((note) => note.includes("an increment has moved on"))) seen.moving += 1;
+      if (found.notes.some((note) => note.includes("an increment is writing"))) seen.moving += 1;
     }
     await writing;
     findings.push(...(await verifyDeep(open, crypto, { rebuild: (request) => this.#rebuild(request) })).findings);

@@ -56,7 +56,7 @@ test("an undamaged lake has no finding, by the quick look and by the deep one, a
 });
 
 test("every table that the models make is in the reconciliation", () => {
-  assert.deepEqual(Object.keys(crypto.books.tables).sort(), [...MODELS, "silver.crypto_products"].sort());
+  assert.deepEqual(Object.keys(crypto.reconciliation.tables).sort(), [...MODELS, "silver.crypto_products"].sort());
 });
 
 test("there are at least forty kinds of damage", () => {
@@ -105,7 +105,7 @@ test("tables of which no file is left are told of: the next increment makes them
   await dropBuilt(true)(lake);
   const { findings, notes } = await lake.verify();
   assert.equal(describe(findings), "nothing was found");
-  assert.match(notes.join("\n"), /makes them from bronze: .*gold\.fact_crypto_ticks/);
+  assert.match(notes.join("\n"), /builds them from bronze: .*gold\.fact_crypto_ticks/);
 });
 
 test("a locked store is no damage: nothing was verified", () => {
@@ -192,7 +192,7 @@ test("rows that an earlier version of the models built are no damage, and a note
   assert.equal(describe(findings), "nothing was found");
   assert.match(
     notes.join("\n"),
-    /^gold\.dim_time was built by an earlier version .*is_trading_hour \S+ in place of .*dbt run --full-refresh/,
+    /^gold\.dim_time was built by an earlier version .*is_trading_hour is \S+, expected .*dbt run --full-refresh/,
   );
 });
 
@@ -226,7 +226,7 @@ test("files of an older lake get their checksums from the first deep look, which
   assert.deepEqual([deep.files_checked, findings], [0, []]);
   assert.ok(deep.checksums_taken > 50, stdout);
   assert.deepEqual(notes, [
-    `${deep.checksums_taken} files had no checksum, and have one from now on: of these, only later changes are found by it`,
+    `recorded checksums of ${deep.checksums_taken} files that had none: later runs detect changes made from now on`,
   ]);
   assert.deepEqual(readdirSync(scratch.path), []);
   scratch.remove();

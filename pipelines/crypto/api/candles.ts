@@ -22,10 +22,10 @@ const HOURS = "gold.fact_crypto_hourly";
 const CandleQuery = z.object({
   interval: z.enum(INTERVALS).default("1h"),
   from: Time.optional().openapi({
-    description: "Event time of the first candle; `limit` intervals before `to` unless said",
+    description: "Event time of the first candle; default: `limit` intervals before `to`",
   }),
   to: Time.optional().openapi({
-    description: "Event time before which the last candle begins; the newest event unless said",
+    description: "Event time before which the last candle begins; default: the newest event",
   }),
   limit: z.coerce
     .number()
@@ -33,8 +33,8 @@ const CandleQuery = z.object({
     .min(1)
     .max(5_000)
     .default(720)
-    .openapi({ description: "How many intervals to look back, those without prices included" }),
-  at: Time.optional().openapi({ description: "Lake time: what the tables said then" }),
+    .openapi({ description: "Number of intervals to look back, including those without prices" }),
+  at: Time.optional().openapi({ description: "Lake time: read the tables as of this time" }),
   cursor: z.string().max(200).optional(),
 });
 
@@ -48,8 +48,8 @@ function sourceOf(interval: Interval): string {
 }
 
 /**
- * Minutes make up to a quarter of an hour, hours make the rest: both hold what candles need exactly, whatever the interval. Of one
- * coin, or of all where `id` is null.
+ * Candles of up to 15 minutes are built from minutes, longer ones from hours; both are exact for every interval. For
+ * one coin, or for all if `id` is null.
  */
 function candlesSql(table: TableNaming, id: string | null, interval: Interval, { from_ms, to_ms }: Span): string {
   const source = sourceOf(interval);
@@ -59,7 +59,8 @@ function candlesSql(table: TableNaming, id: string | null, interval: Interval, {
       : ["hour_at", "open", "high", "low", "close", "total_volume", "hour_date"];
   const [from, to] = [from_ms, to_ms].map((at_ms) => `timestamptz '${new Date(at_ms).toISOString()}'`);
   return `
-    select crypto_id, time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
+    select crypto_id,
+      time_bucket(interval ${INTERVAL_S[interval]} second, ${at}, timestamptz '1970-01-01T00:00:00Z') as time,
       arg_min(${open}, ${at}) as open, max(${high}) as high, min(${low}) as low, arg_max(${close}, ${at}) as close,
       sum(${volume}) as volume, sum(price_updates) as price_updates
     from ${table(source)}
@@ -72,12 +73,12 @@ function hasHours(tables: ReadTables): boolean {
   return tables.snapshots().some(({ table }) => table === HOURS);
 }
 
-/** How many candles of every coin are worth making for the sake of one. */
+/** Maximum candles of all coins that are computed for a request for one coin. */
 const MOST_SHARED = 6;
 
 /**
- * Of hours, all but the last few are settled: they are read from the table alone, a fraction of the work. The last ones are made
- * from what is live, for all coins at once, and shared by whoever asks for one.
+ * All hours but the last few are final: they are read from the table, at a fraction of the cost. The last ones are
+ * computed from the live views for all coins at once, and shared by concurrent requests.
  */
 async function findCandles(
   tables: ReadTables,
@@ -121,7 +122,7 @@ function candleOf(row: Record<string, string | null>): Candle {
   };
 }
 
-/** Where nothing was traded for long, the page before ends where there is something; null where there is nothing. */
+/** After a long time without trades, the previous page ends at the last trade before; null if there is none. */
 async function endBefore(
   { table, rows }: ReadTables,
   id: string,
@@ -135,12 +136,13 @@ async function endBefore(
   return Math.min(before_ms, Date.parse(time(found["hour_at"])) + Math.max(step_ms, HOUR_S * 1000));
 }
 
-/** Where candles end: now with the newest event of all, in the past with the newest that the table had of the coin. */
+/** End of the candles: now, the newest event; in the past, the coin's newest row in the table. */
 async function newest(tables: ReadTables, id: string, interval: Interval): Promise<string | null> {
   if (tables.at === null) return tables.latest_event();
   const source = sourceOf(interval);
   const [found] = await tables.rows(
-    `select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)} where crypto_id = ${quote(id)}`,
+    `select max(${source === MINUTES ? "minute_at" : "hour_at"}) as newest from ${tables.table(source)}
+      where crypto_id = ${quote(id)}`,
   );
   return found?.["newest"] ?? null;
 }
@@ -155,7 +157,8 @@ export const candles: ApiResource = {
   path: "coins/{id}/candles",
   summary: "Candles of one coin, by id, symbol or name, oldest first",
   description:
-    "`next` leads to the candles before these, of which there may be none. With `at` from the tables as they stood then, else with what arrived since the last commit.",
+    "`next` is the cursor of the candles before these, which may be empty. With `at`, reads the tables as of that " +
+    "time; without it, includes records that arrived since the last commit.",
   params: z.object({ id: z.string().max(200) }),
   query: CandleQuery,
   response: Candles,
@@ -163,7 +166,7 @@ export const candles: ApiResource = {
   lakeTime: ({ query }) => CandleQuery.parse(query).at ?? null,
   async answer({ params, query }, tables) {
     const given = params["id"] ?? "";
-    // Mostly it is an id: names are looked up only where it finds nothing.
+    // Usually an id: names are resolved only if the id has no rows.
     const found = await answerOf(given, query, tables);
     if (found.items.length > 0 || !tables.has("gold.dim_crypto") || (await isKnown(tables, given))) return found;
     const id = await idOf(tables, given);
@@ -171,7 +174,7 @@ export const candles: ApiResource = {
   },
 };
 
-/** In the past a coin may not be known yet, which is no error: there were no candles. */
+/** A coin unknown in the past is not an error: it had no candles. */
 async function idOf(tables: ReadTables, given: string): Promise<string | null> {
   try {
     return await tables.subject(given);
@@ -187,7 +190,7 @@ async function answerOf(id: string, query: unknown, tables: ReadTables): Promise
   const request = CandleQuery.parse(query);
   const read = tables.snapshots().filter(({ table }) => table === sourceOf(request.interval));
   const frame = { interval: request.interval, at: tables.at, snapshots: read };
-  // A table that was not there yet knew of nothing; nor did the lake before its first event.
+  // Empty if the table did not exist yet, or before the lake's first event.
   const latest = tables.at !== null && read.length === 0 ? null : await newest(tables, id, request.interval);
   if (latest === null) return { ...frame, items: [], next: null };
   const step_ms = INTERVAL_S[request.interval] * 1000;

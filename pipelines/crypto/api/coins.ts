@@ -8,17 +8,17 @@ import { compareDecimals, decimalOrNull, numberOrNull, time, timeOrNull } from "
 import { COIN_SORTS, Coin, Coins, type CoinSort } from "./schemas.ts";
 
 const CoinQuery = PageQuery.extend({
-  search: z.string().max(100).optional().openapi({ description: "Part of a name, symbol or id, whatever the case" }),
+  search: z.string().max(100).optional().openapi({ description: "Part of a name, symbol or id; case is ignored" }),
   sort: z.enum(COIN_SORTS).default("rank"),
-  order: z.enum(["asc", "desc"]).optional().openapi({ description: "asc for rank, desc for all else, unless said" }),
+  order: z.enum(["asc", "desc"]).optional().openapi({ description: "Default: asc for rank, desc for other columns" }),
 });
 
-/** A coin whose last price is older than this before the newest event has none. */
+/** Maximum age of a coin's last price, relative to the newest event. */
 const WINDOW = "interval 48 hour";
 
 /**
- * Every current coin with its price in effect, an hour and a day before, from minutes; the minutes in which those moments lie
- * are read from ticks, up to the moment itself, so that the changes are exact.
+ * Every current coin with its price now, an hour and a day before, from minutes. The minutes that contain those times
+ * are read from ticks, so that the changes are exact.
  */
 function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string {
   const moment = (span: string) => `(timestamptz '${latest}' - ${span})`;
@@ -27,7 +27,8 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
   const partOfMinute = (span: string) => `
       select crypto_id, arg_max(price, ${EVENT_POSITION}) as price, max(price_at) as price_at
       from ${updates}
-      where price_date = cast(${moment(span)} as date) and price_at >= date_trunc('minute', ${moment(span)}) and price_at <= ${moment(span)}
+      where price_date = cast(${moment(span)} as date)
+        and price_at >= date_trunc('minute', ${moment(span)}) and price_at <= ${moment(span)}
       group by crypto_id`;
   const before = (span: string) => `
       select crypto_id, arg_max(price, price_at) as price from (
@@ -41,7 +42,8 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
       where price_date >= cast(${moment(WINDOW)} as date) and minute_at > ${moment(WINDOW)}
     ),
     newest as (
-      select crypto_id, arg_max(price, minute_at) as price, max(price_at) as price_at, arg_max(source, minute_at) as source,
+      select crypto_id, arg_max(price, minute_at) as price, max(price_at) as price_at,
+        arg_max(source, minute_at) as source,
         arg_max(volume_24h, minute_at) filter (where volume_24h is not null) as volume_24h,
         arg_max(market_cap, minute_at) filter (where market_cap is not null) as market_cap,
         sum(traded_volume_usd) filter (where minute_at > ${moment("interval 24 hour")}) as traded
@@ -53,9 +55,13 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
       select crypto_id, time_bucket(interval 15 minute, minute_at) as quarter, arg_max(price, minute_at) as price
       from recent where minute_at > ${moment("interval 24 hour")} group by all
     ),
-    sparks as (select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline from quarters group by crypto_id)
+    sparks as (
+      select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline
+      from quarters group by crypto_id
+    )
     select coins.crypto_id, coins.symbol, coins.name, coins.category, coins.market_cap_rank, coins.is_delisted,
-      newest.price, newest.price_at, newest.source, newest.market_cap, coalesce(newest.volume_24h, newest.traded) as volume_24h,
+      newest.price, newest.price_at, newest.source, newest.market_cap,
+      coalesce(newest.volume_24h, newest.traded) as volume_24h,
       100 * (newest.price - hour_ago.price)::double / hour_ago.price::double as change_1h,
       100 * (newest.price - day_ago.price)::double / day_ago.price::double as change_24h,
       sparks.sparkline
@@ -89,7 +95,7 @@ function coinOf(row: Record<string, string | null>): Coin {
   };
 }
 
-/** Made once for all who ask within a second, however they sort. */
+/** Cached for a second, for all sort orders. */
 async function everyCoin(tables: ReadTables): Promise<Coin[]> {
   return tables.once("coins", async () => {
     const latest = await tables.latest_event();
@@ -109,7 +115,9 @@ const KEYS: Record<CoinSort, (coin: Coin) => string | number | null> = {
 
 type Place = { key: string | number | null; id: string };
 
-/** By value, what has none last in either order, ties by id: a total order, so that pages neither repeat nor leave out. */
+/**
+ * Sorts by value, nulls last, ties by id: a total order, so that pages neither repeat nor omit rows.
+ */
 function comparePlaces(a: Place, b: Place, is_descending: boolean): number {
   if (a.key === null || b.key === null) {
     if (a.key !== b.key) return a.key === null ? 1 : -1;
@@ -130,9 +138,10 @@ const CursorPlace = z.object({
 
 export const coins: ApiResource = {
   path: "coins",
-  summary: "Every coin with its price, changes, volume and the last day's course",
+  summary: "Every coin with its price, changes, volume and the prices of the last day",
   description:
-    "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that moved past the cursor meanwhile may be missed or come again.",
+    "As of the newest event, through the live views. Sorted by what moves, pages go by value: a coin that " +
+    "moved past the cursor meanwhile may be missed or come again.",
   query: CoinQuery,
   response: Coins,
   fresh_ms: 500,

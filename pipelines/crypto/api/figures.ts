@@ -1,6 +1,6 @@
 import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 
-/** From DuckDB's text to the API's. */
+/** Converts DuckDB's text to the API's. */
 
 export function decimalOrNull(text: string | null | undefined): string | null {
   return text == null ? null : trimDecimal(text);
@@ -19,13 +19,13 @@ export function timeOrNull(text: string | null | undefined): string | null {
   return text == null ? null : time(text);
 }
 
-/** Whether `a` lies before `b` by value; decimals as text, so none is rounded. */
+/** Whether `a` is before `b` by value; decimals as text, so none is rounded. */
 export function compareDecimals(a: string, b: string): number {
   const [left, right] = [unscaled(a), unscaled(b)];
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** The most places that a column has. */
+/** Maximum decimal places of a column. */
 const SCALE = 24;
 
 function unscaled(text: string): bigint {

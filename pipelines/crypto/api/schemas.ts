@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { Count, Decimal, pageOf, Snapshot, Time } from "../../../src/serve/schemas/values.ts";
 
-/** What the crypto pipeline adds to the API: coins, candles, products without a mapping. */
+/** API schemas of the crypto pipeline: coins, candles, products without a mapping. */
 
 export const Coin = z
   .object({

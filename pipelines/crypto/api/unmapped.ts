@@ -7,7 +7,7 @@ import { UnmappedProducts } from "./schemas.ts";
 
 export const unmapped: ApiResource = {
   path: "unmapped",
-  summary: "Products that no coin is mapped to: they count, under their own name",
+  summary: "Products without a mapping to a coin; each counts as a separate coin",
   query: PageQuery,
   response: UnmappedProducts,
   fresh_ms: 5_000,

@@ -11,7 +11,7 @@ suite = ExpectationSuite(
         gxe.ExpectTableRowCountToBeBetween(min_value=1, description="Some coins are known"),
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN),
         gxe.ExpectColumnValuesToBeUnique(column="crypto_key", description="A version has one key"),
-        gxe.ExpectCompoundColumnsToBeUnique(column_list=["crypto_id", "valid_from"], description="A coin begins one version at a time"),
+        gxe.ExpectCompoundColumnsToBeUnique(column_list=["crypto_id", "valid_from"], description="A coin has at most one version per start"),
         gxe.ExpectColumnValuesToBeBetween(column="market_cap_rank", min_value=1, description="Ranks begin at one"),
         gxe.ExpectColumnPairValuesAToBeGreaterThanB(
             column_A="valid_to", column_B="valid_from", ignore_row_if="either_value_is_missing", description="A version ends after it begins"

@@ -19,7 +19,7 @@ suite = ExpectationSuite(
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["crypto_id", "hour_at"], description="A coin has one candle an hour"),
         gxe.ExpectColumnValuesToBeBetween(
-            column="low", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive, and none is absurd"
+            column="low", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive and plausible"
         ),
         at_least("high", "open"),
         at_least("high", "close"),
@@ -34,7 +34,7 @@ suite = ExpectationSuite(
             """,
         ),
         gxe.ExpectColumnValuesToBeBetween(column="total_volume", min_value=0, description="Volume is not negative"),
-        gxe.ExpectColumnValuesToBeBetween(column="price_updates", min_value=1, description="A candle is made of at least one price"),
+        gxe.ExpectColumnValuesToBeBetween(column="price_updates", min_value=1, description="A candle has at least one price"),
         gxe.UnexpectedRowsExpectation(
             description="Hours begin at their first second, on the day of hour_date",
             unexpected_rows_query="select * from {batch} where hour_at <> date_trunc('hour', hour_at) or hour_date <> cast(hour_at as date)",

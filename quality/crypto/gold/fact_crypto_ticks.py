@@ -13,9 +13,9 @@ suite = ExpectationSuite(
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN + PLACE),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="A price is one fact"),
         gxe.ExpectColumnValuesToBeBetween(
-            column="price_usd", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive, and none is absurd"
+            column="price_usd", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive and plausible"
         ),
-        gxe.ExpectColumnValuesToBeBetween(column="percent_change_1h", min_value=-100, description="Nothing falls by more than all"),
+        gxe.ExpectColumnValuesToBeBetween(column="percent_change_1h", min_value=-100, description="No price falls by more than 100 percent"),
         gxe.UnexpectedRowsExpectation(
             description="price_date is the day of price_at",
             unexpected_rows_query="select * from {batch} where price_date <> cast(price_at as date)",

@@ -1,4 +1,4 @@
-"""silver.crypto_price_duplicates: further copies of accepted events, for reconciliation. A batch is one day (price_date)."""
+"""silver.crypto_price_duplicates: repeated events, for reconciliation. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
@@ -12,7 +12,7 @@ suite = ExpectationSuite(
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN + PLACE),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log is repeated once"),
         gxe.UnexpectedRowsExpectation(
-            description="A duplicate repeats a price that counts",
+            description="A duplicate repeats an accepted price",
             unexpected_rows_query="""
                 select repeated.* from {batch} as repeated
                 anti join silver.crypto_price_updates using (price_date, identity)

@@ -14,7 +14,7 @@ suite = ExpectationSuite(
         gxe.ExpectColumnValuesToBeUnique(column="identity", description="An event counts once"),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log counts once"),
         gxe.ExpectColumnValuesToBeBetween(
-            column="price", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive, and none is absurd"
+            column="price", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive and plausible"
         ),
         *(
             gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, description=f"{column} is not negative")

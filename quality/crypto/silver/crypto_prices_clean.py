@@ -19,7 +19,7 @@ suite = ExpectationSuite(
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=["crypto_id", "minute_at"], description="A coin has one row a minute"),
         gxe.ExpectColumnValuesToBeBetween(
-            column="price_low", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive, and none is absurd"
+            column="price_low", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive and plausible"
         ),
         at_least("price_high", "price"),
         at_least("price_high", "price_first"),

@@ -27,7 +27,7 @@ suite = ExpectationSuite(
     name="silver.crypto_prices_rejected",
     expectations=[
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in ["reason", "source", "ingested_at", "ingestion_date", *PLACE]),
-        gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log is refused once"),
+        gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log is rejected once"),
         gxe.ExpectColumnValuesToBeInSet(column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"),
         gxe.UnexpectedRowsExpectation(
             description="ingestion_date is the day of ingested_at",
@@ -35,7 +35,7 @@ suite = ExpectationSuite(
         ),
         gxe.UnexpectedRowsExpectation(
             severity="warning",
-            description="Fewer prices are refused than accepted",
+            description="Fewer prices are rejected than accepted",
             unexpected_rows_query="""
                 select count(*) filter (reason <> 'not_a_trade') as refused
                 from {batch}

@@ -35,15 +35,15 @@ type AlertsOptions = CommonOptions &
   TableOptions & { rule?: string; subject?: string; active?: boolean; limit: number; cursor?: string };
 
 export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
-  // Options behind `report` are its own.
+  // Positional options: those after `report` belong to that subcommand.
   return withTableOptions(withCommon(new Command("alerts").enablePositionalOptions()))
-    .description("what fired, newest first; or one alert with its deliveries")
-    .argument("[alert]", "its id")
-    .option("--rule <id>", "of one rule only")
-    .option("--subject <id>", "of one subject only, by id, symbol or name")
-    .option("--active", "only those that have not ended")
-    .option("--limit <n>", "at most so many", parseLimit, 50)
-    .option("--cursor <cursor>", "go on where the page before ended")
+    .description("list alerts, newest first, or show one with its deliveries")
+    .argument("[alert]", "id of the alert to show")
+    .option("--rule <id>", "list alerts of one rule only")
+    .option("--subject <id>", "list alerts of one subject, by id, symbol or name")
+    .option("--active", "list only alerts that have not ended")
+    .option("--limit <n>", "maximum number of alerts to list", parseLimit, 50)
+    .option("--cursor <cursor>", "continue after the previous page (default: first page)")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- alerts --active --limit 10")
     .addCommand(reportCommand(pipelines, withCommon))
     .action((id: string | undefined, options: AlertsOptions) =>
@@ -63,7 +63,7 @@ export function alertsCommand(pipelines: readonly Pipeline[], withCommon: (comma
               };
         const page = book.listAlerts(queryOf(asked));
         if (output.is_json) output.result(JSON.stringify(page, null, 2));
-        else if (page.items.length === 0) output.say("No alert.");
+        else if (page.items.length === 0) output.say("No alerts");
         else output.result(formatTable(ALERT_COLUMNS, page.items.map(alertRow), layoutOf(options)));
         if (!output.is_json && page.next !== null) output.say(`More: alerts --cursor ${page.next}`);
       }),
@@ -74,20 +74,23 @@ type ReportOptions = CommonOptions & { failed?: string; succeeded?: boolean };
 
 function reportCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("report"))
-    .description("tell how a job went that runs beside the pipeline: a failure fires, the next success ends it")
-    .argument("<job>", "its name")
-    .addOption(new Option("--failed <why>", "it failed, and why").conflicts("succeeded"))
-    .option("--succeeded", "it succeeded")
+    .description("report the result of an external job")
+    .argument("<job>", "name of the job")
+    .addOption(new Option("--failed <reason>", "report a failure; fires an alert").conflicts("succeeded"))
+    .option("--succeeded", "report a success; ends the job's alert")
     .addHelpText("after", '\nExample:\n  npm run -s coinlake -- alerts report backup --failed "the disk is full"')
     .action((job: string, options: ReportOptions, command: Command) => {
       const { failed, succeeded } = options;
-      if (failed === undefined && !succeeded) command.error("error: say how it went: --failed WHY or --succeeded");
+      if (failed === undefined && !succeeded)
+        command.error("error: missing result: give --failed REASON or --succeeded");
       return withAlerts(options, pipelines, async ({ book, output }) => {
         const events = await book.reportJob({ job, failure: failed ?? null });
         if (output.is_json) return output.result(JSON.stringify(events, null, 2));
         for (const { event, alert } of events) output.say(`${event}: ${alert.message}`);
         if (events.length === 0)
-          output.say(succeeded ? `${job} succeeded, as before.` : `That ${job} failed is told already.`);
+          output.say(
+            succeeded ? `${job} succeeded; it had no active alert` : `${job} failed again; its alert is already active`,
+          );
       });
     });
 }
@@ -124,6 +127,6 @@ function formatAlert(alert: Alert & { deliveries: Delivery[] }): string {
 export function parseLimit(text: string): number {
   const limit = Number(text);
   if (!/^\d+$/.test(text) || limit < 1 || limit > 1_000)
-    throw new InvalidArgumentError("It must be a whole number from 1 to 1,000.");
+    throw new InvalidArgumentError("Use a whole number from 1 to 1,000.");
   return limit;
 }

@@ -11,43 +11,46 @@ import { styleResult } from "../output.ts";
 
 type AskOptions = CommonOptions & TableOptions & { asOf?: number; sql?: boolean };
 
-/** What numbers an option may take: a window of a thousand years is a typing error, not a question. */
+/** Bounds of numeric options: a window of a thousand years is a typing error. */
 const NUMBER_BOUNDS = { least: 0, most: 1_000_000 };
 
 export function askCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   const questions = pipelines.flatMap((pipeline) => pipeline.questions);
   const command = withTableOptions(withCommon(new Command("ask")))
-    .description("answer the business questions from gold")
-    .argument("[question]", `one of ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
-    .option("--as-of <time>", "event time to answer as of (default: the lake's latest event)", parseTime)
+    .description("answer the business questions from the gold tables")
+    .argument("[question]", `question to answer: ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
+    .option("--as-of <time>", "answer as of this event time (default: latest event)", parseTime)
     .option("--sql", "show the SQL of each answer");
   const known = Object.assign({}, ...questions.map(({ options }) => options)) as Question["options"];
   for (const [name, { description, default: value }] of Object.entries(known)) {
     const is_number = typeof value === "number";
     const flags = `--${name} <${is_number ? "number" : "value"}>`;
     const numbers = questions.filter(({ options }) => name in options).map(({ number }) => number);
-    const option = new Option(
-      flags,
-      `${description} (question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}${value === null ? "" : `; default: ${value}`})`,
-    );
+    const scope = `question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+    const option = new Option(flags, `${description} (${scope}${value === null ? "" : `; default: ${value}`})`);
     command.addOption(is_number ? option.argParser(parseNumber) : option);
   }
   return command
     .addHelpText(
       "after",
-      `\nQuestions:\n${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}\n\nExample:\n  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
+      `
+Questions:
+${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}
+
+Example:
+  npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
     )
     .action(async (which: string, options: AskOptions & Record<string, string | number | boolean | undefined>) => {
       await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
         if (chosen.length === 0)
           command.error(
-            `error: there is no question "${which}"; choose one of ${questions.map(({ number }) => number).join(", ")} or all`,
+            `error: unknown question "${which}": use one of ${questions.map(({ number }) => number).join(", ")} or all`,
           );
         const foreign = Object.keys(known).find(
           (name) => options[name] !== undefined && !chosen.some((question) => name in question.options),
         );
-        if (foreign !== undefined) command.error(`error: question ${which} takes no --${foreign}`);
+        if (foreign !== undefined) command.error(`error: option --${foreign} does not apply to question ${which}`);
         const as_of = options.asOf === undefined ? null : new Date(options.asOf).toISOString();
         const answers: Answer[] = [];
         for (const question of chosen) {
@@ -72,7 +75,7 @@ export function askCommand(pipelines: readonly Pipeline[], withCommon: (command:
 function parseNumber(text: string): number {
   const number = Number(text);
   if (text.trim() === "" || !Number.isFinite(number) || number <= NUMBER_BOUNDS.least || number > NUMBER_BOUNDS.most) {
-    throw new InvalidArgumentError(`It must be a number above ${NUMBER_BOUNDS.least} and up to ${NUMBER_BOUNDS.most}.`);
+    throw new InvalidArgumentError(`Use a number above ${NUMBER_BOUNDS.least} and at most ${NUMBER_BOUNDS.most}.`);
   }
   return number;
 }
@@ -80,15 +83,15 @@ function parseNumber(text: string): number {
 interface AnswersLayout {
   with_sql?: boolean;
   layout?: Partial<TableLayout>;
-  /** Whether the moment was asked for; else it is that of the newest event. */
+  /** Whether --as-of was given; otherwise the answer is as of the newest event. */
   is_as_of_given?: boolean;
   now_ms?: number;
 }
 
-/** An answer older than this says how old it is, and why. */
+/** Answers older than this print their age and the reason. */
 const OLD_MS = 5 * 60_000;
 
-/** Why an answer is as of then and not as of now. */
+/** The reason why an answer is older than now; empty for a recent one. */
 function describeAsOf(as_of: string, { kind }: Pick<Lake, "kind">, now_ms: number): string {
   const age_ms = now_ms - Date.parse(as_of);
   if (age_ms < OLD_MS) return "";
@@ -97,7 +100,7 @@ function describeAsOf(as_of: string, { kind }: Pick<Lake, "kind">, now_ms: numbe
   return `: the newest event in gold${clock}, ${formatAge(age_ms)} ago`;
 }
 
-/** A question's own options have values; switches belong to the command. */
+/** Options with values belong to questions; boolean options belong to the command. */
 function valueOf(name: string, value: string | number | boolean | undefined): [string, string | number][] {
   return typeof value === "string" || typeof value === "number" ? [[name, value]] : [];
 }
@@ -134,16 +137,16 @@ export function formatAnswers(
 /** The result's values in the order of the columns shown. */
 function formatPart({ definition, result }: Answer["parts"][number], layout: Partial<TableLayout>): string {
   const shown = definition.columns
-    .map((column) => ({ column, place: result.columns.findIndex(({ name }) => name === column.name) }))
-    .filter(({ column, place }) => column.is_optional !== true || result.rows.some((row) => row[place] != null));
+    .map((column) => ({ column, index: result.columns.findIndex(({ name }) => name === column.name) }))
+    .filter(({ column, index }) => column.is_optional !== true || result.rows.some((row) => row[index] != null));
   return formatTable(
     shown.map(({ column }) => column),
-    result.rows.map((row) => shown.map(({ place }) => row[place] ?? null)),
+    result.rows.map((row) => shown.map(({ index }) => row[index] ?? null)),
     layout,
   );
 }
 
-/** Answers for machines: values as text, so that no digit is lost. */
+/** Answers as JSON, with values as text, so that no digit is lost. */
 export function answersAsJson(lake: Pick<Lake, "name" | "kind">, answers: readonly Answer[]): string {
   return JSON.stringify(plainAnswers(lake, answers), null, 2);
 }

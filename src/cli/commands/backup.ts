@@ -16,8 +16,8 @@ import { stopOnSignals } from "../stopping.ts";
 
 export function backupCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("backup"))
-    .description("copy a lake to a folder or S3, beside a running pipeline")
-    .argument("<target>", "a folder, or a location in S3; what an earlier backup there has is not copied again")
+    .description("copy a running or stopped lake to a folder or S3")
+    .argument("<target>", "folder or s3:// location; files of earlier backups are reused")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- backup /mnt/backup/coinlake")
     .action(async (target: string, options: CommonOptions) => {
       const output = openOutput(options.json ?? false);
@@ -29,7 +29,7 @@ export function backupCommand(pipelines: readonly Pipeline[], withCommon: (comma
     });
 }
 
-/** A lake of an earlier version that nobody has written since. */
+/** Gives a lake of an earlier version, which has no id yet, its id. */
 function withId(lake: Lake, data_folder: string): Lake {
   if (lake.profile !== "embedded") throw needsEmbedded(lake);
   if (lake.id !== null) return lake;
@@ -70,12 +70,12 @@ async function backUpTo(typed: string, lake: Lake, data_folder: string, pipeline
   }
 }
 
-/** One run at a time: the leftovers of a killed one are this one's. */
+/** Lets one backup at a time write to the folder; this run takes over the leftovers of a killed one. */
 function claimTarget(folder: string): { release(): void } {
   mkdirSync(folder, { recursive: true });
   const claim = claimFolder(folder, "backup");
   if (claim === null) {
-    throw new OperatingError("BACKUP_RUNNING", `${folder} is being written by ${ownerOf(folder)}`, {
+    throw new OperatingError("BACKUP_RUNNING", `Another backup is writing to ${folder}: ${ownerOf(folder)}`, {
       next_step: "Wait until that backup has ended.",
       is_retryable: true,
     });
@@ -89,31 +89,37 @@ function inWords(
 ): string {
   const megabytes = (bytes: number): string =>
     `${(bytes / 1_000_000).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
-  const again = attempts === 1 ? "" : ` The lake changed meanwhile: planned ${attempts} times.`;
+  const again = attempts === 1 ? "" : ` The lake changed during the backup: ${attempts} attempts.`;
   const within = is_between_increments
     ? ""
-    : " It shows a moment within an increment, which the next `start` of the restored lake ends.";
-  return `Backup ${number} in ${target}: ${tables} tables, ${files.toLocaleString("en")} files, ${megabytes(size_bytes)}; ${copied_files.toLocaleString("en")} files (${megabytes(copied_bytes)}) are new.${again}${within}`;
+    : " It was taken during an increment, which the first `start` of the restored lake completes.";
+  const size = `${tables} tables, ${files.toLocaleString("en")} files, ${megabytes(size_bytes)}`;
+  const copied = `${copied_files.toLocaleString("en")} files (${megabytes(copied_bytes)}) copied`;
+  return `Backup ${number} in ${target}: ${size}; ${copied}.${again}${within}`;
 }
 
 function stopped(): OperatingError {
-  return new OperatingError("BACKUP_STOPPED", "The backup was stopped; earlier backups are as they were", {
-    next_step: "Run it again: it goes on with what it has copied.",
+  return new OperatingError("BACKUP_STOPPED", "Backup interrupted; earlier backups are unchanged", {
+    next_step: "Run the same command again: it reuses the files already copied.",
   });
 }
 
 function insideLake(folder: string, lake: Lake): OperatingError {
-  return new OperatingError("BACKUP_INSIDE_LAKE", `${folder} lies inside the lake's folder ${lake.folder}`, {
-    next_step: "Name a folder outside of it, on another disk if there is one.",
-  });
+  return new OperatingError(
+    "BACKUP_INSIDE_LAKE",
+    `Invalid backup folder ${folder}: it is inside the lake's folder ${lake.folder}`,
+    {
+      next_step: "Choose a folder outside the lake, on another disk if possible.",
+    },
+  );
 }
 
 function needsEmbedded({ name }: Lake): OperatingError {
   return new OperatingError(
     "BACKUP_NEEDS_EMBEDDED",
-    `The lake "${name}" lies in a cluster: its log in Kafka, its catalog in a metastore, its tables in S3`,
+    `Cannot back up the lake "${name}": in the cluster profile, Kafka, the metastore and S3 hold its data`,
     {
-      next_step: "Back these up with their own tools: PostgreSQL's pg_dump, S3 replication, Kafka's mirroring.",
+      next_step: "Use the servers' own tools: pg_dump for PostgreSQL, S3 replication, MirrorMaker for Kafka.",
     },
   );
 }

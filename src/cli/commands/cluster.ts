@@ -36,19 +36,17 @@ interface ClusterOptions extends CommonOptions {
   purge?: boolean;
 }
 
-const NATIVE = [
-  "--native",
-  "without Docker, on Linux only: servers of this machine's own, from package registries",
-] as const;
-const AS_STARTED = [
-  "--native",
-  "the servers of this machine's own (default: however the cluster was started)",
-] as const;
+const NATIVE = ["--native", "run the servers without Docker (Linux only; default: Docker)"] as const;
+const AS_STARTED = ["--native", "use the servers without Docker (default: as last started)"] as const;
+
+const PORT_LINES = SERVICES.flatMap(({ title, ports }) =>
+  ports.map(({ variable, default: port }) => `  ${variable.padEnd(32)}${String(port).padEnd(7)}${title}`),
+);
 
 const PORTS_HELP = `
-Every server listens on 127.0.0.1 alone. To put one elsewhere, set its variable:
-${SERVICES.flatMap(({ title, ports }) => ports.map(({ variable, default: number }) => `  ${variable.padEnd(32)}${String(number).padEnd(7)}${title}`)).join("\n")}
-COINLAKE_CACHE names the folder for what is fetched; it is kept outside the checkout and may be deleted at any time.`;
+Every server listens on 127.0.0.1 only. These variables change the ports:
+${PORT_LINES.join("\n")}
+COINLAKE_CACHE sets the folder for downloads; it is outside the checkout and may be deleted at any time.`;
 
 export function clusterCommand(
   pipelines: readonly Pipeline[],
@@ -56,7 +54,7 @@ export function clusterCommand(
   withCommon: Decorate,
 ): Command {
   return new Command("cluster")
-    .description(`the servers of the cluster profile: ${SERVICES.map(({ title }) => title).join(", ")}`)
+    .description(`manage the cluster's servers: ${SERVICES.map(({ title }) => title).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status")
     .addCommand(upCommand(withCommon))
     .addCommand(downCommand(withCommon))
@@ -66,11 +64,11 @@ export function clusterCommand(
 
 function upCommand(withCommon: Decorate): Command {
   return withCommon(new Command("up"))
-    .description("start what does not run yet, and wait until all of it answers")
+    .description("start the servers and wait until all are ready")
     .option(...NATIVE)
     .option(
-      "--only <parts>",
-      `some parts, by comma, and what they need: ${SERVICES.map(({ name }) => name).join(",")}`,
+      "--only <services>",
+      `services to start, with their dependencies (default: ${SERVICES.map(({ name }) => name).join(",")})`,
       parseServices,
     )
     .addHelpText("after", `${PORTS_HELP}\n\nExample:\n  npm run -s coinlake -- cluster up --native`)
@@ -107,16 +105,16 @@ function upCommand(withCommon: Decorate): Command {
         );
       else {
         output.result(formatStatus(await clusterStatus(folder)));
-        output.result(`\nVariables by which clients find all this, credentials included: ${environmentFile(folder)}`);
+        output.result(`\nConnection variables for clients, with credentials: ${environmentFile(folder)}`);
       }
     });
 }
 
 function downCommand(withCommon: Decorate): Command {
   return withCommon(new Command("down"))
-    .description("stop what runs; data stay unless they are purged")
+    .description("stop the servers; keep their data unless --purge is given")
     .option(...AS_STARTED)
-    .option("--purge", "delete all data of the cluster too: topics, tables, metastore")
+    .option("--purge", "also delete all data: topics, tables and metastore")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster down")
     .action(async (options: ClusterOptions) => {
       const output = openOutput(options.json ?? false);
@@ -139,15 +137,14 @@ function downCommand(withCommon: Decorate): Command {
           );
       if (output.is_json)
         output.result(JSON.stringify({ folder, stopped, is_purged: options.purge ?? false }, null, 2));
-      else if (options.purge)
-        output.say(`The data in ${folder} are deleted; what was fetched stays in ${cacheFolder()}.`);
-      else if (stopped.length === 0) output.say("Nothing runs.");
+      else if (options.purge) output.say(`Deleted the data in ${folder}; downloads remain in ${cacheFolder()}`);
+      else if (stopped.length === 0) output.say("No server is running");
     });
 }
 
 function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("status"))
-    .description("what runs: versions, ports, memory, and how far bronze is behind the log")
+    .description("show the servers' versions, ports and memory, and bronze's lag")
     .option(...AS_STARTED)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status --json")
     .action(async (options: ClusterOptions) => {
@@ -156,7 +153,7 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
       if (modeOf(folder, options) === "docker") return await composeStatus(output);
       const status = await clusterStatus(folder);
       const supervisor = runningSupervisor(folder);
-      // Kafka may take its time to answer, or not answer at all.
+      // Printed before Kafka is asked, which may be slow or not answer.
       if (!output.is_json) output.result(`${formatStatus(status)}\n${describeSupervisor(folder, supervisor)}`);
       const { lag, lag_error } = await lagOrError(
         status,
@@ -170,12 +167,12 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
             2,
           ),
         );
-      if (lag_error !== null) output.result(`How far bronze is behind the log cannot be told: ${lag_error}`);
+      if (lag_error !== null) output.result(`Bronze's lag is unknown: ${lag_error}`);
       for (const reader of lag ?? []) output.result(`${reader.topic}: ${describeLag(reader)}`);
     });
 }
 
-/** What runs is worth telling even where Kafka does not say how far its readers are. */
+/** The status is useful even when Kafka cannot report the consumers' lag. */
 async function lagOrError(
   status: readonly ServiceStatus[],
   readers: readonly Reader[],
@@ -189,20 +186,20 @@ async function lagOrError(
 }
 
 function describeLag({ records_behind, unknown }: Lag): string {
-  if (records_behind !== null) return `bronze lacks ${records_behind.toLocaleString("en")} records`;
-  return unknown === "no topic" ? "not made yet" : "nobody has told how far bronze has come";
+  if (records_behind !== null) return `bronze lags ${records_behind.toLocaleString("en")} records`;
+  return unknown === "no topic" ? "topic not created yet" : "bronze has committed no offsets yet";
 }
 
 function parseServices(text: string): ServiceName[] {
   return text.split(",").map((name) => {
     const part = serviceNamed(name.trim());
     if (part) return part.name;
-    throw new InvalidArgumentError(`"${name}" is none of: ${SERVICES.map(({ name }) => name).join(", ")}.`);
+    throw new InvalidArgumentError(`Unknown service "${name}": use ${SERVICES.map(({ name }) => name).join(", ")}.`);
   });
 }
 
 const STATUS_COLUMNS: readonly Column[] = [
-  { name: "part", header: "part", kind: "text" },
+  { name: "service", header: "service", kind: "text" },
   { name: "version", header: "version", kind: "plain" },
   { name: "state", header: "state", kind: "text" },
   { name: "ports", header: "ports on 127.0.0.1", kind: "text" },
@@ -213,14 +210,14 @@ const STATUS_COLUMNS: readonly Column[] = [
 
 function formatStatus(status: readonly ServiceStatus[]): string {
   const rows = status.map(({ title, version, state, ports, pid, memory_bytes, folder }) => {
-    const places = Object.entries(ports).map(([name, number]) => `${number} (${name})`);
+    const addresses = Object.entries(ports).map(([name, number]) => `${number} (${name})`);
     const memory = memory_bytes === null ? null : `${Math.round(memory_bytes / 1024 ** 2)} MB`;
-    return [title, version, state, places.join(", ") || null, pid === null ? null : String(pid), memory, folder];
+    return [title, version, state, addresses.join(", ") || null, pid === null ? null : String(pid), memory, folder];
   });
   return formatTable(STATUS_COLUMNS, rows);
 }
 
-/** A person who says how is believed; else how it was started, else Docker where it is installed. */
+/** The mode that the option names; else that of the last start; else Docker where it is installed. */
 function modeOf(folder: string, { native = false }: ClusterOptions): Desired["mode"] {
   if (native || isCluster(folder)) return readDesired(folder)?.mode === "docker" && !native ? "docker" : "native";
   if (readDesired(folder)?.mode === "docker") return "docker";
@@ -229,10 +226,12 @@ function modeOf(folder: string, { native = false }: ClusterOptions): Desired["mo
 
 function describeSupervisor(folder: string, supervisor: SupervisorStatus | null): string {
   if (supervisor === null)
-    return readDesired(folder) === null ? "" : "No supervisor runs: parts that die stay dead until `cluster up`.";
-  const restarts = supervisor.restarts === 0 ? "" : `, ${supervisor.restarts} parts started again`;
+    return readDesired(folder) === null
+      ? ""
+      : "No supervisor is running: failed services stay down until `cluster up`.";
+  const restarts = supervisor.restarts === 0 ? "" : `, ${supervisor.restarts} restarts so far`;
   const error = supervisor.last_error === null ? "" : `; last failure: ${supervisor.last_error}`;
-  return `The supervisor (process ${supervisor.pid}) starts parts again that die${restarts}${error}`;
+  return `The supervisor (process ${supervisor.pid}) restarts failed services${restarts}${error}`;
 }
 
 function supervisorCommand(data_folder: string): string[] {
@@ -248,10 +247,10 @@ function supervisorCommand(data_folder: string): string[] {
   ];
 }
 
-/** Not for people: `cluster up` starts it, as the process that keeps the cluster's parts running. */
+/** Internal: `cluster up` starts this process, which keeps the cluster's services running. */
 function superviseCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("supervise"))
-    .description("start parts and streams again that died, until the cluster is stopped")
+    .description("restart failed services and streams until the cluster stops")
     .action(async (options: ClusterOptions) => {
       const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
       const folder = clusterFolder(data_folder);
@@ -269,7 +268,7 @@ function superviseCommand(jobs: readonly StreamJob[], withCommon: Decorate): Com
     });
 }
 
-/** Runs Docker Compose; what it prints is for people, and goes where it does not mix with results. */
+/** Runs Docker Compose. With --json its output goes to stderr, so that stdout carries results only. */
 async function compose(args: readonly string[], output: Output): Promise<void> {
   await runCompose(args, output.is_json ? process.stderr : "inherit");
 }
@@ -288,8 +287,8 @@ async function composeStatus(output: Output): Promise<void> {
 async function runCompose(args: readonly string[], stdout: "inherit" | "pipe" | NodeJS.WriteStream): Promise<string> {
   const docker = findTool({
     program: "docker",
-    purpose: "runs the cluster's images",
-    remedy: "Install Docker with Compose, or run the cluster without it: add --native.",
+    purpose: "runs the cluster's containers",
+    remedy: "Install Docker with Compose, or add --native to run the cluster without Docker.",
   });
   const child = spawn(docker, ["compose", ...args], { cwd: projectFolder(), stdio: ["inherit", stdout, "inherit"] });
   let printed = "";
@@ -299,12 +298,7 @@ async function runCompose(args: readonly string[], stdout: "inherit" | "pipe" | 
     child.once("close", resolve);
   });
   if (code === 0) return printed;
-  throw new OperatingError(
-    "COMPOSE_FAILED",
-    `\`docker compose ${args.join(" ")}\` failed; what it said stands above.`,
-    {
-      next_step:
-        "Where Docker's engine or its Compose plugin is missing, install or start it; or run the cluster without it: add --native.",
-    },
-  );
+  throw new OperatingError("COMPOSE_FAILED", `\`docker compose ${args.join(" ")}\` failed; its output is above`, {
+    next_step: "Install or start Docker and its Compose plugin, or add --native to run the cluster without Docker.",
+  });
 }

@@ -13,31 +13,31 @@ import { readRunResults, TestResults } from "../../transform/test-results.ts";
 import { dbtEnvironment, dbtPython } from "../../transform/worker.ts";
 import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
 
-/** Commands of dbt that write tables: they need the lake for themselves. */
+/** dbt commands that write tables and so need exclusive ownership of the lake. */
 const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
 
 export function dbtCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("dbt"))
-    .description("run dbt on the lake: every argument after `dbt` goes to dbt")
-    .argument("<arguments...>", "dbt's own command and options, such as run, test, docs generate --static")
+    .description("run dbt on the lake with the given arguments")
+    .argument("<arguments...>", "dbt command and options, such as test or run")
     .allowUnknownOption()
     .passThroughOptions()
-    .helpOption("-h, --help", "display help for this command; `dbt -- --help` asks dbt")
+    .helpOption("-h, --help", "display help for this command (dbt's own: `dbt -- --help`)")
     .addHelpText(
       "after",
       `
 Examples:
   npm run -s coinlake -- dbt test
   npm run -s coinlake -- dbt run --full-refresh
-  npm run -s coinlake -- dbt docs generate --static     (one page: target/static_index.html in the lake's dbt folder)
+  npm run -s coinlake -- dbt docs generate --static     (writes target/static_index.html in the lake's dbt folder)
   npm run -s coinlake -- dbt source freshness
 
-Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR test`,
+Coinlake's options (--data, --lake) precede dbt's: coinlake dbt --data DIR test`,
     )
     .action(async (args: string[], options: CommonOptions) => {
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
-      // dbt takes options of its own before its command.
+      // Global options of dbt may precede its command.
       const writing = args.find((word) => WRITING.has(word));
       const claim = writing === undefined ? null : claimLake(lake, `dbt ${writing}`);
       const open = await openLakeFromEnvironment(lake);
@@ -52,10 +52,10 @@ Options of Coinlake (--data, --lake) go before dbt's: coinlake dbt --data DIR te
     });
 }
 
-/** For the dashboard. Tests of an empty lake fail for want of tables, which says nothing about it. */
+/** Records test results for the dashboard, except for an empty lake: its tests fail because the tables do not exist. */
 async function keepTestResults({ lake, catalog }: OpenLake, pipeline: Pipeline, started_at_ms: number): Promise<void> {
   const ran = readRunResults(lake.dbt_folder, started_at_ms);
-  if (ran === null || Object.keys(await logOffsets(catalog, pipeline.books.accepted)).length === 0) return;
+  if (ran === null || Object.keys(await logOffsets(catalog, pipeline.reconciliation.accepted)).length === 0) return;
   new TestResults(lake.dbt_folder).record(ran.result, systemClock.now_us(), { is_whole: ran.is_whole });
 }
 
@@ -75,7 +75,7 @@ async function runDbt(args: readonly string[], { transform }: Pipeline, open: Op
     },
   });
   const ignore = () => {};
-  // Ctrl-C reaches dbt by itself; we stay to close the catalog after it.
+  // The terminal sends Ctrl-C to dbt too; this process waits for dbt, then closes the catalog.
   process.on("SIGINT", ignore);
   try {
     return await new Promise((resolve, reject) => {

@@ -9,7 +9,7 @@ import { openOutput, styleResult } from "../output.ts";
 import { DEFAULT_CATALOG_PORT } from "./start.ts";
 
 const PORTS = [
-  { name: "page", number: DEFAULT_PORT, option: "--port", path: "/healthz" },
+  { name: "dashboard", number: DEFAULT_PORT, option: "--port", path: "/healthz" },
   { name: "catalog", number: DEFAULT_CATALOG_PORT, option: "--catalog-port", path: "/v1/config" },
 ];
 
@@ -22,11 +22,8 @@ const MARKS = {
 
 export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("doctor"))
-    .description("check this machine and the size of its lakes")
-    .addHelpText(
-      "after",
-      "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when something is missing that the pipeline needs.",
-    )
+    .description("check this machine's requirements and the size of its lakes")
+    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- doctor\n\nExits 1 when a requirement is missing.")
     .action(async (options: CommonOptions) => {
       const settings = pipelines
         .flatMap(({ producers }) => Object.values(producers))
@@ -41,8 +38,8 @@ export function doctorCommand(pipelines: readonly Pipeline[], withCommon: (comma
       }
       const missing = findings.filter(({ state }) => state === "missing");
       if (missing.length > 0) {
-        throw new OperatingError("MACHINE_NOT_READY", `Missing: ${missing.map(({ subject }) => subject).join(", ")}.`, {
-          next_step: "Do what stands under each line above, then run doctor again.",
+        throw new OperatingError("MACHINE_NOT_READY", `Missing: ${missing.map(({ subject }) => subject).join(", ")}`, {
+          next_step: "Follow the advice below each line marked ✗, then run doctor again.",
         });
       }
     });

@@ -27,12 +27,18 @@ const MB = 1_000_000;
 
 export function maintainCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withTable(withCommon(new Command("maintain")))
-    .description("compact the tables, expire old snapshots and delete orphan files")
+    .description("compact tables, expire old snapshots and delete orphan files")
     .enablePositionalOptions()
-    .option("--history", "show what earlier runs did, the newest first")
+    .option("--history", "list earlier runs, newest first")
     .addHelpText(
       "after",
-      "\n`start` does all this by itself. Examples:\n  npm run -s coinlake -- maintain --dry-run\n  npm run -s coinlake -- maintain\n  npm run -s coinlake -- maintain --history",
+      `
+Examples:
+  npm run -s coinlake -- maintain --dry-run
+  npm run -s coinlake -- maintain
+  npm run -s coinlake -- maintain --history
+
+A running pipeline maintains its tables automatically.`,
     )
     .action((options: TablesOptions & { history?: boolean }) => {
       if (options.history === true) return showHistory(options);
@@ -46,8 +52,8 @@ export function maintainCommand(pipelines: readonly Pipeline[], withCommon: Deco
 
 function compactCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withTable(withCommon(new Command("compact")))
-    .description("put small files together and apply deletes; rows stay the same")
-    .option("--target-size-mb <mb>", "size of a complete file (default: the table's property, else 134)", parseSize)
+    .description("merge small files and apply delete files")
+    .option("--target-size-mb <mb>", "target file size in MB (default: the table's property, else 134)", parseSize)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain compact --table gold.fact_crypto_ticks")
     .action((options: TablesOptions & { targetSizeMb?: number }) => {
       const target = options.targetSizeMb === undefined ? {} : { target_size_bytes: options.targetSizeMb * MB };
@@ -57,19 +63,19 @@ function compactCommand(pipelines: readonly Pipeline[], withCommon: Decorate): C
 
 function expireCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withTable(withCommon(new Command("expire")))
-    .description("remove old snapshots and the files that only they need")
-    .option("--older-than <days>", "remove all of this age or older (default: thin them out with age)", parseDays)
+    .description("delete old snapshots and the files that only they use")
+    .option("--older-than <days>", "delete all of this age in days or older (default: see below)", parseDays)
     .addOption(
-      new Option("--snapshot <id>", "remove this one snapshot; needs --table")
+      new Option("--snapshot <id>", "delete this one snapshot; requires --table")
         .argParser(parseSnapshot)
         .conflicts("olderThan"),
     )
     .addHelpText(
       "after",
       `
-Retained by default:
+Retention by default:
   ${describeRetention(DEFAULT_RETENTION).replaceAll(", ", ",\n  ")}
-In a cluster:
+Retention in the cluster profile:
   ${describeRetention(CLUSTER_RETENTION)}
 Snapshots that a branch or tag refers to are always retained.
 
@@ -78,7 +84,7 @@ Example:
     )
     .action((options: TablesOptions & { olderThan?: number; snapshot?: bigint }, command: Command) => {
       if (options.snapshot !== undefined && options.table === undefined)
-        command.error("error: --snapshot needs --table");
+        command.error("error: --snapshot requires --table");
       const policy = options.olderThan === undefined ? {} : { policy: keepWithin(options.olderThan * DAY_MS) };
       const snapshots = options.snapshot === undefined ? {} : { snapshot_ids: [options.snapshot] };
       return maintain(["expire"], options, pipelines, { expire: { ...policy, ...snapshots } });
@@ -87,14 +93,15 @@ Example:
 
 function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withTable(withCommon(new Command("orphans")))
-    .description("delete files in the tables' folders that no snapshot needs")
-    .option("--older-than <days>", "age from which a file goes (default: 1, in a cluster 3)", parseDays)
+    .description("delete orphan files")
+    .option("--older-than <days>", "minimum age in days (default: 1; in a cluster 3)", parseDays)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- maintain orphans --dry-run")
     .action((options: TablesOptions & { olderThan?: number }, command: Command) => {
       const age = options.olderThan === undefined ? {} : { older_than_ms: options.olderThan * DAY_MS };
       if ((age.older_than_ms ?? Infinity) < MIN_ORPHAN_AGE_MS)
         command.error(
-          "error: --older-than must be at least an hour, 0.042 days: younger files may belong to a commit that is under way",
+          "error: --older-than must be at least 0.042 days (one hour): younger files may belong to a commit in " +
+            "progress",
         );
       return maintain(["orphans"], options, pipelines, { orphans: age });
     });
@@ -102,28 +109,28 @@ function orphansCommand(pipelines: readonly Pipeline[], withCommon: Decorate): C
 
 function withTable(command: Command): Command {
   return command
-    .option("--table <layer.table>", "one table (default: all)")
-    .option("--dry-run", "say what would be done, and change nothing");
+    .option("--table <layer.table>", "maintain one table (default: all)")
+    .option("--dry-run", "print what would be done, without changing anything");
 }
 
 function parseDays(text: string): number {
   const days = Number(text);
   if (/^\d{1,5}(\.\d{1,3})?$/.test(text)) return days;
-  throw new InvalidArgumentError("It must be a number of days, 0 or more.");
+  throw new InvalidArgumentError("Use a number of days, 0 or more.");
 }
 
 function parseSize(text: string): number {
   const size_mb = Number(text);
   if (/^\d{1,6}(\.\d{1,3})?$/.test(text) && size_mb > 0) return size_mb;
-  throw new InvalidArgumentError("It must be a number of megabytes above 0.");
+  throw new InvalidArgumentError("Use a number of megabytes above 0.");
 }
 
 function parseSnapshot(text: string): bigint {
   if (/^\d{1,19}$/.test(text)) return BigInt(text);
-  throw new InvalidArgumentError("It must be a snapshot's number.");
+  throw new InvalidArgumentError("Use the number of a snapshot.");
 }
 
-/** What Spark would keep: a dry run is planned by this process. */
+/** Spark's retention: this process plans the dry run, because Spark's procedures have none. */
 const SPARK_POLICIES: MaintenanceOptions = {
   expire: { policy: CLUSTER_RETENTION },
   orphans: { older_than_ms: ORPHAN_AGE_MS },
@@ -134,7 +141,7 @@ interface Failure {
   error: OperatingError;
 }
 
-/** Table by table; what fails for one does not keep the others from their turn. */
+/** Maintains table after table; a failure of one does not stop the others. */
 async function maintain(
   actions: readonly ActionName[],
   options: TablesOptions,
@@ -163,7 +170,7 @@ async function maintain(
         });
         reports.push(...done);
       } catch (error) {
-        // A stop ends the work in the middle; what it did so far stays.
+        // Ctrl-C aborts the work; completed commits remain.
         if (signal.aborted) break;
         if (!(error instanceof OperatingError)) throw error;
         failures.push({ table, error });
@@ -183,7 +190,7 @@ function requestOf(options: CommonOptions, pipelines: readonly Pipeline[], outpu
   return { lake, pipeline: pipelineOf(lake, pipelines), data_folder, output };
 }
 
-/** A table of a kind that is not maintained is said, and is no failure. */
+/** Reports failures. A table that maintenance does not support is a warning, not a failure. */
 function conclude(output: Output, failures: readonly Failure[]): void {
   const isUnsupported = ({ error }: Failure): boolean => error.code.startsWith("UNSUPPORTED_");
   for (const { error } of failures.filter(isUnsupported)) output.warn(`${error.message}. ${error.next_step}`);
@@ -195,7 +202,7 @@ function conclude(output: Output, failures: readonly Failure[]): void {
     "MAINTENANCE_INCOMPLETE",
     failed.map(({ table, error }) => `${table}: ${messageOf(error)} [${error.code}]`).join("\n"),
     {
-      next_step: `${first.error.next_step} The other tables are done.`,
+      next_step: `${first.error.next_step} The other tables were maintained.`,
       cause: first.error,
     },
   );
@@ -211,9 +218,9 @@ function inTable({ table, error }: Failure): OperatingError {
 }
 
 function show(output: Output, reports: readonly ActionReport[], has_failed: boolean): void {
-  if (reports.length === 0 && !has_failed) output.result("Nothing to do: no table needs maintenance.");
+  if (reports.length === 0 && !has_failed) output.result("Nothing to do: no table needs maintenance");
   if (reports.length > 0) output.result(formatReports(reports));
-  if (reports.some(({ is_dry_run }) => is_dry_run)) output.say("Dry run: nothing was changed.");
+  if (reports.some(({ is_dry_run }) => is_dry_run)) output.say("Dry run: nothing was changed");
 }
 
 async function showHistory(options: TablesOptions): Promise<void> {
@@ -225,9 +232,7 @@ async function showHistory(options: TablesOptions): Promise<void> {
     if (output.is_json) output.result(JSON.stringify(runs, null, 2));
     else if (runs.length === 0)
       output.result(
-        options.table === undefined
-          ? "No table has been maintained yet."
-          : `No maintenance of ${options.table} is recorded.`,
+        options.table === undefined ? "No maintenance recorded yet" : `No maintenance of ${options.table} recorded`,
       );
     else output.result(formatHistory(runs));
   } finally {
@@ -236,8 +241,11 @@ async function showHistory(options: TablesOptions): Promise<void> {
 }
 
 function noSuchTable(table: string, tables: readonly string[]): OperatingError {
-  return new OperatingError("NO_SUCH_TABLE", `There is no table "${table}" in this lake`, {
-    next_step: tables.length === 0 ? "Nothing was written to it yet." : `Name one of these: ${tables.join(", ")}.`,
+  return new OperatingError("NO_SUCH_TABLE", `Unknown table "${table}" in this lake`, {
+    next_step:
+      tables.length === 0
+        ? "The lake has no tables yet: run `npm start` first."
+        : `Choose one of these tables: ${tables.join(", ")}.`,
   });
 }
 
@@ -248,16 +256,20 @@ const COPY_COLUMNS: readonly Column[] = [
   { name: "first_offset", header: "from offset", kind: "plain" },
   { name: "last_offset", header: "to offset", kind: "plain" },
   { name: "missing", header: "missing", kind: "count" },
-  { name: "doubled", header: "doubled", kind: "count" },
+  { name: "doubled", header: "duplicated", kind: "count" },
   { name: "newest_ingested_at", header: "newest (UTC)", kind: "time" },
 ];
 
 function checkCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("check"))
-    .description("check that a cluster's bronze has every offset of the log once")
+    .description("check that the cluster's bronze has each log offset once")
     .addHelpText(
       "after",
-      "\nExample:\n  npm run -s coinlake -- maintain check --json\n\nExits 1 when an offset is missing or there twice. For an embedded lake, `verify` checks this.",
+      `
+Example:
+  npm run -s coinlake -- maintain check --json
+
+Exits 1 when an offset is missing or duplicated. For an embedded lake, \`verify\` checks this.`,
     )
     .action((options: CommonOptions) => {
       const output = openOutput(options.json ?? false);
@@ -280,10 +292,11 @@ function checkCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Com
 function brokenBronze(table: string, broken: readonly PartitionCopy[]): OperatingError {
   const words = broken.map(
     ({ topic, partition, missing, doubled }) =>
-      `of ${topic}/${partition} ${missing} offsets are missing and ${doubled} rows doubled`,
+      `${topic}/${partition}: ${missing} offsets missing, ${doubled} rows duplicated`,
   );
-  return new OperatingError("BRONZE_IS_NO_COPY", `${table} is no copy of the log: ${words.join("; ")}`, {
+  return new OperatingError("BRONZE_IS_NO_COPY", `${table} differs from the log: ${words.join("; ")}`, {
     next_step:
-      "Stop what writes it (`coinlake streams stop`), keep its snapshots, and report what `maintain check --json` prints.",
+      "Stop its writer (`coinlake streams stop`), keep its snapshots, and report the output of `maintain check " +
+      "--json`.",
   });
 }

@@ -24,15 +24,15 @@ interface MoveOptions extends CommonOptions {
 
 export function moveCommand(withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("move"))
-    .description("move a lake to another data folder, or accept where it was moved")
-    .argument(
-      "[new-data]",
-      "the new data folder; without it, lakes that were moved by hand are accepted where they are",
-    )
-    .option("--copy", "accept a copy whose original stays in use; it gets a new id")
+    .description("move a lake to another data folder")
+    .argument("[new-data]", "new data folder (default: update lakes that were moved by hand)")
+    .option("--copy", "treat the lake as a copy, with a new id")
     .addHelpText(
       "after",
-      "\nExamples:\n  npm run -s coinlake -- move /mnt/disk/coinlake\n  npm run -s coinlake -- move --data /mnt/disk/coinlake",
+      `
+Examples:
+  npm run -s coinlake -- move /mnt/disk/coinlake
+  npm run -s coinlake -- move --data /mnt/disk/coinlake     (after the folder was moved by hand)`,
     )
     .action(async (new_data: string | undefined, options: MoveOptions) => {
       const output = openOutput(options.json ?? false);
@@ -53,12 +53,12 @@ export function moveCommand(withCommon: (command: Command) => Command): Command 
         else
           for (const { from, to, tables } of reports)
             output.result(
-              `Moved the lake ${basename(to)} from ${from} to ${to}: ${tables} tables lead to the new place.`,
+              `Moved the lake ${basename(to)} from ${from} to ${to}; updated the locations of ${tables} tables`,
             );
       } catch (error) {
         if (!stopping.signal.aborted) throw error;
-        throw new OperatingError("MOVE_STOPPED", "The move was stopped; the lake is where it was", {
-          next_step: "Run it again.",
+        throw new OperatingError("MOVE_STOPPED", "Move interrupted; the lake is still in its old folder", {
+          next_step: "Run the same command again.",
         });
       } finally {
         bar.end();
@@ -74,13 +74,13 @@ async function run(
 ): Promise<MoveReport[]> {
   const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
   if (new_data === null) return adoptIn(data_folder, options, request);
-  // `mv` was there first.
+  // The lake's folder was moved by hand.
   if (existsSync(join(new_data, "lake.json")))
     return adoptIn(dirname(resolve(new_data)), { ...options, lake: basename(resolve(new_data)) }, request);
   const is_moved_already = listLakes(data_folder).length === 0 && listLakes(new_data).length > 0;
   if (is_moved_already || resolve(new_data) === resolve(data_folder)) return adoptIn(new_data, options, request);
   const lake = findLake(data_folder, options.lake ?? null, { is_moved_ok: true });
-  refuseCluster(lake);
+  rejectCluster(lake);
   // An earlier run may have been killed after the lake had moved, before the old folder was deleted.
   if (movedFrom(lake.folder, descriptionOf(lake.folder)) === null) findLake(data_folder, lake.name);
   const report = await moveTo(request(lake.folder), join(resolve(new_data), lake.name));
@@ -92,7 +92,7 @@ async function run(
   return [report];
 }
 
-/** The lake named, or all of the folder that belong elsewhere. */
+/** Updates the named lake, or every lake of the folder whose recorded location differs. */
 async function adoptIn(
   data_folder: string,
   { lake: name, copy }: MoveOptions,
@@ -100,11 +100,11 @@ async function adoptIn(
 ): Promise<MoveReport[]> {
   if (name !== undefined) {
     const lake = findLake(data_folder, name, { is_moved_ok: true });
-    refuseCluster(lake);
+    rejectCluster(lake);
     return [await adopt(request(lake.folder), { is_copy: copy === true })];
   }
   const moved = listLakes(data_folder).filter((each) => isElsewhere(data_folder, each));
-  // Throws what is wrong with the folder, or says that nothing is.
+  // Throws the folder's error, or reports that nothing has moved.
   if (moved.length === 0) return [await adopt(request(findLake(data_folder, null).folder), { is_copy: false })];
   const reports: MoveReport[] = [];
   for (const each of moved) reports.push(await adopt(request(join(data_folder, each)), { is_copy: copy === true }));
@@ -121,13 +121,13 @@ function isElsewhere(data_folder: string, name: string): boolean {
   }
 }
 
-function refuseCluster({ name, profile }: Lake): void {
+function rejectCluster({ name, profile }: Lake): void {
   if (profile === "embedded") return;
   throw new OperatingError(
     "MOVE_NEEDS_EMBEDDED",
-    `The lake "${name}" lies in a cluster, and nothing in its folder leads elsewhere`,
+    `The lake "${name}" belongs to a cluster: its folder contains no absolute paths`,
     {
-      next_step: "Move the folder by hand: nothing has to be rewritten.",
+      next_step: "Move the folder by hand; no file needs rewriting.",
     },
   );
 }

@@ -16,7 +16,7 @@ import { Status } from "../status.ts";
 import { stopOnSignals } from "../stopping.ts";
 import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";
 
-/** How often it notes, for whoever watches the process, that records still come in. */
+/** Interval between updates of the file that shows monitoring tools that records still arrive. */
 const NOTE_INTERVAL_US = 5_000_000;
 
 interface ProduceOptions extends CommonOptions {
@@ -27,14 +27,19 @@ interface ProduceOptions extends CommonOptions {
 export function produceCommand([pipeline]: readonly Pipeline[], withoutLake: (command: Command) => Command): Command {
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   return withoutLake(new Command("produce"))
-    .description(
-      "run the source alone, into the cluster's log; `start --profile cluster --no-produce` follows it from elsewhere",
-    )
+    .description("run only the source, writing to the cluster's log")
     .option("--source <source>", describeDefault(pipeline))
-    .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
+    .option("--speed <n|max>", "replay speed: n times real time, or max (default: 1)", parseSpeed)
     .addHelpText(
       "after",
-      `\nSources:\n${describeSources(pipeline)}\n\nExample:\n  npm run -s coinlake -- produce --source live`,
+      `
+Sources:
+${describeSources(pipeline)}
+
+Example:
+  npm run -s coinlake -- produce --source live
+
+\`start --profile cluster --no-produce\`, in another process, runs the rest of the pipeline.`,
     )
     .action(async (options: ProduceOptions) => run(pipeline, options));
 }
@@ -88,11 +93,11 @@ async function fill(
     writeFileSync(join(open.lake.folder, "source", "appended"), `${isoFromMicros(now_us)}\n`);
   };
   await open.log.createTopic(topic, partitions);
-  output.say(`Coinlake fills ${topic} for the lake ${open.lake.name}   (Ctrl-C stops it)`);
+  output.say(`Writing records to ${topic} for the lake ${open.lake.name}   (Ctrl-C stops)`);
   await produce(
     { producers, log: open.log, topic, clock: systemClock, events: { reported, appended, stalled } },
     signal,
   );
-  output.say(`${records.toLocaleString("en")} records came in. The next one goes on from here.`);
+  output.say(`${records.toLocaleString("en")} records received. The next run continues from here.`);
   return records;
 }

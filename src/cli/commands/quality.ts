@@ -20,15 +20,15 @@ Examples:
   npm run -s coinlake -- quality
   npm run -s coinlake -- quality --layer silver --day 2025-10-10
 
-Without --day it checks every day that has changed since it was good; the first time, all of them. Exits 1 when an expectation of
-severity critical is not met. What is expected stands in quality/; Data Docs are written into the lake's folder, and the page links them.`;
+Without --day it checks every day that changed since its last successful check. Exits 1 when an expectation of
+severity critical is not met. The expectations are in quality/; Data Docs are written to the lake's folder.`;
 
 export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("quality"))
-    .description("hold silver and gold against what is expected of them (Great Expectations)")
-    .addOption(new Option("--layer <layer>", "one layer only; silver asks for nothing of gold").choices(BUILT_LAYERS))
-    .addOption(new Option("--day <date>", "the rows of this day (UTC), as 2025-10-10").argParser(parseDay))
-    .addOption(new Option("--all", "every day, changed or not").conflicts("day"))
+    .description("validate silver and gold with Great Expectations")
+    .addOption(new Option("--layer <layer>", "validate one layer (default: both)").choices(BUILT_LAYERS))
+    .addOption(new Option("--day <date>", "validate one day (UTC), such as 2025-10-10").argParser(parseDay))
+    .addOption(new Option("--all", "validate every day, also unchanged ones").conflicts("day"))
     .addHelpText("after", EXAMPLES)
     .action(async (options: QualityCommandOptions) => {
       await withLake(options, pipelines, async ({ lake: open, pipeline, output }) => {
@@ -68,7 +68,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const CELL_WIDTH = 60;
-/** Of those named in the error; the table has them all. */
+/** Maximum number of expectations named in the error; the table lists all. */
 const NAMED = 3;
 
 export function formatChecked({ batches, unchanged }: Checked, docs: string): string {
@@ -85,13 +85,16 @@ export function formatChecked({ batches, unchanged }: Checked, docs: string): st
     expectation.unexpected_rows === null ? null : String(expectation.unexpected_rows),
     folded(expectation.sample[0] ?? ""),
   ]);
-  const judged = `${expectations} expectations of ${counted(batches.length, "batch", "batches")}`;
+  const checked = `${expectations} expectations of ${counted(batches.length, "batch", "batches")}`;
   const is_critical = failed.some(({ expectation }) => isCritical(expectation));
   const verdict =
     failed.length === 0
-      ? `${styleResult("green", "✓")} all ${judged} are met`
-      : `${is_critical ? styleResult("red", "✗") : styleResult("yellow", "!")} ${failed.length} of ${judged} not met${is_critical ? "" : ", none of them critical"}`;
-  const rest = unchanged > 0 ? `${counted(unchanged, "batch", "batches")} unchanged since good` : null;
+      ? `${styleResult("green", "✓")} all ${checked} are met`
+      : is_critical
+        ? `${styleResult("red", "✗")} ${failed.length} of ${checked} not met`
+        : `${styleResult("yellow", "!")} ${failed.length} of ${checked} not met, none of them critical`;
+  const rest =
+    unchanged > 0 ? `${counted(unchanged, "batch", "batches")} unchanged since their last successful check` : null;
   const lines = [
     ...(rows.length > 0 ? [formatTable(COLUMNS, rows)] : []),
     batches.length > 0 ? verdict : `${styleResult("green", "✓")} nothing to check`,
@@ -111,15 +114,16 @@ function parseDay(text: string): string {
   const at_ms = Date.parse(`${text}T00:00:00Z`);
   if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(text))
     return text;
-  throw new InvalidArgumentError("Write a day as 2025-10-10; days are UTC.");
+  throw new InvalidArgumentError("Use a UTC date, such as 2025-10-10.");
 }
 
 function notMet(failed: readonly string[]): OperatingError {
   return new OperatingError(
     "EXPECTATIONS_NOT_MET",
-    `${counted(failed.length, "expectation is", "expectations are")} not met: ${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}.`,
+    `${counted(failed.length, "expectation is", "expectations are")} not met: ` +
+      `${failed.slice(0, NAMED).join("; ")}${failed.length > NAMED ? "; …" : ""}`,
     {
-      next_step: "The table above and Data Docs show the rows. Whatever was to be built on them had better wait.",
+      next_step: "Inspect the rows in the table above and in Data Docs; hold downstream jobs until they are fixed.",
     },
   );
 }

@@ -11,7 +11,7 @@ import { readSql } from "../sql-text.ts";
 import { formatCsv, formatTable } from "../table.ts";
 import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 
-/** A table is laid out as a whole, for eyes. */
+/** Maximum rows of a printed table: its layout needs all of them in memory. */
 const MOST_SHOWN_ROWS = 10_000;
 
 type QueryOptions = CommonOptions & TableOptions & { at?: number; file?: string; csv?: boolean };
@@ -19,11 +19,11 @@ type QueryOptions = CommonOptions & TableOptions & { at?: number; file?: string;
 export function queryCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withTableOptions(withCommon(new Command("query")))
     .description("run SQL over bronze, silver, gold and the live views")
-    .argument("[sql]", "DuckDB SQL, or - for standard input; tables are named layer.table, live views live.table")
+    .argument("[sql]", "DuckDB SQL over layer.table or live.table; - reads standard input")
     .option("-f, --file <file>", "read the SQL from a file")
-    .option("--at <time>", "query the tables as they were at this time (time travel)", parseTime)
+    .option("--at <time>", "query tables as of this time (default: now)", parseTime)
     .addOption(
-      new Option("--csv", "print CSV; text that a spreadsheet would run as a formula gets an apostrophe").conflicts([
+      new Option("--csv", "print CSV, with text that looks like a formula escaped").conflicts([
         "json",
         "vertical",
         "wide",
@@ -48,14 +48,14 @@ Examples:
         const statements = await session.figure(
           `SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`,
         );
-        // Null where DuckDB has no tree of it, as of an EXPLAIN.
+        // Null for statements that DuckDB cannot serialize, such as EXPLAIN.
         if (statements !== null && statements !== "1") throw notOneStatement(statements);
-        // A string or a comment may say so too, and does no harm: the live views give the same rows, and with --at the tables are asked first.
+        // A match in a string or comment is harmless: the live session returns the same rows, and --at reads tables.
         const says_live = /\blive"?\s*\./i.test(sql);
         const is_live = says_live && at_ms === null;
         const snapshots = is_live ? [] : await session.travelTo(at_ms);
         if (at_ms !== null && snapshots.length === 0)
-          output.warn(`the lake has no snapshot as old as ${new Date(at_ms).toISOString()}`);
+          output.warn(`no snapshot of the lake is as old as ${new Date(at_ms).toISOString()}`);
         const { columns, rows } = is_live
           ? await withLive(lake, pipeline, output, (live) => live.query(sql))
           : await session
@@ -83,7 +83,7 @@ Examples:
           const count = `${rows.length.toLocaleString("en")} row${rows.length === 1 ? "" : "s"}`;
           output.say(
             rows.length > MOST_SHOWN_ROWS
-              ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json give them all.`
+              ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json print all.`
               : count,
           );
         }
@@ -94,7 +94,7 @@ Examples:
 type Row = readonly (string | null)[];
 type ResultColumns = readonly { name: string; type: string }[];
 
-/** As DuckDB prints it, without the zeros that pad a DECIMAL to its scale. */
+/** The value as DuckDB prints it, without the zeros that pad a DECIMAL to its scale. */
 function plainValue(columns: ResultColumns, row: Row, index: number): string | null {
   const value = row[index] ?? null;
   return value !== null && columns[index]?.type.startsWith("DECIMAL") ? trimDecimal(value) : value;
@@ -112,8 +112,8 @@ function notOneStatement(count: string): OperatingError {
 }
 
 function liveHasNoPast(cause: unknown): OperatingError {
-  return new OperatingError("LIVE_HAS_NO_PAST", `The live views have no past for --at: ${messageOf(cause)}`, {
-    next_step: "Name the table itself, as in gold.…, for what it held at that time; or leave --at out.",
+  return new OperatingError("LIVE_HAS_NO_PAST", `Live views do not support --at: ${messageOf(cause)}`, {
+    next_step: "Query the table itself, such as gold.…, with --at; or omit --at.",
     cause,
   });
 }

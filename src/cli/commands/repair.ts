@@ -20,11 +20,11 @@ interface RepairCommandOptions extends CommonOptions {
 
 export function repairCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("repair"))
-    .description("bring back damaged tables, catalog and log; shows what it would do")
-    .option("--table <layer.table>", "this table alone: build it again, or read bronze to its end")
-    .option("--apply", "do it (default: show it)")
-    .option("--from <dir>", "folder or s3:// location of a backup, to take files and records from")
-    .option("--accept-loss", "go on without what nothing can bring back, and write down what that is")
+    .description("repair damaged tables, catalog and log (default: dry run)")
+    .option("--table <layer.table>", "rebuild one table; for bronze, read every row")
+    .option("--apply", "repair (default: only print the plan)")
+    .option("--from <dir>", "backup that supplies lost files and records")
+    .option("--accept-loss", "drop unrecoverable data and record what was lost")
     .addHelpText(
       "after",
       `
@@ -33,7 +33,7 @@ Examples:
   npm run -s coinlake -- repair --apply
   npm run -s coinlake -- repair --table gold.fact_crypto_ticks --apply
 
-Exits 0 where nothing is damaged or all is repaired, 1 where damage is left. Stop the pipeline first.`,
+Stop the pipeline first. Exits 0 when nothing is damaged or all is repaired, 1 when damage remains.`,
     )
     .action(async (options: RepairCommandOptions) => {
       const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
@@ -73,7 +73,7 @@ function report(items: readonly RepairItem[], is_applied: boolean, output: Outpu
   const left = items.filter(({ outcome }) => outcome !== "repaired");
   if (left.length > 0) process.exitCode = 1;
   if (left.some(({ outcome }) => outcome === "planned"))
-    output.say("Dry run: nothing was changed. Add --apply to do it.");
+    output.say("Dry run: nothing was changed. Add --apply to repair.");
   else if (items.length > 0 && left.length === 0) output.say("Repaired. Next: npm run -s coinlake -- verify");
 }
 
@@ -93,9 +93,9 @@ export function formatItems(items: readonly RepairItem[]): string {
 function notEmbedded(lake: string): OperatingError {
   return new OperatingError(
     "REPAIR_NEEDS_EMBEDDED",
-    `The lake "${lake}" is in a cluster, whose catalog and log are servers`,
+    `Cannot repair the lake "${lake}": in the cluster profile, servers hold its catalog and log`,
     {
-      next_step: "Restore the servers' own backups; `maintain check` compares bronze with the log.",
+      next_step: "Restore the servers' own backups, then run `maintain check` to compare bronze with the log.",
     },
   );
 }

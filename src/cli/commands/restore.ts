@@ -17,13 +17,17 @@ interface RestoreOptions extends CommonOptions {
 
 export function restoreCommand(withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("restore"))
-    .description("make a lake of a backup, in another folder or on another machine")
-    .argument("<source>", "the folder or the location in S3 that `backup` wrote to")
-    .option("--warehouse <location>", "location in S3 for the tables (default: the lake's own folder)", parseWarehouse)
-    .option("--backup <number>", "which backup (default: the newest)", parseNumber)
+    .description("create a lake from a backup")
+    .argument("<source>", "folder or s3:// location of the backup")
+    .option("--warehouse <location>", "s3:// location for the tables (default: the lake's folder)", parseWarehouse)
+    .option("--backup <number>", "number of the backup (default: newest)", parseNumber)
     .addHelpText(
       "after",
-      "\n--lake names the lake that is made (default: as it was named).\n\nExample:\n  npm run -s coinlake -- restore /mnt/backup/coinlake --data restored",
+      `
+Example:
+  npm run -s coinlake -- restore /mnt/backup/coinlake --data restored
+
+--lake names the new lake (default: its name in the backup).`,
     )
     .action(async (source: string, options: RestoreOptions) => {
       const output = openOutput(options.json ?? false);
@@ -34,7 +38,8 @@ export function restoreCommand(withCommon: (command: Command) => Command): Comma
       if (output.is_json) output.result(JSON.stringify({ lake: name, ...report }, null, 2));
       else {
         output.result(
-          `Restored backup ${report.number} of ${report.created_at} to ${report.folder}: ${report.tables} tables, ${report.files.toLocaleString("en")} files.`,
+          `Restored backup ${report.number} of ${report.created_at} to ${report.folder}: ` +
+            `${report.tables} tables, ${report.files.toLocaleString("en")} files`,
         );
         output.say(`Next: npm run -s coinlake -- verify --deep --data ${JSON.stringify(data_folder)} --lake ${name}`);
       }
@@ -60,8 +65,8 @@ async function run(typed: string, options: RestoreOptions): Promise<RestoreRepor
     });
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
-    throw new OperatingError("RESTORE_STOPPED", "The restore was stopped; there is no lake yet", {
-      next_step: "Run it again: it goes on with what it has copied.",
+    throw new OperatingError("RESTORE_STOPPED", "Restore interrupted; no lake was created yet", {
+      next_step: "Run the same command again: it reuses the files already copied.",
     });
   } finally {
     bar.end();
@@ -73,12 +78,12 @@ function parseWarehouse(text: string): string {
   try {
     objectOfLocation(text);
   } catch {
-    throw new InvalidArgumentError("It must be a location in S3, such as s3://bucket/folder.");
+    throw new InvalidArgumentError("Use an S3 location, such as s3://bucket/folder.");
   }
   return text.replace(/\/+$/, "");
 }
 
 function parseNumber(text: string): number {
   if (/^[1-9]\d{0,7}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It must be the number of a backup, from 1.");
+  throw new InvalidArgumentError("Use the number of a backup, 1 or more.");
 }

@@ -19,25 +19,26 @@ import { sinksCommand } from "./sinks.ts";
 
 type Decorate = (command: Command) => Command;
 
-/** Reading is by page; a process of its own may take larger ones than a server. */
+/** Rows per page of history: this process may use more memory than a server. */
 const PAGE_ROWS = 50_000;
 
 const EXAMPLES = `
-A rule of each kind (subjects, severity, cooldown_seconds, hysteresis_percent, is_recovery_notified and sinks go with any):
+A rule of each kind. Every kind also takes subjects, severity, cooldown_seconds, hysteresis_percent,
+is_recovery_notified and sinks.
   {"name":"Falls","condition":{"kind":"change","direction":"fall","percent":5,"window_minutes":10}}
   {"name":"Above","condition":{"kind":"crosses","direction":"above","level":"100000"},"subjects":["ID"]}
   {"name":"Volume","condition":{"kind":"volume_spike","window_minutes":5,"times":4,"baseline_windows":12}}
-  {"name":"Restless","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}
+  {"name":"Volatile","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}
   {"name":"Silence","condition":{"kind":"silent","seconds":60,"source":"all"}}
   {"name":"Late","condition":{"kind":"lag","layer":"gold","seconds":120}}
   {"name":"A job failed","condition":{"kind":"failed","job":"all"}}
 
 Example:
-  npm run -s coinlake -- rules add '{"name":"Bitcoin above 100,000","subjects":["BTC"],"condition":{"kind":"crosses","direction":"above","level":"100000"}}'`;
+  npm run -s coinlake -- rules add '{"name":"Silence","condition":{"kind":"silent","seconds":60,"source":"all"}}'`;
 
 export function rulesCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return new Command("rules")
-    .description("alert rules: list, make, change, and test them over the lake's history")
+    .description("manage alert rules and test them on the lake's history")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules list")
     .addCommand(listCommand(pipelines, withCommon))
     .addCommand(showCommand(pipelines, withCommon))
@@ -72,7 +73,7 @@ function ruleRow({ id, condition, subjects, severity, is_enabled, sinks }: Store
 
 function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withTableOptions(withCommon(new Command("list")))
-    .description("the rules of the lake")
+    .description("list the lake's rules")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules list --json")
     .action((options: CommonOptions & TableOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
@@ -88,8 +89,8 @@ function listCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
 
 function showCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("show"))
-    .description("one rule, as JSON")
-    .argument("<rule>", "its id")
+    .description("show one rule as JSON")
+    .argument("<rule>", "id of the rule")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules show fall-5-percent-10-minutes")
     .action((id: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) =>
@@ -100,23 +101,23 @@ function showCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
 
 function addCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("add"))
-    .description("make a rule; a running pipeline takes it up within a second")
-    .argument("<json>", "the rule, or - for standard input")
+    .description("create a rule, effective within 1 s in running pipelines")
+    .argument("<json>", "rule as JSON; - reads standard input")
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const rule = await book.createRule(await ruleWithIds(options, pipelines, await parseJson(json)));
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
-        else output.say(`Made the rule ${rule.id}: ${describeCondition(rule.condition)}.`);
+        else output.say(`Created the rule ${rule.id}: ${describeCondition(rule.condition)}`);
       }),
     );
 }
 
 function editCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("edit"))
-    .description("change fields of a rule; its open alerts end, and it begins anew")
-    .argument("<rule>", "its id")
-    .argument("<json>", "the fields to change, or - for standard input")
+    .description("change fields of a rule and reset its state")
+    .argument("<rule>", "id of the rule")
+    .argument("<json>", "fields to change, as JSON; - reads standard input")
     .addHelpText(
       "after",
       `\nExample:\n  npm run -s coinlake -- rules edit fall-5-percent-10-minutes '{"cooldown_seconds":3600}'`,
@@ -129,7 +130,7 @@ function editCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
           ...(await ruleWithIds(options, pipelines, await parseJson(json), before.subjects)),
         });
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
-        else output.say(`Changed the rule ${id}: ${describeCondition(rule.condition)}.`);
+        else output.say(`Changed the rule ${id}: ${describeCondition(rule.condition)}`);
       }),
     );
 }
@@ -141,28 +142,28 @@ function switchCommand(
   withCommon: Decorate,
 ): Command {
   return withCommon(new Command(name))
-    .description(is_enabled ? "let a rule fire again" : "keep a rule from firing; its open alerts end")
-    .argument("<rule>", "its id")
+    .description(is_enabled ? "enable a rule" : "disable a rule and end its active alerts")
+    .argument("<rule>", "id of the rule")
     .addHelpText("after", `\nExample:\n  npm run -s coinlake -- rules ${name} fall-5-percent-10-minutes`)
     .action((id: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         const rule = await book.replaceRule(id, { ...book.getRule(id), is_enabled });
         if (output.is_json) output.result(JSON.stringify(rule, null, 2));
-        else output.say(`The rule ${id} is ${name}d.`);
+        else output.say(`${is_enabled ? "Enabled" : "Disabled"} the rule ${id}`);
       }),
     );
 }
 
 function deleteCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("delete"))
-    .description("delete a rule; its open alerts end, and its alerts stay in the list")
-    .argument("<rule>", "its id")
+    .description("delete a rule and end its active alerts; history remains")
+    .argument("<rule>", "id of the rule")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules delete fall-5-percent-10-minutes")
     .action((id: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         await book.deleteRule(id);
         if (output.is_json) output.result(JSON.stringify({ deleted: id }));
-        else output.say(`Deleted the rule ${id}.`);
+        else output.say(`Deleted the rule ${id}`);
       }),
     );
 }
@@ -171,22 +172,22 @@ type TestOptions = CommonOptions & { from?: number; to?: number; limit: number }
 
 function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   return withCommon(new Command("test"))
-    .description("what a rule would have told of, over the accepted updates that the tables hold")
-    .argument("<rule>", "its id; or a rule as JSON, or - for standard input")
-    .option("--from <time>", "only what would have fired from this event time on", parseTime)
-    .option("--to <time>", "only updates before this event time", parseTime)
-    .option("--limit <n>", "list at most so many alerts", parseLimit, 1_000)
+    .description("list the alerts a rule would have fired before")
+    .argument("<rule>", "rule id, or rule as JSON; - reads standard input")
+    .option("--from <time>", "list alerts from this event time on (default: all)", parseTime)
+    .option("--to <time>", "read updates before this event time (default: all)", parseTime)
+    .option("--limit <n>", "maximum number of alerts to list", parseLimit, 1_000)
     .addHelpText(
       "after",
       `\nExamples:
   npm run -s coinlake -- rules test fall-5-percent-10-minutes --from 2023-03-14T00:00:00Z --to 2023-03-15T00:00:00Z
-  npm run -s coinlake -- rules test '{"name":"x","condition":{"kind":"change","direction":"rise","percent":2,"window_minutes":5}}'`,
+  npm run -s coinlake -- rules test '{"name":"x","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}'`,
     )
     .action((which: string, options: TestOptions) =>
       withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
-        // One moment of the lake, however long it takes.
+        // Pinned snapshots: the whole test reads one state of the lake.
         const tables = await session.hold();
-        if (!tables.some(({ table }) => table === pipeline.books.accepted)) throw lakeEmpty();
+        if (!tables.some(({ table }) => table === pipeline.reconciliation.accepted)) throw lakeEmpty();
         const is_json = /^\s*\{|^-$/.test(which);
         const rule = is_json
           ? await withIds(session, pipeline, await parseJson(which))
@@ -218,8 +219,10 @@ function rangeOf(name: "from" | "to", at_ms: number | undefined): Partial<Record
 }
 
 function formatBackTest({ rule, from, to, ticks, subjects, fired, alerts }: BackTest): string {
-  const judged = `${ticks.toLocaleString("en")} updates of ${subjects.toLocaleString("en")} subjects${from && to ? `, ${formatTime(from)} to ${formatTime(to)}` : ""}`;
-  const told = `${rule.id}: fires when ${describeCondition(rule.condition)}\n${judged}: ${fired.toLocaleString("en")} alerts`;
+  const times = from && to ? `, ${formatTime(from)} to ${formatTime(to)}` : "";
+  const range = `${ticks.toLocaleString("en")} updates of ${subjects.toLocaleString("en")} subjects${times}`;
+  const condition = `${rule.id}: fires when ${describeCondition(rule.condition)}`;
+  const summary = `${condition}\n${range}: ${fired.toLocaleString("en")} alerts`;
   const cut = fired > alerts.length ? `\n(the first ${alerts.length} are listed)` : "";
-  return alerts.length === 0 ? told : `${told}\n${formatTable(ALERT_COLUMNS, alerts.map(alertRow))}${cut}`;
+  return alerts.length === 0 ? summary : `${summary}\n${formatTable(ALERT_COLUMNS, alerts.map(alertRow))}${cut}`;
 }

@@ -14,18 +14,18 @@ const SINK_COLUMNS: readonly Column[] = [
 
 const EXAMPLES = `
 A sink of each kind:
-  {"id":"hook","kind":"webhook","url":"https://example.org/alerts"}   signed as Standard Webhooks say; the secret is shown once
+  {"id":"hook","kind":"webhook","url":"https://example.org/alerts"}   signed (Standard Webhooks); prints the secret once
   {"id":"chat","kind":"slack","url":"https://hooks.slack.com/services/..."}
-  {"id":"bell","kind":"command","argv":["notify-send","Coinlake"]}    the alert comes on its standard input, as JSON
-  {"id":"book","kind":"file","path":"/var/log/alerts.jsonl"}          a line of JSON each
+  {"id":"bell","kind":"command","argv":["notify-send","Coinlake"]}    receives the alert as JSON on standard input
+  {"id":"book","kind":"file","path":"/var/log/alerts.jsonl"}          appends one line of JSON per alert
 
 Example:
   npm run -s coinlake -- rules sinks add '{"id":"hook","kind":"webhook","url":"https://example.org/alerts"}'`;
 
-/** Sinks are made here and nowhere else: what may run a command or reach a network is not for a web page to say. */
+/** Only the command line creates sinks: a web page must not decide what runs commands or reaches a network. */
 export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Command {
   const list = withCommon(new Command("list"))
-    .description("where rules may send to")
+    .description("list the configured sinks")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules sinks list")
     .action((options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
@@ -41,8 +41,8 @@ export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorat
       }),
     );
   const add = withCommon(new Command("add"))
-    .description("make a sink; rules then name it by its id")
-    .argument("<json>", "the sink, or - for standard input, which keeps a secret out of the shell's history")
+    .description("create a sink that rules can use by its id")
+    .argument("<json>", "sink as JSON; - reads standard input, which hides secrets")
     .addHelpText("after", EXAMPLES)
     .action((json: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
@@ -52,25 +52,26 @@ export function sinksCommand(pipelines: readonly Pipeline[], withCommon: Decorat
         if (output.is_json) output.result(JSON.stringify(is_new_secret ? { ...sink, secret } : sink, null, 2));
         else {
           output.say(
-            `Made the sink ${sink.id} (${sink.kind}, ${sink.target}). Now name it in a rule: rules edit RULE '{"sinks":["page","${sink.id}"]}'`,
+            `Created the sink ${sink.id} (${sink.kind}, ${sink.target}). ` +
+              `Use it in a rule: rules edit RULE '{"sinks":["page","${sink.id}"]}'`,
           );
           if (is_new_secret) output.result(`Its secret, shown this once: ${secret}`);
         }
       }),
     );
   const remove = withCommon(new Command("delete"))
-    .description("delete a sink that no rule names; what still waits for it is given up")
-    .argument("<sink>", "its id")
+    .description("delete an unused sink and cancel its pending deliveries")
+    .argument("<sink>", "id of the sink")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules sinks delete hook")
     .action((id: string, options: CommonOptions) =>
       withAlerts(options, pipelines, async ({ book, output }) => {
         await book.deleteSink(id);
         if (output.is_json) output.result(JSON.stringify({ deleted: id }));
-        else output.say(`Deleted the sink ${id}.`);
+        else output.say(`Deleted the sink ${id}`);
       }),
     );
   return new Command("sinks")
-    .description("where alerts go: webhooks, chats, commands, files")
+    .description("manage alert sinks: webhooks, chats, commands and files")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- rules sinks list")
     .addCommand(list)
     .addCommand(add)

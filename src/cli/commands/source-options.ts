@@ -4,7 +4,7 @@ import { describeSource } from "../choose-source.ts";
 
 /** For the help of `--source`. */
 export function describeDefault({ default_source, fallback_source }: Pipeline): string {
-  return `where records come from (default: ${default_source}, and ${fallback_source} where that does not answer at the first start)`;
+  return `source of records (default: ${default_source}; if unreachable at first start, ${fallback_source})`;
 }
 
 /** One line a source. */
@@ -17,6 +17,6 @@ export function describeSources({ producers }: Pipeline): string {
 export function parseSpeed(text: string): number | "max" {
   if (text === "max") return "max";
   const speed = Number(text);
-  if (!Number.isFinite(speed) || speed <= 0) throw new InvalidArgumentError('It must be a number above 0, or "max".');
+  if (!Number.isFinite(speed) || speed <= 0) throw new InvalidArgumentError('Use a number above 0, or "max".');
   return speed;
 }

@@ -7,14 +7,14 @@ import { serveConsole } from "../../serve/sql-console/worker.ts";
 import { lastModels } from "../../transform/models.ts";
 import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
 
-/** Not for people: the server starts it, as the process that typed SQL runs in. */
+/** Internal: the server starts this process to run SQL that users type. */
 export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (command: Command) => Command): Command {
   return withLake(new Command("sql-worker"))
-    .description("run typed SQL for the server that started this process")
+    .description("run SQL for the server that started this process")
     .requiredOption("--exports <dir>", "folder for exported files")
     .action(async (options: CommonOptions & { exports: string }) => {
       if (process.send === undefined) {
-        throw new OperatingError("NO_PARENT", "This command is for the server alone.", {
+        throw new OperatingError("NO_PARENT", "sql-worker is an internal command that only the server starts", {
           next_step: "Use `npm run -s coinlake -- query` for SQL.",
         });
       }
@@ -39,7 +39,7 @@ export function sqlWorkerCommand(pipelines: readonly Pipeline[], withLake: (comm
 }
 
 function notCompiled(): OperatingError {
-  return new OperatingError("MODELS_NOT_COMPILED", "dbt has not compiled the live views yet.", {
+  return new OperatingError("MODELS_NOT_COMPILED", "dbt has not compiled the live views yet", {
     next_step: "Wait until the pipeline has started.",
     is_retryable: true,
   });

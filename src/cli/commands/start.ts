@@ -40,62 +40,48 @@ export function startCommand(
   const [pipeline] = pipelines;
   if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   return withCommon(new Command("start"))
-    .description(
-      "run the pipeline and serve its page: source, log, bronze, silver, gold, answers, alerts; Ctrl-C stops it cleanly",
-    )
+    .description("run the pipeline and serve the dashboard until Ctrl-C")
     .option("--source <source>", describeDefault(pipeline))
     .addOption(
-      new Option(
-        "--profile <profile>",
-        "embedded: all in this process; cluster: Kafka, Spark, Hive and S3, as `cluster up` starts them",
-      )
+      new Option("--profile <profile>", "embedded: one process; cluster: Kafka, Spark, Hive, S3")
         .choices(["embedded", "cluster"])
         .default("embedded"),
     )
     .option(
       "--warehouse <location>",
-      "where a new lake's tables are to lie: s3://BUCKET/FOLDER, with credentials in AWS_… variables (default: the lake's own folder; in a cluster COINLAKE_WAREHOUSE)",
+      "s3:// location of a new lake's tables (default: COINLAKE_WAREHOUSE in a cluster, else the lake's folder)",
     )
     .option(
       "--port <port>",
-      `port of the page and its API; 0 takes any free one (default: ${DEFAULT_PORT}; with --until-drained none is served unless you say one)`,
+      `port of the dashboard; 0 picks a free one (default: ${DEFAULT_PORT}; with --until-drained none)`,
       parsePort,
     )
-    .option("--host <address>", "address that they are served on; any but loopback needs a token", DEFAULT_HOST)
-    .option(
-      "--token <token>",
-      "token that clients must send, 16 characters or more (default: COINLAKE_TOKEN, where set)",
-    )
-    .option(
-      "--catalog-port <port>",
-      "port of the Iceberg REST catalog on 127.0.0.1; 0 takes any free one",
-      parsePort,
-      DEFAULT_CATALOG_PORT,
-    )
-    .option(
-      "--catalog-token <token>",
-      `token that catalog clients must send; other users can see arguments, so prefer ${CATALOG_TOKEN_VARIABLE}`,
-    )
-    .option("--speed <n|max>", "n times recorded time, or as fast as it goes", parseSpeed)
-    .option(
-      "--no-produce",
-      "leave the source to `produce`, which fills the cluster's log from elsewhere; say which one with --source all the same",
-    )
-    .option("--no-transform", "leave silver and gold to `transform`, as Airflow's DAG calls it; in a cluster alone")
-    .option("--no-maintain", "leave compaction and expiry to `maintain`")
-    .option("--until-drained", "end once the source has ended and gold holds and proves everything")
+    .option("--host <address>", "address of the dashboard; any but loopback requires --token", DEFAULT_HOST)
+    .option("--token <token>", "token clients must send, 16 characters or more (default: COINLAKE_TOKEN)")
+    .option("--catalog-port <port>", "port of the REST catalog; 0 picks a free one", parsePort, DEFAULT_CATALOG_PORT)
+    .option("--catalog-token <token>", `token of catalog clients; ${CATALOG_TOKEN_VARIABLE} hides it from other users`)
+    .option("--speed <n|max>", "replay speed: n times real time, or max (default: 1)", parseSpeed)
+    .option("--no-produce", "do not run the source; `produce` does (cluster profile only)")
+    .option("--no-transform", "do not run dbt; orchestrator runs `transform` (cluster profile only)")
+    .option("--no-maintain", "do not compact or expire; run `maintain` instead")
+    .option("--until-drained", "exit once all records are in gold and verified")
     .addHelpText(
       "after",
-      `\nSources:\n${describeSources(pipeline)}\n\nExamples:\n  npm start\n  npm start -- --source simulated\n  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
+      `
+Sources:
+${describeSources(pipeline)}
+
+Examples:
+  npm start
+  npm start -- --source simulated
+  npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
     )
     .action(async (options: StartOptions, command: Command) => {
       if (options.profile !== "cluster" && !(options.produce && options.transform))
-        command.error("error: --no-produce and --no-transform are for --profile cluster alone");
+        command.error("error: --no-produce and --no-transform require --profile cluster");
       if (options.untilDrained && !options.transform)
-        command.error(
-          "error: with --no-transform nothing is drained: leave out one of --until-drained and --no-transform",
-        );
-      // Processes that this one starts find it there too.
+        command.error("error: --until-drained cannot be used with --no-transform: this process does not build gold");
+      // Child processes read it from the environment too.
       if (options.catalogToken !== undefined) process.env[CATALOG_TOKEN_VARIABLE] = options.catalogToken;
       await start({
         pipeline,
@@ -124,6 +110,6 @@ function serverRequest({ port, host, token, untilDrained }: StartOptions): Serve
 
 function parsePort(text: string): number {
   const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError("Use a port from 0 to 65535.");
   return port;
 }

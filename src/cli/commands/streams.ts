@@ -21,10 +21,16 @@ interface Context {
 
 export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return new Command("streams")
-    .description(
-      `the cluster's streaming queries: ${jobs.map(({ name, description }) => `${name} (${description})`).join(", ")}`,
+    .description("manage the cluster's streaming queries")
+    .addHelpText(
+      "after",
+      `
+Streams:
+${jobs.map(({ name, description }) => `  ${name}  ${description}`).join("\n")}
+
+Example:
+  npm run -s coinlake -- streams list`,
     )
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list")
     .addCommand(listCommand(jobs, withCommon))
     .addCommand(checkCommand(jobs, withCommon))
     .addCommand(startCommand(jobs, withCommon))
@@ -34,7 +40,7 @@ export function streamsCommand(jobs: readonly StreamJob[], withCommon: Decorate)
 
 function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("list"))
-    .description("every stream: whether it runs, how far it is, what waits")
+    .description("list streams with their state, last batch and lag")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams list --json")
     .action(async (options: CommonOptions) => {
       await withStreams(options, async ({ streams, output }) => {
@@ -72,19 +78,23 @@ function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
     });
 }
 
-/** An idle stream tells of itself every ten seconds, a busy one after each batch, by the batch's beginning. */
+/** An idle stream reports progress every ten seconds, a busy one after each batch, with the batch's start time. */
 const SILENCE_MS = 5 * 60_000;
 
 type CheckOptions = CommonOptions & { maxLag: number };
 
 function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("check"))
-    .description("whether streams run, and their tables lack little of the log")
-    .argument("[names...]", "which; all by default")
-    .option("--max-lag <records>", "at most so many records wait in the log", parseCount, 0)
+    .description("check that streams run and lag at most --max-lag records")
+    .argument("[names...]", "names of streams (default: all)")
+    .option("--max-lag <records>", "maximum lag in records", parseCount, 0)
     .addHelpText(
       "after",
-      "\nExample:\n  npm run -s coinlake -- streams check --max-lag 10000\n\nExits 1 while one does not run or more waits, and says which.",
+      `
+Example:
+  npm run -s coinlake -- streams check --max-lag 10000
+
+Exits 1 when a stream is stopped or its lag exceeds the limit.`,
     )
     .action(async (names: string[], options: CheckOptions) => {
       await withStreams(options, async ({ streams, output }) => {
@@ -103,36 +113,36 @@ function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
         );
         if (output.is_json) output.result(JSON.stringify(rows, null, 2));
         const reasons = rows.flatMap(({ stream, state, lag, at }) => {
-          if (state === "stopped") return [`${stream} does not run`];
-          if (lag === null || at === null) return [`${stream} has committed no batch yet that says how far it is`];
+          if (state === "stopped") return [`${stream} is stopped`];
+          if (lag === null || at === null) return [`${stream} has not committed a batch yet, so its lag is unknown`];
           if (Date.now() - Date.parse(at) > SILENCE_MS)
-            return [`${stream} has said nothing of itself since its batch of ${at}`];
-          return lag > options.maxLag ? [`${lag.toLocaleString("en")} records wait for ${stream}`] : [];
+            return [`${stream} has reported no progress since its batch of ${at}`];
+          return lag > options.maxLag ? [`${stream} lags ${lag.toLocaleString("en")} records`] : [];
         });
         if (reasons.length > 0) throw behind(reasons);
         output.say(
-          rows.map(({ stream, lag }) => `${stream} runs, ${(lag ?? 0).toLocaleString("en")} records wait`).join("; "),
+          rows.map(({ stream, lag }) => `${stream} runs, lag ${(lag ?? 0).toLocaleString("en")} records`).join("; "),
         );
       });
     });
 }
 
 function behind(reasons: readonly string[]): OperatingError {
-  return new OperatingError("STREAM_BEHIND", `${reasons.join("; ")}.`, {
-    next_step: "Look again in a while; a stream that does not run is started by `coinlake streams start`.",
+  return new OperatingError("STREAM_BEHIND", reasons.join("; "), {
+    next_step: "Check again later; start a stopped stream with `coinlake streams start`.",
     is_retryable: true,
   });
 }
 
 function parseCount(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It must be a whole number, 0 or more.");
+  throw new InvalidArgumentError("Use a whole number, 0 or more.");
 }
 
 function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("start"))
-    .description("start streams that do not run; they go on in Spark, where they stopped")
-    .argument("[names...]", "which; all by default")
+    .description("start stopped streams; they resume from their checkpoints")
+    .argument("[names...]", "names of streams (default: all)")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams start")
     .action(async (names: string[], options: CommonOptions) => {
       await withStreams(options, async ({ streams, kafka_brokers, output }) => {
@@ -154,16 +164,20 @@ function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
 
 function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("stop"))
-    .description("stop streams; `start` goes on where they stopped")
-    .argument("[names...]", "which; all by default")
+    .description("stop streams; `streams start` resumes them")
+    .argument("[names...]", "names of streams (default: all)")
     .addHelpText(
       "after",
-      "\nExample:\n  npm run -s coinlake -- streams stop\n\nA `start --profile cluster` that runs keeps its stream running, and starts it again: stop that first.",
+      `
+Example:
+  npm run -s coinlake -- streams stop
+
+Stop a running \`start --profile cluster\` first: it restarts its stream.`,
     )
     .action(async (names: string[], options: CommonOptions) => {
       await withStreams(options, async ({ streams, output }) => {
         const stopped = [];
-        // First: the supervisor would start them again.
+        // Updated before stopping: otherwise the supervisor would restart the streams.
         setDesiredStreams(
           clusterFolder(options.data ?? DEFAULT_DATA_FOLDER),
           named(jobs, names).map(({ name }) => name),
@@ -173,18 +187,18 @@ function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
           const query = await streams.find(name);
           if (query === null) continue;
           await query.stop();
-          output.say(`${name} has stopped`);
+          output.say(`${name} stopped`);
           stopped.push(name);
         }
         if (output.is_json) output.result(JSON.stringify(stopped, null, 2));
-        else if (stopped.length === 0) output.say("None of them runs.");
+        else if (stopped.length === 0) output.say("No stream is running");
       });
     });
 }
 
 function watchCommand(withCommon: Decorate): Command {
   return withCommon(new Command("watch"))
-    .description("tell of every batch as it is committed, until Ctrl-C; with --json, one event a line")
+    .description("print each committed batch until Ctrl-C")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams watch")
     .action(async (options: CommonOptions) => {
       await withStreams(options, async ({ streams, output }) => {
@@ -195,7 +209,7 @@ function watchCommand(withCommon: Decorate): Command {
           for await (const event of await streams.watch(ending.signal)) {
             if (output.is_json)
               output.result(JSON.stringify({ ...event, query: { id: event.query.id, name: event.query.name } }));
-            else tell(event, output);
+            else printEvent(event, output);
           }
         } catch (error) {
           if (!ending.signal.aborted) throw error;
@@ -204,27 +218,27 @@ function watchCommand(withCommon: Decorate): Command {
     });
 }
 
-function tell(event: StreamEvent, output: Output): void {
+function printEvent(event: StreamEvent, output: Output): void {
   if (event.kind === "ended") {
-    if (event.failure === null) output.say(`${event.query.name} has stopped`);
+    if (event.failure === null) output.say(`${event.query.name} stopped`);
     else output.warn(`${event.query.name} failed: ${event.failure.split("\n")[0]}`);
     return;
   }
   const { name, at, batch_id, input_rows, duration_ms } = event.progress;
-  output.result(
-    `${at}  ${name}  batch ${batch_id}: ${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s, ${lagOf(event.progress) ?? "?"} waiting`,
-  );
+  const lag = lagOf(event.progress) ?? "unknown";
+  const size = `${input_rows.toLocaleString("en")} records in ${(duration_ms / 1000).toFixed(1)} s`;
+  output.result(`${at}  ${name}  batch ${batch_id}: ${size}, lag ${lag}`);
 }
 
 const LIST_COLUMNS: readonly Column[] = [
   { name: "stream", header: "stream", kind: "text" },
   { name: "description", header: "from, to", kind: "text" },
   { name: "state", header: "state", kind: "text" },
-  { name: "message", header: "says", kind: "text" },
+  { name: "message", header: "status", kind: "text" },
   { name: "batch", header: "batch", kind: "count" },
   { name: "at", header: "last batch at", kind: "time" },
-  { name: "records", header: "its records", kind: "count" },
-  { name: "lag", header: "waiting", kind: "count" },
+  { name: "records", header: "batch records", kind: "count" },
+  { name: "lag", header: "lag (records)", kind: "count" },
 ];
 
 function progressCells(progress: StreamProgress | null): (string | null)[] {
@@ -236,12 +250,12 @@ function progressCells(progress: StreamProgress | null): (string | null)[] {
 function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {
   const unknown = names.find((name) => !jobs.some((job) => job.name === name));
   if (unknown === undefined) return names.length === 0 ? jobs : jobs.filter(({ name }) => names.includes(name));
-  throw new OperatingError("UNKNOWN_STREAM", `There is no stream "${unknown}".`, {
-    next_step: `Name one of these, or none for all: ${jobs.map(({ name }) => name).join(", ")}.`,
+  throw new OperatingError("UNKNOWN_STREAM", `Unknown stream "${unknown}"`, {
+    next_step: `Choose from these, or omit names for all: ${jobs.map(({ name }) => name).join(", ")}.`,
   });
 }
 
-/** Starts the streams that are to run and do not, such as after Spark was restarted. Nothing to do while Spark does not run. */
+/** Starts desired streams that do not run, for example after a restart of Spark. Does nothing while Spark is down. */
 export async function ensureStreams(
   jobs: readonly StreamJob[],
   data_folder: string,
@@ -258,28 +272,29 @@ export async function ensureStreams(
     for (const job of jobs) {
       if (!desired.includes(job.name) || running.has(job.name)) continue;
       await job.start(streams, { kafka_brokers });
-      say(`the stream ${job.name} is started again`);
+      say(`restarted the stream ${job.name}`);
     }
   } finally {
     streams.disconnect();
   }
 }
 
-/** Finds Spark and Kafka by the environment, else by what the cluster of the data folder wrote down. */
+/** Connects to Spark and Kafka named by the environment, else by the environment file of the data folder's cluster. */
 async function withStreams(options: CommonOptions, work: (context: Context) => Promise<void>): Promise<void> {
   const data_folder = options.data ?? DEFAULT_DATA_FOLDER;
   const { SPARK_REMOTE: remote, COINLAKE_KAFKA_BROKERS: kafka_brokers } = environmentIn(data_folder);
   if (!remote || !kafka_brokers) {
     throw new OperatingError(
       "CLUSTER_NOT_FOUND",
-      `Streams need Spark and Kafka, and neither SPARK_REMOTE and COINLAKE_KAFKA_BROKERS nor a cluster in ${clusterFolder(data_folder)} say where they are.`,
+      "No Spark and Kafka found: SPARK_REMOTE or COINLAKE_KAFKA_BROKERS is not set, and no cluster runs in " +
+        `${clusterFolder(data_folder)}`,
       {
         next_step:
-          "Start them with `coinlake cluster up --native`, or name the data folder of the cluster that runs with --data.",
+          "Start a cluster with `coinlake cluster up --native`, or give the data folder of a running one with --data.",
       },
     );
   }
-  // Spark's protocol takes 60 MB, which no other command is to pay.
+  // Loaded only here: Spark's protocol takes 60 MB of memory.
   const { SparkStreams: Streams } = await import("../../spark/streams.ts");
   const streams = new Streams(remote);
   try {

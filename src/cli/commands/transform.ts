@@ -17,15 +17,19 @@ import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
 
 type TransformOptions = CommonOptions & { layer?: BuiltLayer };
 
-const LOOK_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 export function transformCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("transform"))
-    .description("carry on to silver and gold what bronze has now")
-    .addOption(new Option("--layer <layer>", "one layer only").choices(BUILT_LAYERS))
+    .description("build silver and gold from all rows now in bronze")
+    .addOption(new Option("--layer <layer>", "build one layer (default: both)").choices(BUILT_LAYERS))
     .addHelpText(
       "after",
-      "\nExample:\n  npm run -s coinlake -- transform\n\nWhere a running pipeline does so already, it waits until that has come to the same place.",
+      `
+Example:
+  npm run -s coinlake -- transform
+
+If a running pipeline builds the lake, the command waits until it has built these rows.`,
     )
     .action(async (options: TransformOptions) => {
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
@@ -34,18 +38,19 @@ export function transformCommand(pipelines: readonly Pipeline[], withCommon: (co
       const stopping = stopOnSignals(output);
       const open = await openLakeFromEnvironment(lake, { warn: output.warn });
       try {
-        const carried = await carry(open, pipeline, options.layer ?? null, output, stopping.signal);
+        const built = await catchUp(open, pipeline, options.layer ?? null, output, stopping.signal);
         const layers = options.layer ?? "silver and gold";
         if (output.is_json)
-          output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...carried }, null, 2));
-        else if (carried.by === "nobody") output.say(`Nothing to do: ${layers} had all there is.`);
+          output.result(JSON.stringify({ lake: lake.name, layer: options.layer ?? null, ...built }, null, 2));
+        else if (built.by === "nobody") output.say(`Nothing to do: ${layers} already up to date`);
         else
           output.say(
-            `${layers}: all there was${carried.by === "this" ? ` (dbt took ${(carried.dbt_seconds ?? 0).toFixed(1)} s)` : ", carried by the running pipeline"}.`,
+            `Built ${layers} ` +
+              `${built.by === "this" ? `in ${(built.dbt_seconds ?? 0).toFixed(1)} s` : "(by the running pipeline)"}`,
           );
       } catch (error) {
         if (!stopping.signal.aborted) throw error;
-        output.say("Stopped: each table has whole batches, and the next run goes on from there.");
+        output.say("Stopped after complete batches; the next run continues from there");
         process.exitCode = INTERRUPTED;
       } finally {
         await open.close();
@@ -54,35 +59,35 @@ export function transformCommand(pipelines: readonly Pipeline[], withCommon: (co
     });
 }
 
-interface Carried {
-  /** Who brought it there; nobody where it was there. */
+interface BuildResult {
+  /** The process that built the layers; nobody if they were up to date. */
   by: "nobody" | "this" | "another";
   dbt_seconds: number | null;
 }
 
 /**
- * Until a layer has what the one before it has when this begins, gold what silver has where it is asked for alone: by the process that
- * writes the lake, else by this one.
+ * Brings the layers to the offsets that bronze has now; gold alone, to those of silver. The process that owns the lake
+ * builds them, or this one if there is none.
  */
-async function carry(
+async function catchUp(
   open: OpenLake,
   pipeline: Pipeline,
   layer: BuiltLayer | null,
   output: Output,
   signal: AbortSignal,
-): Promise<Carried> {
+): Promise<BuildResult> {
   const target =
     layer === "gold"
       ? await layerOffsets(open.catalog, "silver")
       : await logOffsets(open.catalog, pipeline.bronze.table);
-  // Of what Spark's stream has brought to bronze the table may know nothing yet; dbt looks.
-  const is_place_sure = open.cluster === null || layer === "gold";
+  // Bronze's metadata may lack rows that Spark's stream has just committed; dbt reads the table itself.
+  const is_target_exact = open.cluster === null || layer === "gold";
   const layers = layer === null ? BUILT_LAYERS : [layer];
-  for (let by: Carried["by"] = "nobody"; ; by = "another") {
-    const is_there = (await Promise.all(layers.map((name) => hasLayerConsumed(open.catalog, name, target)))).every(
+  for (let by: BuildResult["by"] = "nobody"; ; by = "another") {
+    const is_reached = (await Promise.all(layers.map((name) => hasLayerConsumed(open.catalog, name, target)))).every(
       Boolean,
     );
-    if (is_there && is_place_sure) return { by, dbt_seconds: null };
+    if (is_reached && is_target_exact) return { by, dbt_seconds: null };
     const claim = claimFolder(open.lake.folder, "transform");
     if (claim !== null) {
       try {
@@ -91,13 +96,11 @@ async function carry(
         claim.release();
       }
     }
-    // Whoever writes the lake notes what bronze has.
-    if (is_there) return { by, dbt_seconds: null };
+    // The owner of the lake records bronze's offsets.
+    if (is_reached) return { by, dbt_seconds: null };
     if (by === "nobody")
-      output.say(
-        `${ownerOf(open.lake.folder)} writes this lake: waiting for it to carry on ${layers.join(" and ")} ...`,
-      );
-    await systemClock.wait(LOOK_MS, signal);
+      output.say(`${ownerOf(open.lake.folder)} owns this lake; waiting for it to build ${layers.join(" and ")} ...`);
+    await systemClock.wait(POLL_INTERVAL_MS, signal);
   }
 }
 

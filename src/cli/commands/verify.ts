@@ -21,19 +21,18 @@ Example:
   npm run -s coinlake -- verify --json
   npm run -s coinlake -- verify --deep
 
-verify         seconds: stores, files and their sizes, metadata, counts and keys between the layers
-verify --deep  minutes: every file against its checksum, bronze against the log, silver and gold built again from bronze
+verify         takes seconds: compares stores, file sizes, metadata, row counts and keys across the layers
+verify --deep  takes minutes: also checks file checksums, compares bronze with the log, and rebuilds silver and
+               gold from bronze in the scratch folder, which needs as much space as they take
 
-The tables that --deep builds again need about as much room as silver and gold; --scratch gives them another disk.
-
-Exit codes: 0 no damage; 1 damage (LAKE_DAMAGED: each finding names the command that repairs it) or a failure;
-75 not verified, try again later: an increment is under way, snapshots expired meanwhile, or a file is locked.`;
+Exit codes: 0 no damage; 1 damage (LAKE_DAMAGED; each finding names the command that repairs it) or a failure;
+75 not checked, try again later: an increment is in progress, snapshots have expired, or a file is locked.`;
 
 export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("verify"))
     .description("check a lake for damage: stores, files, tables, values")
-    .option("--deep", "read every file, and build silver and gold again to compare every row")
-    .option("--scratch <dir>", "with --deep: folder for the tables built again", tmpdir())
+    .option("--deep", "read every file and compare every row with a rebuild")
+    .option("--scratch <dir>", "folder for the tables that --deep rebuilds", tmpdir())
     .addHelpText("after", HELP)
     .action(async (options: VerifyCommandOptions) => {
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
@@ -53,7 +52,7 @@ interface VerifyCommandOptions extends CommonOptions {
   scratch: string;
 }
 
-/** Null after Ctrl-C, which only `--deep` takes time to obey. */
+/** Null after Ctrl-C; only `--deep` runs long enough to be interrupted. */
 async function verified(
   options: VerifyCommandOptions,
   lake: Lake,
@@ -72,7 +71,7 @@ async function verified(
   }
 }
 
-/** A deep look also takes the checksums that are missing, and forgets those of files that are gone. */
+/** A deep verification also records missing checksums and drops those of deleted files. */
 async function deeply(
   open: LakeToVerify,
   pipeline: Pipeline,
@@ -95,15 +94,15 @@ async function deeply(
     const { deep, ...found } = await verifyDeep(open, pipeline, { progress, scratch_folder });
     const { taken, outdated: _outdated, ...figures } = deep;
     const is_kept = found.findings.length === 0 && open.checksums !== null;
-    // What is damaged now must not count as right from now on.
+    // A damaged file must not become the reference for later checks.
     if (is_kept) keepChecksums(open, deep);
     if (taken.length > 0 && is_kept) {
       found.notes.push(
-        `${taken.length} files had no checksum, and have one from now on: of these, only later changes are found by it`,
+        `recorded checksums of ${taken.length} files that had none: later runs detect changes made from now on`,
       );
     }
     if (open.checksums === null)
-      found.notes.push("files were not compared with checksums: the catalog of this lake keeps none");
+      found.notes.push("checksums were not compared: the catalog of this lake does not store any");
     return { ...found, deep: { ...figures, checksums_taken: is_kept ? taken.length : 0 } };
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
@@ -119,7 +118,7 @@ function keepChecksums({ lake, checksums }: LakeToVerify, { taken, outdated }: D
   if (checksums === null || taken.length + outdated.length === 0) return;
   const store = new SqliteChecksums(lake.catalog_file);
   try {
-    // What a commit has brought meanwhile stays: its files are not known here.
+    // Checksums of commits made meanwhile stay: this run does not know their files.
     store.change({
       added: taken,
       removed: outdated.filter((location) => !taken.some((checksum) => checksum.location === location)),
@@ -133,7 +132,7 @@ function damaged(lake: string, findings: readonly Finding[]): OperatingError {
   const steps = [...new Set(findings.map(({ next_step }) => next_step))];
   return new OperatingError(
     "LAKE_DAMAGED",
-    `The lake "${lake}" has ${findings.length === 1 ? "a fault" : `${findings.length} faults`}: ${findings.map(({ message }) => message).join("; ")}`,
+    `The lake "${lake}" is damaged: ${findings.map(({ message }) => message).join("; ")}`,
     {
       next_step: steps.join("\n        "),
     },
@@ -146,16 +145,17 @@ export function formatVerification({ checks, figures, findings, notes }: Verific
     `records waiting in the log        ${count(figures.log_waiting)}`,
     `records in bronze                 ${count(figures.bronze_records)}`,
     `  not yet in silver               ${count(figures.silver_waiting)}`,
-    `elements judged by silver         ${count(figures.elements)}`,
+    `elements processed by silver      ${count(figures.elements)}`,
     `  accepted                        ${count(figures.accepted)}`,
     `  duplicates                      ${count(figures.duplicates)}`,
     `    conflicting                   ${count(figures.conflicting)}`,
-    `  refused                         ${count(figures.refused)}`,
-    ...Object.entries(figures.refused_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
+    `  rejected                        ${count(figures.rejected)}`,
+    ...Object.entries(figures.rejected_by_reason).map(([reason, value]) => `    ${reason.padEnd(30)}${count(value)}`),
     "",
     ...checks.map(
       ({ claim, is_true, evidence }) =>
-        `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ${styleResult("dim", `(${evidence})`)}`,
+        `${is_true ? styleResult("green", "✓") : styleResult("red", "✗")} ${claim} ` +
+        `${styleResult("dim", `(${evidence})`)}`,
     ),
     ...notes.map((note) => `${styleResult("yellow", "·")} ${note}`),
     ...findings.flatMap((finding) => ["", ...formatFinding(finding)]),

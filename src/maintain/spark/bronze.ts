@@ -9,12 +9,12 @@ export interface PartitionCopy {
   last_offset: number;
   /** Offsets between first and last that the table lacks. */
   missing: number;
-  /** Rows beyond one for an offset. */
+  /** Duplicate rows of offsets. */
   doubled: number;
   newest_ingested_at: string;
 }
 
-/** How a bronze table copies each partition of its topic: wholly where nothing is missing and nothing doubled. */
+/** Compares a bronze table with its topic by partition: complete if no offset is missing or duplicated. */
 export async function inspectBronze(session: SparkSession, table: string): Promise<PartitionCopy[]> {
   const rows = await session.sql(
     `select

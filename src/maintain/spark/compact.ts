@@ -2,13 +2,13 @@ import type { SparkSession } from "../../spark/session.ts";
 import { emptyReport, type ActionReport } from "../parts.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
-/** So few small files of a partition are left alone. */
+/** Minimum number of small files of a partition that are merged. */
 const MIN_FILES = 5;
 
 /**
- * Puts a table's small files together: sorted along several columns at once (Z-order) where they are given, so that a query by any
- * of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots before it stay readable. A
- * writer that took away a file meanwhile wins: then Spark refuses, nothing is changed, and it may be tried again.
+ * Puts a table's small files together: sorted along several columns at once (Z-order) where they are given, so that a
+ * query by any of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots
+ * before it stay readable. If a writer removed a file meanwhile, Spark fails without changes, and a retry may succeed.
  */
 export async function compact(
   session: SparkSession,
@@ -25,7 +25,8 @@ export async function compact(
   const target =
     target_size_bytes === undefined ? "" : `, 'target-file-size-bytes', '${Math.round(target_size_bytes)}'`;
   const [result] = await session.sql(
-    `call system.rewrite_data_files(table => ${literal(table)}, ${how}, options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'${target}))`,
+    `call system.rewrite_data_files(table => ${literal(table)}, ${how}, ` +
+      `options => map('min-input-files', '${MIN_FILES}', 'remove-dangling-deletes', 'true'${target}))`,
     UNLIMITED,
   );
   return {

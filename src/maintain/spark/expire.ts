@@ -6,8 +6,8 @@ import { CLUSTER_RETENTION } from "../retention.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /**
- * Removes the table's snapshots from before that moment, or those that are named, and the files that no other snapshot has. The
- * current one stays.
+ * Removes the table's snapshots from before that moment, or those that are named, and the files that no other snapshot
+ * has. The current one stays.
  */
 export async function expire(
   session: SparkSession,
@@ -19,7 +19,8 @@ export async function expire(
   const expired =
     "snapshot_ids" in which
       ? `snapshot_ids => array(${which.snapshot_ids.map((id) => `${id}L`).join(", ")})`
-      : `older_than => timestamp ${literal(isoFromMicros(which.before_us))}, retain_last => ${CLUSTER_RETENTION.min_snapshots}`;
+      : `older_than => timestamp ${literal(isoFromMicros(which.before_us))}, retain_last => ` +
+        `${CLUSTER_RETENTION.min_snapshots}`;
   const [result] = await session.sql(`call system.expire_snapshots(table => ${literal(table)}, ${expired})`, UNLIMITED);
   const deleted = Object.entries(result ?? {}).filter(([name]) => name.startsWith("deleted_"));
   const after = await figuresOf(session, table);

@@ -22,10 +22,12 @@ export interface SparkOptions {
 }
 
 const DAY_MS = 86_400_000;
-/** A commit takes minutes at most; Iceberg refuses to delete what is younger than a day. */
+/** Commits take minutes at most; Iceberg rejects ages below one day. */
 export const ORPHAN_AGE_MS = 3 * DAY_MS;
 
-/** Spark's own procedures: it has the cluster's memory and cores, and its writers know how to commit beside it. */
+/**
+ * Maintenance by Spark's procedures, which use the cluster's memory and cores and resolve conflicts with its writers.
+ */
 export function sparkMaintainer({ session, lake, pipeline, store, clock }: SparkOptions): Maintainer {
   const run = (table: string, action: ActionName, options: MaintenanceOptions): Promise<ActionReport> => {
     const before_us = (age_ms: number): number => clock.now_us() - age_ms * 1000;

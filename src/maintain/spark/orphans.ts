@@ -4,15 +4,16 @@ import { emptyReport, type ActionReport } from "../parts.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /**
- * Deletes what lies in the table's folder and belongs to no state of it: files of commits that were never made. Files younger than
- * the moment given stay, because a writer may be about to commit them; Iceberg refuses less than a day.
+ * Deletes what lies in the table's folder and belongs to no state of it: files of commits that were never made. Files
+ * younger than the moment given stay, because a writer may be about to commit them; Iceberg rejects ages below one day.
  */
 export async function removeOrphans(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
   const started_ms = performance.now();
   const before = await figuresOf(session, table);
-  // Listed by Iceberg's own client of S3, which wrote the files: Hadoop's is not there.
+  // Lists with Iceberg's S3 client, because Hadoop's is not installed.
   const rows = await session.sql(
-    `call system.remove_orphan_files(table => ${literal(table)}, older_than => timestamp ${literal(isoFromMicros(before_us))}, prefix_listing => true)`,
+    `call system.remove_orphan_files(table => ${literal(table)}, ` +
+      `older_than => timestamp ${literal(isoFromMicros(before_us))}, prefix_listing => true)`,
     UNLIMITED,
   );
   const removed = rows.map(({ orphan_file_location }) => String(orphan_file_location));

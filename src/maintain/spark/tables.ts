@@ -6,7 +6,7 @@ import type { TableFigures } from "../parts.ts";
 /** Rewriting a large table may take hours; the caller, such as Airflow, limits the time. */
 export const UNLIMITED = { timeout_ms: null } as const;
 
-/** A lake's tables as `layer.table`, by layer: those in namespaces that say that they are its own. */
+/** A lake's tables named `layer.table`, from namespaces that are marked as its own. */
 export async function tablesOf(session: SparkSession, layers: readonly string[], lake_name: string): Promise<string[]> {
   const tables: string[] = [];
   for (const layer of layers) {
@@ -24,7 +24,7 @@ export async function tablesOf(session: SparkSession, layers: readonly string[],
   return tables;
 }
 
-/** A layer that has no table yet may not be there. */
+/** A layer without tables may not exist yet. */
 async function rowsOrNone(session: SparkSession, statement: string) {
   try {
     return await session.sql(statement);
@@ -34,7 +34,7 @@ async function rowsOrNone(session: SparkSession, statement: string) {
   }
 }
 
-/** As Spark reads them from the table's own metadata. */
+/** Statistics that Spark reads from the table's metadata. */
 export async function figuresOf(session: SparkSession, table: string): Promise<TableFigures> {
   const [files] = await session.sql(`
     select

@@ -12,7 +12,7 @@ const LIST_MS = { fresh_ms: 5_000, stale_ms: 30_000 };
 
 /** Duplicates whose values differ from the accepted row of the same event. */
 export function conflictRoutes(app: App, { handle, reader }: ServerDependencies): void {
-  const { books } = handle.pipeline;
+  const { reconciliation } = handle.pipeline;
   const rows = (sql: string) => reader.now().rows(sql);
   register(app, {
     method: "get",
@@ -22,7 +22,9 @@ export function conflictRoutes(app: App, { handle, reader }: ServerDependencies)
     response: Conflicts,
     handle: () =>
       reader.cache.get("conflicting duplicates", { ...LIST_MS, version: reader.version() }, async () => {
-        const [counted] = await rows(`select count(*) as total from (${conflictsSql(books, live(books.duplicates))})`);
+        const [counted] = await rows(
+          `select count(*) as total from (${conflictsSql(reconciliation, live(reconciliation.duplicates))})`,
+        );
         const total = Number(counted?.["total"] ?? 0);
         // Usually there are none; then the join is skipped.
         return { total, items: total === 0 ? [] : (await rows(newestSql(handle))).map((row) => describe(handle, row)) };
@@ -32,29 +34,31 @@ export function conflictRoutes(app: App, { handle, reader }: ServerDependencies)
 
 function newestSql({
   pipeline: {
-    books,
+    reconciliation,
     live: { columns },
   },
 }: PipelineHandle): string {
-  const values = books.compared.flatMap((column) => [
+  const values = reconciliation.compared.flatMap((column) => [
     `accepted.${column}::varchar as accepted_${column}`,
     `conflicts.${column}::varchar as repeated_${column}`,
   ]);
   const order = "ingested_at desc, log_partition desc, log_offset desc, element_index desc";
   return `
-    with conflicts as (${conflictsSql(books, live(books.duplicates))} order by ${order} limit ${MAX_LISTED})
+    with conflicts as (
+      ${conflictsSql(reconciliation, live(reconciliation.duplicates))} order by ${order} limit ${MAX_LISTED}
+    )
     select conflicts.${columns.identity} as identity, conflicts.${columns.source} as source,
       conflicts.${columns.subject} as subject, conflicts.ingested_at, conflicts.log_topic, conflicts.log_partition,
       conflicts.log_offset, conflicts.element_index,
       ${values.join(", ")}
-    from conflicts left join ${live(books.accepted)} as accepted
+    from conflicts left join ${live(reconciliation.accepted)} as accepted
       on accepted.${columns.date} = conflicts.${columns.date}
       and accepted.${columns.identity} = conflicts.${columns.identity}
     order by ${order.replaceAll(/\b(?=ingested_at|log_|element_index)/g, "conflicts.")}`;
 }
 
-function describe({ pipeline: { books } }: PipelineHandle, row: Record<string, string | null>): Conflict {
-  const differences = books.compared
+function describe({ pipeline: { reconciliation } }: PipelineHandle, row: Record<string, string | null>): Conflict {
+  const differences = reconciliation.compared
     .map((column) => ({
       column,
       accepted: row[`accepted_${column}`] ?? null,

@@ -20,7 +20,7 @@ const RejectedQuery = PageQuery.extend({ reason: z.string().max(100).optional() 
 
 /** Test results, reconciliation counts and rejected elements. */
 export function qualityRoutes(app: App, { handle, tables, reader, health }: ServerDependencies): void {
-  const { books } = handle.pipeline;
+  const { reconciliation } = handle.pipeline;
   const rowsOf = async (name: string, loaded: readonly LoadedTable[]) => {
     const { namespace, name: own } = identifierOf(name);
     const table = loaded.find(({ identifier }) => identifier.namespace[0] === namespace[0] && identifier.name === own);
@@ -37,21 +37,23 @@ export function qualityRoutes(app: App, { handle, tables, reader, health }: Serv
       const rejected = await reader.cache.get("rejected by reason", COUNTS_MS, () =>
         reader.now().rows(
           `select reason, count(*) as count, max(ingested_at) as last_at
-            from ${live(books.refused)}
+            from ${live(reconciliation.rejected)}
             group by reason
             order by count desc, reason`,
         ),
       );
       return {
         tests: describeTests(handle),
-        has_tables: loaded.some(({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === books.accepted),
+        has_tables: loaded.some(
+          ({ identifier: { namespace, name } }) => `${namespace[0]}.${name}` === reconciliation.accepted,
+        ),
         rejected: rejected.map((row) => ({
           reason: row["reason"] ?? "",
           count: Number(row["count"]),
           last_at: isoOfSql(row["last_at"]),
         })),
-        accepted: await rowsOf(books.accepted, loaded),
-        duplicates: await rowsOf(books.duplicates, loaded),
+        accepted: await rowsOf(reconciliation.accepted, loaded),
+        duplicates: await rowsOf(reconciliation.duplicates, loaded),
         rejected_today: await health.rejectedToday(await health.layers()),
       };
     },
@@ -112,7 +114,7 @@ function rejectedSql(
   return `
     select reason, element, source, ${pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition,
       log_offset, element_index
-    from ${live(pipeline.books.refused)}
+    from ${live(pipeline.reconciliation.rejected)}
     where ${conditions.join(" and ")}
     order by ingested_at desc, log_partition desc, log_offset desc, element_index desc limit ${limit}`;
 }

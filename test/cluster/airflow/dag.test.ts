@@ -128,13 +128,13 @@ for (const pipeline of pipelines) {
     } of tasks) {
       assert.deepEqual(
         [retry_delay_seconds, backoff, max_retry_delay_seconds, on_failure],
-        [10, 2, 300, ["coinlake_dag.tell_failure"]],
+        [10, 2, 300, ["coinlake_dag.report_failure"]],
         task_id,
       );
       assert.equal(retries, task_id.endsWith("_quality") ? 1 : 3, task_id);
       assert.ok(timeout_seconds !== null && timeout_seconds > 0 && timeout_seconds <= 1800, task_id);
     }
-    assert.deepEqual(deadlines, [{ seconds: 3000, callback: "coinlake_dag.tell_late" }]);
+    assert.deepEqual(deadlines, [{ seconds: 3000, callback: "coinlake_dag.report_late" }]);
   });
 
   test(`${pipeline.name}: a task is a call of the command line, which knows it`, async () => {

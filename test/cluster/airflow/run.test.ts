@@ -99,7 +99,7 @@ test("a run waits for bronze, tries again what failed once, and tells of every t
     [BRONZE, ...MODELS].map((table) => `iceberg://${table.replace(".", "/")}`).sort(),
   );
   const [alert, ...others] = await alerts();
-  assert.equal(alert?.message, `${DAG} failed: a run has not ended 5 seconds after it was asked for`);
+  assert.equal(alert?.message, `${DAG} failed: a run has not finished 5 seconds after it was queued`);
   assert.deepEqual([alert?.state, alert?.ended_by, others], ["recovered", "recovery", []]);
 });
 
@@ -117,7 +117,7 @@ test("silver that fails its quality once more keeps gold as it was, and is an al
   assert.deepEqual(await airflow.assetsOf(run_id), [`iceberg://${BRONZE.replace(".", "/")}`]);
   assert.match(
     calls().at(-1) ?? "",
-    new RegExp(`^alerts report ${DAG} --failed the task silver_quality failed at its attempt 2: .*exit code 1`),
+    new RegExp(`^alerts report ${DAG} --failed the task silver_quality failed at attempt 2: .*exit code 1`),
   );
   const active = (await alerts()).filter(({ state }) => state === "active");
   assert.deepEqual(

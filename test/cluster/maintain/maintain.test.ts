@@ -133,7 +133,7 @@ test("bronze that lacks an offset, or has one twice, fails by the partition's na
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /t\/1 1 offsets are missing and 0 rows doubled; of t\/2 0 offsets are missing and 1 rows doubled[\s\S]*BRONZE_IS_NO_COPY/,
+    /t\/1: 1 offsets missing, 0 rows duplicated; t\/2: 0 offsets missing, 1 rows duplicated[\s\S]*BRONZE_IS_NO_COPY/,
   );
 });
 

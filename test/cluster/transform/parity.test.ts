@@ -48,7 +48,10 @@ test("silver alone moves silver alone; gold follows it", async () => {
   await lakes.transform().catchUp({ layer: "silver" });
   assert.deepEqual(await logOffsets(lakes.catalog, "gold.fact_crypto_ticks"), before_silver);
   assert.ok(
-    coversOffsets(await logOffsets(lakes.catalog, crypto.books.accepted), await logOffsets(lakes.catalog, BRONZE)),
+    coversOffsets(
+      await logOffsets(lakes.catalog, crypto.reconciliation.accepted),
+      await logOffsets(lakes.catalog, BRONZE),
+    ),
   );
   await lakes.transform().catchUp({ layer: "gold" });
   await lakes.assertSame();
@@ -66,7 +69,7 @@ test("dbt, killed between two tables and started again, goes on where each table
 });
 
 test("a commit whose property did not follow it is not done again: its snapshot says how far it came", async () => {
-  const { accepted } = crypto.books;
+  const { accepted } = crypto.reconciliation;
   const place = await logOffsets(lakes.catalog, accepted);
   await lakes.streams.session.sql(`alter table ${accepted} unset tblproperties ('coinlake.log-offsets')`);
   // A snapshot of somebody who knows nothing of places, as compaction makes them.
