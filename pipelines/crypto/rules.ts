@@ -17,7 +17,7 @@ export const default_rules = [
   },
   {
     id: "job-failed",
-    name: "A job beside the pipeline failed",
+    name: "An external job failed",
     severity: "critical",
     condition: { kind: "failed", job: "all" },
     sinks: ["page"],
