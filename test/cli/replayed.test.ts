@@ -31,8 +31,8 @@ test("verify tells a pipeline that was killed within its first increment from a 
   );
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 
-  // After the commits of bronze, the seed and some of the built tables, never all of them. Nodes are no measure: dbt also compiles the live
-  // views, before the increment or after it.
+  // After the commits of bronze, the seed and some of the built tables, never all of them. Finished nodes are no measure:
+  // dbt also compiles the live views, before the increment or after it.
   const killed = await coinlake(start, { COINLAKE_KILL_AT: "after pointer:7" });
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
   const cut_off = await coinlake(["verify", ...data]);
