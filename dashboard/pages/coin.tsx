@@ -84,8 +84,8 @@ function Unknown({ id, error }: { id: string; error: ApiError }) {
   return (
     <Empty title={is_ambiguous ? `“${id}” is a symbol of several coins` : `Unknown coin “${id}”`}>
       {is_ambiguous ? `${sentence(error.message)} ` : ""}
-      {error.next_step} A coin appears with its first accepted price. Unmapped products are listed under{" "}
-      <a href="/quality">Quality</a>. <a href="/">All coins</a>
+      {error.code === "NOT_FOUND" ? "" : `${error.next_step} `}A coin appears with its first accepted price. Unmapped
+      products are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
     </Empty>
   );
 }
