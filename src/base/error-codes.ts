@@ -167,7 +167,7 @@ const DESCRIPTIONS = {
     status: 421,
     meaning: "The Host header names another server; use the address that the server was started with.",
   },
-  FOREIGN_RECORD: { meaning: "Another program wrote to the topic or compacted it; give Coinlake a topic of its own." },
+  FOREIGN_RECORD: { meaning: "Another program wrote to the topic or compacted it; give Coinlake its own topic." },
   INTERNAL: { meaning: "Coinlake has a fault; report it with the lines that the server's log has about it." },
   INVALID_ADDRESS: { meaning: "The address of an exchange is not https or wss; correct the variable or unset it." },
   INVALID_API_KEY: { meaning: "The API key holds characters that no key has; copy it again." },
@@ -262,7 +262,7 @@ const DESCRIPTIONS = {
     is_retryable: true,
     meaning: "Kafka did not answer; check that the broker runs and that its address is right.",
   },
-  MACHINE_NOT_READY: { meaning: "`doctor` found that something is missing; do what stands under each line." },
+  MACHINE_NOT_READY: { meaning: "`doctor` found that something is missing; follow the step under each line." },
   MAINTENANCE_CANNOT_BE_CLAIMED: {
     is_retryable: true,
     meaning: "The folder of the maintenance lock cannot be written; check permissions and disk space.",

@@ -33,8 +33,8 @@ export interface LakeToVerify {
 }
 
 /**
- * Creates nothing. Throws what a cluster's parts throw, S3_CREDENTIALS_MISSING, and LOG_LOCKED, CATALOG_LOCKED and others
- * of stores that are not damaged.
+ * Creates nothing. Throws the errors of a cluster's services, S3_CREDENTIALS_MISSING, and LOG_LOCKED, CATALOG_LOCKED
+ * and others of stores that are not damaged.
  */
 export async function openToVerify(lake: Lake, env: Environment = process.env): Promise<LakeToVerify> {
   if (lake.profile === "cluster") return { ...(await openLake(lake, { env })), checksums: null };

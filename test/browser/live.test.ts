@@ -359,7 +359,7 @@ describe("a page that lives", { skip }, () => {
       kind.value = "crosses";
       kind.dispatchEvent(new Event("change", { bubbles: true }));
     });
-    await field("Level, USD");
+    await field("Level (USD)");
     await page.keyboard.type("1,5");
     assert.equal(
       await page.$eval(".rule-form", (form) => (form as HTMLFormElement).checkValidity()),

@@ -31,6 +31,7 @@ const NOT_RUN: Record<string, string> = {
   "npm run -s typecheck": "runs beside this test",
   "npm run -s lint": "runs beside this test",
   "npm run -s format": "changes files",
+  "npm run -s docs": "changes files; test/reference compares them",
   "npm run -s screenshots": "needs a browser; the pages it takes are what test/browser is about",
   "npm run -s bench": "takes minutes; measures, proves nothing",
   "npm run -s test:cluster": "runs the servers themselves",
