@@ -44,7 +44,8 @@ if (files.length === 0) {
 }
 const MEMORY_LOOK_MS = 1_000;
 const timeout_ms = options.cluster ? 1_800_000 : 900_000;
-// A cluster's servers keep two cores busy: two files at a time take as long as one after the other, and time out more easily.
+// A cluster's servers keep two cores busy: two files at a time take as long as one after the other, and time out
+// more easily.
 // An embedded file waits now and then, for a clock or a page: one file more than there are cores keeps these busy.
 const concurrency = options.cluster ? 1 : Math.min(4, availableParallelism() + 1);
 
@@ -95,7 +96,8 @@ async function runOnCluster(): Promise<number> {
     folder.remove();
     const minutes = (performance.now() - started_ms) / 60_000;
     process.stderr.write(
-      `The cluster's tests took ${minutes.toFixed(1)} min, and at most ${(memory.end() / 1e9).toFixed(1)} GB of memory.\n`,
+      `The cluster's tests took ${minutes.toFixed(1)} min and at most ` +
+        `${(memory.end() / 1e9).toFixed(1)} GB of memory.\n`,
     );
   }
 }

@@ -50,7 +50,7 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   ],
 ];
 
-/** Commands that run in processes of their own: one that succeeds, usage errors, failures, and one that reads standard input. */
+/** Commands that run in separate processes: one success, usage errors, failures, and one that reads standard input. */
 const OWN_PROCESS: ReadonlySet<string> = new Set([
   "--version",
   "rules nonsense",

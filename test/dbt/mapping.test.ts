@@ -169,7 +169,7 @@ describe("the mapping of products to coins", () => {
     assert.equal(warnings.length, 1);
     assert.match(
       warnings[0] ?? "",
-      /^the rule typed does not fire for BTC: no coin .* rules edit typed '\{"subjects":\["BTC"/,
+      /^the rule typed cannot fire for BTC: no coin .* rules edit typed '\{"subjects":\["BTC"/,
     );
   });
 

@@ -333,7 +333,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.make(main);
       server.trade(main);
       await until(() => run.codes.includes("RATE_LIMITED"), "it was told");
-      assert.match(run.said("RATE_LIMITED")[0] ?? "", /again in 7 s/);
+      assert.match(run.said("RATE_LIMITED")[0] ?? "", /Retrying in 7 s\./);
       assert.equal(server.requests.length, 1);
     });
 
@@ -351,7 +351,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(run.gaps("lost"), runsOf(main, lost));
       assert.deepEqual(run.gaps("filled"), runsOf(main, asked));
       assert.deepEqual(run.status.missed, { open: 0, filled: 130 - lost.length, lost: lost.length });
-      assert.match(run.said("GAP_LOST")[0] ?? "", /no more than 100 trades/);
+      assert.match(run.said("GAP_LOST")[0] ?? "", /at most 100 trades of a gap are requested/);
     });
 
     test("A connection on which nothing is heard is dead, and replaced.", async () => {
@@ -449,7 +449,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       const run = start();
       await until(() => run.codes.includes("RATE_LIMITED"), "it was asked to wait");
       assert.match(run.said("HANDSHAKE_REFUSED")[0] ?? "", /status 500/);
-      assert.match(run.said("RATE_LIMITED")[0] ?? "", /again in 2 s/);
+      assert.match(run.said("RATE_LIMITED")[0] ?? "", /Reconnecting in 2 s\./);
     });
 
     test("Subscriptions that are not answered in time end the connection.", async () => {

@@ -12,8 +12,8 @@ const TIMEOUT_MS = 60_000;
 const INTERVAL_MS = 20;
 
 /**
- * Asks until the answer is neither null, undefined nor false, and resolves to it; rejects after the time-out. An error that `ask` throws
- * ends the wait: what has failed for good is not asked again.
+ * Asks until the answer is neither null, undefined nor false, and resolves to it; rejects after the time-out. An error
+ * of `ask` ends the wait.
  */
 export async function eventually<T>(
   ask: () => T | Promise<T>,

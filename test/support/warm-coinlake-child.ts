@@ -2,7 +2,7 @@ import { main } from "../../src/cli/main.ts";
 import type { Finished } from "./coinlake.ts";
 import type { WarmRequest } from "./warm-coinlake.ts";
 
-/** Runs the command lines that arrive, one at a time, and sends back what a process of their own would have written. */
+/** Runs the command lines that arrive, one at a time, and sends back what a separate process would have written. */
 async function run({ args, env }: WarmRequest): Promise<Finished> {
   const written = { stdout: "", stderr: "" };
   const restores = [

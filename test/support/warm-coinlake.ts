@@ -28,8 +28,9 @@ let running: ChildProcess | null = null;
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs a command line in a process that stays: what a start costs (a second of CPU) is paid once per test file. For commands that
- * read no standard input and wait for no signal; a test file also runs each kind of command in a process of its own.
+ * Runs a command line in a process that stays, so that a test file pays for its start (a second of CPU) once. For
+ * commands that read no standard input and wait for no signal. A test file also runs each kind of command in a separate
+ * process.
  */
 export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   const finished = queue.then(() => request({ args, env }));
@@ -37,7 +38,7 @@ export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {
   return finished;
 }
 
-/** Runs the first command of each kind in a process of its own, and later ones in the warm process where the kind allows it. */
+/** Runs the first command of each kind in a separate process, and later ones in the warm process if the kind allows. */
 export function coinlakeByKind(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   const [kind = ""] = args;
   const is_tested = tested_kinds.has(kind);
