@@ -146,7 +146,7 @@ describe("bronze comes back", () => {
   test("from the log, where its newest metadata file is empty and silver is further on", async () => {
     empty(await prepared.metadataFile(BRONZE));
     await repairs([
-      /crypto_ticks_raw: its metadata file .* take version \d+/,
+      /crypto_ticks_raw: the metadata file .* take version \d+/,
       /lacks [\d,]+ records: take \d+ from the log/,
     ]);
   });
@@ -161,7 +161,7 @@ describe("bronze comes back", () => {
     await prepared.pruneLog();
     empty(await prepared.metadataFile(BRONZE));
     await repairs([
-      /crypto_ticks_raw: its metadata file .* take version \d+/,
+      /crypto_ticks_raw: the metadata file .* take version \d+/,
       /lacks \d+ records: take \d+ from 1 other data files/,
     ]);
   });
@@ -169,7 +169,7 @@ describe("bronze comes back", () => {
   test("where no metadata file of it can be read", async () => {
     for (const file of await prepared.metadataFiles(BRONZE)) empty(file);
     await prepared.pruneLog();
-    await repairs([/crypto_ticks_raw: its metadata file/, /lacks [\d,]+ records: take \d+ from \d+ other data files/]);
+    await repairs([/crypto_ticks_raw: the metadata file/, /lacks [\d,]+ records: take \d+ from \d+ other data files/]);
   });
 
   test("from a backup, under its own name", async () => {
