@@ -123,7 +123,7 @@ const PIECE_BYTES = 256 * 1024;
 
 /**
  * Clients may name any file. Opening a pipe would block one of the few threads of all file operations until a writer
- * opens it; O_NONBLOCK avoids this. Windows has neither pipes in the file system nor the flag.
+ * opens it; O_NONBLOCK avoids this. Windows has neither such pipes nor the flag.
  */
 const OPEN_TO_READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
