@@ -239,7 +239,7 @@ export class Committer {
     await Promise.all(this.#tidying);
   }
 
-  /** The commit has succeeded whatever cleanup does, so no caller waits for it. */
+  /** The commit has succeeded, with or without the cleanup, so no caller waits for it. */
   #startTidying(staged: readonly Staged[], changes: readonly TableChange[]): void {
     const tidying = this.#tidy(staged, changes).finally(() => this.#tidying.delete(tidying));
     this.#tidying.add(tidying);

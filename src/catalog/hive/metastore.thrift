@@ -1,5 +1,5 @@
-// The subset of Hive's hive_metastore.thrift that Coinlake uses with a Hive Metastore 4, with the same field ids. Omitted
-// fields are never sent, and are skipped in answers. `idl.ts` parses this file; `service.ts` declares the same shapes.
+// The subset of Hive's hive_metastore.thrift that Coinlake uses with a Hive Metastore 4, with the same field ids.
+// Omitted fields are never sent, and are skipped in answers. `idl.ts` parses this file; `service.ts` declares the same shapes.
 
 struct FieldSchema {
   1: string name,

@@ -173,7 +173,7 @@ export class HiveStore implements CatalogStore {
 
   /**
    * A metastore retries failed database operations by itself, and may then find its own change. A lost race is
-   * therefore reported only if the current pointer is not ours.
+   * therefore reported only if the current pointer is not `move.next`.
    */
   async #publish(move: PointerMove, publication: Promise<void>): Promise<void> {
     try {

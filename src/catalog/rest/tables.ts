@@ -141,7 +141,9 @@ export const TABLE_ROUTES: readonly Route[] = [
   },
 ];
 
-/** If a table has no current snapshot, DuckDB reads the last entry of the snapshot log, which is not empty. */
+/**
+ * Omits the snapshots of a table without a current one, because DuckDB would read the last entry of the snapshot log.
+ */
 function withoutFormerState(table: LoadedTable): LoadedTable {
   const { metadata } = table;
   if (metadata["current-snapshot-id"] !== null || metadata.snapshots.length === 0) return table;

@@ -17,10 +17,10 @@ import { change, snapshotOf, type Draft } from "./draft.ts";
  * and a scan of a snapshot does not use these ids. Incremental readers do: they find a snapshot's changes in the
  * manifests with its id, and would miss those of the intermediate snapshots. So a chain is joined only if no
  * incremental reader reads rows from the result:
- *  - A snapshot of it adds delete files. Then the result is `overwrite` or `delete`, which incremental append scans skip,
- *    and which changelog scans reject because of the delete files. A chain of appends is kept as sent.
- *  - No intermediate snapshot removes data files (copy-on-write, such as PyIceberg's `overwrite`). Only the manifest list
- *    of such a snapshot names the removed files; changelog scans and incremental file cleanup need them.
+ *  - A snapshot of it adds delete files. Then the result is `overwrite` or `delete`, which incremental append scans
+ *    skip, and which changelog scans reject because of the delete files. A chain of appends is kept as sent.
+ *  - No intermediate snapshot removes data files (copy-on-write, such as PyIceberg's `overwrite`). Only the manifest
+ *    list of such a snapshot names the removed files; changelog scans and incremental file cleanup need them.
  */
 export function joinSnapshots(draft: Draft): void {
   const { metadata } = draft;
