@@ -127,7 +127,7 @@ export async function checkTarget(target: BackupPlace, lake: Lake): Promise<void
     return;
   }
   for await (const { location } of target.storage.list(target.root)) {
-    // A first run was killed before it wrote more.
+    // A killed first run may have created only these files.
     if (!/\/owner\.(?:db(?:-journal)?|txt)$/.test(location)) throw targetNotEmpty(target.root);
   }
 }
@@ -334,7 +334,7 @@ class BackupRun {
     if (present === undefined || present !== (await source.size())) return false;
     await source.check();
     if ((await digestOf(target.storage, stored)).sha256 !== source.digest.sha256) return false;
-    // That run may have been killed before it was durable.
+    // The killed run may not have synced it.
     await target.storage.sync(stored);
     return true;
   }

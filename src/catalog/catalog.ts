@@ -29,17 +29,17 @@ import type { CatalogStore } from "./store.ts";
 export interface CatalogOptions {
   store: CatalogStore;
   storage: Storage;
-  /** Location under which tables without one of their own go: `file:///lake/warehouse`. */
+  /** Location of tables that have no location in their request or namespace: `file:///lake/warehouse`. */
   warehouse: string;
-  /** Throws TABLE_DAMAGED where a metadata file of the snapshot cannot be read; absent where nothing looks. */
+  /** Throws TABLE_DAMAGED if a metadata file of the snapshot cannot be read. Absent: no inspection. */
   inspect?: (table: string, metadata: TableMetadata, snapshot: Snapshot) => Promise<void>;
   clock?: Clock;
   step?: StepListener;
-  /** Makes what a commit refers to durable before the pointer moves; without it, that is left to the writers. */
+  /** Makes the files that a commit refers to durable before the pointer moves. Absent: the writers are responsible. */
   makeDurable?: MakeDurable;
-  /** Told of what failed after a commit stood: nothing is lost by it. */
+  /** Receives warnings about failures after a successful commit; no data is lost. */
   warn?: (warning: OperatingError) => void;
-  /** Called after each commit, off its path. */
+  /** Called after each commit; the commit does not wait for it. */
   committed?: CommitListener;
 }
 
@@ -52,7 +52,10 @@ export interface CreateTableRequest {
   location?: string | undefined;
 }
 
-/** Names after `page_token`, at most `page_size` of them. Tokens are opaque, and stay valid while tables come and go. */
+/**
+ * Names after `page_token`, at most `page_size`. Tokens are opaque and remain valid while tables are created and
+ * dropped.
+ */
 export interface Page {
   page_token?: string | undefined;
   page_size?: number | undefined;
@@ -63,10 +66,10 @@ export interface Paged<T> {
   next_page_token: string | null;
 }
 
-/** A commit whose time is not known seems to have been made so long ago: readers whose transaction began since then see it. */
+/** Assumed age of a commit with an unknown time: readers whose transaction is younger see it. */
 const OLDEST_TRANSACTION_MS = 60_000;
 
-/** The Iceberg catalog: what the REST spec asks for, over a store of pointers and a storage of files. */
+/** The Iceberg catalog: the operations of the REST specification, on a store of pointers and a storage of files. */
 export class Catalog implements TableCatalog {
   readonly #store: CatalogStore;
   readonly #storage: Storage;
@@ -77,7 +80,7 @@ export class Catalog implements TableCatalog {
   readonly #files: MetadataFiles;
   readonly #makeDurable: MakeDurable;
   readonly #committer: Committer;
-  /** Metadata as readers get it, by the metadata that is stored, where that has times of the future. */
+  /** Metadata for readers, by stored metadata; only for stored metadata with times in the future. */
   readonly #corrected = new WeakMap<TableMetadata, TableMetadata>();
 
   constructor(options: CatalogOptions) {
@@ -103,7 +106,7 @@ export class Catalog implements TableCatalog {
     });
   }
 
-  /** Versions of table metadata that are kept in memory. */
+  /** Number of table metadata versions cached in memory. */
   get cached_versions(): number {
     return this.#files.cached_versions;
   }
@@ -125,14 +128,14 @@ export class Catalog implements TableCatalog {
     return properties;
   }
 
-  /** Direct children of `parent`, which is empty for the top level. Throws NAMESPACE_NOT_FOUND. */
+  /** Direct children of `parent`; an empty `parent` is the top level. Throws NAMESPACE_NOT_FOUND. */
   async listNamespaces(parent: readonly string[] = [], page: Page = {}): Promise<Paged<string[]>> {
     if (parent.length > 0) await this.namespaceProperties(parent);
     const children = await this.#store.childNamespaces(parent);
     return pageOf(children, (namespace) => namespace.at(-1) ?? "", page);
   }
 
-  /** Throws NAMESPACE_NOT_FOUND; UNPROCESSABLE for a property both set and removed. */
+  /** Throws NAMESPACE_NOT_FOUND, and UNPROCESSABLE if a property is both set and removed. */
   async changeNamespaceProperties(
     namespace: readonly string[],
     change: { updates: Record<string, string>; removals: readonly string[] },
@@ -172,7 +175,10 @@ export class Catalog implements TableCatalog {
     return (await this.#store.pointer(identifier)) !== null;
   }
 
-  /** The metadata is shared with other callers: not to be changed. It has no times of the future (see metadata/times.ts). */
+  /**
+   * The metadata is shared between callers, so it must not be changed. It has no times in the future (see
+   * metadata/times.ts).
+   */
   async loadTable(identifier: TableIdentifier): Promise<LoadedTable> {
     const metadata_location = await this.#store.pointer(identifier);
     if (metadata_location === null) throw noSuchTable(identifier);
@@ -180,15 +186,15 @@ export class Catalog implements TableCatalog {
       return this.#readable({ identifier, metadata_location, metadata: await this.#files.read(metadata_location) });
     } catch (error) {
       const now = await this.#store.pointer(identifier);
-      // Many commits later the file may be deleted: then the table moved on while we looked.
+      // The file may have been deleted after many later commits: then the pointer has moved meanwhile.
       if (now !== metadata_location) return this.loadTable(identifier);
       throw error;
     }
   }
 
   /**
-   * For engines that a damaged metadata file would end: throws TABLE_DAMAGED unless those of the snapshot, by default the current
-   * one, can be read.
+   * Protects engines whose process ends at a damaged metadata file. Throws TABLE_DAMAGED unless all metadata files of
+   * the snapshot (default: the current one) are readable.
    */
   async inspect(
     { identifier, metadata }: LoadedTable,
@@ -211,8 +217,8 @@ export class Catalog implements TableCatalog {
   }
 
   /**
-   * The metadata that a creating commit will start from; the table does not exist yet. Its folders do: engines write data
-   * files before they commit, and some make no folders.
+   * The initial metadata for a creating commit; the table does not exist yet. Creates the table's folders, because
+   * engines write data files before they commit, and some engines create no folders.
    */
   async stageTable(request: CreateTableRequest): Promise<TableMetadata> {
     const { identifier } = request;
@@ -236,13 +242,16 @@ export class Catalog implements TableCatalog {
     return (await this.#committer.commit(changes)).map((table) => this.#readable(table));
   }
 
-  /** Throws TABLE_NOT_FOUND, NAMESPACE_NOT_FOUND, TABLE_EXISTS. The files stay where they are. */
+  /** Throws TABLE_NOT_FOUND, NAMESPACE_NOT_FOUND, TABLE_EXISTS. The files keep their locations. */
   async renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void> {
     checkTableName(to);
     await this.#store.renameTable(from, to);
   }
 
-  /** Takes over a table by its metadata file. Throws TABLE_EXISTS unless overwriting, NAMESPACE_NOT_FOUND, INVALID_REQUEST. */
+  /**
+   * Registers an existing table by its metadata file. Throws TABLE_EXISTS unless overwriting, NAMESPACE_NOT_FOUND,
+   * INVALID_REQUEST.
+   */
   async registerTable(request: {
     identifier: TableIdentifier;
     metadata_location: string;
@@ -267,7 +276,10 @@ export class Catalog implements TableCatalog {
     return this.#readable({ identifier, metadata_location, metadata });
   }
 
-  /** Forgets the table; with `is_purging` its files go too, unless its folder is not its own. Throws TABLE_NOT_FOUND. */
+  /**
+   * Removes the table from the catalog; with `is_purging`, also deletes its files, unless the table shares its folder.
+   * Throws TABLE_NOT_FOUND.
+   */
   async dropTable(identifier: TableIdentifier, options: { is_purging?: boolean } = {}): Promise<void> {
     if (options.is_purging !== true) {
       await this.#store.dropTable(identifier);
@@ -289,7 +301,10 @@ export class Catalog implements TableCatalog {
     await this.#store.close();
   }
 
-  /** As readers can use it. Kept while it is true, so that readers share it, and do not see its unknown times move. */
+  /**
+   * The table with corrected times. Cached while the correction is valid, so that readers share it and its unknown
+   * times stay constant.
+   */
   #readable(table: LoadedTable): LoadedTable {
     const now_ms = Math.floor(this.#clock.now_us() / 1000);
     const known = this.#corrected.get(table.metadata);
@@ -306,8 +321,8 @@ export class Catalog implements TableCatalog {
   }
 
   /**
-   * Throws INVALID_REQUEST unless the folder lies below the warehouse, and neither inside nor around the folder of another table. Reads
-   * the metadata of every table: tables are created rarely, and what was read is cached.
+   * Throws INVALID_REQUEST unless the folder is below the warehouse, and neither inside nor around the folder of
+   * another table. Reads the metadata of every table: tables are created rarely, and metadata is cached.
    */
   async #checkFolder(identifier: TableIdentifier, location: string): Promise<void> {
     checkBelow(location, this.#warehouse, "table location");
@@ -317,7 +332,7 @@ export class Catalog implements TableCatalog {
     }
   }
 
-  /** The folders of all tables but this one. */
+  /** The folders of all other tables. */
   async *#otherFolders(identifier: TableIdentifier): AsyncIterable<{ table: string; folder: string }> {
     const own = nameOfTable(identifier);
     for await (const { table, pointer } of this.#pointers([])) {
@@ -326,7 +341,7 @@ export class Catalog implements TableCatalog {
     }
   }
 
-  /** Of a table whose metadata cannot be read, the folder that its metadata file lies in. */
+  /** The folders of a table; if its metadata cannot be read, the folder of its metadata file. */
   async #foldersAt(pointer: string): Promise<string[]> {
     try {
       return foldersOf(await this.#files.read(pointer), pointer);
@@ -346,7 +361,7 @@ export class Catalog implements TableCatalog {
     }
   }
 
-  /** Tables without a location of their own go below it. */
+  /** Tables without a location are created below the namespace's location. */
   #checkNamespaceLocation({ location }: Readonly<Record<string, string>>): void {
     if (location !== undefined) checkBelow(location, this.#warehouse, "namespace location");
   }
@@ -365,8 +380,8 @@ export class Catalog implements TableCatalog {
   }
 
   /**
-   * A folder of its own for each table ever created: a table that is dropped or renamed leaves its folder to nobody, so a new
-   * one of the same name cannot mix files with it.
+   * A unique folder for each table ever created. A dropped or renamed table leaves its folder unused, so a new table of
+   * the same name never mixes its files with the old ones.
    */
   async #newLocation({ namespace, name }: TableIdentifier): Promise<string> {
     const properties = await this.namespaceProperties(namespace);
@@ -385,7 +400,7 @@ function pageOf<T>(sorted: readonly T[], nameOf: (item: T) => string, page: Page
   return { items, next_page_token: has_more ? Buffer.from(nameOf(last)).toString("base64url") : null };
 }
 
-/** Stores sort by code point, which JavaScript's `<` does not beyond the basic plane: compare as bytes. */
+/** Compares as bytes, because stores sort by code point and JavaScript's `<` sorts by UTF-16 code unit. */
 function firstAfter(names: readonly string[], after: string): number {
   const index = names.findIndex((name) => Buffer.compare(Buffer.from(name), Buffer.from(after)) > 0);
   return index === -1 ? names.length : index;

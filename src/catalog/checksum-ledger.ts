@@ -9,13 +9,13 @@ import type { Storage } from "../storage/storage.ts";
 import { STATUS } from "../iceberg/manifest-model.ts";
 import { readManifest, readManifestList } from "../iceberg/snapshot-files.ts";
 
-/** Deletions that are gathered before they are written, where no commit comes that takes them along. */
+/** Number of deletions buffered before they are written without a commit. */
 const MAX_FORGOTTEN = 512;
 
 /**
- * Takes a checksum of every file that a commit brings, after the commit: metadata, manifest list, manifests, data and delete files. One
- * table after the other, so that hashing never takes more than one file's buffer; a commit does not wait for it. What a killed process
- * did not get to, `verify --deep` takes.
+ * Computes a checksum of every file that a commit adds: metadata, manifest list, manifests, data and delete files. Runs
+ * after the commit, which does not wait for it. Processes one table at a time, so that hashing needs the buffer of only
+ * one file. `verify --deep` adds the checksums that a killed process did not compute.
  */
 export class ChecksumLedger {
   readonly #storage: Storage;
@@ -24,24 +24,30 @@ export class ChecksumLedger {
   readonly #forgotten = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
 
-  /** `warn` is told of checksums of deleted files that could not be removed, as a sentence. */
+  /** `warn` receives a sentence if checksums of deleted files could not be removed. */
   constructor(storage: Storage, checksums: ChecksumStore, warn: (message: string) => void = () => {}) {
     this.#storage = storage;
     this.#checksums = checksums;
     this.#warn = warn;
   }
 
-  /** Resolves when the checksums are stored. Throws what storage and store throw, but for files that have expired meanwhile. */
+  /**
+   * Resolves when the checksums are stored. Throws the errors of the storage and the store, except for files that
+   * expired meanwhile.
+   */
   record(tables: readonly CommittedTable[]): Promise<void> {
     const recorded = this.#queue.then(() => this.#recordTables(tables));
     this.#queue = recorded.catch(() => {});
     return recorded;
   }
 
-  /** The file is deleted: its checksum goes with the next change of the store. Never throws: the deletion has succeeded. */
+  /**
+   * Removes the checksum of a deleted file with the store's next change. Never throws, because the deletion has
+   * succeeded.
+   */
   forget(location: string): void {
     this.#forgotten.add(canonicalLocation(location));
-    // Where the store fails, not at every deletion from then on.
+    // If the store fails, the next attempt follows after MAX_FORGOTTEN further deletions, not at each deletion.
     if (this.#forgotten.size % MAX_FORGOTTEN === 0) this.#storeForgotten();
   }
 
@@ -51,7 +57,7 @@ export class ChecksumLedger {
     this.#checksums.close();
   }
 
-  /** A checksum whose file is gone misleads nobody: `verify` looks only at files that a table names. */
+  /** A checksum without a file is harmless: `verify` checks only files that a table names. */
   #storeForgotten(): void {
     if (this.#forgotten.size === 0) return;
     try {
@@ -83,7 +89,7 @@ export class ChecksumLedger {
     this.#forgotten.clear();
   }
 
-  /** Of snapshots that the commit joined into one, the manifests still carry their ids. */
+  /** Manifests of snapshots that the commit joined into one still have the ids of those snapshots. */
   async #newFiles({ metadata, metadata_location, added_snapshot_ids }: CommittedTable): Promise<string[]> {
     const files = [metadata_location];
     const added = new Set(added_snapshot_ids.map(canonicalLong));

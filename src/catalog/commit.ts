@@ -26,8 +26,9 @@ import { integerIn } from "../iceberg/shape.ts";
 import type { CatalogStore, PointerMove } from "./store.ts";
 
 /**
- * Another writer may move a pointer between our reading and our move although both changes can stand (say, each sets another
- * property). Then the change is made again on what is there now; whoever beats us makes progress, so a few times suffice.
+ * Another writer may move a pointer between our read and our move although the changes are compatible (for example,
+ * each sets another property). The change is then applied again to the new metadata. Each lost race means progress of
+ * another writer, so few attempts suffice.
  */
 const MAX_ATTEMPTS = 5;
 
@@ -48,25 +49,30 @@ export interface CommitParts {
   step: StepListener;
   warn: (warning: OperatingError) => void;
   makeDurable: MakeDurable;
-  /** Location below which every table folder lies. */
+  /** Location above all table folders. */
   warehouse: string;
-  /** Where a table goes whose creating commit names no location. */
+  /** Location of a new table whose creating commit names none. */
   locate(identifier: TableIdentifier): Promise<string>;
-  /** Called after a commit; nobody waits for it but `close`. */
+  /** Called after a commit; only `close` waits for it. */
   committed?: CommitListener | undefined;
-  /** Throws INVALID_REQUEST unless the folder may be the table's: below the warehouse, apart from every other table's. */
+  /**
+   * Throws INVALID_REQUEST unless the folder is below the warehouse and separate from the folders of all other tables.
+   */
   checkFolder(identifier: TableIdentifier, location: string): Promise<void>;
 }
 
-/** A table as a commit left it. */
+/** A table after a commit. */
 export interface CommittedTable extends LoadedTable {
-  /** Ids of the snapshots that the commit brought, those that were joined into another included. */
+  /** Ids of the snapshots that the commit added, including those joined into another snapshot. */
   added_snapshot_ids: Long[];
 }
 
 export type CommitListener = (tables: readonly CommittedTable[]) => Promise<void>;
 
-/** Prepare (pure), stage (files that nobody sees, and all they refer to made durable), publish (the store's compare-and-swap), tidy. */
+/**
+ * Prepares (pure), stages (writes unpublished files, and makes all files they refer to durable), publishes
+ * (compare-and-swap in the store) and cleans up.
+ */
 export class Committer {
   readonly #parts: CommitParts;
   readonly #tidying = new Set<Promise<void>>();
@@ -75,7 +81,10 @@ export class Committer {
     this.#parts = parts;
   }
 
-  /** As TableCatalog.commit says. Besides: INVALID_REQUEST, TABLE_NOT_FOUND, NAMESPACE_NOT_FOUND, UNSUPPORTED; nothing was published. */
+  /**
+   * Implements TableCatalog.commit. Also throws INVALID_REQUEST, TABLE_NOT_FOUND, NAMESPACE_NOT_FOUND, UNSUPPORTED;
+   * then nothing was published.
+   */
   async commit(changes: readonly TableChange[]): Promise<LoadedTable[]> {
     this.#checkTables(changes);
     for (let attempt = 1; ; attempt += 1) {
@@ -98,7 +107,7 @@ export class Committer {
     }
   }
 
-  /** Creates the table with metadata that is complete already. Throws COMMIT_CONFLICT where it exists. */
+  /** Creates the table with complete metadata. Throws COMMIT_CONFLICT if it exists. */
   async create(identifier: TableIdentifier, metadata: TableMetadata): Promise<LoadedTable> {
     const location = await this.#parts.files.write(metadata, 0);
     const created = { identifier, base: null, next: metadata, location };
@@ -144,7 +153,7 @@ export class Committer {
     return { identifier, base: { location, metadata }, next };
   }
 
-  /** Beside the writing of metadata: both must be on disk before the pointer moves. */
+  /** Runs in parallel with writing metadata; both must be on disk before the pointer moves. */
   async #makeDurable(prepared: readonly Prepared[], changes: readonly TableChange[]): Promise<void> {
     const changed = prepared.flatMap(({ base, next }, index) => {
       return base?.metadata === next
@@ -154,7 +163,7 @@ export class Committer {
     await Promise.all(changed.map((files) => this.#parts.makeDurable(files)));
   }
 
-  /** Nothing that a client names may lie outside the table's folder, nor a new folder where it should not. */
+  /** Rejects files outside the table's folder, and invalid new folders. */
   async #checkLocations(
     identifier: TableIdentifier,
     updates: readonly Update[],
@@ -165,9 +174,12 @@ export class Committer {
     checkUpdates(updates, before, after);
   }
 
-  /** Writes the metadata files of what changed. If one fails, those written go: nobody has seen them. */
+  /**
+   * Writes the metadata files of changed tables. After an error, deletes those already written, which no reader has
+   * seen.
+   */
   async #stage(prepared: readonly Prepared[], durable: Promise<void>): Promise<Staged[]> {
-    // Awaited below, unless the metadata cannot be written either.
+    // Awaited below, unless writing the metadata also fails.
     durable.catch(() => {});
     const staged: Staged[] = [];
     try {
@@ -188,8 +200,8 @@ export class Committer {
   }
 
   /**
-   * The commit point. Known failures leave the pointers where they were, so the staged files go. Anything else may have
-   * published them: they stay, whatever becomes of them.
+   * The commit point. Known errors leave the pointers unchanged, so the staged files are deleted. After any other error
+   * the files may be published, so they remain.
    */
   async #publish(staged: readonly Staged[]): Promise<void> {
     const { store, files, step } = this.#parts;
@@ -218,16 +230,16 @@ export class Committer {
   }
 
   async #discard(staged: readonly Staged[]): Promise<void> {
-    // This process has just written them, wherever the table lies.
+    // This process has just written these files, so the check of the warehouse is skipped.
     for (const { next, location } of staged.filter(isMoved)) await this.#delete(next.location, [location], null);
   }
 
-  /** Resolves when no deletion is under way any more. */
+  /** Resolves when no deletion is in progress. */
   async close(): Promise<void> {
     await Promise.all(this.#tidying);
   }
 
-  /** The commit stands, whatever happens here, so nobody waits for it. */
+  /** The commit has succeeded, with or without the cleanup, so no caller waits for it. */
   #startTidying(staged: readonly Staged[], changes: readonly TableChange[]): void {
     const tidying = this.#tidy(staged, changes).finally(() => this.#tidying.delete(tidying));
     this.#tidying.add(tidying);
@@ -269,7 +281,7 @@ export class Committer {
     const { files } = this.#parts;
     for (const location of locations) {
       try {
-        // A location outside of the table's folder is a client's claim, and not ours to delete.
+        // A client named the location. Files outside the table's folder are not deleted.
         await files.delete(location, { folder, warehouse });
       } catch (error) {
         this.#parts.warn(
@@ -297,7 +309,7 @@ function isMoved({ base, location }: Staged): boolean {
   return base === null || base.location !== location;
 }
 
-/** A metadata log that names anything else was made to have it deleted. */
+/** Rejects other files in a metadata log, which a client may have added to have them deleted. */
 function isMetadataFile(location: string): boolean {
   return /\.metadata\.json(?:\.gz)?$/.test(location);
 }

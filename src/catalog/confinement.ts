@@ -3,12 +3,12 @@ import { badRequest } from "../iceberg/errors.ts";
 import type { TableMetadata, Update } from "../iceberg/model.ts";
 
 /**
- * Which locations clients may name. A table's folder lies below the warehouse and overlaps no other table's folder; the files
- * that its metadata names lie below that folder. Otherwise a client could make the catalog, its engines and its maintenance
- * read, overwrite or delete files that are none of the table's. Pure.
+ * Locations that clients may name. A table's folder is below the warehouse and does not overlap another table's folder.
+ * The files that the table's metadata names are below that folder. Otherwise a client could make the catalog, its
+ * engines and its maintenance read, overwrite or delete files of other tables and programs. Pure.
  */
 
-/** Properties that direct writers to other folders. */
+/** Properties that make writers use other folders. */
 const PATH_PROPERTIES = [
   "write.data.path",
   "write.metadata.path",
@@ -16,15 +16,18 @@ const PATH_PROPERTIES = [
   "write.folder-storage.path",
 ];
 
-/** Characters that engines misread in a location, or decode before they open it. */
+/** Characters that engines misread in a location, or decode before opening it. */
 const UNSAFE_CHARACTERS = /[\p{Cc}\\%#?*[\]]/u;
 
-/** One spelling for the location of a folder. Empty segments within the path stay, to be refused: in S3 they name another object. */
+/**
+ * Canonical spelling of a folder's location. Empty segments within the path remain, so that they are rejected: in S3
+ * they name another object.
+ */
 export function canonicalFolder(location: string): string {
   return canonicalScheme(location).replace(/(?<!:\/)\/+$/, "");
 }
 
-/** Whether the location is strictly below the folder, for every spelling of the path between them. */
+/** Whether the location is strictly below the folder, in every spelling of the path between them. */
 export function isBelow(location: string, folder: string): boolean {
   const start = `${canonicalFolder(folder)}/`;
   const canonical = canonicalFolder(location);
@@ -40,13 +43,16 @@ export function checkBelow(location: unknown, folder: string, what: string): voi
   }
 }
 
-/** Whether one folder is the other, or inside it. Some file systems ignore case and how characters are composed. */
+/**
+ * Whether the folders are equal or one contains the other. Compares without case and Unicode composition, which some
+ * file systems ignore.
+ */
 export function overlaps(a: string, b: string): boolean {
   const fold = (location: string) => `${canonicalFolder(location).normalize("NFC").toLowerCase()}/`;
   return fold(a).startsWith(fold(b)) || fold(b).startsWith(fold(a));
 }
 
-/** Every folder that may hold files of the table: a table that was moved keeps files in its earlier folder. */
+/** All folders that may contain files of the table: a moved table has files in its earlier folder. */
 export function foldersOf(metadata: TableMetadata, pointer: string): string[] {
   const files = [pointer, ...filesNamedIn(metadata).map(([, location]) => location)];
   const properties = PATH_PROPERTIES.flatMap((name) => metadata.properties[name] ?? []);
@@ -54,13 +60,16 @@ export function foldersOf(metadata: TableMetadata, pointer: string): string[] {
   return [...new Set([metadata.location, ...folders, ...properties].map(canonicalFolder))];
 }
 
-/** The folder of the table that a file below `metadata/` belongs to. */
+/** The table's folder, given a file below its `metadata/`. */
 export function tableFolderOf(file: string): string {
   const folder = canonicalFolder(file).replace(/\/[^/]*$/, "");
   return folder.replace(/\/metadata$/, "");
 }
 
-/** Throws INVALID_REQUEST for metadata of a client's making that names a file outside the table's folder, or a folder outside the warehouse. */
+/**
+ * Throws INVALID_REQUEST if a client's metadata names a file outside the table's folder, or a folder outside the
+ * warehouse.
+ */
 export function checkMetadata(metadata: TableMetadata, metadata_location: string, warehouse: string): void {
   checkBelow(metadata.location, warehouse, "table location");
   checkBelow(metadata_location, metadata.location, "metadata file");
@@ -69,8 +78,8 @@ export function checkMetadata(metadata: TableMetadata, metadata_location: string
 }
 
 /**
- * Throws INVALID_REQUEST for updates that name a file outside the table's folders: the one before the commit (null for a new table)
- * and the one after it. What the table named before is not checked again.
+ * Throws INVALID_REQUEST if an update names a file outside the table's folders: the folder before the commit (null for
+ * a new table) and the folder after it. Files that the table named before are not checked again.
  */
 export function checkUpdates(updates: readonly Update[], before: string | null, after: string): void {
   const folders = before === null ? [after] : [before, after];
@@ -97,7 +106,7 @@ function checkProperties(properties: Readonly<Record<string, unknown>>, folders:
   }
 }
 
-/** Every file that the metadata names, with what it is. */
+/** Every file that the metadata names, with its kind. */
 function filesNamedIn(metadata: TableMetadata): [what: string, location: unknown][] {
   const statistics = ["statistics", "partition-statistics"].flatMap((key) => (metadata[key] ?? []) as unknown[]);
   return [
@@ -110,7 +119,7 @@ function filesNamedIn(metadata: TableMetadata): [what: string, location: unknown
   ];
 }
 
-/** Version 1 may list manifests in place of a manifest list. */
+/** Manifest locations. Version 1 may list manifests instead of a manifest list. */
 function listsOf(snapshot: Readonly<Record<string, unknown>>): [what: string, location: unknown][] {
   const manifests = Array.isArray(snapshot["manifests"]) ? (snapshot["manifests"] as unknown[]) : [];
   const list = snapshot["manifest-list"];

@@ -8,7 +8,10 @@ import { decodeAvro } from "../iceberg/avro.ts";
 import { decodeManifestList } from "../iceberg/manifest-list.ts";
 import { STATUS } from "../iceberg/manifest-model.ts";
 
-/** Field ids of the few fields that are read here (spec, "Manifests"): a manifest is understood without its partition spec. */
+/**
+ * Field ids of the fields that are read here (spec, "Manifests"). They suffice to read a manifest without its partition
+ * spec.
+ */
 const NAMES: ReadonlyMap<number, string> = new Map([
   [0, "status"],
   [1, "snapshot_id"],
@@ -16,18 +19,22 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [100, "file_path"],
 ]);
 
-/** Manifest lists that are kept decoded: the next commit's new manifests are those that its parent's list does not name. */
+/**
+ * Number of decoded manifest lists in memory. The new manifests of a commit are those that its parent's list does not
+ * name.
+ */
 const MAX_KNOWN_LISTS = 64;
 
 /**
- * Makes the files of new snapshots durable, from every writer: manifest lists, the manifests that their parents do not have, the data and
- * delete files that these add, statistics, and the folders of all of them. Manifest lists that this process wrote through `storage` are
- * skipped with everything they name: its own writers (append.ts, replace.ts) make data files durable before they stage a snapshot.
+ * Makes the files of new snapshots durable, from every writer: manifest lists, manifests that the parents lack, the
+ * data and delete files that these add, statistics, and all their folders. Skips manifest lists that this process wrote
+ * through `storage`, and all files that they name: the internal writers (append.ts, replace.ts) make data files durable
+ * before they stage a snapshot.
  */
 export function createMakeDurable(storage: Storage): MakeDurable {
   const known_lists = new Map<string, readonly string[]>();
 
-  /** The locations of a snapshot's manifests; null where they cannot be read. */
+  /** The locations of a snapshot's manifests; null if they cannot be read. */
   async function manifestsOf(snapshot: Snapshot): Promise<readonly string[] | null> {
     const inline = (snapshot as { manifests?: unknown }).manifests;
     if (Array.isArray(inline)) return inline.map(String);
@@ -41,7 +48,7 @@ export function createMakeDurable(storage: Storage): MakeDurable {
     return manifests;
   }
 
-  /** Adds what a new snapshot brings to `files`; false where something of it could not be read. */
+  /** Adds the files of a new snapshot to `files`; returns false if a manifest or list could not be read. */
   async function collect(
     snapshot: Snapshot,
     { base, next, added_ids }: CommittedFiles,
@@ -73,7 +80,8 @@ export function createMakeDurable(storage: Storage): MakeDurable {
     const files = new Set(commit.other_files);
     let is_complete = true;
     for (const snapshot of newSnapshots(commit)) is_complete = (await collect(snapshot, commit, files)) && is_complete;
-    // What cannot be decoded, such as a manifest compressed by a codec that is not known here, may name any file of the table.
+    // A file that cannot be decoded, such as a manifest with an unsupported compression codec, may name any file of the
+    // table.
     if (!is_complete) for await (const { location } of storage.list(commit.next.location)) files.add(location);
     await storage.syncAll([...files]);
   };
@@ -92,8 +100,8 @@ function snapshotWithId(metadata: TableMetadata, id: Long | null | undefined): S
 }
 
 /**
- * The files that the manifest adds. An entry that a later snapshot of the same commit merged is no longer "added", but names a snapshot
- * of the commit. With null, which is for a table that is new to the catalog, all files. Pure.
+ * The files that the manifest adds. An entry merged by a later snapshot of the same commit is no longer "added" but has
+ * the id of a snapshot of the commit. Null, for a table that is new to the catalog, selects all files. Pure.
  */
 function filesAddedIn(manifest: Uint8Array, added_ids: ReadonlySet<Long> | null): string[] {
   return decodeAvro(manifest, NAMES).records.flatMap((record) => {
@@ -111,7 +119,7 @@ function filesAddedIn(manifest: Uint8Array, added_ids: ReadonlySet<Long> | null)
   });
 }
 
-/** Null for a file that does not exist or is elsewhere: there is nothing to make durable. */
+/** Null if the file does not exist or belongs to another storage: it needs no sync. */
 async function readIfThere(storage: Storage, location: string): Promise<Uint8Array | null> {
   try {
     return await storage.read(location);

@@ -2,26 +2,26 @@ import { canonicalLong } from "../iceberg/long.ts";
 import type { Long, TableMetadata, Update } from "../iceberg/model.ts";
 import type { JsonObject } from "../iceberg/shape.ts";
 
-/** What a commit is about to publish of one table. */
+/** The files of one table that a commit is about to publish. */
 export interface CommittedFiles {
-  /** Null for a table that is new to the catalog: then every file that `next` refers to counts as new. */
+  /** Null for a table that is new to the catalog: then every file that `next` refers to is new. */
   base: TableMetadata | null;
   next: TableMetadata;
-  /** Snapshots that the commit added, with those that it added and did not keep (see metadata/join.ts). */
+  /** Snapshots that the commit adds, including those that it does not keep (see metadata/join.ts). */
   added_ids: ReadonlySet<Long>;
-  /** Further files that the commit refers to, such as statistics. */
+  /** Other files that the commit refers to, such as statistics. */
   other_files: readonly string[];
 }
 
 /**
- * Resolves once every file that the new snapshots need is durable, with its folder entries. A file that does not exist is no
- * error: the catalog does not check what engines commit. Rejects where the disk fails; then nothing is published.
+ * Resolves once every file of the new snapshots is durable, with its folder entries. A missing file is no error: the
+ * catalog does not validate the commits of engines. Rejects if the disk fails; then nothing is published.
  */
 export type MakeDurable = (files: CommittedFiles) => Promise<void>;
 
 const STATISTICS = ["statistics", "partition-statistics"] as const;
 
-/** The files of a commit, from the updates that lead from `base` to `next`. Pure. */
+/** The files of a commit, from the updates between `base` and `next`. Pure. */
 export function filesOfCommit(
   base: TableMetadata | null,
   next: TableMetadata,
@@ -39,7 +39,7 @@ export function filesOfCommit(
   return { base, next, added_ids, other_files: statistics.flatMap(statisticsPath) };
 }
 
-/** Everything that a table refers to which is registered by its metadata file. Pure. */
+/** All files that a table refers to, when it is registered by its metadata file. Pure. */
 export function filesOfTable(metadata: TableMetadata, metadata_location: string): CommittedFiles {
   const statistics = STATISTICS.flatMap((key) => (metadata[key] ?? []) as JsonObject[]);
   return {

@@ -11,12 +11,12 @@ import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from "../iceberg/me
 import { metadataLocation } from "./metadata-versions.ts";
 
 /**
- * Versions kept in memory: a parsed one of a table with 2,000 snapshots takes about 3 MB, but successive versions share
- * nearly all of it, and a superseded version is dropped when its successor is published.
+ * Number of versions cached in memory. The parsed metadata of a table with 2,000 snapshots takes about 3 MB, but
+ * successive versions share nearly all of it, and a superseded version is dropped when its successor is published.
  */
 const MAX_CACHED_VERSIONS = 64;
 
-/** Metadata files are immutable, so what was read or written once is never read again while it is cached. */
+/** Reads and writes metadata files. They are immutable, so cached ones are not read again. */
 export class MetadataFiles {
   readonly #storage: Storage;
   readonly #cached = new Map<string, TableMetadata>();
@@ -25,14 +25,14 @@ export class MetadataFiles {
     this.#storage = storage;
   }
 
-  /** Shared with everybody who asked: not to be changed. Throws FILE_NOT_FOUND, INVALID_REQUEST. */
+  /** The result is shared between callers, so it must not be changed. Throws FILE_NOT_FOUND, INVALID_REQUEST. */
   async read(location: string): Promise<TableMetadata> {
     const metadata = this.#cached.get(location) ?? parseMetadata(await this.#readFile(location), location);
     this.remember(location, metadata);
     return metadata;
   }
 
-  /** A missing file is worded as the reference implementation does. */
+  /** Words the error for a missing file like the reference implementation. */
   async #readFile(location: string): Promise<Uint8Array> {
     try {
       const size_bytes = (await this.#storage.statOf(location))?.size_bytes ?? 0;
@@ -47,7 +47,7 @@ export class MetadataFiles {
     }
   }
 
-  /** Durable when it resolves; nobody sees it until the pointer moves to it. */
+  /** Durable when it resolves; not visible until the pointer moves to it. */
   async write(metadata: TableMetadata, version: number): Promise<string> {
     const parts = formatMetadata(metadata);
     const is_compressed = isCompressed(metadata, parts);
@@ -60,7 +60,7 @@ export class MetadataFiles {
     return this.#cached.size;
   }
 
-  /** The version used longest ago makes room. */
+  /** Evicts the least recently used version. */
   remember(location: string, metadata: TableMetadata): void {
     setBounded(this.#cached, MAX_CACHED_VERSIONS, location, metadata);
   }
@@ -69,7 +69,9 @@ export class MetadataFiles {
     this.#cached.delete(location);
   }
 
-  /** Deletes a file of the table whose folder is given. False where the file lies elsewhere, and stays. */
+  /**
+   * Deletes a file of the table with this folder. Returns false, without deleting, if the file is outside the folder.
+   */
   async delete(
     location: string,
     { folder, warehouse }: { folder: string; warehouse: string | null },
@@ -80,12 +82,12 @@ export class MetadataFiles {
 }
 
 /**
- * Small metadata stays text that people can read. Large metadata is written at every commit though it hardly changes, and
- * compression makes it a seventh.
+ * Small metadata stays readable text. Large metadata is written at every commit with few changes; compression reduces
+ * it to one seventh.
  */
 const COMPRESSED_FROM_BYTES = 128 * 1024;
 
-/** The table's `write.metadata.compression-codec` (gzip or none) decides; without one, the size does. */
+/** Follows the table's `write.metadata.compression-codec` (gzip or none); without it, the size. */
 function isCompressed(metadata: TableMetadata, parts: readonly Uint8Array[]): boolean {
   const codec = metadata.properties["write.metadata.compression-codec"]?.toLowerCase();
   if (codec === "gzip" || codec === "none") return codec === "gzip";

@@ -6,20 +6,27 @@ import type { ManifestFile } from "../iceberg/manifest-model.ts";
 import { readManifest, readManifestList, type ReadManifest } from "../iceberg/snapshot-files.ts";
 
 /**
- * A look at the metadata files of a snapshot before DuckDB reads them. Its Iceberg extension reads manifests in its own threads,
- * and what it throws there ends the process: an absent or damaged manifest would end the whole pipeline.
+ * Checks the metadata files of a snapshot before DuckDB reads them. DuckDB's Iceberg extension reads manifests in
+ * separate threads, and an exception there ends the process, so an absent or damaged manifest would end the whole
+ * pipeline.
  */
 
-/** Throws TABLE_DAMAGED with the file's name. */
+/** Throws TABLE_DAMAGED with the name of the file. */
 export type Inspection = (table: string, metadata: TableMetadata, snapshot: Snapshot) => Promise<void>;
 
-/** Manifests are immutable: one that was decoded is not read again while its size and time stay the same. */
+/**
+ * Limit on remembered manifests. They are immutable: a decoded one is not read again while its size and time are
+ * unchanged.
+ */
 const MAX_KNOWN_FILES = 20_000;
 const MAX_KNOWN_LISTS = 500;
 const CHECKS_AT_ONCE = 16;
 
 export interface InspectionOptions {
-  /** A file that was there is looked for again after this time: on a local disk at once, later in an object store, where it costs a request. */
+  /**
+   * Time until the existence of a known file is checked again: 0 on a local disk; longer in an object store, where each
+   * check costs a request.
+   */
   recheck_ms: number;
   now_ms?: () => number;
 }
@@ -28,7 +35,7 @@ interface Known extends FileStat {
   checked_ms: number;
 }
 
-/** What it learns is shared by all tables, and bounded. */
+/** All tables share one bounded cache. */
 export function manifestInspection(
   storage: Storage,
   { recheck_ms, now_ms = () => performance.now() }: InspectionOptions,
@@ -36,7 +43,9 @@ export function manifestInspection(
   const files = new Map<string, Known>();
   const lists = new Map<string, ManifestFile[]>();
 
-  /** Reads the file where it is new, or was written again. It counts as known only afterwards: two may ask at once. */
+  /**
+   * Reads the file if it is new or was rewritten. It becomes known only afterwards, because calls may be concurrent.
+   */
   async function check(table: string, kind: string, location: string, read: () => Promise<unknown>): Promise<void> {
     const known = files.get(location);
     if (known !== undefined && recheck_ms > 0 && now_ms() - known.checked_ms < recheck_ms) return;
@@ -78,7 +87,7 @@ export function manifestInspection(
   };
 }
 
-/** Text that is not UTF-8 is replaced when it is decoded here, and an error to DuckDB. */
+/** Rejects paths that are not UTF-8: decoding replaces the bytes here, and fails in DuckDB. */
 function checkPaths({ entries }: ReadManifest): void {
   if (entries.every(({ data_file }) => !data_file.file_path.includes("\uFFFD"))) return;
   throw new OperatingError("INVALID_AVRO", "the path of a file is not UTF-8", { next_step: "Restore it." });

@@ -2,13 +2,13 @@ import { badRequest } from "../iceberg/errors.ts";
 import type { TableIdentifier } from "../iceberg/model.ts";
 
 /**
- * Names of new namespaces and tables. Any text that a URL, a store and a message can hold is allowed, and never becomes a
- * path as it is: see `folderName`. Existing objects with other names stay readable and can be dropped.
+ * Names of new namespaces and tables. Allows any text that URLs, stores and messages can represent. Paths never contain
+ * the text unchanged: see `folderName`. Existing objects with other names remain readable and can be dropped.
  */
 
 const MAX_NAME_CHARACTERS = 255;
 const MAX_NAMESPACE_LEVELS = 16;
-/** Leaves room for the random suffix in the 255 bytes that file systems allow a name. */
+/** Leaves space for the random suffix in a file system's limit of 255 bytes. */
 const MAX_FOLDER_NAME_CHARACTERS = 100;
 
 /** Throws INVALID_REQUEST. */
@@ -24,7 +24,7 @@ export function checkNamespaceName(namespace: readonly string[]): void {
   for (const level of namespace) checkName(level, "namespace");
 }
 
-/** A name of dots only is resolved by HTTP clients before they send a path; control characters include the level separator. */
+/** HTTP clients resolve a name of dots before they send a path; control characters include the level separator. */
 function checkName(name: string, what: string): void {
   const refuse = (reason: string): never => {
     throw badRequest(`Invalid ${what}: ${JSON.stringify(name.slice(0, MAX_NAME_CHARACTERS))} ${reason}`);
@@ -36,7 +36,7 @@ function checkName(name: string, what: string): void {
   if (name.length > MAX_NAME_CHARACTERS) refuse(`is longer than ${MAX_NAME_CHARACTERS} characters`);
 }
 
-/** The name reduced to characters that every engine and disk treats alike, and none takes for syntax. */
+/** The name reduced to characters that every engine and disk treats alike and that have no special meaning. */
 export function folderName(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, MAX_FOLDER_NAME_CHARACTERS);
 }

@@ -4,8 +4,9 @@ import { isBelow, overlaps } from "./confinement.ts";
 import type { LoadedTable } from "../iceberg/model.ts";
 
 /**
- * Why the files of a table that is being purged must stay, or null. Deleting is by folder, so the folder must be the table's own:
- * below the warehouse, and neither inside nor around the folder of another table. That is asked before the table is dropped.
+ * The reason why the files of a purged table must stay, or null. Deletion is by folder, so the table must have a
+ * separate folder: below the warehouse, and neither inside nor around the folder of another table. Called before the
+ * table is dropped.
  */
 export async function reasonToKeepFiles(
   table: LoadedTable,
@@ -22,7 +23,7 @@ export async function reasonToKeepFiles(
   return null;
 }
 
-/** Returns how many files it deleted. Can be repeated after a failure. */
+/** Returns the number of deleted files. Can be repeated after a failure. */
 export async function deleteFiles(location: string, storage: Storage, warehouse: string): Promise<number> {
   let count = 0;
   for await (const file of storage.list(location)) {

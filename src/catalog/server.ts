@@ -11,31 +11,31 @@ import { VIEW_ROUTES } from "./rest/views.ts";
 
 export interface CatalogServerOptions {
   catalog: Catalog;
-  /** 0 for any free one. */
+  /** 0 selects any free port. */
   port: number;
-  /** Other than loopback only with a token, or where the network itself is trusted. */
+  /** An address other than loopback requires a token or a trusted network. */
   host?: string;
-  /** What clients must send as a Bearer token; null, the default, asks for none. */
+  /** The Bearer token that clients must send; null (default) requires none. */
   token?: string | null;
-  /** Told of unexpected errors; their callers get a bare 500. */
+  /** Receives unexpected errors; clients get only status 500. */
   onError?: (error: unknown) => void;
 }
 
-/** Its `url` is what engines attach to, with its `token`. */
+/** Engines attach to `url` with `token`. */
 export interface CatalogServer extends Listening {
   token: string | null;
 }
 
-/** A client that takes longer to send its request is gone or means harm. */
+/** A client that needs longer to send its request is disconnected or malicious. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** Longer than engines keep idle connections: they, not we, should be the ones to close. */
+/** Longer than engines keep idle connections, so that the client closes first. */
 const KEEP_ALIVE_TIMEOUT_MS = 120_000;
-/** A purge of a large table may take this long. */
+/** Time for requests in progress, such as the purge of a large table. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
 const ROUTES: readonly Route[] = [...NAMESPACE_ROUTES, ...TABLE_ROUTES, ...VIEW_ROUTES];
 
-/** Spec, getConfig: engines send only what is listed here. */
+/** Spec, getConfig: engines call only the endpoints listed here. */
 const CONFIG_ROUTE: Route = {
   method: "GET",
   path: "config",
@@ -66,7 +66,7 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
   };
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const given = await answer(request);
-    // What was not read of a refused body would be taken for the next request.
+    // The unread rest of a rejected body would be parsed as the next request.
     if (!request.complete) response.setHeader("connection", "close");
     send(response, given, request.method === "HEAD");
   };

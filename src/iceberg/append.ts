@@ -21,9 +21,9 @@ import { appendSummary } from "./summary.ts";
 
 export interface AppendStager {
   /**
-   * Manifest, manifest list and snapshot for data files that are durable already and follow the table's default spec
-   * (format version 2). Property updates travel in the same commit. Throws UNSUPPORTED_FORMAT, UNSUPPORTED_SPEC and what
-   * the storage throws; then nothing is left behind.
+   * Writes manifest, manifest list and snapshot for data files that are already durable and follow the table's default
+   * spec (format version 2). The change includes the property updates. Throws UNSUPPORTED_FORMAT, UNSUPPORTED_SPEC and
+   * the errors of the storage; then no file remains.
    */
   stage(
     table: LoadedTable,
@@ -33,7 +33,7 @@ export interface AppendStager {
 }
 
 export function createAppendStager({ storage, clock }: { storage: Storage; clock: Clock }): AppendStager {
-  /** The list written last is the one the next commit starts from, unless somebody else committed in between. */
+  /** The last written list. The next commit starts from it, unless another writer has committed in between. */
   let known: { location: string; manifests: ManifestFile[] } | null = null;
 
   async function manifestsOf(snapshot: Snapshot | null): Promise<ManifestFile[]> {

@@ -11,8 +11,8 @@ import { OperatingError, messageOf } from "../base/errors.ts";
  *   "Obj" 0x01, file metadata as a map of bytes, a 16-byte sync marker,
  *   then blocks: record count, size in bytes, the records (deflated or plain), the sync marker again.
  *
- * The library encodes records; the framing is ours because the schema in the header must keep Iceberg's `field-id`s,
- * which the library's own writer drops.
+ * The library encodes records. This module writes the framing, because the schema in the header must keep Iceberg's
+ * `field-id`s, which the library's writer drops.
  */
 export type AvroSchema =
   | string
@@ -32,10 +32,10 @@ export interface AvroFile {
 
 const MAGIC = Buffer.from("Obj\u0001", "latin1");
 const SYNC_BYTES = 16;
-/** Readers decode a block at a time; Avro's own default block is of this order. */
+/** Readers decode one block at a time; Avro's default block has a similar size. */
 const BLOCK_RECORDS = 1000;
 
-/** Exact 64-bit integers: a number where it fits one, as everywhere in the project. */
+/** Exact 64-bit integers: a number if it fits, else a bigint, as everywhere in the project. */
 const LONG = avsc.types.LongType.__with({
   fromBuffer: (bytes: Buffer): Long => canonicalLong(bytes.readBigInt64LE()),
   toBuffer(value: Long): Buffer {
@@ -70,8 +70,8 @@ export function encodeAvro(
 }
 
 /**
- * Records of any writer's file. Fields are resolved by Iceberg field id (spec, appendix A): a field whose id is in
- * `names` comes back under that name, others keep their own. Throws INVALID_AVRO.
+ * The records of a file of any writer. Fields are resolved by Iceberg field id (spec, appendix A): a field whose id is
+ * in `names` gets that name, others keep theirs. Throws INVALID_AVRO.
  */
 export function decodeAvro(bytes: Uint8Array, names: ReadonlyMap<number, string>): AvroFile {
   try {
@@ -125,7 +125,7 @@ function inflaterOf(codec: string): (body: Buffer) => Buffer {
   throw malformed(`its codec is ${codec}, and only deflate and null are read`);
 }
 
-/** The writer's schema with the reader's names; pure. */
+/** The writer's schema with the reader's names. Pure. */
 function renameFields(schema: AvroSchema, names: ReadonlyMap<number, string>): AvroSchema {
   if (schema === null || typeof schema === "string") return schema;
   if (Array.isArray(schema)) return schema.map((branch) => renameFields(branch, names));
@@ -148,7 +148,7 @@ function typeOf(schema: AvroSchema): avsc.Type {
   return avsc.Type.forSchema(schema as avsc.Schema, { typeHook: exactLong, wrapUnions: false });
 }
 
-/** Writers name the type as plain text or as an object, with a logical type or without. */
+/** Writers write the type as a string or an object, with or without a logical type. */
 function exactLong(schema: avsc.Schema): avsc.Type | undefined {
   const is_long = schema === "long" || (typeof schema === "object" && "type" in schema && schema.type === "long");
   return is_long ? LONG : undefined;

@@ -3,7 +3,7 @@ import type { Long } from "./model.ts";
 import { canonicalLong } from "./long.ts";
 
 /**
- * Single values as bytes (spec, appendix D, "Binary single-value serialization"): what lower and upper bounds hold.
+ * Single values as bytes (spec, appendix D, "Binary single-value serialization"), used for lower and upper bounds:
  *
  *   type                              value here      bytes
  *   boolean                           boolean         0x00 or 0x01
@@ -11,12 +11,12 @@ import { canonicalLong } from "./long.ts";
  *   long, time, timestamp(tz) (µs)    Long            8, little-endian
  *   float, double                     number          4 or 8, little-endian
  *   string                            string          UTF-8
- *   uuid, fixed[n], binary            Uint8Array      as they are
+ *   uuid, fixed[n], binary            Uint8Array      unchanged
  *   decimal(p,s)                      unscaled Long   fewest bytes, two's complement, big-endian
  */
 export type SingleValue = boolean | Long | string | Uint8Array;
 
-/** What Iceberg's own writers keep of strings and binaries: `truncate(16)`, in code points and bytes. */
+/** Length of bounds of strings and binaries in Iceberg's own writers: `truncate(16)`, in code points and bytes. */
 export const BOUND_LENGTH = 16;
 
 export function encodeBound(type: string, value: SingleValue): Uint8Array {
@@ -46,7 +46,7 @@ export function encodeBound(type: string, value: SingleValue): Uint8Array {
   }
 }
 
-/** The inverse. Files written before a type was widened hold bounds of the narrower width. */
+/** The inverse. Files written before a type was widened have bounds of the narrower width. */
 export function decodeBound(type: string, bytes: Uint8Array): SingleValue {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (type.startsWith("decimal")) return decodeDecimal(buffer);
@@ -74,14 +74,14 @@ export function decodeBound(type: string, bytes: Uint8Array): SingleValue {
   }
 }
 
-/** The least string of at most BOUND_LENGTH code points that is not above `value`. */
+/** The prefix of at most BOUND_LENGTH code points, which is never above `value`. */
 export function lowerStringBound(value: string): string {
   return leadingCodePoints(value, BOUND_LENGTH).join("");
 }
 
 /**
- * A string of at most BOUND_LENGTH code points that is not below `value`, in UTF-8 byte order; null when there is none,
- * and the file then goes without an upper bound.
+ * A string of at most BOUND_LENGTH code points that is not below `value`, in UTF-8 byte order; null if there is none:
+ * the file then has no upper bound.
  */
 export function upperStringBound(value: string): string | null {
   const points = leadingCodePoints(value, BOUND_LENGTH + 1);
@@ -94,12 +94,12 @@ export function upperStringBound(value: string): string | null {
   return null;
 }
 
-/** A code point is at most two units: a value of megabytes is not taken apart whole. */
+/** Reads only two code units per code point, so that a value of megabytes is not split as a whole. */
 function leadingCodePoints(value: string, count: number): string[] {
   return Array.from(value.slice(0, count * 2)).slice(0, count);
 }
 
-/** Surrogates are no characters, so no UTF-8: U+D7FF is followed by U+E000. */
+/** UTF-8 cannot encode surrogates, so the successor of U+D7FF is U+E000. */
 function nextCodePoint(point: number): number | null {
   if (point === 0x10ffff) return null;
   return point + 1 >= 0xd800 && point + 1 <= 0xdfff ? 0xe000 : point + 1;
@@ -117,7 +117,7 @@ function encodeDecimal(unscaled: bigint): Uint8Array {
   return encodeFixedDecimal(unscaled, size_bytes);
 }
 
-/** Two's complement, big-endian, sign-extended to the width: how Avro's `fixed` holds a decimal. */
+/** Two's complement, big-endian, sign-extended to the width, as in Avro's `fixed` for decimals. */
 export function encodeFixedDecimal(unscaled: bigint, size_bytes: number): Uint8Array {
   const hex = BigInt.asUintN(size_bytes * 8, unscaled)
     .toString(16)

@@ -7,8 +7,8 @@ import { fileEnd, fileHeader, moveRowGroup, readFooter, sizeOfRowGroup, type Foo
 import type { ThriftStruct } from "./parquet/thrift.ts";
 
 /**
- * Puts Parquet files together by copying their row groups as they are: no value is decoded, so it costs what reading and writing the
- * bytes costs. Smaller row groups than this are better decoded and written as larger ones.
+ * Concatenates Parquet files by copying their row groups unchanged. No value is decoded, so the cost is reading and
+ * writing the bytes. Row groups below this size are better decoded and rewritten as larger ones.
  */
 const MIN_ROW_GROUP_BYTES = 256 * 1024;
 /** Parquet numbers row groups with 16 bits. */
@@ -16,13 +16,13 @@ const MAX_ROW_GROUPS = 10_000;
 
 export interface ConcatenationInput {
   files: readonly DataFile[];
-  /** The table's current columns: a file with others has to be decoded and rewritten. */
+  /** The table's current columns: a file with other columns must be decoded and rewritten. */
   columns: readonly Field[];
 }
 
 /**
- * Writes the rows of the files, in their order, to a new file at `location`, durable when it resolves. Null where the files do not
- * suit, and then there is nothing at the location. Throws what the storage throws.
+ * Writes the rows of the files, in order, to a new file at `location`, durable when it resolves. Returns null if the
+ * files are unsuitable; then no file is written. Throws the errors of the storage.
  */
 export async function concatenate(
   storage: Storage,
@@ -75,8 +75,8 @@ class Joined {
   }
 
   /**
-   * The parts of the file that are copied. A damaged file does not suit either: who reads its values says what is wrong with it. No part
-   * is written before all are found, so that a write that fails is never taken for a file that does not suit.
+   * The parts of the file that are copied. A damaged file is unsuitable too; the reader of its values reports the
+   * damage. Finds all parts before writing any, so that a failed write is never mistaken for an unsuitable file.
    */
   #moved(bytes: Uint8Array, file: DataFile, first: Footer | null): { footer: Footer; pieces: Uint8Array[] } {
     this.is_unsuitable = true;
@@ -114,7 +114,7 @@ class Joined {
   }
 }
 
-/** What the manifests say of the files, taken together; a figure that one of them lacks is left out. */
+/** The combined metrics of the files; a metric that one of them lacks is omitted. */
 function metricsOf({
   files,
   columns,
@@ -151,7 +151,7 @@ function metricsOf({
   };
 }
 
-/** Stands for a column without values in a file: it bounds nothing, and takes no bound away from the others. */
+/** Marks a column without values in a file: it has no bounds, and does not affect the bounds of other files. */
 const NO_VALUES = null;
 
 function withoutNulls(
@@ -181,7 +181,7 @@ function merged<T>(
   return result;
 }
 
-/** The bound that holds for both; null where they cannot be compared. */
+/** The bound that holds for both files; null if the values cannot be compared. */
 function better(
   columns: readonly Field[],
   id: number,
@@ -194,7 +194,7 @@ function better(
   return isBetter(compare(type, decodeBound(type, a), decodeBound(type, b), a, b)) ? a : b;
 }
 
-/** Text and bytes by their bytes, as Parquet and Iceberg order them. */
+/** Compares text and binaries as bytes, as Parquet and Iceberg order them. */
 function compare(type: string, a: SingleValue, b: SingleValue, a_bytes: Uint8Array, b_bytes: Uint8Array): number {
   if (typeof a === "string" || a instanceof Uint8Array || type === "boolean") return Buffer.compare(a_bytes, b_bytes);
   return a < b ? -1 : a > b ? 1 : 0;

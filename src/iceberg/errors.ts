@@ -1,7 +1,7 @@
 import { OperatingError } from "../base/errors.ts";
 import type { TableIdentifier } from "./model.ts";
 
-/** What a catalog can answer instead of a result. The REST server maps each code to the spec's status and error type. */
+/** Errors of the catalog. The REST server maps each code to the specification's status and error type. */
 
 export function nameOfNamespace(namespace: readonly string[]): string {
   return namespace.join(".");
@@ -11,7 +11,7 @@ export function nameOfTable({ namespace, name }: TableIdentifier): string {
   return [...namespace, name].join(".");
 }
 
-/** The inverse, for `layer.table`. */
+/** The inverse: parses `layer.table`. */
 export function tableNamed(name: string): TableIdentifier {
   const dot = name.indexOf(".");
   return { namespace: [name.slice(0, dot)], name: name.slice(dot + 1) };

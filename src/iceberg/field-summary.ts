@@ -3,7 +3,10 @@ import { encodeBound, type SingleValue } from "./bounds.ts";
 import type { FieldSummary, PartitionTuple } from "./manifest-model.ts";
 import type { PartitionColumn } from "./transform.ts";
 
-/** What a manifest list says of a manifest's partitions, for readers that skip (spec, field_summary); one per column. Pure. */
+/**
+ * Summaries of a manifest's partitions for the manifest list, by which readers skip manifests (spec, field_summary);
+ * one per column. Pure.
+ */
 export function summarisePartitions(
   columns: readonly PartitionColumn[],
   tuples: readonly PartitionTuple[],
@@ -28,7 +31,7 @@ export function summarisePartitions(
   });
 }
 
-/** The spec's order within one type: strings and binaries by unsigned bytes, everything else by value. */
+/** The specification's order within one type: strings and binaries by unsigned bytes, other types by value. */
 export function compareValues(a: SingleValue, b: SingleValue): number {
   if (typeof a === "string" && typeof b === "string") return Buffer.compare(Buffer.from(a), Buffer.from(b));
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b);

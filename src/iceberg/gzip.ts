@@ -1,16 +1,18 @@
 import { constants, crc32, deflateRawSync } from "node:zlib";
 
 /**
- * One gzip member (RFC 1952, section 2.2) made of parts, of which those seen before are not compressed again. Some readers
- * inflate the first member of a file only (DuckDB's Iceberg extension does), so a member for each part would not do.
+ * One gzip member (RFC 1952, section 2.2) of several parts; parts seen before are not compressed again. Some readers,
+ * such as DuckDB's Iceberg extension, decompress only the first member of a file, so one member per part is not
+ * possible.
  *
  *   header (section 2.3), 10 bytes
- *   for each part: deflate blocks, none marked as the last, and a full flush: an empty stored block, which ends on a byte
- *     boundary (RFC 1951, section 3.2.4). No block refers to bytes before the flush, so parts can be joined in any order.
+ *   for each part: deflate blocks, none marked as the last, and a full flush: an empty stored block, which ends on a
+ *     byte boundary (RFC 1951, section 3.2.4). No block refers to bytes before the flush, so parts can be joined in any
+ *     order.
  *   an empty block of fixed Huffman codes that is marked as the last (RFC 1951, section 3.2.6), 2 bytes
  *   trailer: CRC-32 and length modulo 2^32 of the text (section 2.3.1), 8 bytes
  *
- * Pure. What is computed of a part lives as long as the part itself.
+ * Pure. The cached result of a part lives as long as the part.
  */
 export function gzipMember(parts: readonly Uint8Array[]): Uint8Array {
   const members = parts.map(partOf);
@@ -34,7 +36,7 @@ const LAST_BLOCK = Uint8Array.of(0x03, 0x00);
 interface Part {
   deflated: Uint8Array;
   crc: number;
-  /** What the CRC of all that precedes the part is multiplied by: see `shiftOf`. */
+  /** Factor for the CRC of all preceding bytes, see `shiftOf`. */
   shift: number;
 }
 
@@ -43,7 +45,7 @@ const known_parts = new WeakMap<Uint8Array, Part>();
 function partOf(bytes: Uint8Array): Part {
   let part = known_parts.get(bytes);
   if (part === undefined) {
-    // A copy: the result of zlib is a view of a larger buffer, all of which would be kept with it.
+    // A copy, because zlib's result is a view that would retain a larger buffer.
     const deflated = new Uint8Array(
       deflateRawSync(bytes, { level: constants.Z_BEST_SPEED, finishFlush: constants.Z_FULL_FLUSH }),
     );
@@ -54,8 +56,9 @@ function partOf(bytes: Uint8Array): Part {
 }
 
 /**
- * The CRC of a text is a remainder of polynomials over GF(2), so that of two texts joined is crc(a) · x^(8 · length of b) + crc(b),
- * modulo the generator (as zlib's crc32_combine has it). Coefficients are bits, that of x^0 the highest.
+ * The CRC of a text is a remainder of polynomials over GF(2). The CRC of two concatenated texts is therefore crc(a) ·
+ * x^(8 · length of b) + crc(b), modulo the generator (as in zlib's crc32_combine). Coefficients are bits; that of x^0
+ * is the highest.
  */
 const GENERATOR = 0xedb88320;
 const ONE = 0x80000000;

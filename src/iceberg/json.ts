@@ -1,16 +1,19 @@
 /**
- * JSON without loss: Iceberg's snapshot ids are 64 bits, and a double holds 53. Integers beyond that become bigint,
- * and are written back digit for digit.
+ * Lossless JSON: Iceberg's snapshot ids have 64 bits, and a double holds 53. Larger integers become bigint, and are
+ * written with the same digits.
  */
 
 interface LosslessJSON {
   parse(text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown): unknown;
   rawJSON(text: string): unknown;
 }
-/** ECMAScript 2026's source text access; Node 24 has it, TypeScript's library does not know it yet. */
+/** ECMAScript 2026's source text access: Node 24 supports it, TypeScript's library does not declare it yet. */
 const LOSSLESS = JSON as unknown as LosslessJSON;
 
-/** Fewer digits than this fit a double: such text needs no reviver, which costs five times the parse. */
+/**
+ * Integers with fewer digits fit a double. Such text is parsed without the reviver, which makes parsing five times
+ * slower.
+ */
 const LONG_INTEGER = /\d{16}/;
 const INTEGER = /^-?\d+$/;
 

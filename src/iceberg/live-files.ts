@@ -5,10 +5,10 @@ import { STATUS, type ManifestEntry, type ManifestFile, type PartitionTuple } fr
 import { everyColumn, readManifest, specOf } from "./snapshot-files.ts";
 import { partitionColumns } from "./transform.ts";
 
-/** A file that a snapshot is made of, with its partition in words. */
+/** A live file of a snapshot, with its partition as text. */
 export interface LiveFile {
   path: string;
-  /** See CONTENT. */
+  /** One of CONTENT. */
   content: number;
   /** `price_date=2026-03-14`; empty for a table without partitions. */
   partition: string;
@@ -18,21 +18,24 @@ export interface LiveFile {
 }
 
 const MS_PER_DAY = 86_400_000;
-/** Manifests are immutable. A file takes about 500 bytes of memory, so these are 10 MB. */
+/** Limit on cached files. Manifests are immutable; a file takes about 500 bytes of memory, so the limit is 10 MB. */
 const MAX_CACHED_FILES = 20_000;
 
-/** What a snapshot is made of. */
+/** The live files of a snapshot. */
 export interface SnapshotContent {
-  /** Those of the newest manifest first. */
+  /** Files of the newest manifest first. */
   files: LiveFile[];
   manifests: number;
 }
 
-/** The files of snapshots, read from manifests alone; manifests read once stay in memory, those used last up to a number of files in all. */
+/**
+ * The live files of snapshots, read only from manifests. An LRU cache of manifests, limited by their total number of
+ * files.
+ */
 export class LiveFiles {
   readonly #storage: Storage;
   readonly #max_files: number;
-  /** The one used longest ago comes first. */
+  /** The least recently used manifest comes first. */
   readonly #manifests = new Map<string, LiveFile[]>();
   #cached_files = 0;
 
@@ -41,12 +44,14 @@ export class LiveFiles {
     this.#max_files = max_files;
   }
 
-  /** Newest manifest first. Throws what storage throws where a snapshot has expired meanwhile. */
+  /**
+   * The files, those of the newest manifest first. Throws the storage's errors if the snapshot has expired meanwhile.
+   */
   async of(metadata: TableMetadata, snapshot: Snapshot): Promise<LiveFile[]> {
     return (await this.contentOf(metadata, snapshot)).files;
   }
 
-  /** Throws what storage throws where a snapshot has expired meanwhile. */
+  /** Throws the storage's errors if the snapshot has expired meanwhile. */
   async contentOf(metadata: TableMetadata, snapshot: Snapshot): Promise<SnapshotContent> {
     const manifests = decodeManifestList(await this.#storage.read(snapshot["manifest-list"]));
     const lists: LiveFile[][] = [];
@@ -70,9 +75,9 @@ export class LiveFiles {
     return files;
   }
 
-  /** A manifest counts as one file more, or empty ones would be kept without end. */
+  /** A manifest counts as one extra file; otherwise the number of cached empty manifests would be unlimited. */
   #keep(path: string, files: LiveFile[]): void {
-    // Two who asked at once have both read it.
+    // Two concurrent callers may both have read it.
     if (this.#manifests.has(path)) return;
     this.#manifests.set(path, files);
     this.#cached_files += files.length + 1;
@@ -106,7 +111,7 @@ function partitionInWords(tuple: PartitionTuple, spec: PartitionSpec, schema: Sc
     .join("/");
 }
 
-/** A value taken as it is goes by its column's name: engines name such fields each in its own way. */
+/** Identity fields are shown with their column's name, because engines name such fields differently. */
 function columnOf(field: PartitionSpec["fields"][number] | undefined, schema: Schema): string | undefined {
   if (field?.transform !== "identity") return undefined;
   return schema.fields.find(({ id }) => id === field["source-id"])?.name;

@@ -17,7 +17,7 @@ export function encodeManifestList(
   });
 }
 
-/** Anyone's manifest list; what version 1 did not write is 0, as the spec says. */
+/** Decodes a manifest list of any writer; fields that version 1 does not write are 0, as the specification requires. */
 export function decodeManifestList(bytes: Uint8Array): ManifestFile[] {
   return decodeAvro(bytes, NAMES).records.map((raw) => {
     const long = (name: string): Long => (raw[name] as Long | null | undefined) ?? 0;

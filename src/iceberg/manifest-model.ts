@@ -1,13 +1,13 @@
 import type { Long } from "./model.ts";
 import type { SingleValue } from "./bounds.ts";
 
-/** Manifests and manifest lists as the project handles them (spec, "Manifests"); field ids are in manifest-schema.ts. */
+/** The project's types for manifests and manifest lists (spec, "Manifests"); field ids are in manifest-schema.ts. */
 
 export const CONTENT = { data: 0, position_deletes: 1, equality_deletes: 2 } as const;
 export const STATUS = { existing: 0, added: 1, deleted: 2 } as const;
 export const MANIFEST_CONTENT = { data: 0, deletes: 1 } as const;
 
-/** Keyed by partition field id: specs may name the same field differently over time. */
+/** By partition field id, because specs may name the same field differently. */
 export type PartitionTuple = ReadonlyMap<number, SingleValue | null>;
 export type ByColumn<T> = ReadonlyMap<number, T>;
 
@@ -33,7 +33,7 @@ export interface DataFile {
 
 export interface ManifestEntry {
   status: number;
-  /** Null in a file: inherited from the manifest (spec, "Sequence Number Inheritance"). */
+  /** Null in the file if inherited from the manifest (spec, "Sequence Number Inheritance"). */
   snapshot_id: Long | null;
   sequence_number: Long | null;
   file_sequence_number: Long | null;

@@ -2,7 +2,7 @@ import type { AvroField, AvroSchema } from "./avro.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { PartitionColumn } from "./transform.ts";
 
-/** Avro schemas of manifests and manifest lists: names, types and ids as in the spec's tables; version 2. */
+/** Avro schemas of manifests and manifest lists of version 2; names, types and ids as in the specification's tables. */
 
 const required = (id: number, name: string, type: AvroSchema): AvroField => ({ name, type, "field-id": id });
 const optional = (id: number, name: string, type: AvroSchema): AvroField => ({
@@ -12,7 +12,7 @@ const optional = (id: number, name: string, type: AvroSchema): AvroField => ({
   "field-id": id,
 });
 
-/** Maps with integer keys are arrays of pairs in Avro (spec, appendix A). */
+/** Avro encodes maps with integer keys as arrays of pairs (spec, appendix A). */
 const pairs = (key_id: number, value_id: number, value: string): AvroSchema => ({
   type: "array",
   logicalType: "map",
@@ -95,7 +95,7 @@ export const MANIFEST_LIST_SCHEMA: AvroSchema = {
   ],
 };
 
-/** Our name for each field id in these schemas. */
+/** The project's field names by the field ids of these schemas. */
 export function fieldNames(schema: AvroSchema, names = new Map<number, string>()): Map<number, string> {
   if (schema === null || typeof schema === "string") return names;
   if (Array.isArray(schema)) {
@@ -110,7 +110,7 @@ export function fieldNames(schema: AvroSchema, names = new Map<number, string>()
   return names;
 }
 
-/** Avro names are letters, digits and `_`; other characters become `_xHH`, as Iceberg's writers do. */
+/** Avro names consist of letters, digits and `_`; other characters become `_xHH`, as in Iceberg's writers. */
 export function avroName(name: string): string {
   const escaped = name.replace(
     /[^A-Za-z0-9_]/gu,
@@ -119,7 +119,7 @@ export function avroName(name: string): string {
   return /^\d/.test(escaped) ? `_${escaped}` : escaped;
 }
 
-/** Avro's type for a primitive Iceberg type (spec, appendix A). Throws UNSUPPORTED_SPEC. */
+/** The Avro type of a primitive Iceberg type (spec, appendix A). Throws UNSUPPORTED_SPEC. */
 function avroType(type: string): AvroSchema {
   const decimal = /^decimal\((\d+),\s*(\d+)\)$/.exec(type);
   if (decimal !== null) {
@@ -156,7 +156,7 @@ function avroType(type: string): AvroSchema {
   });
 }
 
-/** The fewest bytes that hold every unscaled value of the precision (spec, appendix A). */
+/** The minimum number of bytes for every unscaled value of the precision (spec, appendix A). */
 export function decimalBytes(precision: number): number {
   const largest = 10n ** BigInt(precision) - 1n;
   let size_bytes = 1;

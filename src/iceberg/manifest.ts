@@ -25,7 +25,7 @@ type Raw = Record<string, unknown>;
 
 const NAMES = fieldNames(manifestSchema([]));
 
-/** The bytes of a manifest, all of whose files have the same spec and content. */
+/** The bytes of a manifest; all its files have the same spec and content. */
 export function encodeManifest(kind: ManifestKind, entries: readonly ManifestEntry[]): Uint8Array {
   const columns = partitionColumns(kind.spec, kind.schema);
   const records = entries.map((entry) => ({ ...entry, data_file: encodeDataFile(entry.data_file, columns) }));
@@ -40,8 +40,9 @@ export function encodeManifest(kind: ManifestKind, entries: readonly ManifestEnt
 }
 
 /**
- * The entries of anyone's manifest, deleted ones included, with what they inherit from the list filled in
- * (spec, "Sequence Number Inheritance"). Pass the spec the list names and a schema that knows its columns.
+ * The entries of a manifest of any writer, including deleted ones, with the values that they inherit from the list
+ * (spec, "Sequence Number Inheritance"). The spec must be the one that the list names, and the schema must contain its
+ * columns.
  */
 export function decodeManifest(
   bytes: Uint8Array,
@@ -116,7 +117,7 @@ function decodeDataFile(raw: Raw, columns: readonly PartitionColumn[]): DataFile
   };
 }
 
-/** Decimals are unscaled integers here and `fixed` in Avro; all other types are the same in both. */
+/** Decimals are unscaled integers here and `fixed` in Avro; all other types are equal in both. */
 function encodeValue(type: string, value: SingleValue | null): unknown {
   if (value === null) return null;
   const decimal = /^decimal\((\d+)/.exec(type);

@@ -1,13 +1,13 @@
 import { CONTENT, MANIFEST_CONTENT, STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 
 /**
- * Every append adds a manifest, and every reader opens them all. So those of about one size are merged when this many have
- * gathered, as a log-structured tree merges its levels: a commit's cost stays flat, and each file's entry is rewritten
- * once per level, not once per merge.
+ * Number of manifests of similar size that are merged. Every append adds a manifest, and every reader opens all of
+ * them. Merging by size, like a log-structured merge tree, keeps the cost of a commit constant, and rewrites each
+ * file's entry once per level instead of once per merge.
  */
 export const MERGE_COUNT = 100;
 
-/** The manifests to merge into one: all of one spec and level, or none. Pure. */
+/** The manifests to merge into one: all of one spec and level; empty if there are too few. Pure. */
 export function chooseMerge(manifests: readonly ManifestFile[], spec_id: number): ManifestFile[] {
   const levels = new Map<number, ManifestFile[]>();
   for (const manifest of manifests) {
@@ -26,7 +26,10 @@ function levelOf(files_count: number): number {
   return level;
 }
 
-/** Entries as a merged manifest keeps them: live ones only, with what they inherited written out (spec, "Manifest Entry Fields"). Pure. */
+/**
+ * The entries of a merged manifest: live data files only, with explicit instead of inherited values (spec, "Manifest
+ * Entry Fields"). Pure.
+ */
 export function keepLive(entries: readonly ManifestEntry[]): ManifestEntry[] {
   return entries
     .filter(({ status, data_file }) => status !== STATUS.deleted && data_file.content === CONTENT.data)

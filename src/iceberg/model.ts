@@ -1,6 +1,7 @@
 /**
- * The part of Iceberg's table metadata (format version 2, spec appendix C) that the project reads by name.
- * Snapshot ids and sequence numbers are 64 bits: JSON integers beyond 2^53 arrive as bigint, and are written back as such.
+ * The part of Iceberg's table metadata (format version 2, spec appendix C) that the project accesses by name. Snapshot
+ * ids and sequence numbers have 64 bits: JSON integers beyond 2^53 are parsed as bigint, and written with the same
+ * digits.
  */
 export type Long = number | bigint;
 
@@ -69,7 +70,9 @@ export interface TableMetadata {
   [key: string]: unknown;
 }
 
-/** One of the spec's requirements or updates, as it travels: `{type: "assert-…"}`, `{action: "add-snapshot", …}`. */
+/**
+ * A requirement or update of the specification in its JSON form: `{type: "assert-…"}`, `{action: "add-snapshot", …}`.
+ */
 export type Requirement = { type: string; [key: string]: unknown };
 export type Update = { action: string; [key: string]: unknown };
 
@@ -85,7 +88,7 @@ export interface LoadedTable {
   metadata: TableMetadata;
 }
 
-/** What the pipeline itself asks of a catalog, in process; everybody else speaks REST to the same object. */
+/** The pipeline's in-process interface to the catalog; other clients use REST to access the same object. */
 export interface TableCatalog {
   createNamespace(namespace: readonly string[]): Promise<void>;
   hasNamespace(namespace: readonly string[]): Promise<boolean>;
@@ -99,8 +102,8 @@ export interface TableCatalog {
     properties?: Record<string, string>;
   }): Promise<LoadedTable>;
   /**
-   * All changes or none. Throws COMMIT_CONFLICT (retryable: a requirement failed, or another writer was first; nothing was
-   * published) or UnknownOutcome (read back before doing anything).
+   * Commits all changes or none. Throws COMMIT_CONFLICT (retryable: a requirement failed, or another writer was first;
+   * nothing was published) or UnknownOutcome (the caller must read the tables before it continues).
    */
   commit(changes: readonly TableChange[]): Promise<LoadedTable[]>;
 }

@@ -4,13 +4,14 @@ import { CONTENT, STATUS } from "./manifest-model.ts";
 import { fieldNames } from "./manifest-schema.ts";
 
 /**
- * Table metadata with other locations. Iceberg names every file by its absolute location, in the metadata file, the manifest lists and
- * the manifests (spec, "Table Metadata", "Manifest Lists", "Manifests"). All fields that are no location stay as their writer wrote
- * them, those unknown here included: files are decoded by the schema in their header and encoded with the same. Pure.
+ * Rewrites table metadata with other locations. Iceberg names every file by its absolute location, in the metadata
+ * file, the manifest lists and the manifests (spec, "Table Metadata", "Manifest Lists", "Manifests"). All other fields
+ * stay unchanged, including unknown ones: files are decoded by the schema in their header and encoded with the same
+ * schema. Pure.
  */
 export type Locate = (location: string) => string;
 
-/** Field ids of the specification's tables. */
+/** Field ids in the specification's tables. */
 const FIELD = {
   manifest_path: 500,
   manifest_length: 501,
@@ -25,7 +26,7 @@ const FIELD = {
   upper_bounds: 128,
   referenced_data_file: 143,
 } as const;
-/** Of the column `file_path` in position delete files. */
+/** Field id of the column `file_path` in position delete files. */
 export const DELETE_FILE_PATH_COLUMN = 2_147_483_646;
 export const DELETE_POSITION_COLUMN = 2_147_483_545;
 
@@ -38,7 +39,7 @@ export interface NamedFile {
   size_bytes: number;
   record_count: number;
   is_deleted: boolean;
-  /** See CONTENT. */
+  /** One of CONTENT. */
   content: number;
   /** In upper case. */
   file_format: string;
@@ -76,7 +77,7 @@ class RawFile {
     return encodeAvro(this.#schema, this.records, Object.fromEntries(own));
   }
 
-  /** Version 1 had writers without ids. */
+  /** Some writers of version 1 wrote no ids. */
   #nameOf(field: Field): string {
     return this.#names.get(FIELD[field]) ?? field;
   }
@@ -90,7 +91,7 @@ export function manifestsIn(manifest_list: Uint8Array): NamedManifest[] {
   }));
 }
 
-/** `moved` has the new location and size of each manifest, by the old location. */
+/** `moved` has the new location and size of each manifest, by its old location. */
 export function relocateManifestList(manifest_list: Uint8Array, moved: ReadonlyMap<string, NamedManifest>): Uint8Array {
   const file = new RawFile(manifest_list);
   for (const record of file.records) {
@@ -107,7 +108,7 @@ export function filesIn(manifest: Uint8Array): NamedFile[] {
   return file.records.map((record) => namedFile(file, record));
 }
 
-/** `rewritten` has the new location and size of each position delete file, by the old location. */
+/** `rewritten` has the new location and size of each position delete file, by its old location. */
 export function relocateManifest(
   manifest: Uint8Array,
   locate: Locate,
@@ -139,7 +140,7 @@ function namedFile(file: RawFile, record: Raw): NamedFile {
   };
 }
 
-/** Bounds of the data files' names. One that was cut off no longer tells where it lies, and is left out. */
+/** Relocates the bounds of data file names. Omits truncated bounds, whose location is unknown. */
 function relocateBounds(file: RawFile, data_file: Raw, locate: Locate): void {
   for (const field of ["lower_bounds", "upper_bounds"] as const) {
     const bounds = file.get(data_file, field) as { key: number; value: Uint8Array }[] | null | undefined;
@@ -163,7 +164,9 @@ export function statisticsIn(metadata: TableMetadata): string[] {
   );
 }
 
-/** `lists` has the new location of each manifest list, by the old one. The log of earlier metadata files starts over. */
+/**
+ * `lists` has the new location of each manifest list, by its old location. Empties the log of earlier metadata files.
+ */
 export function relocateMetadata(
   metadata: TableMetadata,
   locate: Locate,
@@ -189,7 +192,7 @@ export function relocateMetadata(
   };
 }
 
-/** Properties such as `write.data.path` and a namespace's `location`. */
+/** Relocates properties such as `write.data.path` and a namespace's `location`. */
 export function relocateProperties(
   properties: Readonly<Record<string, string>>,
   locate: Locate,

@@ -19,36 +19,42 @@ import {
 } from "./stage.ts";
 import { replaceSummary } from "./summary.ts";
 
-/** Files that hold the same rows as the files that they replace. */
+/** Files with the same rows as the files that they replace. */
 export interface Replacement {
   added: readonly { file: DataFile; spec_id: number }[];
-  /** Locations, as manifests name them, of data files and of position delete files. */
+  /** Locations of data files and of position delete files, as in manifests. */
   removed: ReadonlySet<string>;
   /**
-   * Of the snapshot whose rows were read: what the added files count as (spec, "Sequence Numbers"). A delete by value that was
-   * committed since then still applies to them.
+   * Sequence number of the snapshot whose rows were read, for the added files (spec, "Sequence Numbers"). Equality
+   * deletes committed since then still apply to them.
    */
   sequence_number: Long;
-  /** What the snapshot's summary says beside counts and totals. */
+  /** Entries of the snapshot's summary, besides counts and totals. */
   summary?: Readonly<Record<string, string>>;
 }
 
 export interface StagingParts {
   storage: Storage;
   clock: Clock;
-  /** Gets the locations of the metadata files before the first of them is written, so that a killed process leaves none unnoticed. */
+  /**
+   * Receives the locations of the metadata files before the first is written, so that files of a killed process are
+   * known.
+   */
   announce?(locations: readonly string[]): void;
 }
 
-/** Manifests with fewer entries are merged into the one that is written anyway: each costs every reader a file. */
+/**
+ * Manifests with fewer entries are merged into the manifest that is written anyway, because every reader opens each
+ * file.
+ */
 const SMALL_MANIFEST_ENTRIES = 100;
-/** A manifest is read whole; past this size the rest goes into another one. */
+/** Readers load a manifest whole; entries above this limit go into another manifest. */
 const MAX_MANIFEST_ENTRIES = 4_000;
 
 /**
- * Stages a snapshot of operation `replace` on the table's current one, whose manifests are `manifests`: rows stay the same, files
- * change. Files that are removed stay listed as deleted in this one snapshot, as the spec asks. Throws UNSUPPORTED_FORMAT and
- * what the storage throws; then nothing is left behind.
+ * Stages a snapshot with the operation `replace` on the table's current one, whose manifests are `manifests`: the rows
+ * stay the same, the files change. Removed files are listed as deleted in this snapshot only, as the specification
+ * requires. Throws UNSUPPORTED_FORMAT and the errors of the storage; then no file remains.
  */
 export async function stageReplacement(
   { storage, clock, announce }: StagingParts,
@@ -117,7 +123,7 @@ export async function stageReplacement(
   return { snapshot_id, change: changeOf(table, parent, snapshot, {}), written: locations };
 }
 
-/** The current schema; with the columns of older ones where the spec partitions by one that is gone. */
+/** The current schema; with the columns of older ones if the spec partitions by a dropped column. */
 function schemaFor(spec: PartitionSpec, { metadata }: LoadedTable): Schema {
   const { schema } = writingKind(metadata);
   const has = (id: number): boolean => schema.fields.some((field) => field.id === id);
@@ -133,7 +139,7 @@ interface Group {
   added: DataFile[];
 }
 
-/** A manifest holds files of one spec and one content. */
+/** Groups by spec and content, because a manifest has one of each. */
 function groupsOf(manifests: readonly ReadManifest[], { added }: Replacement): Group[] {
   const groups = new Map<string, Group>();
   const groupOf = (spec_id: number, content: number): Group => {
@@ -147,7 +153,7 @@ function groupsOf(manifests: readonly ReadManifest[], { added }: Replacement): G
   return [...groups.values()];
 }
 
-/** Whether the next replacement merges it with others of its kind. */
+/** Whether the next replacement merges it with other manifests of its spec and content. */
 export function isSmallManifest(manifest: ManifestFile): boolean {
   return manifest.added_files_count + manifest.existing_files_count < SMALL_MANIFEST_ENTRIES;
 }
@@ -160,7 +166,7 @@ function addedEntry(data_file: DataFile, snapshot_id: Long, { sequence_number }:
   return { status: STATUS.added, snapshot_id, sequence_number, file_sequence_number: null, data_file };
 }
 
-/** What the merged manifest keeps of another one; what an earlier snapshot deleted is no longer listed. */
+/** The entries of a manifest in the merged one; omits files that an earlier snapshot deleted. */
 function carriedEntries({ entries }: ReadManifest, snapshot_id: Long, replacement: Replacement): ManifestEntry[] {
   return entries
     .filter(({ status }) => status !== STATUS.deleted)
@@ -172,7 +178,7 @@ function carriedEntries({ entries }: ReadManifest, snapshot_id: Long, replacemen
     .map((entry) => ({ ...entry, data_file: withColumnSizes(entry.data_file) }));
 }
 
-/** No sizes rather than none stated: where they are absent PyIceberg's `inspect.entries()` fails. */
+/** Empty sizes instead of absent ones, because PyIceberg's `inspect.entries()` fails if they are absent. */
 function withColumnSizes(data_file: DataFile): DataFile {
   return { ...data_file, column_sizes: data_file.column_sizes ?? new Map() };
 }

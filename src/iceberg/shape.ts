@@ -2,7 +2,8 @@ import { badRequest } from "./errors.ts";
 import type { Long } from "./model.ts";
 
 /**
- * Readers for JSON that others sent: each returns the value in the type asked for, or throws INVALID_REQUEST that names the field.
+ * Readers of untrusted JSON: each returns the value with the requested type, or throws INVALID_REQUEST with the field's
+ * name.
  */
 export type JsonObject = Record<string, unknown>;
 

@@ -6,16 +6,19 @@ import { decodeManifest } from "./manifest.ts";
 import { decodeManifestList } from "./manifest-list.ts";
 import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 
-/** A manifest with its entries, deleted ones included, and what they inherit filled in. */
+/** A manifest with its entries, including deleted ones, and their inherited values. */
 export interface ReadManifest {
   manifest: ManifestFile;
   entries: ManifestEntry[];
 }
 
-/** Enough to keep a disk busy, few enough to hold in memory: a manifest is a few kB, rarely megabytes. */
+/**
+ * Limit on parallel reads: enough to keep a disk busy, few enough for the memory. A manifest has a few kB, rarely
+ * megabytes.
+ */
 const READS_AT_ONCE = 16;
 
-/** The manifests of a snapshot, in the order of its list. Throws what storage throws, INVALID_AVRO. */
+/** The manifests of a snapshot, in the order of its list. Throws the storage's errors, INVALID_AVRO. */
 export async function readManifests(
   storage: Storage,
   metadata: TableMetadata,
@@ -40,7 +43,7 @@ export async function readManifest(
   return { manifest, entries: naming(manifest.manifest_path, () => decodeManifest(bytes, manifest, kind)) };
 }
 
-/** Throws what storage throws, INVALID_AVRO with the file's name. */
+/** Throws the storage's errors, INVALID_AVRO with the file's name. */
 export async function readManifestList(
   storage: Storage,
   { "manifest-list": location }: Pick<Snapshot, "manifest-list">,
@@ -58,14 +61,14 @@ function naming<T>(location: string, decode: () => T): T {
   }
 }
 
-/** The entries of files that the snapshot has. */
+/** The entries of the snapshot's live files. */
 export function liveEntriesOf(manifests: readonly ReadManifest[], content: number): ManifestEntry[] {
   return manifests
     .filter(({ manifest }) => manifest.content === content)
     .flatMap(({ entries }) => entries.filter(({ status }) => status !== STATUS.deleted));
 }
 
-/** A spec without fields where the metadata no longer has it: such a manifest's partitions cannot be told. */
+/** A spec without fields if the metadata lacks the spec: the partitions of such a manifest are unknown. */
 export function specOf(metadata: TableMetadata, spec_id: number): PartitionSpec {
   return (
     metadata["partition-specs"].find((candidate) => (candidate["spec-id"] ?? 0) === spec_id) ?? {
@@ -75,7 +78,7 @@ export function specOf(metadata: TableMetadata, spec_id: number): PartitionSpec 
   );
 }
 
-/** The current columns first, then those that only older schemas have: an old spec may name one that the current schema lost. */
+/** The current columns, then those that only older schemas have: an old spec may use a dropped column. */
 export function everyColumn(metadata: TableMetadata): Schema {
   const current = metadata.schemas.filter((schema) =>
     isSameLong(schema["schema-id"] ?? 0, metadata["current-schema-id"]),

@@ -9,29 +9,32 @@ import { summarisePartitions } from "./field-summary.ts";
 import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 import { partitionColumns } from "./transform.ts";
 
-/** Shared by the writers of snapshots: append.ts adds files, replace.ts rewrites them. */
+/** Functions shared by the writers of snapshots: append.ts adds files, replace.ts rewrites them. */
 
 const MAIN = "main";
 
-/** A snapshot whose files are durable, and that nobody sees until `change` is committed. */
+/** A snapshot with durable files, invisible until `change` is committed. */
 export interface StagedSnapshot {
   snapshot_id: Long;
-  /** Holds only if main is still where it was when this was staged; else stage again with the same data files. */
+  /** Valid only while main has not moved since staging; otherwise stage again with the same data files. */
   change: TableChange;
-  /** Metadata files written; to be deleted when the commit is known to have failed. */
+  /** Metadata files written; the caller deletes them if the commit is known to have failed. */
   written: string[];
 }
 
 export interface NewSnapshot {
   snapshot_id: Long;
   sequence_number: Long;
-  /** Location of its manifest list. */
+  /** Location of the snapshot's manifest list. */
   manifest_list: string;
   summary: Record<string, string>;
   clock: Clock;
 }
 
-/** A snapshot on the table's current one, of its current schema. Its time is never before the table's last change: readers refuse snapshots out of order. */
+/**
+ * A snapshot on the table's current one, with its current schema. Its time is not before the table's last change,
+ * because readers reject snapshots out of order.
+ */
 export function snapshotOn(
   metadata: TableMetadata,
   { snapshot_id, sequence_number, manifest_list, summary, clock }: NewSnapshot,
@@ -90,7 +93,7 @@ export function writingKind(metadata: TableMetadata): { spec: PartitionSpec; sch
   return { spec, schema };
 }
 
-/** 53 bits, of the 63 that the spec allows: readers that hold integers as doubles lose nothing. */
+/** A random id of 53 bits, of the 63 that the specification allows, so that readers with doubles lose nothing. */
 export function newSnapshotId(metadata: TableMetadata): Long {
   for (;;) {
     const id = Number(randomBytes(8).readBigUInt64BE() & BigInt(Number.MAX_SAFE_INTEGER));
@@ -98,11 +101,11 @@ export function newSnapshotId(metadata: TableMetadata): Long {
   }
 }
 
-/** The manifest list's entry for a manifest; pure. */
+/** The manifest list's entry for a manifest. Pure. */
 export function describeManifest(manifest: {
   path: string;
   length: number;
-  /** See MANIFEST_CONTENT. */
+  /** One of MANIFEST_CONTENT. */
   content: number;
   entries: readonly ManifestEntry[];
   spec: PartitionSpec;
@@ -144,7 +147,7 @@ export function describeManifest(manifest: {
   };
 }
 
-/** All files of the folder or none: when one fails, those that were written are deleted again. */
+/** Writes all files of the folder or none: after an error, deletes those already written. */
 export async function writeAll(
   storage: Storage,
   folder: string,

@@ -3,8 +3,8 @@ import type { Long, Snapshot } from "./model.ts";
 import { CONTENT, type DataFile } from "./manifest-model.ts";
 
 /**
- * Summary of a snapshot that appends data files (spec, "Optional Snapshot Summary Fields"). A total that an earlier
- * writer did not keep is left out: a wrong one would be worse than none. Pure.
+ * Summary of a snapshot that appends data files (spec, "Optional Snapshot Summary Fields"). Omits a total that an
+ * earlier writer did not state, because a wrong total is worse than none. Pure.
  */
 export function appendSummary(parent: Snapshot | null, files: readonly DataFile[]): Record<string, string> {
   const rows = sum(files, rowsOf);
@@ -29,7 +29,10 @@ export function appendSummary(parent: Snapshot | null, files: readonly DataFile[
   return summary;
 }
 
-/** Summary of a snapshot in which `added` hold the rows of `removed`, data files and the deletes that applied to them. Pure. */
+/**
+ * Summary of a snapshot whose `added` files replace the `removed` ones: data files and the deletes that applied to
+ * them. Pure.
+ */
 export function replaceSummary(
   parent: Snapshot | null,
   { added, removed }: { added: readonly DataFile[]; removed: readonly DataFile[] },
@@ -62,7 +65,7 @@ export function replaceSummary(
   return summary;
 }
 
-/** Below zero is what another writer counted wrong before. */
+/** A total below zero results from wrong counts of another writer, and is omitted. */
 function addTotals(
   summary: Record<string, string>,
   parent: Snapshot | null,

@@ -1,7 +1,7 @@
 import { OperatingError } from "../base/errors.ts";
 import type { PartitionSpec, Schema } from "./model.ts";
 
-/** A partition column as manifests hold it: spec field plus the type its values have. */
+/** A partition column in manifests: the field of the spec, with the type of its values. */
 export interface PartitionColumn {
   field_id: number;
   name: string;

@@ -214,8 +214,8 @@ export function writeDescription(folder: string, description: LakeDescription): 
 }
 
 /**
- * The lake of a command: the named one, else the one last started in this data folder.
- * Throws LAKE_NOT_FOUND with the lakes there are, LAKE_MOVED unless `is_moved_ok`.
+ * The lake of a command: the named one, else the one last started in this data folder. Throws LAKE_NOT_FOUND with the
+ * names of the existing lakes, and LAKE_MOVED unless `is_moved_ok`.
  */
 export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
   const current_file = join(data_folder, CURRENT_FILE);
@@ -246,7 +246,7 @@ export function rememberAsCurrent(data_folder: string, lake: Lake): void {
   replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
 }
 
-/** Files of a start that was killed before it wrote the description. */
+/** Files that remain if a start was killed before it wrote the description. */
 const OF_A_NEW_LAKE = new Set([`${DESCRIPTION_FILE}.tmp`, "owner.db", "owner.db-journal", "owner.txt"]);
 
 function rejectFilled(folder: string): void {

@@ -59,8 +59,8 @@ interface Parts {
 const RECHECK_IN_S3_MS = 60_000;
 
 /**
- * Throws what its parts throw: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND, LOG_UNREACHABLE
- * ...
+ * Throws the errors of its components: PORT_TAKEN, LOG_CANNOT_OPEN, S3_CREDENTIALS_MISSING, CLUSTER_NOT_FOUND,
+ * LOG_UNREACHABLE and others.
  */
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
   const { env = process.env, catalog_port = 0, step = noop, warn = () => {} } = options;

@@ -1,7 +1,7 @@
 import { overrideStorage } from "./override.ts";
 import type { Storage } from "./storage.ts";
 
-/** The storage; it calls `deleted` after each file that it deletes. */
+/** The storage, with a listener that it calls after each file deletion. */
 export function withDeletionListener(storage: Storage, deleted: (location: string) => void): Storage {
   return overrideStorage(storage, {
     async delete(location) {

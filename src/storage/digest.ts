@@ -7,12 +7,12 @@ export interface FileDigest {
   sha256: string;
 }
 
-/** Of a file that passes by in pieces. */
+/** Computes the digest of a file from its chunks. */
 export class Digest {
   readonly #hash = createHash("sha256");
   #size_bytes = 0;
 
-  /** Returns the piece. */
+  /** Returns the chunk. */
   add(piece: Uint8Array): Uint8Array {
     this.#hash.update(piece);
     this.#size_bytes += piece.length;
@@ -24,10 +24,10 @@ export class Digest {
   }
 }
 
-/** A file on this disk is read in pieces of any number; an object is read whole. Throws what the storage throws. */
+/** The digest of a file. Reads a file on this disk in chunks, an object whole. Throws the errors of the storage. */
 export async function digestOf(storage: Storage, location: string): Promise<FileDigest> {
   const digest = new Digest();
-  // Some engines write a path.
+  // Some engines write a path instead of a URI.
   const pieces = storage.readPieces(location.startsWith("/") ? `file://${location}` : location);
   for await (const piece of pieces) digest.add(piece);
   return digest.end();

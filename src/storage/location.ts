@@ -1,6 +1,7 @@
 /**
- * One spelling for the locations of one file: engines write `file:///a`, `file:/a`, `file://localhost/a` or `/a`, and `s3a://` or `s3n://`
- * for `s3://`; some percent-encode. For comparing, never for opening: what follows the scheme is otherwise the literal path.
+ * The canonical spelling of a location. Engines write `file:///a`, `file:/a`, `file://localhost/a` or `/a`, and
+ * `s3a://` or `s3n://` for `s3://`; some percent-encode. Only for comparing, not for opening: otherwise the text after
+ * the scheme is the literal path.
  */
 export function canonicalLocation(location: string): string {
   const spelled = location.startsWith("/") ? FILE_SCHEME + location : canonicalScheme(location);
@@ -11,7 +12,7 @@ export function canonicalLocation(location: string): string {
 
 const FILE_SCHEME = "file://";
 
-/** The location with one spelling for its scheme; the path stays as it is, and one without a scheme is not given one. */
+/** The location with the canonical scheme. The path stays unchanged, and a location without a scheme gets none. */
 export function canonicalScheme(location: string): string {
   return location.replace(/^file:(?:\/\/(?:localhost)?)?(?=\/)/i, FILE_SCHEME).replace(/^s3[an]?:\/\//i, "s3://");
 }

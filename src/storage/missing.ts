@@ -1,11 +1,11 @@
 import { OperatingError } from "../base/errors.ts";
 
-/** Whether a storage says that there is no such file. */
+/** Whether the error of a storage means that the file does not exist. */
 export function isMissing(error: unknown): error is OperatingError {
   return error instanceof OperatingError && error.code === "FILE_NOT_FOUND";
 }
 
-/** Null where a file that `read` needs is not there. */
+/** Null if a file that `read` needs does not exist. */
 export async function nullIfMissing<T>(read: () => Promise<T>): Promise<T | null> {
   try {
     return await read();

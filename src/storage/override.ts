@@ -1,6 +1,6 @@
 import type { Storage } from "./storage.ts";
 
-/** The storage with some of its methods replaced; the others go to it. */
+/** The storage with some of its methods replaced. */
 export function overrideStorage(storage: Storage, methods: Partial<Storage>): Storage {
   return {
     read: (location) => storage.read(location),

@@ -4,21 +4,21 @@ import { pathOfLocation } from "./file/location.ts";
 import { canonicalLocation } from "./location.ts";
 import type { Storage } from "./storage.ts";
 
-/** Enough to keep a disk or a bucket busy. */
+/** Number of parallel deletions that keeps a disk or a bucket busy. */
 const DELETIONS_AT_ONCE = 16;
 
 export interface OwnFiles {
   storage: Storage;
-  /** Table folders lie strictly below this location; null where the caller wrote the files itself a moment ago. */
+  /** Location above the table folders; null if the caller has just written the files itself. */
   warehouse: string | null;
   signal?: AbortSignal;
 }
 
 /**
- * The only function that deletes a table's files. Metadata is written by clients, so its locations are claims: a file is deleted only
- * where its canonical path lies in `folder`, with `..` refused and symbolic links resolved, and `folder` in the warehouse. Returns the
- * locations that were refused; a file that does not exist counts as deleted. Throws what the storage throws, and the signal's reason
- * once it aborts; then some of the files may still exist.
+ * The only function that deletes a table's files. Clients write metadata, so its locations are not trusted: a file is
+ * deleted only if its canonical path is in `folder`, without `..` and with symbolic links resolved, and `folder` is in
+ * the warehouse. Returns the rejected locations; a file that does not exist counts as deleted. Throws the errors of the
+ * storage, and the signal's reason once it aborts; then some of the files may still exist.
  */
 export async function deleteOwnFiles(
   { storage, warehouse, signal }: OwnFiles,
@@ -42,7 +42,7 @@ export async function deleteOwnFiles(
   return refused;
 }
 
-/** Whether a location lies in a folder, by name alone: `..`, `.` and the folder itself do not. Pure. */
+/** Whether a location is in a folder, by name alone. Excludes the folder itself and paths with `..` or `.`. Pure. */
 export function isInFolder(location: string, folder: string): boolean {
   const [file, top] = [canonicalLocation(location), canonicalLocation(folder).replace(/\/+$/, "")];
   if (!file.startsWith(`${top}/`) || hasDots(top)) return false;
@@ -58,14 +58,17 @@ function hasDots(path: string): boolean {
 class Folders {
   readonly #real = new Map<string, Promise<string | null>>();
 
-  /** By name and, on disk, by real path. A location that is a symbolic link itself is the link, unless it `is_followed`. */
+  /**
+   * Compares names and, on disk, real paths. A location that is itself a symbolic link means the link, unless
+   * `is_followed`.
+   */
   async isBelow(location: string, folder: string, { is_followed = false } = {}): Promise<boolean> {
     if (!isInFolder(location, folder)) return false;
     if (!canonicalLocation(location).startsWith("file:")) return true;
     const [path, top] = [pathOf(location), await this.#resolve(pathOf(folder))];
     const parent = await this.#resolve(dirname(path));
     const target = is_followed ? await this.#resolve(path) : parent && join(parent, basename(path));
-    // Nothing exists there that could be deleted: the name decides.
+    // No file to delete exists there, so the name decides.
     if (top === null || target === null) return true;
     return target.startsWith(`${top.replace(/[/\\]+$/, "")}${sep}`);
   }

@@ -1,7 +1,7 @@
 import { OperatingError } from "../base/errors.ts";
 import { MAX_READ_BYTES } from "./storage.ts";
 
-/** What every storage refuses to read. */
+/** Errors for files that every storage rejects. */
 
 export function notAFile(location: string): OperatingError {
   return new OperatingError("NOT_A_FILE", `${location} is not a regular file`, {

@@ -1,7 +1,10 @@
 import { canonicalLocation } from "./location.ts";
 import type { FileStat, Storage } from "./storage.ts";
 
-/** Files that lie in one folder now and will lie in another: named by where they will be, read and written where they are. */
+/**
+ * The storage of files that are in one folder now and will be moved to another. Callers use the future locations; reads
+ * and writes use the present ones.
+ */
 export class RelocatedStorage implements Storage {
   readonly #storage: Storage;
   readonly #future: string;
@@ -13,7 +16,7 @@ export class RelocatedStorage implements Storage {
     this.#present = present;
   }
 
-  /** Where the file is now. */
+  /** The present location of the file. */
   present(location: string): string {
     const canonical = canonicalLocation(location);
     if (canonical === this.#future || canonical.startsWith(`${this.#future}/`))

@@ -1,40 +1,43 @@
 /**
- * Where table files lie. A location is an absolute URI (`file:///lake/warehouse/...`, `s3://bucket/...`).
- * Files are immutable once written: there is no update and no append.
- * What follows `file://` is the path itself, not percent-encoded: DuckDB, PyIceberg and Hadoop take it literally, and all of
- * them must find the same file by the same name.
+ * Storage of table files. A location is an absolute URI (`file:///lake/warehouse/...`, `s3://bucket/...`). Files are
+ * immutable once written: there is no update and no append. The text after `file://` is the literal path, not
+ * percent-encoded: DuckDB, PyIceberg and Hadoop read it literally, and all of them must find the same file by the same
+ * name.
  */
 export interface Storage {
-  /** The whole of a regular file. Throws FILE_NOT_FOUND, NOT_A_FILE (a folder, pipe or device), FILE_TOO_LARGE. */
+  /** Reads a regular file whole. Throws FILE_NOT_FOUND, NOT_A_FILE (a folder, pipe or device), FILE_TOO_LARGE. */
   read(location: string): Promise<Uint8Array>;
   /**
-   * A regular file in pieces, whatever its size. An object comes as one piece. Throws FILE_NOT_FOUND, NOT_A_FILE; a reader that takes
-   * no more pieces leaves nothing open.
+   * Reads a regular file of any size in chunks; an object is one chunk. Closes the file if the reader stops early.
+   * Throws FILE_NOT_FOUND, NOT_A_FILE.
    */
   readPieces(location: string): AsyncIterable<Uint8Array>;
-  /** Null where there is no regular file. */
+  /** Null if the location is not a regular file. */
   statOf(location: string): Promise<FileStat | null>;
   /**
-   * Durable when it resolves; throws FILE_EXISTS rather than overwrite. Missing folders are made. What comes in pieces is not held
-   * in memory as a whole where the storage can write on; where the pieces end with an error, no file is left.
+   * Durable when it resolves; creates missing folders. Throws FILE_EXISTS instead of overwriting. Chunks are streamed
+   * if the storage supports it; if the chunks end with an error, no file remains.
    */
   write(location: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
-  /** Makes a folder that engines will write data files into; object stores have none and do nothing. */
+  /** Creates a folder for the data files of engines; does nothing in object stores, which have no folders. */
   makeFolder(location: string): Promise<void>;
-  /** Makes a file durable that an engine wrote on its own (DuckDB does not fsync what it COPYs). */
+  /** Makes a file of an engine durable (DuckDB does not fsync the files that COPY writes). */
   sync(location: string): Promise<void>;
   /**
-   * Makes files durable that other programs wrote, several at a time, with their entries in folders and those of folders that are new.
-   * Files that do not exist, and locations of another kind of storage, are skipped.
+   * Makes files of other programs durable, several in parallel, with their folder entries and those of new folders.
+   * Skips files that do not exist, and locations of other storages.
    */
   syncAll(locations: readonly string[]): Promise<void>;
-  /** Whether this object itself has made the file durable, or the storage makes every file durable. */
+  /** Whether this object has made the file durable, or the storage makes every file durable. */
   isKnownDurable(location: string): boolean;
-  /** Removes a folder whose files are all deleted, with the empty folders below it; in an object store, the empty objects that stand for them. */
+  /**
+   * Removes a folder whose files are all deleted, with its empty subfolders; in an object store, removes the empty
+   * objects that represent folders.
+   */
   removeFolder(location: string): Promise<void>;
-  /** Deleting what is not there is no error: a retried deletion must succeed. */
+  /** Deleting a missing file is no error, so that deletions can be retried. */
   delete(location: string): Promise<void>;
-  /** All files below the location, in no order. */
+  /** All files below the location, in arbitrary order. */
   list(location: string): AsyncIterable<{ location: string } & FileStat>;
 }
 
@@ -43,5 +46,5 @@ export interface FileStat {
   modified_at_us: number;
 }
 
-/** The largest file that is read whole. Compaction copies data files, which are the largest ones. */
+/** Limit on files that are read whole. Compaction copies data files, which are the largest ones. */
 export const MAX_READ_BYTES = 1024 * 1024 * 1024;

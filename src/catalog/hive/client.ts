@@ -9,19 +9,22 @@ import { parseIdl, type Method } from "./thrift/idl.ts";
 
 const METHODS = parseIdl(readFileSync(new URL("metastore.thrift", import.meta.url), "utf8"));
 const DEFAULT_PORT = 9083;
-/** A metastore serves each with a thread of its own, so calls beyond that wait for their turn here. */
+/** Limit on connections, because a metastore uses one thread for each; further calls wait. */
 const MAX_CONNECTIONS = 8;
 
 /**
- * Said on each connection, for that connection: a metastore otherwise compares columns by place, and so refuses to hear that one
- * was dropped or moved. Iceberg tells columns by id.
+ * Set on each connection, for that connection only: a metastore otherwise compares columns by position, and so rejects
+ * dropped and moved columns. Iceberg identifies columns by id.
  */
 const COLUMNS_MAY_CHANGE = { key: "metastore.disallow.incompatible.col.type.changes", value: "false" };
 
 type Args<M extends MethodName> = MetastoreMethods[M]["args"];
 type Answer<M extends MethodName> = MetastoreMethods[M]["answer"];
 
-/** Calls to one metastore. Throws ThriftFault for what it answers; what else is thrown says what that means for the caller. */
+/**
+ * Calls to one metastore. Throws ThriftFault for errors that the metastore reports; other errors state the effect on
+ * the caller.
+ */
 export class MetastoreClient {
   readonly #host: string;
   readonly #port: number;
@@ -30,7 +33,7 @@ export class MetastoreClient {
   #in_use = 0;
   #is_closed = false;
 
-  /** `thrift://host:port`. Throws INVALID_REQUEST. */
+  /** The URI has the form `thrift://host:port`. Throws INVALID_REQUEST. */
   constructor(uri: string) {
     const url = URL.canParse(uri) ? new URL(uri) : null;
     if (url?.protocol !== "thrift:" || url.hostname === "")
@@ -39,7 +42,10 @@ export class MetastoreClient {
     this.#port = url.port === "" ? DEFAULT_PORT : Number(url.port);
   }
 
-  /** For what changes nothing: asked once more where an answer is lost, as it is when the metastore was started anew. */
+  /**
+   * Calls a method without side effects. Retries once if the answer is lost, for example because the metastore was
+   * restarted.
+   */
   async read<M extends MethodName>(name: M, args: Args<M>): Promise<Answer<M>> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -51,7 +57,7 @@ export class MetastoreClient {
     }
   }
 
-  /** For what changes something: never repeated. A lost answer is an UnknownOutcome. */
+  /** Calls a method with side effects, without retry. Throws UnknownOutcome if the answer is lost. */
   async change<M extends MethodName>(name: M, args: Args<M>): Promise<Answer<M>> {
     try {
       return await this.#call(name, args);
@@ -65,7 +71,7 @@ export class MetastoreClient {
     }
   }
 
-  /** Calls in progress get their answers. */
+  /** Calls in progress complete. */
   close(): void {
     this.#is_closed = true;
     for (const connection of this.#idle.splice(0)) connection.close();
@@ -95,7 +101,7 @@ export class MetastoreClient {
       return connection;
     } catch (error) {
       connection.close();
-      // What the caller asks for has not been sent yet.
+      // The caller's request has not been sent yet.
       throw error instanceof NoAnswer ? new NoAnswer(error.message, false) : error;
     }
   }

@@ -3,7 +3,7 @@ import type { Field, TableMetadata } from "../../iceberg/model.ts";
 import { arrayIn, asObject, stringIn } from "../../iceberg/shape.ts";
 import type { HiveColumn } from "./service.ts";
 
-/** Iceberg's primitive types in Hive's words, as Iceberg's own HiveSchemaUtil has them. */
+/** Hive's names of Iceberg's primitive types, as in Iceberg's HiveSchemaUtil. */
 const PRIMITIVES: Record<string, string> = {
   boolean: "boolean",
   int: "int",
@@ -21,7 +21,7 @@ const PRIMITIVES: Record<string, string> = {
   timestamptz_ns: "timestamp with local time zone",
 };
 
-/** The columns of the current schema. Throws UNSUPPORTED for a type that Hive has no word for. */
+/** The columns of the current schema. Throws UNSUPPORTED for a type that Hive lacks. */
 export function hiveColumns(metadata: TableMetadata): HiveColumn[] {
   const schema = metadata.schemas.find((each) => each["schema-id"] === metadata["current-schema-id"]);
   return (schema?.fields ?? []).map(({ name, type, doc }: Field) => ({

@@ -1,10 +1,10 @@
 import type { HiveDatabase } from "./service.ts";
 
-/** Namespace properties that Hive keeps in fields of their own, as Iceberg's HiveCatalog names them. */
+/** Namespace properties that Hive stores in separate fields, named as in Iceberg's HiveCatalog. */
 const COMMENT = "comment";
 const LOCATION = "location";
 
-/** Fields that the properties do not speak of stay as they are in `present`. */
+/** Fields without a property keep their value in `present`. */
 export function databaseWith(
   properties: Readonly<Record<string, string>>,
   present: HiveDatabase,
@@ -15,7 +15,7 @@ export function databaseWith(
 }
 
 /**
- * The inverse. A location that the namespace would have anyway is not told: so what comes out is what was put in. Hadoop writes
+ * The inverse. Omits the namespace's default location, so that the result equals the original properties. Hadoop writes
  * `file:/x` for `file:///x`.
  */
 export function propertiesOf(

@@ -1,5 +1,5 @@
-// What Coinlake asks of a Hive Metastore 4: a subset of Hive's own hive_metastore.thrift, under its field ids. What is left out
-// is never sent, and skipped where it comes. `idl.ts` reads this file, `service.ts` gives the same shapes to TypeScript.
+// The subset of Hive's hive_metastore.thrift that Coinlake uses with a Hive Metastore 4, with the same field ids.
+// Omitted fields are never sent, and are skipped in answers. `idl.ts` parses this file; `service.ts` declares the same shapes.
 
 struct FieldSchema {
   1: string name,

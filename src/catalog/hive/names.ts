@@ -1,10 +1,13 @@
 import { badRequest, nameOfNamespace, nameOfTable, unsupported } from "../../iceberg/errors.ts";
 import type { TableIdentifier } from "../../iceberg/model.ts";
 
-/** Hive folds names to lower case and takes nothing else, so a name that is not so could never be found again as it was given. */
+/**
+ * Names that Hive stores unchanged. Hive folds names to lower case and rejects other characters, so another name could
+ * not be found again.
+ */
 const HIVE_NAME = /^[a-z0-9_]+$/;
 
-/** The database that a namespace is, or null where Hive cannot have it. Throws INVALID_REQUEST for what is no namespace anywhere. */
+/** The database of a namespace; null if Hive cannot store it. Throws INVALID_REQUEST for an invalid namespace. */
 export function databaseOf(namespace: readonly string[]): string | null {
   if (
     namespace.length === 0 ||
@@ -20,7 +23,7 @@ export function isHiveTable({ namespace, name }: TableIdentifier): boolean {
   return databaseOf(namespace) !== null && HIVE_NAME.test(name);
 }
 
-/** For what is to be made. Throws UNSUPPORTED, INVALID_REQUEST. */
+/** The database for a new namespace. Throws UNSUPPORTED, INVALID_REQUEST. */
 export function newDatabaseOf(namespace: readonly string[]): string {
   const database = databaseOf(namespace);
   if (database === null) {

@@ -1,6 +1,6 @@
 /**
- * The shapes of metastore.thrift, as TypeScript knows them. What comes from a metastore may lack any field; what is sent to one
- * lacks what is left undefined.
+ * TypeScript types of the structures in metastore.thrift. Any field of an answer may be absent; undefined fields of a
+ * request are not sent.
  */
 export interface HiveColumn {
   name: string;

@@ -22,28 +22,28 @@ import { ThriftFault } from "./thrift/connection.ts";
 export interface HiveStoreOptions {
   /** `thrift://host:port` */
   uri: string;
-  /** Where databases made here have their folders: the catalog's warehouse. */
+  /** Parent location of the folders of databases created here: the catalog's warehouse. */
   warehouse: string;
 }
 
-/** Tables come whole, each with its schema: so many in one answer make a megabyte or two. */
+/** Number of tables per call. An answer has each table with its schema, so this many take one or two megabytes. */
 const TABLES_A_CALL = 100;
 
-/** Hive's compare-and-swap refused: the parameter was not as expected (HIVE-26882). */
+/** Error text of Hive's compare-and-swap if the parameter has another value than expected (HIVE-26882). */
 const IS_MODIFIED = "The table has been modified";
 
 /**
- * The catalog's pointers in a Hive Metastore, in the way of Iceberg's own HiveCatalog. A namespace is a database, a table an
- * external table whose parameter `metadata_location` is the pointer; it moves by Hive's compare-and-swap.
+ * The catalog's pointers in a Hive Metastore, compatible with Iceberg's HiveCatalog. A namespace is a database. A table
+ * is an external table whose parameter `metadata_location` is the pointer; Hive's compare-and-swap moves it.
  */
 export class HiveStore implements CatalogStore {
   readonly is_multi_table = false;
-  /** Makes Iceberg's HiveCatalogs compare and swap as we do. Theirs otherwise lock, and write without comparing. */
+  /** Makes Iceberg's HiveCatalog use compare-and-swap too. By default it locks, and writes without comparing. */
   readonly table_properties = { "engine.hive.lock-enabled": "false" };
   readonly #client: MetastoreClient;
   readonly #warehouse: string;
 
-  /** Connects when it is first used. Throws INVALID_REQUEST. */
+  /** Connects on first use. Throws INVALID_REQUEST. */
   constructor({ uri, warehouse }: HiveStoreOptions) {
     this.#client = new MetastoreClient(uri);
     this.#warehouse = warehouse.replace(/\/+$/, "");
@@ -66,7 +66,7 @@ export class HiveStore implements CatalogStore {
     return database === null ? null : propertiesOf(database, this.#defaultLocation(database.name));
   }
 
-  /** Hive swaps databases without comparing: of two changes at one moment the later one stands. */
+  /** Hive replaces databases without compare-and-swap: of two concurrent changes the later one wins. */
   async changeNamespaceProperties(
     namespace: readonly string[],
     { updates, removals }: { updates: Readonly<Record<string, string>>; removals: readonly string[] },
@@ -97,7 +97,7 @@ export class HiveStore implements CatalogStore {
     });
   }
 
-  /** Iceberg's tables; a database may hold others. */
+  /** Only Iceberg tables; a database may contain others. */
   async tableNames(namespace: readonly string[]): Promise<string[]> {
     const database = await this.#database(namespace);
     if (database === null) throw noSuchNamespace(namespace);
@@ -121,7 +121,7 @@ export class HiveStore implements CatalogStore {
     for (const move of moves) await (move.expected === null ? this.#create(move) : this.#swap(move, move.expected));
   }
 
-  /** The pointer goes along by compare-and-swap too: a commit between our look and our change is not undone. */
+  /** Moves the pointer by compare-and-swap, so that a commit between the read and the change is not undone. */
   async renameTable(from: TableIdentifier, to: TableIdentifier): Promise<void> {
     checkNewTable(to);
     const table = await this.#table(from);
@@ -134,7 +134,7 @@ export class HiveStore implements CatalogStore {
     );
   }
 
-  /** Data and metadata files stay: they are the catalog's to delete. */
+  /** Keeps data and metadata files; the catalog deletes them. */
   async dropTable(identifier: TableIdentifier): Promise<string> {
     const pointer = await this.pointer(identifier);
     if (pointer === null) throw noSuchTable(identifier);
@@ -172,8 +172,8 @@ export class HiveStore implements CatalogStore {
   }
 
   /**
-   * A metastore repeats by itself what failed in its database, and may then meet its own work: what looks like a lost race is one
-   * only if our pointer is not what stands there.
+   * A metastore retries failed database operations by itself, and may then find its own change. A lost race is
+   * therefore reported only if the current pointer is not `move.next`.
    */
   async #publish(move: PointerMove, publication: Promise<void>): Promise<void> {
     try {
@@ -217,7 +217,7 @@ export class HiveStore implements CatalogStore {
     return (await ifThere(this.#client.read("get_table_req", { req })))?.table ?? null;
   }
 
-  /** As the catalog itself places the tables of a namespace that names no location. */
+  /** The catalog's default location for tables of a namespace without a location. */
   #defaultLocation(name: string): string {
     return `${this.#warehouse}/${name}`;
   }
@@ -241,7 +241,7 @@ async function ifThere<T>(answer: Promise<T>): Promise<T | null> {
   }
 }
 
-/** Reads change nothing, so whatever the metastore answers is a known failure. */
+/** Reads change nothing, so every error that the metastore reports is a known failure. */
 async function read<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
@@ -259,8 +259,8 @@ async function read<T>(answer: Promise<T>): Promise<T> {
 }
 
 /**
- * What each of Hive's exceptions means, given before it changed anything. Any other may follow a change that its database has
- * made: an unknown outcome, as Iceberg's HiveCatalog treats it.
+ * Maps Hive's exceptions that precede any change to errors. Any other exception may follow a change in Hive's database,
+ * so it is an unknown outcome, as in Iceberg's HiveCatalog.
  */
 async function change(
   answer: Promise<void>,

@@ -4,18 +4,21 @@ import type { PointerMove } from "../store.ts";
 import { hiveColumns } from "./columns.ts";
 import type { HiveStorage, HiveTable } from "./service.ts";
 
-/** Where the pointer lies among a Hive table's parameters. */
+/** The Hive table parameter that contains the pointer. */
 export const METADATA_LOCATION = "metadata_location";
 const PREVIOUS_METADATA_LOCATION = "previous_metadata_location";
 const TABLE_TYPE = "table_type";
 const ICEBERG = "ICEBERG";
 
-/** Never, in Hive's terms: Iceberg's snapshots say what is kept. */
+/** Unlimited retention in Hive's terms; Iceberg decides which snapshots are kept. */
 const RETENTION_FOR_EVER = 2_147_483_647;
-/** Longer ones are left out, because not every database behind a metastore can hold them (iceberg.hive.table-property-max-size). */
+/**
+ * Longer properties are omitted, because some databases of metastores cannot store them
+ * (iceberg.hive.table-property-max-size).
+ */
 const MAX_PARAMETER_CHARACTERS = 32_672;
 
-/** Parameters that repeat facts of the metadata: written anew at each commit, or absent. */
+/** Parameters that repeat facts of the metadata: replaced at each commit, or absent. */
 const CURRENT_SNAPSHOT_ID = "current-snapshot-id";
 const CURRENT_SNAPSHOT_TIMESTAMP = "current-snapshot-timestamp-ms";
 const CURRENT_SNAPSHOT_SUMMARY = "current-snapshot-summary";
@@ -34,18 +37,18 @@ const REPEATED = [
   ...Object.keys(STATISTICS),
 ];
 
-/** Iceberg's property, and what Hive calls the same. */
+/** Iceberg's property, and Hive's equivalent. */
 const GC_ENABLED = "gc.enabled";
 const EXTERNAL_TABLE_PURGE = "external.table.purge";
 
-/** Where an Iceberg table's metadata lies; null for a table of another format. */
+/** Metadata location of an Iceberg table; null for a table of another format. */
 export function pointerOf({ parameters = {} }: HiveTable): string | null {
   return parameters[TABLE_TYPE]?.toUpperCase() === ICEBERG ? (parameters[METADATA_LOCATION] ?? null) : null;
 }
 
 /**
- * A table that does not exist yet, as Iceberg's HiveCatalog writes it (HiveTableOperations in Apache Iceberg), so that Spark's and
- * PyIceberg's read it.
+ * A new table as Iceberg's HiveCatalog writes it (HiveTableOperations in Apache Iceberg), so that Iceberg's catalogs
+ * for Spark and PyIceberg can read it.
  */
 export function newHiveTable(move: PointerMove, owner: string, now_s: number): HiveTable {
   const [dbName = ""] = move.identifier.namespace;
@@ -63,12 +66,15 @@ export function newHiveTable(move: PointerMove, owner: string, now_s: number): H
   };
 }
 
-/** The table with its pointer moved. Parameters that others put there stay, those of properties that are gone go. */
+/** The table with a moved pointer. Keeps parameters of other programs, and drops those of removed properties. */
 export function movedHiveTable(table: HiveTable, move: PointerMove): HiveTable {
   return { ...table, sd: storageOf(move.metadata), parameters: parametersOf(move, table.parameters ?? {}) };
 }
 
-/** Formats of Hive's own stand here: a Hive without Iceberg finds an empty table rather than one it cannot name. */
+/**
+ * Storage description with Hive's built-in formats: a Hive without Iceberg then finds an empty table instead of an
+ * unknown format.
+ */
 function storageOf(metadata: TableMetadata): HiveStorage {
   return {
     cols: hiveColumns(metadata),

@@ -3,16 +3,16 @@ import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError } from "../../base/errors.ts";
 import { formatJson } from "../../iceberg/json.ts";
 
-/** What a route gives back; without a body for 204 and 304. */
+/** A route's response; without a body for 204 and 304. */
 export interface Answer {
   status: number;
   body?: unknown;
-  /** The body as JSON text made elsewhere, in parts; instead of `body`. */
+  /** The body as JSON text in chunks, instead of `body`. */
   parts?: readonly Uint8Array[];
   headers?: Record<string, string>;
 }
 
-/** OperatingError code → status and error type of the REST spec (schema ErrorModel). */
+/** Status and error type of the REST specification (schema ErrorModel), by OperatingError code. */
 const ERRORS: Partial<Record<ErrorCode, { status: number; type: string }>> = {
   INVALID_REQUEST: { status: 400, type: "BadRequestException" },
   UNSUPPORTED_LOCATION: { status: 400, type: "BadRequestException" },
@@ -38,17 +38,17 @@ const ERRORS: Partial<Record<ErrorCode, { status: number; type: string }>> = {
   UNKNOWN_OUTCOME: { status: 500, type: "CommitStateUnknownException" },
 };
 
-/** Known failures of the disk or the store: nothing was published, and a retry may help. */
+/** Known failures of the disk or the store: nothing was published, and a retry may succeed. */
 const UNAVAILABLE = { status: 503, type: "ServiceUnavailableException" };
-/** A fault in this program: clients must not assume that nothing happened, and 500 tells them so. */
+/** An internal error. Status 500 tells clients that the outcome is unknown. */
 const INTERNAL = { status: 500, type: "InternalServerError" };
 
-/** The messages of unexpected errors stay in the log: they may tell more than a client should know. */
+/** Messages of unexpected errors appear only in the log, because they may contain confidential details. */
 export function errorAnswer(error: unknown): Answer {
   const is_operating = error instanceof OperatingError;
   const { status, type } = is_operating ? (ERRORS[error.code] ?? UNAVAILABLE) : INTERNAL;
   const message = is_operating ? error.message : "Internal error; the catalog's log has the details";
-  // RFC 6750: how a client learns what it has to show.
+  // RFC 6750: names the authentication scheme that the client must use.
   const headers: Record<string, string> = status === 401 ? { "www-authenticate": "Bearer" } : {};
   return { status, headers, body: { error: { message, type, code: status } } };
 }

@@ -2,10 +2,10 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { OperatingError } from "../../base/errors.ts";
 
-/** Who may use the catalog. */
+/** Protection of the catalog against requests from web pages and clients without the token. */
 
 const LOOPBACK_NAMES = new Set(["localhost", "127.0.0.1", "[::1]"]);
-/** A person who typed the address, and the server's own pages, of which there are none. */
+/** Values of Sec-Fetch-Site for a typed address and for pages of this server, which has none. */
 const OWN_SITES = new Set(["none", "same-origin"]);
 
 export function isLoopback(host: string): boolean {
@@ -13,9 +13,9 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * A web page can make its visitor's browser send requests here: under a name that resolves to this machine (then Host shows it;
- * checked where the server listens on loopback only), or from another origin (then Origin or Sec-Fetch-Site shows it). Clients of
- * catalogs send neither of those two. Throws FORBIDDEN.
+ * A web page can make its visitor's browser send requests here: under a name that resolves to this machine (the Host
+ * header shows it; checked if the server listens on loopback only), or from another origin (the Origin or
+ * Sec-Fetch-Site header shows it). Catalog clients send neither of these two headers. Throws FORBIDDEN.
  */
 export function checkSender({ headers }: IncomingMessage, bound_host: string): void {
   const { host, origin, "sec-fetch-site": site } = headers;
@@ -34,7 +34,7 @@ export function checkSender({ headers }: IncomingMessage, bound_host: string): v
   if (typeof site === "string" && !OWN_SITES.has(site)) refuse(`a request from another site (${site})`);
 }
 
-/** Throws NOT_AUTHORIZED unless the request shows the token; null asks for none. */
+/** Throws NOT_AUTHORIZED unless the request has the token; null allows every request. */
 export function checkBearer({ headers }: IncomingMessage, token: string | null): void {
   if (token === null) return;
   const given = /^Bearer +(.+)$/i.exec(headers.authorization ?? "")?.[1];
@@ -48,7 +48,7 @@ export function checkBearer({ headers }: IncomingMessage, token: string | null):
   );
 }
 
-/** In constant time for all lengths. */
+/** Compares in constant time for all lengths. */
 function isSame(given: string, expected: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));

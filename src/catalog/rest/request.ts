@@ -4,9 +4,12 @@ import { badRequest } from "../../iceberg/errors.ts";
 import { parseJson } from "../../iceberg/json.ts";
 import { asObject, type JsonObject } from "../../iceberg/shape.ts";
 
-/** A commit that removes 100,000 snapshots by id takes 2 MB; more than this is a mistake. */
+/** A commit that removes 100,000 snapshots by id takes 2 MB; a body above this limit is an error. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
-/** A client reads the refusal only when it has sent everything, so somewhat larger bodies are received and thrown away. */
+/**
+ * A client reads an error response only after it has sent its whole body, so bodies up to this size are received and
+ * discarded.
+ */
 const MAX_RECEIVED_BYTES = 4 * MAX_BODY_BYTES;
 
 /** The body as a JSON object. Throws UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, BODY_TOO_LARGE. */
@@ -33,7 +36,9 @@ export async function readBody(request: IncomingMessage): Promise<JsonObject> {
   return asObject(value, "The request body");
 }
 
-/** A page of another site can send forms and plain text here, but no JSON without asking first. */
+/**
+ * Requires JSON: a page of another site can send forms and plain text here, but JSON only after a preflight request.
+ */
 function checkJson(content_type: string | undefined): void {
   const type = (content_type ?? "").split(";")[0]?.trim().toLowerCase();
   if (type === "application/json") return;

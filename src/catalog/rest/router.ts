@@ -7,12 +7,12 @@ import type { JsonObject } from "../../iceberg/shape.ts";
 import type { Answer } from "./answers.ts";
 import { readBody } from "./request.ts";
 
-/** One request, decoded as far as every route needs it. */
+/** One request, decoded to the extent that every route needs. */
 export interface Call {
   catalog: Catalog;
   query: URLSearchParams;
   headers: IncomingMessage["headers"];
-  /** From the path; empty where the route has none. */
+  /** From the path; empty if the route has none. */
   namespace: string[];
   name: string;
   body(): Promise<JsonObject>;
@@ -20,17 +20,17 @@ export interface Call {
 
 export interface Route {
   method: "GET" | "HEAD" | "POST" | "DELETE";
-  /** As in the spec's paths, after `/v1/{prefix}/`. */
+  /** The path in the specification, after `/v1/{prefix}/`. */
   path: string;
-  /** Whether `GET /v1/config` tells clients of it; they skip what is not listed. */
+  /** Whether `GET /v1/config` lists the route; clients do not call unlisted routes. */
   is_listed?: boolean;
   handle(call: Call): Promise<Answer>;
 }
 
-/** Between the levels of a namespace in a path or parameter, after decoding. */
+/** Separates the levels of a namespace in a path or parameter, after decoding. */
 const NAMESPACE_SEPARATOR = "\x1f";
 const MAX_PAGE_SIZE = 10_000;
-/** First segments of routes: what is none of these is a {prefix}, which this catalog has no use for but accepts. */
+/** First segments of routes. Any other first segment is a {prefix}, which this catalog accepts and ignores. */
 const FIRST_SEGMENTS = new Set(["config", "namespaces", "tables", "views", "transactions"]);
 
 export class Router {
@@ -40,7 +40,7 @@ export class Router {
     this.#routes = routes.map((route) => ({ route, segments: route.path.split("/") }));
   }
 
-  /** Throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, and what the route throws. */
+  /** Throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, and the errors of the route. */
   async handle(catalog: Catalog, request: IncomingMessage): Promise<Answer> {
     const { path, query } = split(request.url ?? "/");
     const actual = segmentsOf(path);
@@ -67,7 +67,7 @@ function split(url: string): { path: string; query: URLSearchParams } {
 function segmentsOf(path: string): string[] {
   let segments: string[];
   try {
-    // The reference client encodes names as a form does, in which a plus is a space; a plus itself comes as %2B.
+    // The reference client encodes names as forms do: a plus is a space, and a literal plus is %2B.
     segments = path
       .replace(/^\/+|\/+$/g, "")
       .replaceAll("+", "%20")
@@ -102,13 +102,13 @@ function namespaceOf(encoded: string | undefined): string[] {
   return encoded === undefined ? [] : encoded.split(NAMESPACE_SEPARATOR);
 }
 
-/** `?parent=`, empty or absent for the top level. */
+/** The parameter `?parent=`; empty or absent for the top level. */
 export function parentOf(query: URLSearchParams): string[] {
   const parent = query.get("parent");
   return parent === null || parent === "" ? [] : parent.split(NAMESPACE_SEPARATOR);
 }
 
-/** Absent: everything in one answer, as the spec has it for clients that do not page. */
+/** Without the parameters, the answer has everything, as the specification requires for clients without paging. */
 export function pageOf(query: URLSearchParams): Page {
   const stated = query.get("pageSize");
   const page_token = query.get("pageToken") ?? undefined;

@@ -58,7 +58,7 @@ export const TABLE_ROUTES: readonly Route[] = [
       if (mode !== "all" && mode !== "refs") throw badRequest('snapshots must be "all" or "refs"');
       const loaded = await call.catalog.loadTable(tableOf(call));
       const table = isDuckDB(call) ? withoutFormerState(loaded) : loaded;
-      // Others report a damaged file as an error; DuckDB ends its process, which may be this one.
+      // DuckDB ends its process, which may be this one, at a damaged file; other engines report an error.
       if (isDuckDB(call)) await call.catalog.inspect(table);
       const etag = etagOf(table, mode);
       if (call.headers["if-none-match"]?.split(/,\s*/).includes(etag) === true)
@@ -141,7 +141,9 @@ export const TABLE_ROUTES: readonly Route[] = [
   },
 ];
 
-/** Of a table without a current snapshot DuckDB reads the last one of the log, which is not empty. */
+/**
+ * Omits the snapshots of a table without a current one, because DuckDB would read the last entry of the snapshot log.
+ */
 function withoutFormerState(table: LoadedTable): LoadedTable {
   const { metadata } = table;
   if (metadata["current-snapshot-id"] !== null || metadata.snapshots.length === 0) return table;
@@ -152,7 +154,7 @@ function isDuckDB({ headers }: Call): boolean {
   return headers["user-agent"]?.startsWith("duckdb/") === true;
 }
 
-/** The metadata goes out as parts that are formatted once: at 2,000 snapshots it is a megabyte, and every reader asks for it. */
+/** Sends the metadata as cached chunks: with 2,000 snapshots it takes a megabyte, and every reader requests it. */
 function tableAnswer(table: LoadedTable, etag = etagOf(table, "all")): Answer {
   const parts = [
     Buffer.from(`{"metadata-location":${formatJson(table.metadata_location)},"metadata":`),
@@ -162,12 +164,12 @@ function tableAnswer(table: LoadedTable, etag = etagOf(table, "all")): Answer {
   return { status: 200, parts, headers: { etag } };
 }
 
-/** A metadata file never changes, so its name stands for the content. */
+/** A metadata file is immutable, so its name identifies the content. */
 function etagOf(table: LoadedTable, mode: string): string {
   return `"${createHash("sha256").update(`${mode} ${table.metadata_location}`).digest("hex").slice(0, 32)}"`;
 }
 
-/** Spec, loadTable, `snapshots=refs`: only what a branch or tag points at. */
+/** Spec, loadTable, `snapshots=refs`: only the snapshots of branches and tags. */
 function withReferencedSnapshots(metadata: TableMetadata): TableMetadata {
   const wanted = Object.values(metadata.refs).map((ref) => ref["snapshot-id"]);
   return {
@@ -180,7 +182,7 @@ function readIdentifier(identifier: JsonObject): TableIdentifier {
   return { namespace: stringsIn(identifier, "namespace"), name: stringIn(identifier, "name") };
 }
 
-/** The body may repeat the identifier of the path, which counts. */
+/** The body may repeat the identifier; the one in the path takes precedence. */
 function readChange(change: JsonObject, identifier: TableIdentifier): TableChange {
   const requirements = change["requirements"] == null ? [] : arrayIn(change, "requirements");
   return {

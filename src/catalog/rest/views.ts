@@ -2,7 +2,7 @@ import { OperatingError } from "../../base/errors.ts";
 import { nameOfTable, unsupported } from "../../iceberg/errors.ts";
 import { tableOf, type Call, type Route } from "./router.ts";
 
-/** This catalog has no views. Engines look for one behind every name they do not know, and must get a plain "no". */
+/** This catalog has no views. Engines look for a view behind every unknown name, and need a plain 404. */
 export const VIEW_ROUTES: readonly Route[] = [
   {
     method: "GET",

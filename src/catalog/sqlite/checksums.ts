@@ -19,12 +19,12 @@ const SQL = {
 } as const;
 
 /**
- * Checksums in the catalog's file, over a connection that does not wait for the disk: a power cut may lose the newest of them, and
- * never a pointer. The next `verify --deep` takes those that are missing.
+ * Checksums in the catalog's file, over a connection without fsync: a power failure may lose the newest checksums, but
+ * never a pointer. The next `verify --deep` adds missing ones.
  */
 export class SqliteChecksums implements ChecksumStore {
   readonly #database: DatabaseSync;
-  /** Null where a lake of an older version, opened for reading, has no table for them. */
+  /** Null if a lake of an older version, opened for reading, has no table for checksums. */
   readonly #statements: Record<keyof typeof SQL, StatementSync> | null;
 
   constructor(path: string, options: { is_read_only?: boolean } = {}) {

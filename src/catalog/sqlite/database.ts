@@ -3,11 +3,11 @@ import { UnknownOutcome, messageOf } from "../../base/errors.ts";
 import { openSqliteFile, openSqliteFileToRead, sqliteFailure, type SqliteFormat } from "../../base/sqlite.ts";
 
 /**
- * Waiting blocks this process's only thread, so it is bounded; write transactions here take about a millisecond, and only a
- * machine in trouble makes one last this long.
+ * Limit on waiting for a lock, because it blocks this process's only thread. Write transactions take about a
+ * millisecond, so only an overloaded machine reaches the limit.
  */
 const BUSY_TIMEOUT_MS = 5_000;
-/** What stays of the write-ahead log once its pages are in the database: a commit writes a few kB. */
+/** Size of the write-ahead log after a checkpoint; a commit writes a few kB. */
 const WAL_KEPT_BYTES = 4 * 1024 * 1024;
 const LAYOUT = `
   create table namespaces (
@@ -38,7 +38,7 @@ const BUSY = 5;
 const FULL = 13;
 
 export interface DatabaseOptions {
-  /** The file must be there, and nothing of it is changed. */
+  /** The file must exist, and is not changed. */
   is_read_only?: boolean;
   busy_timeout_ms?: number;
 }
@@ -54,8 +54,8 @@ export function openDatabase(
 }
 
 /**
- * Runs `work` in a write transaction. What it throws is thrown after the rollback: nothing changed. A COMMIT that fails in
- * another way than for want of a lock or of space may yet be found in the log by whoever recovers it: UnknownOutcome.
+ * Runs `work` in a write transaction. Errors of `work` are thrown after the rollback, so nothing changed. If a COMMIT
+ * fails for another reason than a lock or disk space, recovery may still find it in the log: UnknownOutcome.
  */
 export function transact<T>(database: DatabaseSync, work: () => T): T {
   try {
@@ -80,7 +80,7 @@ export function transact<T>(database: DatabaseSync, work: () => T): T {
   return result;
 }
 
-/** SQLite rolls some failures back by itself. */
+/** SQLite rolls back by itself after some failures. */
 function rollBack(database: DatabaseSync): void {
   if (database.isTransaction) database.exec("rollback");
 }

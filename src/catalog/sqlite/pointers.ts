@@ -1,14 +1,14 @@
 import { DatabaseSync } from "node:sqlite";
 import { openDatabase, transact } from "./database.ts";
 
-/** A table's pointer, as the catalog's file has it. */
+/** A table's pointer as stored in the catalog's file. */
 export interface StoredPointer {
   namespace: string;
   name: string;
   metadata_location: string;
 }
 
-/** The content of a table file, as it was committed; locations are canonical. */
+/** Size and checksum of a table file when it was committed; locations are canonical. */
 export interface StoredChecksum {
   location: string;
   size_bytes: number;
@@ -17,13 +17,13 @@ export interface StoredChecksum {
 }
 
 export interface StoredCatalog {
-  /** Null where the catalog's file keeps none. */
+  /** Null if the catalog's file stores none. */
   checksums: StoredChecksum[] | null;
   pointers: StoredPointer[];
   namespaces: { name: string; properties: Record<string, string> }[];
 }
 
-/** All of a catalog that no process has open, such as a copy of it. Writes nothing into the file. */
+/** The content of a catalog that no process has open, such as a copy. Writes nothing to the file. */
 export function readCatalogFile(file: string): StoredCatalog {
   const database = new DatabaseSync(file, { readOnly: true });
   try {
@@ -58,7 +58,10 @@ function hasChecksums(database: DatabaseSync): boolean {
   );
 }
 
-/** The pointers given, the properties of the namespaces given, and all checksums, in one transaction: all or none, durable when it returns. */
+/**
+ * Replaces the given pointers, the properties of the given namespaces, and all checksums in one transaction: all or
+ * none, durable when it returns.
+ */
 export function replaceCatalogContent(file: string, { pointers, namespaces, checksums }: StoredCatalog): void {
   const database = openDatabase(file);
   try {

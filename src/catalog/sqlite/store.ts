@@ -13,7 +13,7 @@ import type { TableIdentifier } from "../../iceberg/model.ts";
 import type { CatalogStore, PointerMove } from "../store.ts";
 import { openDatabase, read, transact, type DatabaseOptions } from "./database.ts";
 
-/** Joins the levels of a namespace, in the database as on the wire; no level can hold it. */
+/** Separates the levels of a namespace, in the database as on the wire; no level can contain it. */
 const SEPARATOR = "\x1f";
 
 const SQL = {
@@ -31,7 +31,7 @@ const SQL = {
   delete_table: "delete from tables where namespace = ? and name = ?",
 } as const;
 
-/** The catalog's pointers in one SQLite file: a commit is one transaction, on disk before it is answered. */
+/** The catalog's pointers in one SQLite file: a commit is one transaction, on disk before the response. */
 export class SqliteStore implements CatalogStore {
   readonly is_multi_table = true;
   readonly table_properties = {};

@@ -3,17 +3,17 @@ import type { Long, PartitionSpec, Schema, Snapshot, TableMetadata } from "../mo
 import { isSameLong } from "../long.ts";
 
 /**
- * Metadata while the updates of one commit are applied. `metadata` is a shallow copy: an update replaces its properties
- * and never reaches into the values, which the base and other readers share.
+ * Metadata during the updates of one commit. `metadata` is a shallow copy: an update replaces its properties and never
+ * changes the values, which the base and other readers share.
  */
 export interface Draft {
   metadata: TableMetadata;
   readonly now_ms: number;
   is_changed: boolean;
-  /** What id -1 means in later updates of the same commit. */
+  /** The ids that -1 refers to in later updates of the same commit. */
   last_added: { schema_id: number | null; spec_id: number | null; order_id: number | null };
   added_snapshot_ids: Long[];
-  /** Snapshots of this commit that became `main`, of which only the last one ever was the table's state. */
+  /** Snapshots of this commit that became `main`; only the last one is ever visible to readers. */
   main_snapshot_ids: Long[];
   has_removed_snapshots: boolean;
 }
@@ -23,7 +23,7 @@ export interface SortOrder {
   fields: { transform: string; "source-id": number; direction: string; "null-order": string }[];
 }
 
-/** The id by which updates name what they added themselves. */
+/** The id by which updates refer to the object that the same commit added last. */
 export const LAST_ADDED = -1;
 
 export function startDraft(base: TableMetadata, now_ms: number): Draft {
@@ -43,7 +43,7 @@ export function change(draft: Draft, properties: Partial<TableMetadata>): void {
   draft.is_changed = true;
 }
 
-/** Resolves -1; throws INVALID_REQUEST where nothing was added. */
+/** Resolves -1. Throws INVALID_REQUEST if the commit has added nothing. */
 export function resolveId(id: number, last_added: number | null, what: string): number {
   if (id !== LAST_ADDED) return id;
   if (last_added === null) throw badRequest(`Cannot set last added ${what}: no ${what} has been added`);
@@ -62,7 +62,7 @@ export function sortOrdersOf(metadata: TableMetadata): SortOrder[] {
   return metadata["sort-orders"] as SortOrder[];
 }
 
-/** Newest first: lookups are nearly always for the head. */
+/** Searches newest first, because nearly all lookups are for the head. */
 export function snapshotOf(metadata: TableMetadata, snapshot_id: Long): Snapshot | undefined {
   return metadata.snapshots.findLast((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id));
 }

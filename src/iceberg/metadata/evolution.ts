@@ -4,12 +4,12 @@ import { schemaOf, specOf } from "./draft.ts";
 import { columnsOf, type Column } from "./schema.ts";
 
 /**
- * Schema evolution (spec, "Schema Evolution"): data files written under an older schema are read by field id under the
- * current one, so a change that they cannot be read under is refused. Messages are worded as those of the reference
- * implementation (SchemaUpdate.java).
+ * Schema evolution (spec, "Schema Evolution"). Readers resolve the columns of data files with an older schema by field
+ * id under the current schema, so a change that would make those files unreadable is rejected. Messages follow the
+ * reference implementation (SchemaUpdate.java).
  */
 
-/** Throws INVALID_REQUEST unless the table's rows can be read under the schema that `next` makes current. Pure. */
+/** Throws INVALID_REQUEST if the schema that `next` makes current cannot read the table's rows. Pure. */
 export function checkEvolution(base: TableMetadata, next: TableMetadata, updates: readonly Update[]): void {
   const [before, after] = [schemaOf(base, base["current-schema-id"]), schemaOf(next, next["current-schema-id"])];
   if (before === undefined || after === undefined || before === after || isReplacement(base, updates)) return;
@@ -22,9 +22,9 @@ export function checkEvolution(base: TableMetadata, next: TableMetadata, updates
 }
 
 /**
- * Whether the table begins again without its rows: its main branch is removed, or it has none and schema, spec and
- * order are all set, which is what a replacing transaction sends. Rows that only other snapshots have are read under
- * their own schema.
+ * Whether the commit replaces the table without its rows: it removes the main branch, or the table has none and the
+ * commit sets schema, spec and order, as a replacing transaction does. Rows of other snapshots are read under the
+ * schemas of those snapshots.
  */
 function isReplacement(base: TableMetadata, updates: readonly Update[]): boolean {
   if (updates.some((update) => update.action === "remove-snapshot-ref" && update["ref-name"] === "main")) return true;
@@ -34,7 +34,7 @@ function isReplacement(base: TableMetadata, updates: readonly Update[]): boolean
 
 const REPLACING = ["set-current-schema", "set-default-spec", "set-default-sort-order"];
 
-/** A new column has an id that was never another's; old rows need a value for a required one. */
+/** A new column must have a new id; a required one needs a value for old rows. */
 function checkAddition(
   column: Column,
   schema: Schema,
@@ -51,7 +51,7 @@ function checkAddition(
       `Cannot add column ${column.path}: field id ${column.id} was assigned before (last assigned: ${last})`,
     );
   }
-  // What is inside of a new or nullable column has no old rows.
+  // Fields inside a new or nullable column have no old rows.
   const parent = column.parent_id === null ? undefined : columns.get(column.parent_id);
   const is_in_old = column.parent_id === null || (parent !== undefined && isKnown(parent, base));
   if (!column.is_required || !is_in_old || column.is_repeated) return;
@@ -89,8 +89,8 @@ const PROMOTIONS: Readonly<Record<string, RegExp>> = { int: /^long$/, float: /^d
 const PROMOTIONS_SINCE_V3: Readonly<Record<string, RegExp>> = { date: /^timestamp(_ns)?$/, unknown: /./ };
 
 /**
- * Spec, "Schema Evolution", the table of valid promotions. Nested types keep their kind; what is inside of them is
- * compared itself.
+ * Spec, "Schema Evolution", the table of valid promotions. Nested types keep their kind; their fields are compared
+ * separately.
  */
 function canPromote(old: unknown, type: unknown, format_version: number): boolean {
   if (typeof old !== "string" || typeof type !== "string") {

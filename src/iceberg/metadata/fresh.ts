@@ -17,7 +17,7 @@ export interface NewTable {
 
 const DEFAULT_FORMAT_VERSION = 2;
 
-/** Set as properties by clients, kept as fields of the metadata (reference implementation: TableProperties). */
+/** Properties that clients set and the metadata stores as fields (reference implementation: TableProperties). */
 const RESERVED_PROPERTIES = [
   "format-version",
   "uuid",
@@ -30,7 +30,7 @@ const RESERVED_PROPERTIES = [
   "default-sort-order",
 ];
 
-/** A table without anything yet, on which a creating commit's updates build. */
+/** Metadata of an empty table, to which a creating commit's updates are applied. */
 export function emptyMetadata(location: string, uuid: string, format_version = DEFAULT_FORMAT_VERSION): TableMetadata {
   if (format_version < 1 || format_version > NEWEST_FORMAT_VERSION)
     throw badRequest(`Unsupported format version: v${format_version}`);
@@ -60,7 +60,7 @@ export function emptyMetadata(location: string, uuid: string, format_version = D
   };
 }
 
-/** Metadata of a table as a client asks for it; field ids are assigned anew. Throws INVALID_REQUEST. */
+/** Metadata of a new table that a client requests. Assigns new field ids. Throws INVALID_REQUEST. */
 export function freshMetadata(table: NewTable, now_ms: number): TableMetadata {
   const properties = { ...table.properties };
   const wanted_version = properties["format-version"];

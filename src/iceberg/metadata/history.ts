@@ -13,7 +13,7 @@ export const HISTORY_PROPERTY = "coinlake.history";
 
 export interface HistoryEntry {
   snapshot_id: Long;
-  /** Since when the snapshot was current, milliseconds UTC. */
+  /** Time from which the snapshot was current, in milliseconds UTC. */
   at_ms: number;
 }
 
@@ -35,17 +35,13 @@ export function historyOf(metadata: TableMetadata): readonly HistoryEntry[] {
 }
 
 /**
- * The snapshot that was current at `at_ms`, or the nearest one before it that still exists; null where there is none.
- * Pure.
+ * The snapshot that was current at `at_ms`, or the nearest earlier one that still exists; null if there is none. Pure.
  */
 export function currentAt(metadata: TableMetadata, at_ms: number): HistoryEntry | null {
   return historyOf(metadata).findLast((entry) => entry.at_ms <= at_ms) ?? null;
 }
 
-/**
- * What became current after `known`, an entry of an earlier version of the metadata, which may have expired since.
- * Pure.
- */
+/** The entries after `known`, an entry of an earlier version of the metadata, which may have expired since. Pure. */
 export function historySince(metadata: TableMetadata, known: HistoryEntry): readonly HistoryEntry[] {
   const history = historyOf(metadata);
   const index = history.findLastIndex(
@@ -55,7 +51,7 @@ export function historySince(metadata: TableMetadata, known: HistoryEntry): read
 }
 
 /**
- * The property's text for a commit that removes every snapshot but `kept_snapshot_ids`. To be set in that same commit.
+ * The property's text for a commit that removes all snapshots except `kept_snapshot_ids`. The same commit must set it.
  * Pure.
  */
 export function historyProperty(metadata: TableMetadata, kept_snapshot_ids: Iterable<Long>): string {
@@ -71,7 +67,7 @@ function readHistory(metadata: TableMetadata): HistoryEntry[] {
   for (const entry of [...propertyEntries(metadata.properties[HISTORY_PROPERTY]), ...logged]) {
     if (existing.has(entry.snapshot_id)) entries.set(`${entry.snapshot_id} ${entry.at_ms}`, entry);
   }
-  // Entries of one millisecond keep their order: the log's newest stays the last.
+  // A stable sort: of entries with the same millisecond, the log's newest stays last.
   return [...entries.values()].sort((a, b) => a.at_ms - b.at_ms);
 }
 

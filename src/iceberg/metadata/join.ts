@@ -4,23 +4,23 @@ import type { JsonObject } from "../shape.ts";
 import { change, snapshotOf, type Draft } from "./draft.ts";
 
 /**
- * One snapshot per table and commit. DuckDB sends a snapshot for each statement of a transaction, such as the DELETE
- * and the INSERT of a dbt increment. The states in between were never current, but readers by version could select
- * them, and each costs a manifest list. Of such a chain only the last snapshot is kept: its manifest list names all
- * files of the chain.
+ * Keeps one snapshot per table and commit. DuckDB sends a snapshot for each statement of a transaction, such as the
+ * DELETE and the INSERT of a dbt increment. The intermediate states were never current, but readers by version could
+ * select them, and each costs a manifest list. Of such a chain only the last snapshot is kept: its manifest list names
+ * all files of the chain.
  *
  * Sequence numbers stay as the engine chose them. The deletes of an earlier snapshot must keep a lower number than the
  * rows of a later one, to which they do not apply (spec, "Scan Planning").
  *
- * The manifests of the snapshots in between still name these as `added_snapshot_id`, just as manifests outlive an
- * expired snapshot. The manifest list is not rewritten: each commit would read one file and write another, and a scan
- * of a snapshot does not use these ids. Incremental readers do: they take a snapshot's changes from the manifests that
- * name it, and would miss those of the snapshots in between. So a chain is joined only if no incremental reader takes
- * rows from the result:
- *  - A snapshot of it adds delete files. Then the result is `overwrite` or `delete`, which incremental append scans skip, and
- *    which changelog scans refuse because of the delete files. A chain of appends is kept as sent.
- *  - No snapshot in between removes data files (copy-on-write, such as PyIceberg's `overwrite`). Only the manifest list of such
- *    a snapshot names the removed files; changelog scans and incremental file cleanup need them.
+ * The manifests of the intermediate snapshots still have the ids of those as `added_snapshot_id`, just as manifests
+ * outlive an expired snapshot. The manifest list is not rewritten: each commit would read one file and write another,
+ * and a scan of a snapshot does not use these ids. Incremental readers do: they find a snapshot's changes in the
+ * manifests with its id, and would miss those of the intermediate snapshots. So a chain is joined only if no
+ * incremental reader reads rows from the result:
+ *  - A snapshot of it adds delete files. Then the result is `overwrite` or `delete`, which incremental append scans
+ *    skip, and which changelog scans reject because of the delete files. A chain of appends is kept as sent.
+ *  - No intermediate snapshot removes data files (copy-on-write, such as PyIceberg's `overwrite`). Only the manifest
+ *    list of such a snapshot names the removed files; changelog scans and incremental file cleanup need them.
  */
 export function joinSnapshots(draft: Draft): void {
   const { metadata } = draft;
@@ -43,7 +43,7 @@ export function listsWithoutSnapshot(updates: readonly Update[], next: TableMeta
   const added = updates.flatMap((update) =>
     update.action === "add-snapshot" ? [update["snapshot"] as JsonObject] : [],
   );
-  // Newest first, for the snapshots that a commit added are the last of thousands.
+  // Newest first, because the snapshots that a commit added are the last of thousands.
   const dropped = added.filter((snapshot) => snapshotOf(next, snapshot["snapshot-id"] as Long) === undefined);
   if (dropped.length === 0 || next.properties["gc.enabled"] === "false") return [];
   const named = new Set(next.snapshots.map((snapshot) => snapshot["manifest-list"]));
@@ -58,8 +58,8 @@ function isListOf({ location: table }: TableMetadata, location: string): boolean
 }
 
 /**
- * The snapshots that the commit added one upon the other up to `head_id`, oldest first, with none in between that
- * anything names.
+ * The snapshots that the commit added as a chain up to `head_id`, oldest first; no reference or statistics name those
+ * before the head.
  */
 function chainOf(draft: Draft, head_id: Long): Snapshot[] {
   const { metadata } = draft;
@@ -117,7 +117,7 @@ function parentOf(snapshot: Snapshot): Pick<Snapshot, "parent-snapshot-id"> {
   return snapshot["parent-snapshot-id"] == null ? {} : { "parent-snapshot-id": snapshot["parent-snapshot-id"] };
 }
 
-/** Row lineage (spec, "Row Lineage"): the ids that the chain gave to rows follow each other. */
+/** Row lineage (spec, "Row Lineage"): the row ids of the chain are consecutive. */
 function rowIdsOf(chain: readonly Snapshot[]): object {
   const fields = chain as readonly (Snapshot & { "first-row-id"?: Long | null; "added-rows"?: Long | null })[];
   const first_row_id = fields[0]?.["first-row-id"];
@@ -134,9 +134,8 @@ const PARTITIONS = /^(changed-partition-count$|partition-summaries-included$|par
 const TOTAL = /^total-/;
 
 /**
- * Spec, "Optional Snapshot Summary Fields": counts of what was added and removed are summed; totals are the last
- * snapshot's. A count that some snapshots do not state is the sum of the others. Of any other field the last value
- * counts.
+ * Spec, "Optional Snapshot Summary Fields": counts of added and removed items are summed; totals are those of the last
+ * snapshot. Snapshots without a count do not contribute to its sum. Other fields have the last value.
  */
 function joinSummaries(summaries: readonly Snapshot["summary"][]): Snapshot["summary"] {
   const last = summaries.at(-1) ?? {};
@@ -151,7 +150,7 @@ function joinSummaries(summaries: readonly Snapshot["summary"][]): Snapshot["sum
   return { ...joined, operation: countIn(joined, "added-data-files") > 0 ? "overwrite" : "delete" };
 }
 
-/** Absent and malformed counts are 0; files and rows of one commit fit a double. */
+/** Absent and malformed counts are 0; the number of files and rows in a commit fits a double. */
 function countIn(summary: Snapshot["summary"], name: string): number {
   const text = summary[name] ?? "";
   return /^\d+$/.test(text) ? Number(text) : 0;

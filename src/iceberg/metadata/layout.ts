@@ -116,7 +116,7 @@ export function setDefaultSortOrder(draft: Draft, update: JsonObject): void {
 }
 
 /**
- * A schema change must not take away what the default spec or sort order reads; older specs may outlive their columns.
+ * A schema change must keep the columns of the default spec and sort order; the columns of older specs may be dropped.
  */
 export function checkDefaultsFitSchema(metadata: TableMetadata): void {
   const schema = schemaOf(metadata, metadata["current-schema-id"]);
@@ -161,8 +161,7 @@ function checkPartitionFields(fields: readonly PartitionField[], columns: Map<nu
 }
 
 /**
- * Fields without an id take the one that an equal field of an older spec has, else the next (spec, "Partition
- * Evolution").
+ * A field without an id gets the id of an equal field in an older spec, else the next id (spec, "Partition Evolution").
  */
 function numberPartitionFields(
   fields: readonly PartitionField[],
@@ -190,7 +189,7 @@ function checkSortFields(fields: SortOrder["fields"], columns: Map<number, Colum
   for (const field of fields) checkSource(field, columns, "sort field");
 }
 
-/** Engines that create a table may add its spec before they make its only schema current. */
+/** Engines that create a table may add its spec before they set its only schema as current. */
 function columnsOfCurrent(metadata: TableMetadata): Map<number, Column> {
   const schema = schemaOf(metadata, metadata["current-schema-id"]) ?? metadata.schemas.at(-1);
   if (schema === undefined) throw badRequest("A partition spec or sort order needs a schema first");
@@ -217,7 +216,7 @@ function readSortField(value: unknown): SortOrder["fields"][number] {
   return { transform: stringIn(field, "transform"), "source-id": sourceId(field), direction, "null-order": null_order };
 }
 
-/** v3 writers may say `source-ids`, a list; transforms of several columns do not exist yet. */
+/** Writers of v3 may write `source-ids`, a list; transforms of several columns do not exist yet. */
 function sourceId(field: JsonObject): number {
   const ids = field["source-ids"];
   return Array.isArray(ids) && ids.length === 1

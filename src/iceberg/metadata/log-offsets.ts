@@ -3,10 +3,10 @@ import { formatOffsets, maxOffsets, parseOffsets, type LogOffsets } from "../../
 import type { Long, TableMetadata, Update } from "../model.ts";
 
 /**
- * The log offsets that a table has consumed: a JSON object from "<topic>/<partition>" to the next offset to take. A
- * table property, so that it changes in the same commit as the rows, and stays when snapshots expire. Spark's commits
- * change rows or properties, not both: there it is an entry of the summary of the snapshot that brings the rows, and
- * the property follows.
+ * The log offsets that a table has consumed: a JSON object from "<topic>/<partition>" to the next offset to consume. It
+ * is a table property, so that it changes in the same commit as the rows, and remains when snapshots expire. Spark's
+ * commits change either rows or properties: for them it is an entry in the summary of the snapshot with the rows, and a
+ * later commit sets the property.
  */
 export const LOG_OFFSETS_PROPERTY = "coinlake.log-offsets";
 
@@ -20,9 +20,9 @@ export const PARENT_OFFSETS_SUMMARY = "coinlake.log-offsets-before";
 export type OffsetFields = Pick<TableMetadata, "properties" | "snapshots" | "current-snapshot-id">;
 
 /**
- * The consumed offsets by "<topic>/<partition>"; empty where the table has none. By partition the greater of the
- * property and the snapshots' summaries: a writer that was killed between the two has committed its rows. Throws
- * INVALID_OFFSETS.
+ * The consumed offsets by "<topic>/<partition>"; empty if the table has none. For each partition, the greater value of
+ * the property and the snapshots' summaries, because a writer that was killed between the two commits has committed its
+ * rows. Throws INVALID_OFFSETS.
  */
 export function consumedOffsets(table: OffsetFields): LogOffsets {
   const summary = newestSummary(table)[LOG_OFFSETS_PROPERTY];
@@ -57,9 +57,9 @@ export function offsetsMalformed(text: string | undefined): OperatingError {
 }
 
 /**
- * The updates with each new snapshot's summary completed by the offsets before and after the commit. The property alone
- * holds the offsets of the table's head; the summaries make it possible to read an earlier state at the same offsets as
- * those of other tables. A table without offsets, or with malformed ones, stays unchanged. Pure.
+ * The updates, with the offsets before and after the commit in each new snapshot's summary. The property has only the
+ * offsets of the table's head; the summaries allow reading earlier states of several tables at the same offsets. A
+ * table without offsets, or with malformed ones, stays unchanged. Pure.
  */
 export function recordLogOffsets(updates: readonly Update[], base: TableMetadata): readonly Update[] {
   if (!updates.some(({ action }) => action === "add-snapshot")) return updates;
@@ -89,7 +89,7 @@ function propertyIn(updates: readonly Update[]): LogOffsets | null {
 }
 
 /**
- * Entries that the snapshot already has stay, since Spark's writer knows its offsets. The update itself rejects a
+ * Keeps entries that the snapshot already has, because Spark's writer knows its offsets. The update itself rejects a
  * malformed snapshot.
  */
 function withSummary(update: Update, recorded: Readonly<Record<string, string>>): Update {

@@ -4,9 +4,9 @@ import type { Long, Requirement, TableChange, TableMetadata } from "../model.ts"
 import { arrayIn, asLong, integerIn, longIn, objectIn, optionalLongIn, stringIn, stringsIn } from "../shape.ts";
 
 /**
- * The requirements that compare one integer of the metadata, by type: its key there, the key that states it, and what
- * the message calls it. Messages are worded as those of the reference implementation (UpdateRequirement.java), by which
- * its clients tell them.
+ * The requirements that compare one integer of the metadata, by type: its key in the metadata, the key in the
+ * requirement, and its name in messages. Messages follow the reference implementation (UpdateRequirement.java), because
+ * its clients parse them.
  */
 const INTEGER_REQUIREMENTS = new Map([
   [
@@ -26,19 +26,18 @@ const INTEGER_REQUIREMENTS = new Map([
 ]);
 
 /**
- * Beyond the specification: the names of the references are these and no others. Removing a snapshot removes the
- * references to it, so an expiry has to know that no tag was set on one of its snapshots meanwhile.
+ * Extension of the specification: the names of the references are exactly these. Removing a snapshot removes its
+ * references, so an expiry must know that no tag was set on one of its snapshots meanwhile.
  */
 export const REFS_REQUIREMENT = "assert-ref-names";
 
 /**
- * Beyond the specification: the head of main is this snapshot, or was built on it. Commits that came meanwhile need no
- * file that only older snapshots have, so an expiry need not be planned again because of them; a rollback and what
- * follows it may.
+ * Extension of the specification: the head of main is this snapshot or a descendant of it. Commits since then need no
+ * file that only older snapshots have, so the plan of an expiry remains valid; after a rollback it may not.
  */
 export const DESCENT_REQUIREMENT = "assert-main-descends";
 
-/** Whether the change makes a new table. Throws INVALID_REQUEST where it also requires something of an existing one. */
+/** Whether the change creates a table. Throws INVALID_REQUEST if it also has requirements on an existing table. */
 export function isCreation(requirements: readonly Requirement[]): boolean {
   const is_creation = requirements.some(({ type }) => type === "assert-create");
   if (is_creation && requirements.some(({ type }) => type !== "assert-create")) {
@@ -123,10 +122,10 @@ function checkRefs(metadata: TableMetadata, requirement: Requirement): void {
 const MAIN = "main";
 
 /**
- * A snapshot that the change adds and makes the head of main must descend from the current head, or another writer's
- * rows are lost. Writers are expected to require the head that they started from (assert-ref-snapshot-id), which is
- * checked above; for those that do not, throws COMMIT_CONFLICT. The updates must be valid: call it after they were
- * applied.
+ * A snapshot that the change adds and makes the head of main must descend from the current head; otherwise the rows of
+ * another writer are lost. Writers should require the head that they started from (assert-ref-snapshot-id), which is
+ * checked above. If they do not, this throws COMMIT_CONFLICT. Called after the updates were applied, because they must
+ * be valid.
  *
  * Allowed: a rollback (main is set to a snapshot that existed before), also as the first step of the change; a replaced
  * table (main or its snapshot is removed first); a table without main.
@@ -137,7 +136,7 @@ export function checkSuccession(
 ): void {
   let head: Long | null = base.refs[MAIN]?.["snapshot-id"] ?? null;
   if (head === null || requirements.some(({ type, ref }) => type === "assert-ref-snapshot-id" && ref === MAIN)) return;
-  /** Snapshots of the change, each with its parent. */
+  /** Snapshots that the change adds, each with its parent. */
   const parents = new Map<Long, Long | null>();
   for (const update of updates) {
     if (update.action === "add-snapshot") {

@@ -2,25 +2,25 @@ import { badRequest } from "../errors.ts";
 import type { Field, Schema } from "../model.ts";
 import { arrayIn, asObject, booleanIn, integerIn, stringIn, type JsonObject } from "../shape.ts";
 
-/** A column of a schema, nested ones included, as specs and sort orders refer to it. */
+/** A column of a schema, also a nested one, to which specs and sort orders refer. */
 export interface Column {
   id: number;
-  /** Names from the top, joined by dots; `element`, `key` and `value` inside lists and maps. */
+  /** Names from the top level, joined by dots; `element`, `key` and `value` inside lists and maps. */
   path: string;
   type: unknown;
   is_required: boolean;
-  /** Below a list or map, where one row has many values. */
+  /** Whether it is inside a list or map, where one row has many values. */
   is_repeated: boolean;
-  /** The struct, list or map that it is directly in; null at the top. */
+  /** The struct, list or map that directly contains it; null at the top level. */
   parent_id: number | null;
 }
 
-/** Types that older readers would not know (spec: "Format versioning"). */
+/** Types that older readers do not support (spec: "Format versioning"). */
 const TYPES_SINCE_V3 = /^(timestamp_ns|timestamptz_ns|unknown|variant|geometry\b.*|geography\b.*)$/;
 const PRIMITIVE =
   /^(boolean|int|long|float|double|date|time|timestamp|timestamptz|timestamp_ns|timestamptz_ns|string|uuid|binary|unknown|variant|fixed\[\d+\]|decimal\(\s*\d+\s*,\s*\d+\s*\)|geometry(\(.*\))?|geography(\(.*\))?)$/;
 
-/** A nested schema deeper than this is an attack or a mistake; it would also exhaust the stack. */
+/** Limit on nesting. A deeper schema is an attack or an error; it would also exhaust the stack. */
 const MAX_DEPTH = 64;
 
 /** Calls `visit` for each field, list element, map key and map value, parents first. */
@@ -78,7 +78,7 @@ function walk(
   for (const go of descend) go();
 }
 
-/** Every column by id. Throws INVALID_REQUEST for ids or names used twice and for types that do not exist. */
+/** Every column by id. Throws INVALID_REQUEST for duplicate ids or names and for unknown types. */
 export function columnsOf(schema: Schema): Map<number, Column> {
   const by_id = new Map<number, Column>();
   const paths = new Set<string>();
@@ -91,7 +91,7 @@ export function columnsOf(schema: Schema): Map<number, Column> {
   return by_id;
 }
 
-/** Throws INVALID_REQUEST unless `value` is a schema that a table of this format version may have. */
+/** Throws INVALID_REQUEST unless `value` is a valid schema for a table of this format version. */
 export function checkSchema(value: unknown, format_version: number): { schema: Schema; highest_field_id: number } {
   const schema = asObject(value, "schema") as unknown as Schema;
   if (schema.type !== "struct") throw badRequest('schema.type must be "struct"');
@@ -110,7 +110,7 @@ export function checkSchema(value: unknown, format_version: number): { schema: S
   return { schema, highest_field_id: Math.max(0, ...columns.keys()) };
 }
 
-/** Spec, "Identifier Field IDs": required primitives that are no floats, and under no list, map or optional struct. */
+/** Spec, "Identifier Field IDs": required primitives, except floats, outside of lists, maps and optional structs. */
 function checkIdentifierFields(schema: Schema, columns: Map<number, Column>): void {
   for (const id of schema["identifier-field-ids"] ?? []) {
     const column = columns.get(id);
@@ -128,7 +128,7 @@ function checkIdentifierFields(schema: Schema, columns: Map<number, Column>): vo
   }
 }
 
-/** Equal in everything but the schema's own id. */
+/** Whether the schemas are equal except for their ids. */
 export function isSameSchema(a: Schema, b: Schema): boolean {
   const identifiers = (schema: Schema) =>
     JSON.stringify((schema["identifier-field-ids"] ?? []).toSorted((x, y) => x - y));
@@ -146,8 +146,8 @@ function canonicalText(value: unknown): string {
 }
 
 /**
- * New tables get ids of the catalog's choosing, from 1, a struct's fields before what is nested in them (as the
- * reference implementation numbers them): two tables created from one schema are numbered alike.
+ * Assigns the field ids of a new table, from 1, with a struct's fields before their nested fields, as in the reference
+ * implementation. Two tables created from one schema have the same ids.
  */
 export function withFreshIds(schema: Schema): { schema: Schema; fresh_id_of: Map<number, number> } {
   const fresh_id_of = new Map<number, number>();

@@ -5,7 +5,7 @@ import { arrayIn, asLong, longIn, objectIn, optionalLongIn, stringIn, stringMapI
 import { change, snapshotOf, type Draft } from "./draft.ts";
 import { HISTORY_PROPERTY, historyProperty } from "./history.ts";
 
-/** Updates to snapshots, their references, their statistics and the log of what was current. */
+/** Updates to snapshots, references, statistics and the snapshot log. */
 
 const MAIN = "main";
 
@@ -24,7 +24,7 @@ export function addSnapshot(draft: Draft, update: JsonObject): void {
     throw badRequest(`Snapshot already exists for id: ${snapshot_id}`);
   const { "sequence-number": sequence_number, "parent-snapshot-id": parent_id } = snapshot;
   const last = metadata["last-sequence-number"];
-  // Another commit came between: the numbers the writer chose are stale, and only the writer can choose new ones.
+  // Another commit came between: the writer's sequence number is stale, and only the writer can choose a new one.
   if (metadata["format-version"] > 1 && sequence_number <= last && parent_id != null) {
     throw commitConflict(
       `Cannot add snapshot with sequence number ${sequence_number} older than last sequence number ${last}`,
@@ -38,7 +38,7 @@ export function addSnapshot(draft: Draft, update: JsonObject): void {
   if (metadata["format-version"] >= 3) change(draft, { "next-row-id": nextRowId(metadata, snapshot) });
 }
 
-/** Row lineage (spec, "Row Lineage"): ids given to rows of this snapshot start at or after the table's next. */
+/** Row lineage (spec, "Row Lineage"): the row ids of this snapshot start at or after the table's next row id. */
 function nextRowId(metadata: TableMetadata, snapshot: Snapshot): Long {
   const fields = snapshot as unknown as JsonObject;
   const next = optionalLongIn(metadata, "next-row-id") ?? 0;
@@ -73,12 +73,11 @@ export function setSnapshotRef(draft: Draft, update: JsonObject): void {
   if (snapshot === undefined) throw badRequest(`Cannot set ${name} to unknown snapshot: ${snapshot_id}`);
   change(draft, { refs: { ...metadata.refs, [name]: ref } });
   if (name !== MAIN) return;
-  // A rollback to an old snapshot happened now; a snapshot of this commit has its own time.
+  // A rollback to an old snapshot gets the current time; a snapshot of this commit has its own time.
   const is_added = draft.added_snapshot_ids.some((id) => isSameLong(id, snapshot_id));
   const wanted_ms = is_added ? snapshot["timestamp-ms"] : draft.now_ms;
-  // Readers refuse a table whose log is not sorted, so a clock that was set back must not unsort it. Nor may two times
-  // be the same:
-  // DuckDB sorts the log again, by an algorithm that mixes up what is equal, and takes the last entry for the current
+  // Readers reject a table whose log is not sorted, so times must not decrease after the clock was set back. Nor may
+  // two times be equal: DuckDB sorts the log again, by an unstable algorithm, and takes the last entry for the current
   // snapshot.
   const last_ms = metadata["snapshot-log"].at(-1)?.["timestamp-ms"];
   const at_ms = last_ms === undefined ? wanted_ms : maxLong(addLongs(last_ms, 1), wanted_ms);
@@ -125,7 +124,7 @@ function removeRefs(draft: Draft, names: readonly string[]): void {
   if (names.includes(MAIN)) change(draft, { "current-snapshot-id": null });
 }
 
-/** Takes their statistics, and the references that would dangle, with them. Unknown ids are no error. */
+/** Also removes their statistics, and the references to them. Unknown ids are no error. */
 export function removeSnapshots(draft: Draft, update: JsonObject): void {
   const { metadata } = draft;
   const ids = new Set(arrayIn(update, "snapshot-ids").map((id) => canonicalLong(asLong(id, "snapshot-ids"))));
@@ -169,9 +168,9 @@ function statisticsOf(metadata: TableMetadata, key: string): JsonObject[] {
 }
 
 /**
- * The log tells readers what was current when. Snapshots that one commit added and replaced at once never were current;
- * and where a snapshot was removed, everything before it goes too, lest its neighbour seem to have been current in its
- * stead.
+ * Completes the snapshot log, which states when each snapshot was current. Snapshots that the same commit added and
+ * replaced were never current. If a snapshot was removed, all entries before it are removed too; otherwise its
+ * predecessor would seem to have been current in its time.
  */
 export function settleSnapshotLog(draft: Draft): void {
   const { metadata } = draft;
@@ -179,7 +178,7 @@ export function settleSnapshotLog(draft: Draft): void {
   const intermediate = new Set(draft.main_snapshot_ids.filter((id) => !isSameLong(id, current_id)).map(canonicalLong));
   if (intermediate.size === 0 && !draft.has_removed_snapshots) return;
   const known = new Set(metadata.snapshots.map((snapshot) => canonicalLong(snapshot["snapshot-id"])));
-  // A copy, because a history is remembered by its metadata, and this draft goes on changing.
+  // A copy, because the history cache has metadata as its key, and this draft still changes.
   const before = { ...metadata };
   const metadata_log_length = metadata["snapshot-log"].length;
   let log: TableMetadata["snapshot-log"] = [];
@@ -193,7 +192,10 @@ export function settleSnapshotLog(draft: Draft): void {
   if (log.length + intermediate.size < metadata_log_length) keepHistory(draft, before);
 }
 
-/** What the log loses stays known, for every writer that removes snapshots: see history.ts. */
+/**
+ * Stores the entries that the log loses in the history property, for every writer that removes snapshots: see
+ * history.ts.
+ */
 function keepHistory(draft: Draft, before: TableMetadata): void {
   const { metadata } = draft;
   const text = historyProperty(

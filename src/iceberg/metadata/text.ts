@@ -16,28 +16,27 @@ import { schemaOf, specOf } from "./draft.ts";
 import { NEWEST_FORMAT_VERSION } from "./updates.ts";
 
 /**
- * Table metadata to and from its file (spec, appendix C). What a commit costs must not grow with the number of commits
- * before it, although the file lists them all. Lists that only grow at the end are therefore formatted in blocks:
- * successive versions of the metadata share the items as objects, so a block's bytes are made once.
+ * Formats and parses table metadata (spec, appendix C). The cost of a commit must not grow with the number of earlier
+ * commits, although the file lists all of them. Lists that only grow at the end are therefore formatted in blocks:
+ * successive versions of the metadata share the items as objects, so each block is formatted once.
  */
 const GROWING_LISTS = new Set(["snapshots", "snapshot-log"]);
 
 interface Block {
   items: readonly unknown[];
   is_first: boolean;
-  /** Items in JSON; a comma in front unless they begin the list. */
+  /** Items in JSON, preceded by a comma unless they begin the list. */
   bytes: Uint8Array;
 }
 
 /**
- * A snapshot takes about 500 bytes: few enough to join again those after the last full block, many enough to copy fast.
+ * Items per block. A snapshot takes about 500 bytes: the items after the last full block are few enough to format
+ * again, and blocks are large enough to copy fast.
  */
 const BLOCK_LENGTH = 64;
 const block_of_first = new WeakMap<object, Block>();
 
-/**
- * The file's bytes, in parts to be joined. Those of blocks are the same objects in every version: not to be changed.
- */
+/** The file's bytes as chunks to concatenate. All versions share the chunks of blocks, so they must not be changed. */
 export function formatMetadata(metadata: TableMetadata): Uint8Array[] {
   const legacy = metadata["format-version"] === 1 ? legacyFields(metadata) : {};
   const members = Object.entries({ ...metadata, ...legacy }).filter(([, value]) => value !== undefined);
@@ -68,13 +67,16 @@ function fullBlocks(items: readonly unknown[]): Block[] {
   );
 }
 
-/** A block is found again by its first item, if the others, and whether any came before, are the same too. */
+/**
+ * The cached block of the first item, if the other items are the same and it also begins, or also does not begin, the
+ * list.
+ */
 function blockAt(items: readonly unknown[], start: number): Block {
   const own = items.slice(start, start + BLOCK_LENGTH);
   const is_first = start === 0;
   const cached = block_of_first.get(own[0] as object);
   if (cached?.is_first === is_first && cached.items.every((item, index) => item === own[index])) return cached;
-  // Not Buffer.from: short bytes would be a view of Node's pool, all of which would be kept with them.
+  // Not Buffer.from: short results would be views that retain Node's buffer pool.
   const bytes = new Uint8Array(Buffer.from(listText(items.slice(0, start + BLOCK_LENGTH), start)));
   const block = { items: own, is_first, bytes };
   block_of_first.set(own[0] as object, block);
@@ -82,7 +84,7 @@ function blockAt(items: readonly unknown[], start: number): Block {
   return block;
 }
 
-/** Items from `start` on, with a comma in front where others precede them. */
+/** Items from `start` on, preceded by a comma if others come before them. */
 function listText(items: readonly unknown[], start: number): string {
   const texts = items.slice(start).map(itemText);
   return start > 0 && texts.length > 0 ? `,${texts.join(",")}` : texts.join(",");
@@ -90,7 +92,7 @@ function listText(items: readonly unknown[], start: number): string {
 
 const text_of_item = new WeakMap<object, string>();
 
-/** Items outside of full blocks go into every version again, those of the metadata log among them. */
+/** Caches the text of items outside full blocks, including the metadata log's, because every version repeats them. */
 function itemText(item: unknown): string {
   if (typeof item !== "object" || item === null) return formatJson(item);
   const known = text_of_item.get(item);
@@ -100,7 +102,7 @@ function itemText(item: unknown): string {
   return text;
 }
 
-/** What readers of v1 look for in place of the lists. */
+/** Fields that readers of v1 use instead of the lists. */
 function legacyFields(metadata: TableMetadata): JsonObject {
   return {
     schema: schemaOf(metadata, metadata["current-schema-id"]),
@@ -108,12 +110,12 @@ function legacyFields(metadata: TableMetadata): JsonObject {
   };
 }
 
-/** Metadata of a table with hundreds of thousands of snapshots fits, compressed or not. */
+/** Limit on the size, compressed or not; enough for hundreds of thousands of snapshots. */
 export const MAX_METADATA_BYTES = 256 * 1024 * 1024;
 
 const GZIP_MAGIC = [0x1f, 0x8b];
 
-/** Throws INVALID_REQUEST for bytes that are no metadata of a table; the message never quotes them. */
+/** Throws INVALID_REQUEST if the bytes are not a table's metadata; the message never quotes them. */
 export function parseMetadata(bytes: Uint8Array, location: string): TableMetadata {
   let value: unknown;
   try {
@@ -138,7 +140,7 @@ export function parseMetadata(bytes: Uint8Array, location: string): TableMetadat
   return metadata as unknown as TableMetadata;
 }
 
-/** Fills in what older writers leave out (spec, appendix C: optional fields, and v1's single schema and spec). */
+/** Adds fields that older writers omit (spec, appendix C: optional fields, and v1's single schema and spec). */
 function withDefaults(metadata: JsonObject): JsonObject {
   const format_version = integerIn(metadata, "format-version");
   if (format_version < 1 || format_version > NEWEST_FORMAT_VERSION)

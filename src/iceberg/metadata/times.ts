@@ -2,12 +2,12 @@ import { canonicalLong } from "../long.ts";
 import type { Long, Snapshot, TableMetadata } from "../model.ts";
 
 /**
- * Times in metadata after the clock was wrong. What is stored never runs backwards: after commits that a clock stamped
- * a day ahead, the snapshot log and `last-updated-ms` keep to that time until it is reached, as the specification asks.
- * Readers cannot use such times: DuckDB takes a table at the time at which its transaction began, so it reads an older
- * snapshot without a word and refuses `AT (VERSION => …)`, and time travel finds the wrong snapshot. So the catalog
- * gives metadata without times of the future (see `withoutFutureTimes`), and histories by the times that hold together
- * (see `plausibleLog`). Both are views: nothing is rewritten, because the clock that is wrong may be the one of now.
+ * Correction of times in metadata that were written with a wrong clock. Stored times never decrease: after commits with
+ * a clock one day ahead, the snapshot log and `last-updated-ms` keep that time until it is reached, as the
+ * specification requires. Readers cannot use such times. DuckDB reads a table at the begin of its transaction, so it
+ * silently reads an older snapshot and rejects `AT (VERSION => …)`; time travel finds the wrong snapshot. The catalog
+ * therefore returns metadata without future times (see `withoutFutureTimes`), and histories with consistent times (see
+ * `plausibleLog`). Both are views: nothing is rewritten, because the present clock may be the wrong one.
  */
 
 type LogEntry = TableMetadata["snapshot-log"][number];
@@ -18,10 +18,10 @@ export interface TimedSnapshot {
 }
 
 /**
- * Since when each snapshot of the log was current. An entry that was stored late, because the log must not run
- * backwards, has the time that its committer gave to the snapshot. Of the times that contradict each other the longest
- * sequence that never runs backwards is kept, and a time that is not in it becomes that of the entry before. Times
- * after `now_ms` are left out, and become `unknown_ms` where that is later than the entry before. Pure.
+ * The time from which each snapshot of the log was current. An entry with a delayed time, because the log must not
+ * decrease, gets the time that its committer gave to the snapshot. If times contradict each other, the longest
+ * non-decreasing sequence is kept, and any other time is replaced by that of the entry before. Times after `now_ms` are
+ * ignored and become `unknown_ms`, if that is later than the entry before. Pure.
  */
 export function plausibleLog(metadata: TableMetadata, now_ms = Infinity, unknown_ms = -Infinity): TimedSnapshot[] {
   const log = metadata["snapshot-log"];
@@ -40,13 +40,13 @@ export function plausibleLog(metadata: TableMetadata, now_ms = Infinity, unknown
 }
 
 /**
- * The metadata without times after `now_ms`; itself where it has none. `unknown_ms` is given to those whose time is not
- * known, and has to be earlier than the begin of any transaction that may read it. Pure.
+ * The metadata without times after `now_ms`; the same object if it has none. Unknown times become `unknown_ms`, which
+ * must be earlier than the begin of any transaction that may read the metadata. Pure.
  */
 export function withoutFutureTimes(metadata: TableMetadata, now_ms: number, unknown_ms: number): TableMetadata {
   if (!hasFutureTimes(metadata, now_ms)) return metadata;
   const timed = plausibleLog(metadata, now_ms, unknown_ms);
-  // No two are the same: DuckDB sorts the log again, and mixes up what is equal.
+  // All times must differ: DuckDB sorts the log again, with an unstable algorithm.
   for (const [index, entry] of timed.entries())
     entry.at_ms = Math.max(entry.at_ms, (timed[index - 1]?.at_ms ?? -Infinity) + 1);
   const log_time = new Map<Long, number>();
@@ -70,13 +70,13 @@ export function withoutFutureTimes(metadata: TableMetadata, now_ms: number, unkn
   };
 }
 
-/** Snapshots of other branches are not in the log, and newer ones come last. */
+/** Checks snapshots instead of the snapshot log, which lacks those of other branches. */
 function hasFutureTimes(metadata: TableMetadata, now_ms: number): boolean {
   if (Number(metadata["last-updated-ms"]) > now_ms) return true;
   return metadata.snapshots.some((snapshot) => snapshot["timestamp-ms"] > now_ms);
 }
 
-/** The entry's time; for a snapshot that was new, the one that its committer gave it, where the log has a later one. */
+/** The time of each entry; for a new snapshot, the committer's time if the log has a later one. */
 function ownTimes(log: readonly LogEntry[], snapshots: readonly Snapshot[]): number[] {
   const by_id = new Map(snapshots.map((snapshot) => [canonicalLong(snapshot["snapshot-id"]), snapshot]));
   let newest: Long = -1;
@@ -95,7 +95,7 @@ function nextKnown(times: readonly number[], is_known: readonly boolean[], index
   return Infinity;
 }
 
-/** Which members make up the longest sequence that never falls; null is never one. Pure. */
+/** The members of the longest non-decreasing sequence; null is never a member. Pure. */
 function risingMembers(times: readonly (number | null)[]): boolean[] {
   /** By length: the member with the smallest time that ends a sequence of that length. */
   const ends: number[] = [];

@@ -4,7 +4,7 @@ import type { Column } from "./schema.ts";
 const DATES = ["date", "timestamp", "timestamptz", "timestamp_ns", "timestamptz_ns"];
 const TIMES = DATES.slice(1);
 
-/** Spec, "Partition Transforms": which source types each takes; `null` for any primitive. */
+/** Spec, "Partition Transforms": the source types of each transform; `null` for any primitive. */
 const SOURCES: readonly { pattern: RegExp; types: RegExp | null }[] = [
   { pattern: /^identity$/, types: /^(?!variant|unknown|geometry|geography)/ },
   { pattern: /^(year|month|day)$/, types: new RegExp(`^(${DATES.join("|")})$`) },
@@ -17,7 +17,7 @@ const SOURCES: readonly { pattern: RegExp; types: RegExp | null }[] = [
   { pattern: /^void$/, types: null },
 ];
 
-/** Throws INVALID_REQUEST unless `transform` exists and takes values of the column. */
+/** Throws INVALID_REQUEST unless `transform` exists and supports the column's type. */
 export function checkTransform(transform: string, column: Column): void {
   const known = SOURCES.find(({ pattern }) => pattern.test(transform));
   if (known === undefined) throw badRequest(`Unknown transform: ${transform}`);

@@ -26,7 +26,7 @@ import {
   settleSnapshotLog,
 } from "./snapshots.ts";
 
-/** The newest format this catalog writes; v3 brings row lineage, deletion vectors, default values and new types. */
+/** The newest supported format version; v3 adds row lineage, deletion vectors, default values and new types. */
 export const NEWEST_FORMAT_VERSION = 3;
 
 type Apply = (draft: Draft, update: JsonObject) => void;
@@ -59,8 +59,8 @@ const UPDATES = new Map<string, Apply>([
 ]);
 
 /**
- * The metadata after `updates`, in order; `base` is not touched, and returned itself where nothing changed.
- * Throws INVALID_REQUEST for updates that cannot be, COMMIT_CONFLICT for those that came too late.
+ * The metadata after `updates`, applied in order. Does not change `base`, and returns it if nothing changed. Throws
+ * INVALID_REQUEST for invalid updates, COMMIT_CONFLICT for outdated ones.
  */
 export function applyUpdates(base: TableMetadata, updates: readonly Update[], now_ms: number): TableMetadata {
   const draft = startDraft(base, now_ms);

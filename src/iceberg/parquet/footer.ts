@@ -29,14 +29,14 @@ const ELEMENT = { name: 4, field_id: 9 } as const;
 export interface Footer {
   rows: number;
   row_groups: ThriftStruct[];
-  /** What row groups are read by: files whose bytes here are equal can share a footer. */
+  /** The fields that describe how to read row groups: files with equal bytes here can share a footer. */
   kind: Uint8Array;
-  /** Names and field ids of the columns below the root, groups included. */
+  /** Names and field ids of the columns below the root, including groups. */
   columns: { name: string; field_id: number | null }[];
   struct: ThriftStruct;
 }
 
-/** Null for a file that is not Parquet, or is encrypted, or keeps columns in other files. */
+/** Null for a file that is not Parquet, is encrypted, or has columns in other files. */
 export function readFooter(bytes: Uint8Array): Footer | null {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = buffer.length - TRAILER_LENGTH;
@@ -62,7 +62,10 @@ export function readFooter(bytes: Uint8Array): Footer | null {
   };
 }
 
-/** The bytes of a row group, in pieces, and its description once they lie at `offset` of another file. Throws RangeError. */
+/**
+ * The bytes of a row group, in chunks, and its description for the position `offset` in another file. Throws
+ * RangeError.
+ */
 export function moveRowGroup(
   bytes: Uint8Array,
   group: ThriftStruct,
@@ -100,7 +103,7 @@ export function moveRowGroup(
   return { pieces, group: moved };
 }
 
-/** Compressed, of all columns. */
+/** Compressed size of all columns. */
 export function sizeOfRowGroup(group: ThriftStruct): number {
   return chunksOf(group).reduce(
     (sum, chunk) => sum + Number(integerOf(structOf(chunk, CHUNK.meta_data), COLUMN.compressed_size)),
@@ -116,7 +119,7 @@ export function fileHeader(): Uint8Array {
   return MAGIC;
 }
 
-/** The end of a file with these row groups; keys and values of the writer are left out, as they may differ between files. */
+/** The end of a file with these row groups, without the writer's key-value metadata, which may differ between files. */
 export function fileEnd({ struct }: Footer, row_groups: readonly ThriftStruct[]): Uint8Array {
   const written = new Map(struct);
   written.delete(FILE.key_values);
@@ -140,7 +143,7 @@ function isElsewhere(chunk: ThriftStruct): boolean {
   );
 }
 
-/** A dictionary comes before the data; some writers give 0 where there is none. */
+/** A dictionary precedes the data; some writers write 0 if there is none. */
 function startOf(column: ThriftStruct): number {
   const data = Number(integerOf(column, COLUMN.data_offset));
   const dictionary = numberOf(column, COLUMN.dictionary_offset);

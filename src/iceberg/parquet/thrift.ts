@@ -1,6 +1,6 @@
 /**
- * Thrift's compact protocol, which Parquet footers are written in, without knowing the structures: what is read can be changed and
- * written again, with every field that is not known here.
+ * Thrift's compact protocol, the encoding of Parquet footers, without schemas: a structure can be decoded, changed and
+ * encoded again, with all unknown fields.
  * https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
  */
 
@@ -24,14 +24,14 @@ export interface ThriftList {
   element_type: number;
   items: ThriftValue[];
 }
-/** Integers as `bigint`; a double and text as bytes; a map as its bytes cannot occur in a footer. */
+/** Integers are `bigint`; doubles and text are bytes. Maps are not supported, because footers have none. */
 export type ThriftValue = boolean | bigint | Uint8Array | ThriftList | ThriftStruct;
 export interface ThriftField {
   type: number;
   value: ThriftValue;
 }
 
-/** Throws RangeError for what is not a structure of this protocol. */
+/** Throws RangeError if the bytes are not a structure of this protocol. */
 export function decodeStruct(bytes: Uint8Array): ThriftStruct {
   return new Reader(bytes).struct();
 }

@@ -7,8 +7,8 @@ type PathRules = typeof posix;
 const RULES: PathRules = process.platform === "win32" ? win32 : posix;
 
 /**
- * `/lake/my tables` → `file:///lake/my tables`; on Windows `C:\lake` → `file:///C:/lake`.
- * Throws UNSUPPORTED_LOCATION for names that some engine would read as part of a URI.
+ * `/lake/my tables` → `file:///lake/my tables`; on Windows `C:\lake` → `file:///C:/lake`. Throws UNSUPPORTED_LOCATION
+ * for names that some engine would parse as part of a URI.
  */
 export function locationOfPath(path: string): string {
   const absolute = isAbsolute(path) ? path : resolve(path);
@@ -25,7 +25,10 @@ export function locationOfPath(path: string): string {
   return forward.startsWith("/") ? SCHEME + forward : `${SCHEME}/${forward}`;
 }
 
-/** The inverse. Also takes `file:/path`, which Hadoop writes. Throws UNSUPPORTED_LOCATION for other schemes and for relative paths. */
+/**
+ * The inverse. Also accepts `file:/path`, which Hadoop writes. Throws UNSUPPORTED_LOCATION for other schemes and for
+ * relative paths.
+ */
 export function pathOfLocation(location: string, rules: PathRules = RULES): string {
   const match = /^file:(?:\/\/(?:localhost)?)?(\/.*)$/.exec(location);
   const path = match?.[1];

@@ -8,9 +8,9 @@ import { MAX_READ_BYTES, type FileStat, type Storage } from "../storage.ts";
 import { pathOfLocation } from "./location.ts";
 import { KnownDurable, syncFile } from "./sync.ts";
 
-/** Table files on the local disk. A file is durable with its folder entry: both are fsynced. */
+/** Table files on the local disk. A durable file includes its folder entry: both are fsynced. */
 export class FileStorage implements Storage {
-  /** No private field: objects that have this one as their prototype share it. */
+  /** Not a private field, because objects with this one as their prototype share it. */
   readonly known_durable = new KnownDurable();
 
   async read(location: string): Promise<Uint8Array> {
@@ -24,7 +24,7 @@ export class FileStorage implements Storage {
   async *readPieces(location: string): AsyncIterable<Uint8Array> {
     try {
       const file = await openRegular(pathOfLocation(location), location);
-      // Closes the file too, also where the reader takes no more.
+      // Closes the file, also if the reader stops early.
       for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES })) yield piece as Uint8Array;
     } catch (error) {
       throw failure("read", location, error);
@@ -122,8 +122,8 @@ export class FileStorage implements Storage {
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * A client may name any file, and opening a pipe waits for a writer, in one of the few threads that all file operations share:
- * O_NONBLOCK does not wait. Windows has neither.
+ * Clients may name any file. Opening a pipe would block one of the few threads of all file operations until a writer
+ * opens it; O_NONBLOCK avoids this. Windows has neither such pipes nor the flag.
  */
 const OPEN_TO_READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
@@ -139,7 +139,7 @@ async function readRegular(path: string, location: string): Promise<Uint8Array> 
 }
 
 async function openRegular(path: string, location: string): Promise<FileHandle> {
-  // Before the opening too: to open a device may set it going.
+  // Checked before opening too, because opening a device may have side effects.
   if (!(await stat(path)).isFile()) throw notAFile(location);
   const file = await open(path, OPEN_TO_READ);
   if ((await file.stat()).isFile()) return file;
@@ -147,7 +147,7 @@ async function openRegular(path: string, location: string): Promise<FileHandle> 
   throw notAFile(location);
 }
 
-/** A write that fails leaves no half file behind: nobody else can know its name yet. */
+/** Removes an incomplete file after an error; no other process knows its name yet. */
 async function writeNew(path: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(path, "wx");
   let is_written = false;
@@ -161,7 +161,7 @@ async function writeNew(path: string, bytes: Uint8Array | AsyncIterable<Uint8Arr
   }
 }
 
-/** Removes what is empty, from the leaves up; a folder that still holds a file stays, with its parents. */
+/** Removes empty folders, from the leaves up. A folder that still contains a file stays, with its parents. */
 async function removeEmptyFolders(path: string): Promise<void> {
   for (const entry of await entriesOf(path, path)) {
     if (entry.isDirectory()) await removeEmptyFolders(join(path, entry.name));

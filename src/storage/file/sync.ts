@@ -5,14 +5,17 @@ import { isUnreadableFolder } from "../../base/durable-file.ts";
 
 /** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
 const CAN_SYNC_FOLDERS = process.platform !== "win32";
-/** Windows flushes only what is open for writing. Elsewhere reading is enough, and NONBLOCK keeps a pipe from blocking the open. */
+/**
+ * Windows flushes only files open for writing. Elsewhere reading suffices, and O_NONBLOCK keeps a pipe from blocking
+ * the open.
+ */
 const SYNC_FLAGS = process.platform === "win32" ? constants.O_RDWR : constants.O_RDONLY | constants.O_NONBLOCK;
-/** Open files at a time; the thread pool has fewer threads anyway. */
+/** Limit on open files; the thread pool has fewer threads anyway. */
 const MAX_OPEN_FILES = 32;
-/** Paths that one process remembers. The oldest are forgotten, which costs a second fsync and nothing else. */
+/** Limit on remembered paths. Evicting the oldest costs only a second fsync. */
 const MAX_KNOWN_PATHS = 20_000;
 
-/** Throws what the file system throws; ENOENT where there is no such file. False for what is no regular file, which is skipped. */
+/** Throws file system errors; ENOENT if the file does not exist. Skips anything but regular files and returns false. */
 export async function syncFile(path: string): Promise<boolean> {
   const file = await open(path, SYNC_FLAGS);
   try {
@@ -24,7 +27,7 @@ export async function syncFile(path: string): Promise<boolean> {
   }
 }
 
-/** As `syncFolder` in durable-file.ts, without blocking the process. */
+/** Like `syncFolder` in durable-file.ts, without blocking the process. */
 async function syncFolder(path: string): Promise<boolean> {
   if (!CAN_SYNC_FOLDERS) return true;
   const folder = await open(path, "r").catch((error: unknown) => {
@@ -40,8 +43,8 @@ async function syncFolder(path: string): Promise<boolean> {
 }
 
 /**
- * What this process knows to be durable: files, because they are immutable once written, and folders, by the identity that their
- * entry in the folder above had when that one was synced.
+ * The files and folders that this process knows to be durable. Files are immutable once written. Folders are known by
+ * the identity that they had when their entry in the parent folder was synced.
  */
 export class KnownDurable {
   readonly #files = new Set<string>();
@@ -61,8 +64,8 @@ export class KnownDurable {
   }
 
   /**
-   * Makes files durable that other programs wrote, with their folder entries. Files that do not exist are skipped. Files and folders
-   * are synced side by side: nothing is published in between.
+   * Makes files of other programs durable, with their folder entries. Skips files that do not exist. Syncs files and
+   * folders in parallel, because nothing is published in between.
    */
   async syncFiles(paths: Iterable<string>): Promise<void> {
     const files = [...new Set(paths)].filter((path) => !this.#files.has(path));
@@ -78,8 +81,8 @@ export class KnownDurable {
   }
 
   /**
-   * Makes the entries in the folders durable, and the entries of the folders themselves in those above them. That a folder was
-   * there before says nothing: its maker may have been killed before it was synced. So this process syncs each one once.
+   * Makes the entries in the folders durable, and the folders' entries in their parents. An existing folder may not be
+   * durable, because its creator may have been killed before the sync, so this process syncs each folder once.
    */
   async syncFolders(paths: Iterable<string>): Promise<void> {
     const { folders, identities } = await this.#withNewParents(new Set(paths));
@@ -102,7 +105,7 @@ export class KnownDurable {
   }
 }
 
-/** A folder that was removed and made again has another identity. Null where there is none. */
+/** A folder that was removed and created again has another identity. Null if the folder does not exist. */
 async function identityOf(folder: string): Promise<string | null> {
   try {
     const { dev, ino, birthtimeNs } = await stat(folder, { bigint: true });
@@ -112,7 +115,7 @@ async function identityOf(folder: string): Promise<string | null> {
   }
 }
 
-/** False where the path does not exist. */
+/** False if the path does not exist. */
 async function unlessMissing(synced: Promise<boolean>): Promise<boolean> {
   try {
     return await synced;
@@ -123,7 +126,7 @@ async function unlessMissing(synced: Promise<boolean>): Promise<boolean> {
   }
 }
 
-/** At most MAX_OPEN_FILES at a time; rejects with the first failure, once nothing is under way any more. */
+/** Runs at most MAX_OPEN_FILES calls in parallel; rejects with the first error, after all running calls have ended. */
 async function eachOf(paths: readonly string[], work: (path: string) => Promise<void>): Promise<void> {
   const left = paths.values();
   const workers = Array.from({ length: Math.min(MAX_OPEN_FILES, paths.length) }, async () => {

@@ -9,10 +9,10 @@ import { isPassing, refusalOf, refusedError, unreachableError, type Refusal } fr
 import type { ObjectName } from "./location.ts";
 import type { S3Settings } from "./settings.ts";
 
-/** From the first byte sent to the last received. The largest files here have some tens of megabytes. */
+/** Time from the first byte sent to the last byte received. The largest files here have tens of megabytes. */
 const ATTEMPT_TIMEOUT_MS = 60_000;
 const MAX_ATTEMPTS = 4;
-/** Half of each delay is random, so that clients disperse. */
+/** Half of each delay is random, to spread the retries of clients. */
 const BACKOFF = { base_ms: 100, cap_ms: 1_000 };
 
 export interface S3Request {
@@ -23,7 +23,7 @@ export interface S3Request {
   body?: Uint8Array;
 }
 
-/** For messages: `Could not <verb> <location>: …`. */
+/** Used in error messages: `Could not <verb> <location>: …`. */
 export interface RequestContext {
   verb: string;
   location: string;
@@ -36,12 +36,12 @@ export interface S3Answer {
 
 export type Outcome =
   | { kind: "done"; answer: S3Answer }
-  /** S3 said no. `is_first`: to the only attempt, so nothing that was sent before can be what stood in the way. */
+  /** S3 rejected the request. `is_first`: in the only attempt, so no earlier attempt of this call can be the cause. */
   | { kind: "refused"; refusal: Refusal; is_first: boolean };
 
 /**
- * Signed requests, tried a few times while the answer is "not now" or none at all. All of them may be repeated: what is written
- * is written once (`If-None-Match`), and deleting twice is no error.
+ * Sends signed requests, and retries temporary errors and missing answers. Every request is idempotent: writes are
+ * conditional (`If-None-Match`), and a second deletion is no error.
  */
 export class S3Client {
   readonly #signer: AwsClient;
@@ -58,14 +58,14 @@ export class S3Client {
     });
   }
 
-  /** Throws what the refusal means, or STORAGE_UNREACHABLE. */
+  /** Throws the error for S3's error response, or STORAGE_UNREACHABLE. */
   async send(request: S3Request, context: RequestContext): Promise<S3Answer> {
     const outcome = await this.ask(request, context);
     if (outcome.kind === "refused") throw refusedError(context.verb, context.location, outcome.refusal);
     return outcome.answer;
   }
 
-  /** As `send`, for callers to whom a refusal is an answer. */
+  /** Like `send`, but returns S3's error responses. */
   async ask(request: S3Request, context: RequestContext): Promise<Outcome> {
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#attempt(request, context);
@@ -98,7 +98,10 @@ export class S3Client {
     }
   }
 
-  /** Signed anew for each attempt, because signatures are dated; the body's digest is part of it, so S3 notices a bit that fell over. */
+  /**
+   * Signs each attempt separately, because signatures have a date. The signature covers the body's digest, so S3
+   * detects a damaged body.
+   */
   async #signed({ method, object, query = {}, headers = {}, body }: S3Request): Promise<Request> {
     const path = [object.bucket, ...object.key.split("/")].map(encodeURIComponent).join("/");
     const search = new URLSearchParams(query).toString().replaceAll("+", "%20");

@@ -1,12 +1,12 @@
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { textIn } from "./xml.ts";
 
-/** Answers that mean "not now": the same request may succeed a moment later. */
+/** Statuses of temporary errors: the same request may succeed a moment later. */
 const PASSING_STATUSES = new Set([429, 500, 502, 503, 504]);
-/** S3, conditional writes: another write of the same key was under way, and this one did nothing. */
+/** S3 conditional writes: another write of the same key was in progress, and this one had no effect. */
 const WRITE_CONFLICT = "ConditionalRequestConflict";
 
-/** What S3 answered instead of doing as asked. Error bodies repeat request headers: only code and message are ever shown. */
+/** An error response of S3. Error bodies repeat request headers, so only code and message are shown. */
 export interface Refusal {
   status: number;
   code: string;
@@ -66,7 +66,7 @@ export function fileExistsError(location: string): OperatingError {
   });
 }
 
-/** No answer: no connection, a connection cut off, or nothing for too long. A write may have been done all the same. */
+/** No answer: no connection, a broken connection, or a timeout. A write may still have succeeded. */
 export function unreachableError(verb: string, location: string, endpoint: string, error: unknown): OperatingError {
   const reason = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
   return new OperatingError(

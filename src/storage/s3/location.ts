@@ -7,7 +7,7 @@ export interface ObjectName {
 }
 
 /**
- * `s3://bucket/folder/file`, every character meaning itself. Also takes `s3a://`, which Hadoop writes. Throws
+ * `s3://bucket/folder/file`, with literal characters. Also accepts `s3a://`, which Hadoop writes. Throws
  * UNSUPPORTED_LOCATION for other schemes, and for `.` and `..`, which HTTP clients resolve before they send a path.
  */
 export function objectOfLocation(location: string): ObjectName {
@@ -25,7 +25,10 @@ export function objectOfLocation(location: string): ObjectName {
   return { bucket, key };
 }
 
-/** The inverse, in the scheme that was asked for: whoever lists `s3a://` compares with what else it knows by that name. */
+/**
+ * The inverse, with the scheme of the request: a caller that lists `s3a://` compares the results with `s3a://`
+ * locations.
+ */
 export function locationOfObject({ bucket, key }: ObjectName, asked: string): string {
   return `${asked.startsWith("s3a:") ? "s3a" : "s3"}://${bucket}/${key}`;
 }

@@ -1,19 +1,25 @@
 import { OperatingError } from "../../base/errors.ts";
 
-/** Where S3 answers and who asks. Holds a secret: never to be printed, logged or put into a message. */
+/** Endpoint and credentials of S3. Contains a secret: never print, log or put it into a message. */
 export interface S3Settings {
-  /** `http://127.0.0.1:9000`, without a trailing slash. Buckets are addressed by path, which every S3 serves. */
+  /**
+   * For example `http://127.0.0.1:9000`, without a trailing slash. Buckets are addressed by path, which every S3
+   * supports.
+   */
   endpoint: string;
   region: string;
   access_key_id: string;
   secret_access_key: string;
-  /** Of credentials that expire; null for lasting ones. */
+  /** Session token of temporary credentials; null for permanent ones. */
   session_token: string | null;
 }
 
 const DEFAULT_REGION = "us-east-1";
 
-/** What S3 clients read. They belong together: the keys, the region and the profile of one S3 are none of another. */
+/**
+ * Environment variables of S3 clients. They belong together: the keys, region and profile of one S3 are invalid for
+ * another.
+ */
 export const S3_VARIABLES = [
   "AWS_ENDPOINT_URL_S3",
   "AWS_ENDPOINT_URL",
@@ -25,7 +31,10 @@ export const S3_VARIABLES = [
   "AWS_PROFILE",
 ] as const;
 
-/** From the environment variables that every S3 client knows. Throws S3_CREDENTIALS_MISSING, INVALID_S3_ENDPOINT. */
+/**
+ * Settings from the environment variables that every S3 client supports. Throws S3_CREDENTIALS_MISSING,
+ * INVALID_S3_ENDPOINT.
+ */
 export function s3SettingsFrom(env: Readonly<Record<string, string | undefined>>): S3Settings {
   const access_key_id = env["AWS_ACCESS_KEY_ID"];
   const secret_access_key = env["AWS_SECRET_ACCESS_KEY"];

@@ -6,10 +6,13 @@ import { locationOfObject, objectOfLocation } from "./location.ts";
 import type { S3Settings } from "./settings.ts";
 import { elementsIn, textIn } from "./xml.ts";
 
-/** Names the write that made an object: how a writer that got no answer recognises its own. */
+/** Id of the write that created an object: a writer whose answer was lost recognises its object by it. */
 const WRITE_ID_HEADER = "x-amz-meta-coinlake-write";
 
-/** Table files in an S3 bucket, Amazon's or another's. An object is durable when its PUT is answered, and written once. */
+/**
+ * Table files in a bucket of Amazon S3 or a compatible store. An object is durable when its PUT is answered, and is
+ * written once.
+ */
 export class S3Storage implements Storage {
   readonly #client: S3Client;
 
@@ -45,7 +48,9 @@ export class S3Storage implements Storage {
     throw refusedError("find", location, outcome.refusal);
   }
 
-  /** An attempt whose answer was lost may have written the object; then the next one finds it there, and knows it by its id. */
+  /**
+   * An attempt whose answer was lost may have written the object; the next attempt then finds it and recognises its id.
+   */
   async write(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const bytes = content instanceof Uint8Array ? content : await wholeOf(content);
     const errand = { verb: "write", location };
@@ -66,7 +71,7 @@ export class S3Storage implements Storage {
     objectOfLocation(location);
   }
 
-  /** Nothing to do for an object that is there, and this is the moment to learn that it is not. */
+  /** Only checks that the object exists, because an existing object is durable. */
   async sync(location: string): Promise<void> {
     await this.#client.send({ method: "HEAD", object: objectOfLocation(location) }, { verb: "find", location });
   }
@@ -78,7 +83,7 @@ export class S3Storage implements Storage {
     return true;
   }
 
-  /** There are no folders, but Hadoop puts empty objects in their place (`folder/`), which nobody else removes. */
+  /** S3 has no folders, but Hadoop creates empty objects for them (`folder/`), which no other program removes. */
   async removeFolder(location: string): Promise<void> {
     for await (const { key } of this.#objectsBelow(location)) {
       if (key.endsWith("/")) await this.#deleteObject(location, key);
@@ -101,7 +106,7 @@ export class S3Storage implements Storage {
     await this.#client.send({ method: "DELETE", object: { bucket, key } }, { verb: "delete", location });
   }
 
-  /** Page by page, a thousand keys each (ListObjectsV2); what is deleted meanwhile does not disturb the pages to come. */
+  /** Lists pages of a thousand keys (ListObjectsV2). Deletions between pages do not affect later pages. */
   async *#objectsBelow(location: string): AsyncIterable<{ key: string; size_bytes: number; modified_at_us: number }> {
     const { bucket, key } = objectOfLocation(location);
     const folder = key.replace(/\/+$/, "");
@@ -121,14 +126,14 @@ export class S3Storage implements Storage {
   }
 }
 
-/** A PUT says first how long it is. */
+/** Reads all chunks, because a PUT states its length first. */
 async function wholeOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const all: Uint8Array[] = [];
   for await (const piece of pieces) all.push(piece);
   return Buffer.concat(all);
 }
 
-/** Keys come percent-encoded, because XML cannot hold every character that a key can; a space comes as a plus. */
+/** Keys are percent-encoded, because XML cannot represent every character of a key; a plus is a space. */
 function objectOf(entry: string): { key: string; size_bytes: number; modified_at_us: number } {
   return {
     key: decodeURIComponent((textIn(entry, "Key") ?? "").replaceAll("+", "%20")),

@@ -1,10 +1,13 @@
-/** The text of the first such element, or null. S3's answers are flat, machine-made XML without attributes that matter here. */
+/**
+ * The text of the first element with this name, or null. S3's answers are flat, generated XML without relevant
+ * attributes.
+ */
 export function textIn(xml: string, element: string): string | null {
   const text = new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1];
   return text === undefined ? null : unescaped(text);
 }
 
-/** What stands between the tags of each such element. */
+/** The content of each element with this name. */
 export function elementsIn(xml: string, element: string): string[] {
   return [...xml.matchAll(new RegExp(`<${element}>(.*?)</${element}>`, "gs"))].map((match) => match[1] ?? "");
 }

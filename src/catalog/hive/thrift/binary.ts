@@ -3,9 +3,13 @@ import type { Shape, Struct } from "./idl.ts";
 
 /**
  * Thrift's binary protocol (thrift-binary-protocol.md in Apache Thrift), strict, without frames:
+ *
  *   message = i32 0x8001 << 16 | kind, string name, i32 sequence id, struct
  *   struct  = { byte type, i16 field id, value } ..., byte 0
- *   string  = i32 length, bytes; list = byte type, i32 count, values; map = byte key type, byte value type, i32 count, pairs
+ *   string  = i32 length, bytes
+ *   list    = byte type, i32 count, values
+ *   map     = byte key type, byte value type, i32 count, pairs
+ *
  * Numbers are big-endian.
  */
 const VERSION_1 = 0x8001_0000;
@@ -34,7 +38,7 @@ const FIXED_SIZES: Record<number, number> = {
   [TYPE.i64]: 8,
 };
 
-/** Fields that are undefined are not sent. */
+/** Undefined fields are not sent. */
 export type StructValue = { [field: string]: unknown };
 
 export function encodeCall(method: string, args: Struct, value: StructValue, sequence_id: number): Buffer {
@@ -82,10 +86,10 @@ function text(value: string): Buffer {
   return Buffer.concat([int32(bytes.length), bytes]);
 }
 
-/** The bytes so far end within a value: more must come. */
+/** The bytes received so far end within a value, so more are needed. */
 export class Incomplete extends Error {}
 
-/** Reads one message from its beginning. What is read is of the shapes asked for; everything else is skipped. */
+/** Reads one message from its beginning. Returns values of the requested shapes and skips all others. */
 export class MessageReader {
   readonly #bytes: Buffer;
   #at = 0;
@@ -94,12 +98,12 @@ export class MessageReader {
     this.#bytes = bytes;
   }
 
-  /** Bytes read so far. */
+  /** Number of bytes read so far. */
   get size_bytes(): number {
     return this.#at;
   }
 
-  /** Throws an AssertionError for what is no message of this protocol, Incomplete where it ends too early. */
+  /** Throws AssertionError if the bytes are not a message of this protocol, Incomplete if they end too early. */
   header(): { kind: number; method: string; sequence_id: number } {
     const version = this.#int32();
     assert.equal(version & 0xffff_0000, VERSION_1 | 0, "not a strict binary Thrift message");
@@ -126,7 +130,7 @@ export class MessageReader {
       this.#expect(shape.of);
       return Array.from({ length: this.#int32() }, () => this.#read(shape.of));
     }
-    // An empty map may come with types of zero.
+    // An empty map may have types of zero.
     const types = this.#take(2);
     const count = this.#int32();
     if (count > 0) assert.deepEqual([...types], [TYPE[shape.key.kind], TYPE[shape.value.kind]]);

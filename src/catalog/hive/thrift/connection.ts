@@ -6,18 +6,18 @@ import { encodeCall, Incomplete, MESSAGE_KIND, MessageReader, type StructValue }
 import type { Method, Struct } from "./idl.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A metastore that makes folders in an object store may take seconds. */
+/** A metastore that creates folders in an object store may take seconds. */
 const ANSWER_TIMEOUT_MS = 30_000;
-/** No answer of a metastore comes near it; a server that sends more is none. */
+/** Far above any answer of a metastore; a longer one comes from another kind of server. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 
-/** What a Thrift server sends when it cannot give any of the method's own answers (TApplicationException). */
+/** Answer of a Thrift server if it cannot return any of the method's declared answers (TApplicationException). */
 const APPLICATION_EXCEPTION: Struct = {
   name: "TApplicationException",
   fields: [{ id: 1, name: "message", shape: { kind: "string" } }],
 };
 
-/** The server's own word: one of the exceptions that the method declares, or TApplicationException. */
+/** An exception from the server: one that the method declares, or TApplicationException. */
 export class ThriftFault extends Error {
   readonly type: string;
 
@@ -28,7 +28,7 @@ export class ThriftFault extends Error {
   }
 }
 
-/** No answer came. `is_sent`: the server may have done what it was asked. */
+/** No answer arrived. With `is_sent`, the server may have executed the request. */
 export class NoAnswer extends Error {
   readonly is_sent: boolean;
 
@@ -46,7 +46,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** One connection, one call at a time. After any NoAnswer it is closed, and never used again. */
+/** One connection, with one call at a time. Any NoAnswer closes it for good. */
 export class ThriftConnection {
   readonly #socket: Socket;
   #pending: Pending | null = null;
@@ -62,7 +62,7 @@ export class ThriftConnection {
     socket.on("end", () => this.#fail("the server closed the connection"));
     socket.on("close", () => this.#fail("the connection was closed"));
     socket.on("timeout", () => this.#fail(`nothing came for ${ANSWER_TIMEOUT_MS} ms`));
-    // Idle, it must not keep a process alive that is otherwise done.
+    // An idle connection must not keep the process alive.
     socket.unref();
   }
 
@@ -143,7 +143,7 @@ export class ThriftConnection {
   }
 }
 
-/** The answer, undefined for a void method. Throws the exception that came instead. */
+/** The answer; undefined for a void method. Throws the exception in the answer, if any. */
 function answerIn({ fields }: Struct, value: StructValue): unknown {
   for (const { id, name, shape } of fields) {
     const thrown = id === 0 ? undefined : (value[name] as { message?: string } | undefined);

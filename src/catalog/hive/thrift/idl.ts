@@ -1,6 +1,6 @@
 import { OperatingError } from "../../../base/errors.ts";
 
-/** What a value looks like on the wire. */
+/** The wire representation of a value. */
 export type Shape =
   | { kind: "bool" }
   | { kind: "i32" }
@@ -17,7 +17,7 @@ export interface Struct {
 export interface Method {
   name: string;
   args: Struct;
-  /** Field 0 is the answer, where there is one; the others are the exceptions that the method may throw. */
+  /** Field 0 is the answer, if the method has one; the others are its declared exceptions. */
   result: Struct;
 }
 
@@ -27,8 +27,8 @@ const METHOD = /([\w<>, ]+?)\s+(\w+)\(([^)]*)\)(?:\s*throws\s*\(([^)]*)\))?/g;
 const FIELD = /(\d+):\s*(\w+(?:<[\w, ]+>)?)\s+(\w+)/g;
 
 /**
- * The methods that a Thrift IDL declares. Of the language it knows what the IDL beside it needs: structs and exceptions before
- * their use, and one service; of types bool, i32, string, list, map and structs.
+ * The methods that a Thrift IDL declares. Supports the part of the language that metastore.thrift needs: structs and
+ * exceptions declared before use, one service, and the types bool, i32, string, list, map and structs.
  */
 export function parseIdl(text: string): Map<string, Method> {
   const structs = new Map<string, Struct>();
