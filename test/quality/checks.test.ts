@@ -48,7 +48,7 @@ describe("what is expected of a lake", () => {
     const browser = await startBrowser();
     try {
       const { page, problems } = await openPage(browser, `${market.url}/quality`);
-      await untilText(page, "Not checked yet");
+      await untilText(page, "Nothing checked yet");
       assert.deepEqual(problems, []);
     } finally {
       await browser.close();
