@@ -139,7 +139,7 @@ async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteI
 }
 
 /**
- * Fills `deleted (file, pos)` with each deleted position once, however many delete files name it, and without positions
+ * Fills `deleted (file, pos)` with each deleted position once, even if several delete files name it, and without positions
  * that the file lacks; returns the number of deleted rows of each file, by its index.
  */
 async function loadDeletes(

@@ -116,7 +116,7 @@ export class TailDatabase {
     };
   }
 
-  /** Runs all of `work`'s statements or none. Cannot be nested, and excludes `append`. */
+  /** Runs all of `work`'s statements or none. Must not be nested or contain `append`. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
     this.#opening = "BEGIN; ";
     this.#is_committed = false;

@@ -29,7 +29,7 @@ export interface MaintenanceParts {
   exclusively<T>(table: string, commit: () => Promise<T>): Promise<T>;
 }
 
-/** A table's current snapshot and what its metadata holds, from manifests alone. */
+/** Statistics of a table's current snapshot and metadata, from manifests alone. */
 export interface TableFigures {
   files: number;
   delete_files: number;

@@ -226,10 +226,7 @@ function textOf(bytes: Uint8Array | undefined): string | null {
   return bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
-/**
- * Whether a delete applies to a data file: only if the file's sequence number is older or equal (spec, "Scan
- * Planning").
- */
+/** Whether a delete applies to a data file: only if its sequence number is no lower (spec, "Scan Planning"). */
 export function isNoOlder(
   deletion: Pick<StoredDelete, "sequence_number">,
   file: Pick<StoredFile, "sequence_number">,

@@ -51,8 +51,8 @@ interface TableSchedule {
 type Due = readonly [table: string, actions: readonly ActionName[]];
 
 /**
- * Maintains the tables of an embedded lake while the pipeline writes them. Decides from metadata what is due, and opens
- * an engine only if a table needs one. Failures do not end the pipeline.
+ * Maintains the tables of an embedded lake while the pipeline writes them. Determines from metadata which actions are
+ * due, and opens an engine only if a table needs one. Failures do not end the pipeline.
  */
 export class MaintenanceSchedule {
   readonly #options: ScheduledMaintenance;

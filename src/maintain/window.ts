@@ -23,8 +23,8 @@ export function compactedFileName(window_ms: number, id: string): string {
 const NAMED = /\/(\d{4})(\d{2})(\d{2})T(\d{2})-[0-9a-f-]{36}\.parquet$/;
 
 /**
- * Windows by the file's name, else by the newest retained snapshot with an older or equal sequence number; `-Infinity`
- * where there is none.
+ * A file's window, by its name, or else by the newest retained snapshot with the same or a lower sequence number;
+ * `-Infinity` where there is none.
  */
 export function windowsOf({ snapshots }: TableMetadata): (location: string, sequence_number: Long) => number {
   const known = snapshots

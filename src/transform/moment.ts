@@ -127,9 +127,9 @@ interface State {
 }
 
 /**
- * The states of a table, oldest first. This catalog's snapshots record the offsets before and after them, Spark's only
- * those after them, which give the first offsets as a minimum. Among snapshots that record no offsets, only the current
- * one's are known.
+ * The states of a table, oldest first. This catalog's snapshots record the offsets before and after them. Spark's
+ * record only those after them, so their states are known for those offsets, and may hold for later ones. Of snapshots
+ * that record no offsets, only the current one's are known.
  */
 function statesOf(metadata: TableMetadata): State[] {
   const current = currentSnapshot(metadata);

@@ -83,7 +83,10 @@ def json_lines(lines):
 
 
 def forget_places():
-    """Hides the catalog's address and the spill folder from dbt, which would parse again although they do not affect parsing."""
+    """
+    Hides the catalog's address and the spill folder from dbt: they do not affect parsing, but dbt would parse again
+    when they change.
+    """
     try:
         from dbt.adapters.duckdb.credentials import DuckDBCredentials
     except ModuleNotFoundError:

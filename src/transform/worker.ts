@@ -245,7 +245,7 @@ export class DbtWorker {
     )
       return;
     await this.#end(this.#child);
-    // The next command tries again, and reports what fails.
+    // The next command tries again, and reports the error.
     await this.start().catch(() => {});
   }
 

@@ -63,8 +63,8 @@ export function closed(): OperatingError {
 }
 
 /**
- * The root causes in the client's nested errors, without duplicates. Errors of `close` during a retry are left out,
- * because this code caused them.
+ * The root cause within the client's nested errors: the last one. The error that `close` causes during a retry is not
+ * a reason, unless there is no other.
  */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) {

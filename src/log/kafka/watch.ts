@@ -20,8 +20,8 @@ interface Waiter {
 
 /**
  * Notifies readers when a topic has grown: at once for appends of this process, and on the broker's answer for those of
- * other processes. All readers share one request, on a separate connection, because a broker answers the requests of a
- * connection one after the other.
+ * other processes. All readers share one request per broker, on a separate connection, because a broker answers the
+ * requests of a connection one after the other.
  */
 export class TopicWatch {
   readonly #client: KafkaClient;
