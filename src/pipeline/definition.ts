@@ -115,7 +115,7 @@ export interface ApiResource {
   params?: ZodType;
   query?: ZodType;
   response: ZodType;
-  /** How long a cached answer may be served while a new one is computed, in milliseconds. */
+  /** The age up to which a cached answer is fresh, in ms; an older one may be served while a new one is computed. */
   fresh_ms: number;
   /** The lake time at which the tables are read, as the caller gave it; null means now, through the live views. */
   lakeTime?(request: ApiRequest): string | null;
