@@ -9,11 +9,11 @@ import { openDuckDB } from "./duckdb.ts";
 import { duckDBType } from "./rewriter.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
 
-/** Data files of a bronze table, read past the table: no snapshot has to list them. */
+/** Data files of a bronze table, read independently of the table: no snapshot needs to list them. */
 export interface BronzeFiles {
   /** Whether every value of the file can be decoded. */
   isReadable(location: string): Promise<boolean>;
-  /** The offsets of a topic that the files hold between two offsets of each partition. Throws DATA_FILES_FAILED. */
+  /** The offsets of a topic in the files, within the given ranges of each partition. Throws DATA_FILES_FAILED. */
   offsetsIn(locations: readonly string[], topic: string, within: OffsetRanges): Promise<OffsetRanges>;
   /** The records with these offsets, each once, by partition and offset. Throws DATA_FILES_FAILED. */
   records(locations: readonly string[], topic: string, offsets: OffsetRanges): AsyncGenerator<LogRecord[]>;
@@ -22,7 +22,7 @@ export interface BronzeFiles {
 
 const MEMORY_LIMIT_MB = 256;
 
-/** `columns` are those of the table: by their ids values are found in files of older schemas. */
+/** `columns` are the table's: their ids identify values in files of older schemas. */
 export async function openBronzeFiles({
   columns,
   s3,
@@ -64,7 +64,7 @@ async function isReadable(connection: DuckDBConnection, files: string): Promise<
     if (rows > 0) await connection.runAndReadAll(`SELECT sum(hash(${names.join(", ")})::HUGEINT) FROM ${files}`);
     return true;
   } catch {
-    // Whatever DuckDB says of it, it is not readable.
+    // Any error of DuckDB means that the file is not readable.
     return false;
   }
 }
@@ -74,7 +74,7 @@ async function describe(connection: DuckDBConnection, files: string): Promise<{ 
   return { rows: result.currentRowCount, names: result.deduplicatedColumnNames().map(quoteName) };
 }
 
-/** Found by the gaps between neighbours, which are few however many rows there are. */
+/** Derives ranges from the gaps between neighbours, which are few regardless of the number of rows. */
 async function offsetsIn(connection: DuckDBConnection, files: string, condition: string): Promise<OffsetRanges> {
   const rows = await read(
     connection,

@@ -3,9 +3,10 @@ import type { TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * DuckDB takes a table as it was when the transaction began: of a table that changed later, by the machine's clock, it reads an older
- * snapshot without saying so. The catalog gives no times of the future, so that happens only where the catalog's clock and
- * this machine's differ. Throws CLOCK_BEHIND if one of the tables would be read so.
+ * DuckDB reads a table as of the transaction's begin. For a table with a later commit time, by this machine's clock, it
+ * silently reads an older snapshot. The catalog never assigns times in the future, so this happens only where the
+ * catalog's clock and this machine's differ. Throws CLOCK_BEHIND if DuckDB would read an older snapshot of one of the
+ * tables.
  */
 export async function checkClock(catalog: TableCatalog, tables: readonly TableIdentifier[]): Promise<void> {
   for (const identifier of tables) {

@@ -3,7 +3,7 @@ import { canonicalLong } from "../iceberg/long.ts";
 import { encodeBound, lowerStringBound, upperStringBound, type SingleValue } from "../iceberg/bounds.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
 
-/** What DuckDB's `COPY ... RETURN_STATS` says of one column, as text. */
+/** DuckDB's statistics of one column from `COPY ... RETURN_STATS`, as text. */
 export type ReturnedStats = ReadonlyMap<string, string>;
 
 type ColumnMetrics = Pick<
@@ -14,7 +14,10 @@ type ColumnMetrics = Pick<
 const MICROS_PER_SECOND = 1_000_000n;
 const MS_PER_DAY = 86_400_000;
 
-/** Iceberg's column metrics of a file; columns in `unbounded` get counts and no bounds, as nobody filters by them. Pure. */
+/**
+ * Iceberg's column metrics of a file. Columns in `unbounded` get counts but no bounds, because no query filters by
+ * them. Pure.
+ */
 export function columnMetrics(
   columns: readonly Field[],
   returned: ReadonlyMap<string, ReturnedStats>,
@@ -31,7 +34,8 @@ export function columnMetrics(
     put(column_sizes, id, longOf(stats.get("column_size_bytes")));
     put(value_counts, id, longOf(stats.get("num_values")));
     put(null_value_counts, id, longOf(stats.get("null_count")));
-    // Bounds leave out NaN, which DuckDB counts as the largest value: it would pass over a file whose NaNs are asked for.
+    // Bounds exclude NaN, but DuckDB treats it as the largest value: it would skip a file when a query selects its
+    // NaNs.
     if (unbounded.has(name) || stats.get("has_nan") === "true") continue;
     put(lower_bounds, id, boundOf(type, stats.get("min"), lowerStringBound));
     put(upper_bounds, id, boundOf(type, stats.get("max"), upperStringBound));
@@ -57,7 +61,7 @@ function boundOf(
   return value === null ? null : encodeBound(type, value);
 }
 
-/** DuckDB prints values as its casts to text do; null for what is not understood, and the bound is left out. */
+/** Parses DuckDB's text form, which equals its cast to text; null for an unknown form, whose bound is omitted. */
 export function parseStatistic(type: string, text: string): SingleValue | null {
   const decimal = /^decimal\(\d+,\s*(\d+)\)$/.exec(type);
   if (decimal !== null) return unscaledOf(text, Number(decimal[1]));
@@ -66,7 +70,7 @@ export function parseStatistic(type: string, text: string): SingleValue | null {
       return text === "0" || text === "1" ? text === "1" : null;
     case "float":
     case "double":
-      // Infinity and NaN bound nothing.
+      // Infinity and NaN are no bounds.
       return /^-?\d/.test(text) ? Number(text) : null;
     case "int":
     case "long":
@@ -86,7 +90,7 @@ export function parseStatistic(type: string, text: string): SingleValue | null {
   }
 }
 
-/** `-1.50` at scale 3 is -1500; null where the text has more decimal places, or is no number. */
+/** `-1.50` at scale 3 is -1500; null where the text has more decimals, or is no number. */
 function unscaledOf(text: string, scale: number): Long | null {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
   const [, sign = "", whole = "", fraction = ""] = match ?? [];

@@ -5,18 +5,20 @@ import type { DataFile } from "../iceberg/manifest-model.ts";
 import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
 import { enginePath, quoteName, quoteText } from "./sql.ts";
 
-/** DuckDB holds a row group in memory until it is complete; a third of its default costs no size to speak of. */
+/** DuckDB holds a row group in memory until it is complete; a third of its default hardly changes the file's size. */
 export const ROW_GROUP_ROWS = 40_960;
-/** Of zstd: on ticks and JSON payloads files are as small as at its default of 3, for a fifth less processor time. */
+/**
+ * The zstd level: for ticks and JSON payloads files are as small as at the default of 3, with a fifth less CPU time.
+ */
 const COMPRESSION_LEVEL = 1;
 
 export interface CopyTarget {
   location: string;
-  /** Rows of a row group, fewer where rows are large: DuckDB holds the group in memory, several times over. */
+  /** Rows of a row group; fewer where rows are large, because DuckDB holds the group in memory several times. */
   row_group_rows?: number;
-  /** The file's columns, with the table's ids: what `select` gives, in this order. */
+  /** The file's columns, with the table's ids: the columns of `select`, in this order. */
   columns: readonly Field[];
-  /** Columns that get no bounds, because nobody filters by them. */
+  /** Columns without bounds, because no query filters by them. */
   unbounded?: ReadonlySet<string>;
 }
 
@@ -34,13 +36,14 @@ type WrittenFile = Pick<
   | "upper_bounds"
 >;
 
-/** Writes the rows of a query to one Parquet file; not durable yet. Throws STORAGE_FULL, DATA_FILES_FAILED. */
+/** Writes the rows of a query to one Parquet file, without fsync. Throws STORAGE_FULL, DATA_FILES_FAILED. */
 export async function copyToParquet(
   connection: DuckDBConnection,
   select: string,
   target: CopyTarget,
 ): Promise<WrittenFile> {
-  // DuckDB 1.5.5 finds no row where a blob equals bytes that are no text: the Bloom filters that it writes of blobs do not hold them.
+  // DuckDB 1.5.5 finds no row for a blob that is not valid text: the Bloom filters that it writes for blobs lack such
+  // values.
   const has_bloom_filters = target.columns.every(({ type }) => type !== "binary");
   const field_ids = target.columns.map(({ name, id }) => `${quoteName(name)}: ${id}`);
   const statement = `COPY (${select}) TO ${quoteText(enginePath(target.location))}
@@ -75,7 +78,7 @@ async function run(
   }
 }
 
-/** The statistics name columns as SQL would. */
+/** Unquotes a column name: the statistics quote names as SQL does. */
 function unquoted(name: string): string {
   return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
 }

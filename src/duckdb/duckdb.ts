@@ -13,9 +13,12 @@ import { VerifiedExtensions } from "./verified-extensions.ts";
 export interface DuckDBOptions {
   memory_limit_mb: number;
   threads: number;
-  /** Where tables lie in S3; null where they do not. */
+  /** S3 access of the tables; null where they are not in S3. */
   s3: S3Settings | null;
-  /** What it is for, in figures about memory; null for one that is not to be counted. A named one is closed by `closeInstance`. */
+  /**
+   * The instance's purpose, as shown in memory statistics; null excludes it from them. `closeInstance` closes a named
+   * one.
+   */
   name: string | null;
 }
 
@@ -24,8 +27,8 @@ const MIN_POOL_THREADS = 16;
 const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null, name: null };
 
 /**
- * An in-process DuckDB that can read and write Iceberg. Its extensions are files that the bootstrap laid out;
- * on platforms where none are published as packages, DuckDB fetches them itself.
+ * An in-process DuckDB that can read and write Iceberg. The bootstrap installs its extensions as files; on platforms
+ * without packages for them, DuckDB downloads them itself.
  */
 export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<DuckDBInstance> {
   checkPool();
@@ -48,7 +51,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
     await loadExtensions(connection, has_packages);
     extensions.remember();
     if (s3 !== null) await createS3Secret(connection, s3);
-    // Files on this disk are in the system's page cache already; a second copy only fills the memory limit.
+    // Local files are already in the system's page cache; a second copy would only use the memory limit.
     else await connection.run("SET GLOBAL enable_external_file_cache = false");
     if (name !== null) await trackInstance(instance, { name, memory_limit });
   } finally {
@@ -58,8 +61,9 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
 }
 
 /**
- * A query holds a thread of Node's pool while it waits for the catalog, which may need one in the same process: as many queries
- * as threads wait for ever. Queries are limited to far fewer than this.
+ * Throws where Node's thread pool is too small. A query holds a thread of the pool while it waits for the catalog,
+ * which may need a thread of the same pool: as many queries as threads would wait forever. Queries are limited to far
+ * fewer than this.
  */
 function checkPool(): void {
   if (Number(process.env["UV_THREADPOOL_SIZE"]) >= MIN_POOL_THREADS) return;
@@ -72,7 +76,7 @@ async function loadExtensions(connection: DuckDBConnection, has_packages: boolea
   try {
     if (!has_packages) await connection.run("INSTALL avro; INSTALL httpfs; INSTALL iceberg");
     await connection.run("LOAD avro; LOAD httpfs; LOAD iceberg; SET GLOBAL TimeZone = 'UTC'");
-    // From here on the instance loads signed extensions only; DuckDB refuses to undo this.
+    // From now on the instance loads signed extensions only; DuckDB does not allow to undo this.
     await connection.run("SET GLOBAL allow_unsigned_extensions = false");
   } catch (error) {
     throw new OperatingError(

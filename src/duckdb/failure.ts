@@ -1,6 +1,8 @@
 import { OperatingError, messageOf } from "../base/errors.ts";
 
-/** DuckDB's words for a file that is missing, cut off or damaged; as text, and as JSON where a session asks for that. */
+/**
+ * DuckDB's messages for a missing, truncated or damaged file; as text, or as JSON where a session requests JSON errors.
+ */
 const FILE_FAILURE = new RegExp(
   [
     "\\b(IO|HTTP|Serialization) Error",
@@ -12,18 +14,18 @@ const FILE_FAILURE = new RegExp(
   ].join("|"),
 );
 
-/** Those about the statement, whose text they repeat. */
+/** DuckDB's messages about the statement, which quote its text. */
 const STATEMENT_FAILURE =
   /^(Parser|Binder|Catalog|Conversion) Error|"exception_type":"(Parser|Binder|Catalog|Conversion)"/;
 
-/** Whether DuckDB's words are about a file that cannot be read, and not about the statement. */
+/** Whether DuckDB's message is about an unreadable file rather than the statement. */
 export function isFileFailure(message: string): boolean {
   return !STATEMENT_FAILURE.test(message) && FILE_FAILURE.test(message);
 }
 
 /**
- * What a statement failed of, in DuckDB's own words: INVALID_SQL where the statement is to be mended, TABLE_FILE_UNREADABLE where a file of a
- * table is. The latter may pass: a reader that is slow finds files of an expired snapshot deleted.
+ * DuckDB's error, with its message: INVALID_SQL for an error of the statement, TABLE_FILE_UNREADABLE for an unreadable
+ * file of a table. The latter may be transient: a slow reader finds files of an expired snapshot deleted.
  */
 export function engineFailure(error: unknown): OperatingError {
   const message = messageOf(error);

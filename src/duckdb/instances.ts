@@ -1,27 +1,27 @@
 import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 
-/** A DuckDB of this process, with a connection that only measures it. */
+/** A DuckDB instance of this process, with a separate connection that measures it. */
 interface Tracked {
   name: string;
   memory_limit: string;
   connection: DuckDBConnection;
-  /** Statements on that connection that have not ended. Closing under one of them would crash the process. */
+  /** Running statements on that connection. Closing the instance during one would crash the process. */
   under_way: number;
   /** Set by `closeInstance`; runs when the last statement has ended. */
   close: (() => void) | null;
 }
 
 export interface InstanceMemory {
-  /** What the instance is for; the same for several that serve one purpose. */
+  /** The purpose of the instance; instances of one purpose share the name. */
   name: string;
-  /** Memory that DuckDB accounts for, by what it holds (`duckdb_memory()`); tags without any are left out. */
+  /** Memory that DuckDB accounts for, by tag (`duckdb_memory()`); tags without memory are omitted. */
   tags: { tag: string; size_bytes: number }[];
 }
 
-/** The open instances. They belong to the process, as its memory does: figures about it and the release of free memory need all of them. */
+/** The open instances of the process: memory statistics and the release of free memory need all of them. */
 const open_instances = new Map<DuckDBInstance, Tracked>();
 
-/** Counts the instance among those of this process until `closeInstance`. */
+/** Includes the instance in the process's statistics until `closeInstance`. */
 export async function trackInstance(
   instance: DuckDBInstance,
   { name, memory_limit }: Pick<Tracked, "name" | "memory_limit">,
@@ -29,7 +29,7 @@ export async function trackInstance(
   open_instances.set(instance, { name, memory_limit, connection: await instance.connect(), under_way: 0, close: null });
 }
 
-/** Closes a tracked instance; its connections must be closed already. Where it is being measured, it is closed right after that. */
+/** Closes a tracked instance, whose other connections must be closed already; waits for a running measurement. */
 export function closeInstance(instance: DuckDBInstance): void {
   const tracked = open_instances.get(instance);
   open_instances.delete(instance);
@@ -54,7 +54,7 @@ async function measuring<T>(tracked: Tracked, work: (connection: DuckDBConnectio
 /** Memory of every open instance. */
 export async function instanceMemory(): Promise<InstanceMemory[]> {
   const found: InstanceMemory[] = [];
-  // One that is closed meanwhile is left out: a map goes on with what it still holds.
+  // Skips instances that are closed meanwhile: a map's iterator omits deleted entries.
   for (const tracked of open_instances.values()) {
     const result = await measuring(tracked, (connection) =>
       connection.runAndReadAll(
@@ -70,9 +70,10 @@ export async function instanceMemory(): Promise<InstanceMemory[]> {
 }
 
 /**
- * Returns free memory of the C heap to the system, for the whole process; no effect without an open instance, or where the C library is not glibc.
- * DuckDB allocates there, in bursts and from several threads, and glibc keeps freed pages that lie below a used one. Setting a memory limit
- * makes DuckDB call malloc_trim(0), which releases them; the limit set is the one that holds.
+ * Returns free memory of the C heap to the system, for the whole process; no effect without an open instance, or where
+ * the C library is not glibc. DuckDB allocates from that heap in bursts and from several threads, and glibc keeps freed
+ * pages below a used one. Setting a memory limit makes DuckDB call malloc_trim(0), which releases them; the limit is
+ * set to its current value.
  */
 export async function releaseFreeMemory(): Promise<void> {
   const [any] = open_instances.values();

@@ -1,11 +1,11 @@
 import { quoteText } from "./sql.ts";
 
-/** What fits nowhere is an error, not a full disk. */
+/** A query that exceeds both memory and this spill size fails, instead of filling the disk. */
 const MAX_SPILL = "1GB";
 
 /**
- * Statements after which nothing in a DuckDB reaches beyond `places` (folders and URLs): no other file, no network, no extension,
- * and no setting that could take it back. Errors then come as JSON, so that their place in the SQL can be told.
+ * Statements that lock DuckDB to `places` (folders and URLs): no other file, no network, no extension, and no setting
+ * that could undo the lock. Errors then come as JSON, which includes their position in the SQL.
  */
 export function lockStatements(places: readonly string[]): string[] {
   const settings: readonly (readonly [name: string, value: string])[] = [

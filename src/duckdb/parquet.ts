@@ -15,22 +15,23 @@ import { spillFolder } from "./spill.ts";
 import { quoteName, quoteText } from "./sql.ts";
 
 /**
- * Payload bytes per file at most, give or take a chunk. Two buffers exist at a time, one filling while the other is written;
- * together with what DuckDB needs to write one they keep the whole process below 400 MB.
+ * Approximate maximum payload per file, in bytes. Two buffers exist at a time, one being filled while the other is
+ * written; together with DuckDB's memory for writing, they keep the whole process below 400 MB.
  */
 const BUFFER_MAX_BYTES = 16 * 1024 * 1024;
-/** Bounds the fixed columns of a buffer, when payloads are small. */
+/** Limits the fixed columns of a buffer when payloads are small. */
 const BUFFER_MAX_ROWS = 131_072;
 
 const MS_PER_DAY = 86_400_000;
 const UNBOUNDED = new Set(["payload", "payload_bytes"]);
 
-/** What the instance is called in figures about memory. */
+/** The instance's name in memory statistics. */
 const INSTANCE_NAME = "ingest";
 
 /**
- * An instance of its own, so that nobody's query can take its memory or stall it. One thread beside the calling one: two cores
- * are busy then, and a second would only wait for the first. Memory goes back to the system early: it is needed in bursts.
+ * Options of a separate instance, so that no query can take its memory or stall it. One thread besides the calling one
+ * keeps two cores busy; a second would only wait for the first. DuckDB returns memory to the system early, because
+ * writes need it in bursts.
  */
 const INSTANCE_OPTIONS = {
   threads: "1",
@@ -39,7 +40,7 @@ const INSTANCE_OPTIONS = {
   autoinstall_known_extensions: "false",
 };
 
-/** Writes Parquet through DuckDB: this thread fills a buffer while DuckDB's thread compresses the one before. */
+/** Writes Parquet through DuckDB: this thread fills a buffer while DuckDB's thread compresses the previous one. */
 export async function openParquetWriter({
   storage,
   s3 = null,
@@ -49,7 +50,7 @@ export async function openParquetWriter({
 }): Promise<RecordWriter> {
   const instance = s3 === null ? await openLocal() : await openUploading(s3);
   const connections = [await instance.connect(), await instance.connect()];
-  // Statistics come as text, in the session's time zone.
+  // Statistics are text in the session's time zone.
   for (const connection of connections) await connection.run("SET TimeZone = 'UTC'");
   const openBuffers = () => Promise.all(connections.map((connection) => RowBuffer.open(connection)));
   let buffers = await openBuffers();
@@ -63,7 +64,7 @@ export async function openParquetWriter({
       } catch (error) {
         await run.settle();
         await deleteOwnFiles({ storage, warehouse: null }, target.location, made);
-        // A failure may have left a buffer in any state.
+        // A failure may leave a buffer in any state.
         await Promise.all(buffers.map((buffer) => buffer.discard()));
         buffers = await openBuffers();
         throw error;
@@ -85,13 +86,14 @@ async function openLocal(): Promise<DuckDBInstance> {
 async function openUploading(s3: S3Settings): Promise<DuckDBInstance> {
   const instance = await openDuckDB({ name: INSTANCE_NAME, threads: 1, memory_limit_mb: 256, s3 });
   const connection = await instance.connect();
-  // Uploads are cut into parts of a ten-thousandth of the largest file there may be, and each is held in memory until it is sent.
+  // The part size of an upload is a ten-thousandth of the maximum file size, and each part is in memory until it is
+  // sent.
   await connection.run("SET GLOBAL s3_uploader_max_filesize = '50GB'; SET GLOBAL s3_uploader_thread_limit = 4");
   connection.closeSync();
   return instance;
 }
 
-/** One call of `write`: fills buffers in turn; `made` names every file begun, whatever became of it. */
+/** One call of `write`: fills buffers alternately; `made` names every file that was started, complete or not. */
 class WriteRun {
   readonly #storage: Storage;
   readonly #target: RecordTarget;
@@ -116,7 +118,7 @@ class WriteRun {
         this.#begin(buffer);
         turn += 1;
         buffer = bufferAt(buffers, turn);
-        // The buffer's own former content must be out before it takes new rows.
+        // The buffer's previous content must be written before it takes new rows.
         await this.#running[turn - buffers.length];
       }
     }
@@ -124,7 +126,7 @@ class WriteRun {
     return (await Promise.all(this.#running)).flat();
   }
 
-  /** Waits for what is still being written, whatever comes of it. */
+  /** Waits for all pending writes, successful or not. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#running);
   }
@@ -132,7 +134,7 @@ class WriteRun {
   #begin(buffer: RowBuffer): void {
     buffer.seal();
     const files = this.#writeFiles(buffer);
-    // Whoever awaits it gets the error; until then it must not count as unhandled.
+    // The caller that awaits the promise gets the error; until then it must not count as unhandled.
     files.catch(() => {});
     this.#running.push(files);
   }
@@ -179,7 +181,7 @@ function dateOf(day: number): string {
   return new Date(day * MS_PER_DAY).toISOString().slice(0, 10);
 }
 
-/** DuckDB's names for the types that bronze columns may have. */
+/** DuckDB's types for the possible types of bronze columns. */
 const DUCKDB_TYPES: Readonly<Record<string, string>> = {
   string: "VARCHAR",
   binary: "BLOB",

@@ -7,20 +7,20 @@ import { attachCatalog, openDuckDB } from "./duckdb.ts";
 import { readRows, type QueryResult } from "./read.ts";
 import { quoteName } from "./sql.ts";
 
-// The binding prints times in the zone of the machine; everything here is UTC.
+// The binding prints times in the machine's time zone; this project uses UTC.
 DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
 
 export interface PinnedTablesOptions {
   catalog_url: string;
-  /** What the catalog asks its clients for; null where it asks for nothing. */
+  /** The token that the catalog requires; null where it requires none. */
   token?: string | null;
   s3: S3Settings | null;
   memory_limit_mb?: number;
 }
 
 /**
- * Tables at snapshots that the caller chose: SQL names them `layer.table`, also while others commit. Nothing is created, in the
- * lake or in its catalog.
+ * Tables at snapshots that the caller chose. SQL names them `layer.table`, and later commits do not affect them.
+ * Creates nothing in the lake or its catalog.
  */
 export class PinnedTables {
   readonly #instance: DuckDBInstance;
@@ -44,14 +44,14 @@ export class PinnedTables {
     return new PinnedTables(instance, connection);
   }
 
-  /** The table's name means this snapshot from now on. Throws what `readRows` throws. */
+  /** Binds the table's name to this snapshot. Throws as `readRows` does. */
   async pin(table: string, snapshot_id: Long): Promise<void> {
     await this.query(
       `CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`,
     );
   }
 
-  /** The table's name means its columns without rows: it has no snapshot at the moment that is looked at. */
+  /** Binds the table's name to its columns without rows, for a table without a snapshot at that moment. */
   async pinEmpty(table: string): Promise<void> {
     await this.query(
       `CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} WHERE false`,
@@ -63,7 +63,7 @@ export class PinnedTables {
     return attachCatalog(this.#connection, catalog_url, alias, { is_read_only: true });
   }
 
-  /** Throws what `readRows` throws. */
+  /** Throws as `readRows` does. */
   query(sql: string): Promise<QueryResult> {
     return readRows(this.#connection, sql);
   }
@@ -79,7 +79,9 @@ export class PinnedTables {
   }
 }
 
-/** What follows the first dot is one name: another client of the catalog may have put any character into it. */
+/**
+ * Quotes everything after the first dot as one name, because other clients of the catalog may use any character in it.
+ */
 export function quoteTable(table: string): string {
   const { namespace, name } = tableNamed(table);
   return [...namespace, name].map(quoteName).join(".");

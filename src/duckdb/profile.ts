@@ -5,18 +5,24 @@ import { join } from "node:path";
 import { readRows, type QueryResult, type ReadOptions } from "./read.ts";
 import { quoteText } from "./sql.ts";
 
-/** One scan of an Iceberg table, as DuckDB counted it while it ran. */
+/** One scan of an Iceberg table, with DuckDB's run-time counts. */
 export interface TableScan {
-  /** Location of a file that partitions and bounds left to be read; "" where they left none. */
+  /** Location of a file that partition and bound pruning left to be read; "" where none was left. */
   file: string;
-  /** How many the scan went through. One that a limit ended has begun more than it counts, and always at least one. */
+  /**
+   * The number of files that the scan read. A scan that a limit ended has started more than it counts, and at least
+   * one.
+   */
   files_read: number;
-  /** Rows that it handed on: what partitions, statistics and filters did not skip. */
+  /** Rows that the scan returned after partitions, statistics and filters. */
   rows_read: number;
 }
 
 export interface ProfiledResult extends QueryResult {
-  /** Empty where the connection is not profiled, and for what DuckDB profiles in another way (EXPLAIN) or answers by metadata alone. */
+  /**
+   * Empty where the connection is not profiled, where DuckDB profiles differently (EXPLAIN), and for answers from
+   * metadata alone.
+   */
   scans: TableScan[];
 }
 
@@ -29,7 +35,10 @@ interface Operator {
 
 const METRICS = JSON.stringify({ OPERATOR_TYPE: "true", OPERATOR_CARDINALITY: "true", EXTRA_INFO: "true" });
 
-/** A connection that only reads. With a profile, each of its queries leaves the counts of its scans in a file, as DuckDB has no other way to tell them. */
+/**
+ * A read-only connection. With a profile, DuckDB writes the scan counts of each query to a file, its only way to report
+ * them.
+ */
 export class Reader {
   readonly #connection: DuckDBConnection;
   readonly #profile: string | null;
@@ -39,7 +48,9 @@ export class Reader {
     this.#profile = profile;
   }
 
-  /** To be opened with a profile before the database is locked, with a folder that the lock leaves open. */
+  /**
+   * Opens the reader. A profiled one must be opened before the database is locked, with a folder that the lock allows.
+   */
   static async open(connection: DuckDBConnection, profile_folder: string | null): Promise<Reader> {
     if (profile_folder === null) return new Reader(connection, null);
     const file = join(profile_folder, `${randomUUID()}.json`);
@@ -49,7 +60,10 @@ export class Reader {
     return new Reader(connection, file);
   }
 
-  /** In a transaction that `begin` begins and that ends with it, whatever it came to: cut off or failed. Throws as readRows does. */
+  /**
+   * Runs in a transaction that `begin` starts, and ends it in every case, also after truncation or failure. Throws as
+   * readRows does.
+   */
   async query(begin: string, sql: string, options: ReadOptions): Promise<ProfiledResult> {
     let scans: TableScan[] = [];
     let result: QueryResult;
@@ -68,7 +82,7 @@ export class Reader {
   }
 }
 
-/** The file goes, so that the next query cannot be taken for this one. */
+/** Reads and deletes the profile file, so that the next query does not read it again. */
 async function takeScans(file: string): Promise<TableScan[]> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "{}";

@@ -6,27 +6,30 @@ import { readStructsInOrder } from "./struct-text.ts";
 
 readStructsInOrder();
 
-/** What a cell takes in memory besides its text. */
+/** The memory of a cell besides its text, in characters. */
 const CELL_CHARACTERS = 16;
 
 export interface QueryResult {
   columns: { name: string; type: string }[];
   /** Values as text, exactly as DuckDB prints them; null is null. */
   rows: (string | null)[][];
-  /** Whether there were more rows than were asked for. */
+  /** Whether the result has more rows than were requested. */
   is_truncated: boolean;
 }
 
 export interface ReadOptions {
   /** Interrupts the query; it then throws QUERY_CANCELLED. */
   signal?: AbortSignal | undefined;
-  /** Rows past this many are not read, and the result says that it is cut off. */
+  /** The maximum number of rows read; the result reports whether more exist. */
   max_rows?: number | undefined;
-  /** Nor are rows after the one that reaches this many characters, each cell with what it takes besides its text. */
+  /** Reading stops after the row that reaches this number of characters, the overhead of each cell included. */
   max_characters?: number | undefined;
 }
 
-/** Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws INVALID_SQL and TABLE_FILE_UNREADABLE with DuckDB's own words, QUERY_CANCELLED. */
+/**
+ * Runs a query and reads its rows as text, exactly as DuckDB prints them. Throws INVALID_SQL and TABLE_FILE_UNREADABLE
+ * with DuckDB's message, and QUERY_CANCELLED.
+ */
 export async function readRows(
   connection: DuckDBConnection,
   sql: string,
@@ -52,7 +55,7 @@ export async function readRows(
   }
 }
 
-/** Chunk by chunk, so that what is past a bound is never made. */
+/** Reads chunk by chunk, so that rows past a limit are never created. */
 async function rowsOf(
   result: DuckDBResult,
   { max_rows = Infinity, max_characters = Infinity }: ReadOptions,

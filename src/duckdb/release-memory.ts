@@ -1,17 +1,21 @@
 import { releaseFreeMemory } from "./instances.ts";
 
-/** Releasing takes tens of milliseconds on a thread beside the event loop, and other threads that allocate meanwhile wait for it. */
+/**
+ * The check interval. A release takes tens of milliseconds on another thread, and threads that allocate meanwhile wait
+ * for it.
+ */
 const LOOK_MS = 1_000;
-/** Releasing takes at most this share of the time: far less than one record in a hundred is to wait for it. */
+/** The maximum share of time for releases, so that far less than one record in a hundred waits for one. */
 const SHARE_OF_TIME = 0.002;
-/** Less than this is not worth it. */
+/** The minimum growth that is worth a release. */
 const GROWTH_BYTES = 16 * 1024 * 1024;
-/** Growth by this much is released at once, whatever share of the time that takes: a backlog is being absorbed. */
+/** Growth that is released at once, regardless of the share of time: the process is absorbing a backlog. */
 const BURST_BYTES = 64 * 1024 * 1024;
 
 /**
- * Keeps the resident memory near what is used: looks now and then whether it has grown since free memory was released last, and if so releases
- * it again. Returns how to stop. `failed` gets the error of a release; the next look tries again.
+ * Keeps resident memory close to the memory in use: checks at an interval whether it has grown since the last release,
+ * and releases free memory if so. Returns a function that stops it. `failed` receives the error of a release; the next
+ * check retries.
  */
 export function keepMemoryReleased(failed: (error: unknown) => void): () => void {
   let least_bytes = 0;

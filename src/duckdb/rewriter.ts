@@ -19,22 +19,23 @@ export interface RewriteInput {
 export interface RewriteOutput {
   location: string;
   partition: PartitionTuple;
-  /** The table's current columns: by their ids values are found in files of older schemas. */
+  /** The table's current columns: their ids identify values in files of older schemas. */
   columns: readonly Field[];
 }
 
 export interface Rewriter {
   /**
-   * Writes the rows that the deletes leave to one file, in the order of the files and of their rows. Returns null where no row is
-   * left: then there is no file. Throws REWRITE_LOSES_ROWS where the number of rows is not what it must be, UNSUPPORTED_COLUMN,
-   * UNSUPPORTED_FILE, DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at the output's location.
+   * Writes the undeleted rows to one file, in the order of the files and of their rows. Returns null, and writes no
+   * file, where no row remains. Throws REWRITE_LOSES_ROWS where the number of rows is not the expected one,
+   * UNSUPPORTED_COLUMN, UNSUPPORTED_FILE, DATA_FILES_FAILED, STORAGE_FULL; the caller deletes any file at the output's
+   * location.
    */
   rewrite(input: RewriteInput, output: RewriteOutput): Promise<DataFile | null>;
-  /** The data files in whose rows a position delete file names rows, as it spells them. */
+  /** The data files that a position delete file names, as spelled in it. */
   referencedFiles(delete_file: string): Promise<string[]>;
   /**
-   * Writes a position delete file whose data files are named by `locate`. Returns its size in bytes. Throws REWRITE_LOSES_ROWS,
-   * DATA_FILES_FAILED, STORAGE_FULL; the caller deletes what lies at `to`.
+   * Writes a position delete file with the data files' names mapped by `locate`. Returns its size in bytes. Throws
+   * REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL; the caller deletes any file at `to`.
    */
   relocateDeletes(from: string, to: string, locate: (location: string) => string): Promise<number>;
   close(): void;
@@ -46,7 +47,7 @@ export interface RewriterOptions {
   s3: S3Settings | null;
 }
 
-/** Opens a separate engine. Closing it after the work returns the memory that the work took. */
+/** Opens a separate engine. Closing it after the work returns the work's memory. */
 export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOptions): Promise<Rewriter> {
   const instance =
     s3 === null ? await openLocal(memory_limit_mb, threads) : await openDuckDB({ memory_limit_mb, threads, s3 });
@@ -63,7 +64,7 @@ export async function openRewriter({ memory_limit_mb, threads, s3 }: RewriterOpt
   };
 }
 
-/** Parquet alone is read and written: no extension is loaded. */
+/** Only Parquet is read and written, so no extension is loaded. */
 function openLocal(memory_limit_mb: number, threads: number): Promise<DuckDBInstance> {
   return DuckDBInstance.create(":memory:", {
     threads: String(threads),
@@ -104,7 +105,7 @@ async function rewrite(
   };
 }
 
-/** Uncompressed, give or take what one read of the input brings: a group is written from several copies of it. */
+/** Approximate uncompressed size of a row group: DuckDB holds several copies of a group while it writes it. */
 const MAX_ROW_GROUP_BYTES = 8 * 1024 * 1024;
 
 async function rowsOfGroup(connection: DuckDBConnection, { files }: RewriteInput, rows: number): Promise<number> {
@@ -117,7 +118,10 @@ async function rowsOfGroup(connection: DuckDBConnection, { files }: RewriteInput
   return Math.min(ROW_GROUP_ROWS, Math.max(1, Math.floor(MAX_ROW_GROUP_BYTES / row_bytes)));
 }
 
-/** A column without an id would be read as null. What is read of the files here stays in memory for the rewrite. */
+/**
+ * Throws for a column without an id, which would be read as null. DuckDB keeps the data read here in memory for the
+ * rewrite.
+ */
 async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteInput): Promise<void> {
   const locations = listOf(files.map(({ location }) => location));
   const [nameless] = await read(
@@ -135,8 +139,8 @@ async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteI
 }
 
 /**
- * Fills `deleted (file, pos)`, each position once however many deletes name it, and none that the file does not have; returns how
- * many rows of each file these are, by its index.
+ * Fills `deleted (file, pos)` with each deleted position once, even if several delete files name it, and without positions
+ * that the file lacks; returns the number of deleted rows of each file, by its index.
  */
 async function loadDeletes(
   connection: DuckDBConnection,
@@ -159,7 +163,7 @@ async function loadDeletes(
   return new Map(counts.map(({ file, count }) => [Number(file), Number(count)]));
 }
 
-/** One bit for each row of a file. */
+/** Loads one bit for each row of a file. */
 async function loadMask(connection: DuckDBConnection, { files }: RewriteInput, file: number): Promise<void> {
   const last = (files[file]?.record_count ?? 1) - 1;
   await read(
@@ -182,7 +186,7 @@ const DELETE_COLUMNS: readonly Field[] = [
   { id: DELETE_POSITION_COLUMN, name: "pos", required: true, type: "long" },
 ];
 
-/** Sorted by file and position, as the specification wants it. */
+/** Sorts by file and position, as the specification requires. */
 async function relocateDeletes(
   connection: DuckDBConnection,
   { from, to }: { from: string; to: string },
@@ -205,8 +209,8 @@ async function relocateDeletes(
 }
 
 /**
- * A mask keeps the order of the rows, as DuckDB promises it for a WHERE; a join does not, and sorting what it gives costs as much
- * time again as the rewrite.
+ * Selects by a mask, which keeps the order of the rows, as DuckDB guarantees for a WHERE. A join does not keep it, and
+ * sorting its result would take as much time again as the rewrite.
  */
 function selectUndeleted(input: RewriteInput, { columns }: RewriteOutput, masked: readonly number[]): string {
   const select = `SELECT ${columns.map(({ name }) => quoteName(name)).join(", ")} FROM ${withSchema(input, columns)}`;
@@ -251,10 +255,13 @@ const TYPES: Readonly<Record<string, string>> = {
   binary: "BLOB",
 };
 
-/** Names that DuckDB gives to what it knows of a row's place: a column of the table would hide them. */
+/** DuckDB's names for the position of a row: a column of the table with such a name would hide them. */
 const POSITION_COLUMNS = new Set(["file_index", "file_row_number"]);
 
-/** Iceberg's primitive types that DuckDB writes as Iceberg wants them (spec, appendix A). Throws UNSUPPORTED_COLUMN. */
+/**
+ * Maps Iceberg's primitive types to DuckDB types that are written as Iceberg requires (spec, appendix A). Throws
+ * UNSUPPORTED_COLUMN.
+ */
 export function duckDBType({ name, type }: Field): string {
   const decimal = typeof type === "string" ? /^decimal\((\d+),\s*(\d+)\)$/.exec(type) : null;
   const known = decimal === null ? TYPES[String(type)] : `DECIMAL(${decimal[1]}, ${decimal[2]})`;

@@ -14,16 +14,19 @@ import {
 import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../log/log.ts";
 
-/** DuckDB's vector size: what it takes at once. */
+/** DuckDB's vector size: the rows of one chunk. */
 const CHUNK_ROWS = 2048;
-/** Copying a chunk into DuckDB blocks the event loop; payloads of this many bytes take a few milliseconds. */
+/** The maximum payload of a chunk, in bytes: copying it into DuckDB blocks the event loop for a few milliseconds. */
 const CHUNK_MAX_BYTES = 4 * 1024 * 1024;
-/** Left alone, an appender gathers 204,800 rows, then blocks for a tenth of a second while it moves them into the table. */
+/**
+ * Chunks per flush. By default, an appender collects 204,800 rows and then blocks for 0.1 s while it moves them into
+ * the table.
+ */
 const FLUSH_CHUNKS = 8;
 const MICROS_PER_DAY = 86_400_000_000;
 
 const TABLE = "buffer";
-/** Truncating would keep the memory: DuckDB only marks the rows deleted. */
+/** Replaces the table, because truncation would not free memory: DuckDB only marks the rows as deleted. */
 const NEW_TABLE = `
   CREATE OR REPLACE TEMP TABLE ${TABLE} (
     source INTEGER, payload BLOB, is_text BOOLEAN, ingested_at TIMESTAMPTZ, log_partition INTEGER, log_offset BIGINT, day INTEGER
@@ -31,13 +34,14 @@ const NEW_TABLE = `
 const TYPES = [INTEGER, BLOB, BOOLEAN, TIMESTAMPTZ, INTEGER, BIGINT, INTEGER];
 
 /**
- * Log records on their way into a file, in a temporary table of a connection of its own. Filling happens on the calling
- * thread, a chunk at a time. Sources are positions in `sources`: a text per row would cost more than all numbers together.
+ * A buffer of log records for one file, in a temporary table of a separate connection. The calling thread fills it, a
+ * chunk at a time. A row holds the index of its source in `sources`: a text per row would cost more than all numbers
+ * together.
  */
 export class RowBuffer {
   readonly connection: DuckDBConnection;
   readonly sources: string[] = [];
-  /** Days since the epoch that occur in `ingested_at`. */
+  /** The distinct days of `ingested_at`, since the epoch. */
   readonly days = new Set<number>();
   row_count = 0;
   size_bytes = 0;
@@ -61,7 +65,7 @@ export class RowBuffer {
     return new RowBuffer(connection, await newAppender(connection));
   }
 
-  /** Returns whether a chunk was completed: a good moment to let others run. */
+  /** Returns whether a chunk was completed, so that the caller can yield to the event loop. */
   add(record: LogRecord): boolean {
     const row = this.#chunk_rows;
     const { payload, ingested_at_us, partition, offset } = record;
@@ -98,7 +102,7 @@ export class RowBuffer {
     this.#closeAppender();
   }
 
-  /** Ends the buffer, in whatever state it is, together with its table. */
+  /** Ends the buffer in any state, and drops its table. */
   async discard(): Promise<void> {
     this.#closeAppender();
     await this.connection.run(`DROP TABLE temp.${TABLE}`);
@@ -145,10 +149,13 @@ export class RowBuffer {
     this.#unflushed_chunks = 0;
   }
 
-  /** One native chunk serves the whole buffer: a new one per chunk would wait for the garbage collector with its payloads. */
+  /**
+   * Reuses one native chunk for the whole buffer: a new chunk per batch would hold its payloads until garbage
+   * collection.
+   */
   #startChunk(): void {
     this.#chunk.reset();
-    // A wrapper keeps the vectors that it handed out, and those belong to the chunk's former content.
+    // A wrapper caches its vectors, which belong to the chunk's previous content.
     const wrapper = new DuckDBDataChunk(this.#chunk.chunk);
     wrapper.rowCount = CHUNK_ROWS;
     this.#vectors = TYPES.map((_type, column) => wrapper.getColumnVector(column));

@@ -2,13 +2,16 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import { quoteText } from "./sql.ts";
 
-/** DuckDB takes an endpoint without its scheme. */
+/** DuckDB expects an endpoint without its scheme. */
 export function duckDBEndpoint({ endpoint }: S3Settings): { endpoint: string; use_ssl: string } {
   const { protocol, host, pathname } = new URL(endpoint);
   return { endpoint: `${host}${pathname.replace(/\/+$/, "")}`, use_ssl: String(protocol === "https:") };
 }
 
-/** Lets every connection of the instance read and write `s3://`. The credentials stay in memory, and DuckDB shows them to no query. */
+/**
+ * Lets every connection of the instance read and write `s3://`. The credentials stay in memory; DuckDB does not expose
+ * them to queries.
+ */
 export async function createS3Secret(connection: DuckDBConnection, settings: S3Settings): Promise<void> {
   const options = {
     key_id: settings.access_key_id,

@@ -1,13 +1,13 @@
 import { quoteText } from "./sql.ts";
 
 /**
- * CSV that a spreadsheet opens as data: text that begins as a formula does is written behind an apostrophe. Numbers stay numbers, those
- * in text too: -5.2 is no formula.
+ * CSV that spreadsheets open as data: text that starts like a formula is prefixed with an apostrophe. Numbers stay
+ * unchanged, also in text columns: -5.2 is no formula.
  */
 
 const FORMULA = "^[=+\\-@\\t\\r\\n＝＋－＠]";
 const NUMBER = "[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?";
-/** Types whose text is never a formula. Anything else may hold text of strangers. */
+/** Types whose text is never a formula. All other types may hold untrusted text. */
 const SAFE_TYPES =
   /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|BOOLEAN|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)|DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIME WITH TIME ZONE|TIMESTAMP WITH TIME ZONE|UUID|STRUCT\(.*\)|MAP\(.*\)|.*\[\d*\])$/s;
 
@@ -16,17 +16,20 @@ export interface CsvColumn {
   type: string;
 }
 
-/** Pure: how a text or a header is written. */
+/** The CSV text of a text value or a header. Pure. */
 export function neutral(text: string): string {
   return new RegExp(FORMULA).test(text) && !new RegExp(`^${NUMBER}$`).test(text) ? `'${text}` : text;
 }
 
-/** Pure: how a value is written, as DuckDB prints it. The same rule as in `safeSelect`. */
+/** The CSV text of a value in DuckDB's text form, by the same rule as `safeSelect`. Pure. */
 export function csvValue(text: string, type: string): string {
   return SAFE_TYPES.test(type) ? text : neutral(text);
 }
 
-/** A query over `query(…)` of the same rows, in which no header and no text is a formula. The query is a literal. */
+/**
+ * A query over `query(…)` with the same rows, in which no header and no text is a formula. The inner query is a
+ * literal.
+ */
 export function safeSelect(sql: string, columns: readonly CsvColumn[]): string {
   const names = columns.map((_, index) => `c${index}`);
   const chosen = columns.map(({ name, type }, index) => `${valueOf(`c${index}`, type)} AS ${quoteName(neutral(name))}`);

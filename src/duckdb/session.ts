@@ -15,7 +15,7 @@ import { Reader, type ProfiledResult } from "./profile.ts";
 import { readRows, type ReadOptions } from "./read.ts";
 import { quoteName } from "./sql.ts";
 
-// The binding prints times in the zone of the machine; everything here is UTC.
+// The binding prints times in the machine's time zone; this project uses UTC.
 DuckDBTimestampTZValue.timezoneOffsetInMinutes = 0;
 
 export type { QueryResult } from "./read.ts";
@@ -28,27 +28,30 @@ export interface TableSnapshot {
 }
 
 export interface OldestSnapshot {
-  /** Since when it was current, ISO 8601, UTC. */
+  /** When the snapshot became current, ISO 8601, UTC. */
   at: string;
-  /** Whether the table had no snapshot before; else earlier ones have expired. */
+  /** Whether it is the table's first snapshot; otherwise earlier ones have expired. */
   is_first: boolean;
 }
 
 export interface SessionOptions extends Partial<Pick<DuckDBOptions, "memory_limit_mb" | "threads">> {
-  /** Where the engine writes its profiles: with it, results tell what their scans read. */
+  /** The folder of DuckDB's profiles; with it, results include the counts of their scans. */
   profile_folder?: string | null;
 }
 
-/** SQL over the lake's tables, `gold.fact_…` without a prefix, as they stand now or as they stood at a moment. Reads only: a lake has one writer. */
+/** Read-only SQL over the lake's tables, such as `gold.fact_…`, as of now or as of a moment. A lake has one writer. */
 export class QuerySession {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
-  /** Where results tell what their scans read: that is noted a transaction each, and so nothing of one query is there for the next. */
+  /**
+   * The reader with profiles, if results include scan counts. Each query is a separate transaction, so no count leaks
+   * into the next.
+   */
   readonly #reader: Reader | null;
   readonly #catalog: Catalog;
-  /** Whether names mean the tables as they are, which DuckDB finds by the clock; snapshots it finds by their ids, or not at all. */
+  /** Whether names refer to the current tables, which DuckDB selects by the clock; snapshots are selected by id. */
   #is_current = true;
-  /** Tables without a snapshot of the time travelled to, each with the error message for it. */
+  /** Tables without a snapshot at the requested time, each with its error message. */
   readonly #too_young = new Map<string, string>();
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader | null, catalog: Catalog) {
@@ -62,7 +65,7 @@ export class QuerySession {
     { catalog, server, s3 }: Pick<OpenLake, "catalog" | "server" | "s3">,
     { profile_folder = null, ...options }: SessionOptions = {},
   ): Promise<QuerySession> {
-    // DuckDB looks names up in a default schema, which has to exist.
+    // DuckDB resolves names in a default schema, which must exist.
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB({ name: "tables", ...options, s3 });
     const connection = await instance.connect();
@@ -78,9 +81,9 @@ export class QuerySession {
   }
 
   /**
-   * What the tables' names mean from now on: the tables as they stood at `at_ms` (lake time, milliseconds UTC), or as they
-   * are. A table that has no snapshot that old is not there: reading it fails, with INVALID_SQL that says how far back it can be
-   * read. Returns the snapshots in use, by table name.
+   * Binds the tables' names to the tables as of `at_ms` (lake time, milliseconds UTC), or to the current tables where
+   * it is null. Reading a table without a snapshot that old throws INVALID_SQL with the earliest readable time. Returns
+   * the snapshots in use, by table name.
    */
   async travelTo(at_ms: number | null): Promise<TableSnapshot[]> {
     if (at_ms === null) {
@@ -106,8 +109,8 @@ export class QuerySession {
   }
 
   /**
-   * The tables' names mean the tables as they are at this moment, whatever is committed from now on; a table without a snapshot
-   * is empty. Returns the snapshots in use. Table by table: who needs them to stand at one place looks for himself.
+   * Binds the tables' names to the current snapshots, unaffected by later commits; a table without a snapshot is empty.
+   * Returns the snapshots in use. Tables are read one by one, so the caller checks whether their offsets are equal.
    */
   async hold(): Promise<TableSnapshot[]> {
     const snapshots = await this.snapshots(null);
@@ -119,18 +122,22 @@ export class QuerySession {
     return snapshots;
   }
 
-  /** The catalog looks at the current snapshots when DuckDB loads a table; those of a moment are named to it only in SQL. */
+  /**
+   * Checks snapshots in the catalog. For current ones it does so when DuckDB loads a table, but only SQL names those of
+   * a moment.
+   */
   async #inspect(snapshots: readonly TableSnapshot[]): Promise<void> {
     for (const { table, snapshot_id } of snapshots) {
       await this.#catalog.inspect(await this.#catalog.loadTable(tableNamed(table)), BigInt(snapshot_id));
     }
   }
 
-  /** What names mean, as views by name. */
+  /** Binds names to SQL, as views by name. */
   async #mean(views: ReadonlyMap<string, string>): Promise<void> {
     this.#too_young.clear();
     this.#is_current = false;
-    // Not "USE memory": that would be a schema of the lake, and every name would go on meaning the lake's head.
+    // Not "USE memory": DuckDB would resolve it as a schema of the lake, and every name would still refer to the
+    // current tables.
     await this.#connection.run("USE memory.main");
     for (const layer of LAYERS)
       await this.#connection.run(`DROP SCHEMA IF EXISTS memory.${layer} CASCADE; CREATE SCHEMA memory.${layer}`);
@@ -138,7 +145,7 @@ export class QuerySession {
       await this.#connection.run(`CREATE VIEW memory.${quoteTable(table)} AS ${content}`);
   }
 
-  /** The snapshot of each table that was current at `at_ms`, or is now; tables without one are left out. */
+  /** The snapshot of each table that was current at `at_ms`, or is current now; tables without one are omitted. */
   async snapshots(at_ms: number | null): Promise<TableSnapshot[]> {
     const found: TableSnapshot[] = [];
     for (const identifier of await this.tables()) {
@@ -155,7 +162,7 @@ export class QuerySession {
     return found;
   }
 
-  /** How far back the table can be read; null where it has no snapshot. */
+  /** The earliest readable snapshot of the table; null where it has none. */
   async oldestSnapshot(identifier: TableIdentifier): Promise<OldestSnapshot | null> {
     return oldestOf(await this.#catalog.loadTable(identifier));
   }
@@ -165,7 +172,7 @@ export class QuerySession {
     return lists.flat();
   }
 
-  /** Throws INVALID_SQL with DuckDB's own words, or naming a table that has no snapshot that old; QUERY_CANCELLED. */
+  /** Throws INVALID_SQL with DuckDB's message, or naming a table without a snapshot that old; QUERY_CANCELLED. */
   async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     try {
       if (this.#is_current) await checkClock(this.#catalog, await this.#tablesIn(sql));
@@ -176,13 +183,13 @@ export class QuerySession {
     }
   }
 
-  /** The tables whose names occur in the text, quoted or not. */
+  /** The tables whose names occur in the SQL, quoted or not. */
   async #tablesIn(sql: string): Promise<TableIdentifier[]> {
     const words = new Set(sql.toLowerCase().match(/\w+/g));
     return (await this.tables()).filter(({ name }) => words.has(name.toLowerCase()));
   }
 
-  /** DuckDB reports a table without a snapshot that old as one that does not exist. */
+  /** Replaces DuckDB's error for a table without a snapshot that old, which says that the table does not exist. */
   #explained(error: unknown, sql: string): unknown {
     if (this.#too_young.size === 0 || !(error instanceof OperatingError) || error.code !== "INVALID_SQL") return error;
     const name = /Table with name (\w+) does not exist/.exec(error.message)?.[1];
@@ -203,8 +210,8 @@ export class QuerySession {
 }
 
 /**
- * By the table's history, not the list of snapshots: one commit may bring several snapshots, and only its last was ever current
- * (spec, "Point in Time Reads"). Where snapshots have expired, the nearest retained one before `at_ms`.
+ * Uses the table's history, not the list of snapshots: one commit may add several snapshots, and only its last was ever
+ * current (spec, "Point in Time Reads"). Where snapshots have expired, returns the nearest retained one before `at_ms`.
  */
 function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): HistoryEntry | null {
   if (at_ms !== null) return currentAt(metadata, at_ms);
@@ -223,7 +230,10 @@ function snapshotOf(table: string, snapshot_id: string): string {
   return `FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`;
 }
 
-/** `layer.table` for SQL: what follows the first dot is one name: another client of the catalog may have put any character into it. */
+/**
+ * Quotes `layer.table` for SQL. Everything after the first dot is one name, because other catalog clients may use any
+ * character.
+ */
 function quoteTable(table: string): string {
   const { namespace, name } = tableNamed(table);
   return [...namespace, name].map(quoteName).join(".");

@@ -6,14 +6,14 @@ import { join } from "node:path";
 const PREFIX = "coinlake-spill-";
 
 /**
- * Where an engine of this process puts what does not fit in memory; DuckDB makes it when it needs it. In the system's temporary
- * folder, each with a name of its own: DuckDB's default is the folder where the command was typed.
+ * The spill folder of an engine of this process, which DuckDB creates on demand; unique, in the system's temporary
+ * folder. DuckDB's default is the current working directory.
  */
 export function spillFolder(parent: string = tmpdir()): string {
   return join(parent, `${PREFIX}${process.pid}-${randomUUID()}`);
 }
 
-/** Removes what killed processes left behind. */
+/** Removes the spill folders of killed processes. */
 export function sweepSpill(parent: string = tmpdir()): void {
   for (const name of readdirSync(parent)) {
     const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN;
@@ -26,7 +26,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Somebody else's process is alive all the same.
+    // A process of another user is alive too.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

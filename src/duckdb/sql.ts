@@ -8,7 +8,7 @@ export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** DuckDB takes paths for the local disk, and URIs for everything else. */
+/** DuckDB accepts paths for the local disk, and URIs for everything else. */
 export function enginePath(location: string): string {
   return location.startsWith("file:") ? pathOfLocation(location) : location;
 }

@@ -2,8 +2,8 @@ import { DuckDBStructValue, type DuckDBValue } from "@duckdb/node-api";
 import { DuckDBStructVector } from "@duckdb/node-api/lib/vectors/DuckDBStructVector.js";
 
 /**
- * DuckDB's client makes a plain object of a struct, by assignment: a field `__proto__` is lost, and fields named by numbers change their
- * order. Here structs are read with their fields in order, under any name, at any depth.
+ * DuckDB's client builds a plain object from a struct by assignment: a field `__proto__` is lost, and numeric field
+ * names change the order. This module reads structs with their fields in order, under any name, at any depth.
  */
 
 type Field = readonly [name: string, value: DuckDBValue];
@@ -12,7 +12,7 @@ class OrderedStruct extends DuckDBStructValue {
   readonly #fields: readonly Field[];
 
   constructor(fields: readonly Field[]) {
-    // Own properties of every name.
+    // Own properties of any name.
     super(Object.fromEntries(fields));
     this.#fields = fields;
   }
@@ -22,13 +22,13 @@ class OrderedStruct extends DuckDBStructValue {
   }
 }
 
-/** As DuckDB's client prints what lies inside another value. */
+/** Formats a nested value as DuckDB's client does. */
 function textOf(value: DuckDBValue): string {
   if (value === null) return "NULL";
   return typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
 }
 
-/** To be called before results are read; again does no harm. */
+/** Must be called before results are read; idempotent. */
 export function readStructsInOrder(): void {
   DuckDBStructVector.prototype.getItem = function getItem(
     this: DuckDBStructVector,

@@ -17,44 +17,55 @@ import { closeInstance } from "./instances.ts";
 import { Reader, type ProfiledResult } from "./profile.ts";
 import type { ReadOptions } from "./read.ts";
 
-/** A query holds a thread of Node's pool while it waits for the catalog, which needs one too: queries may never hold them all. */
+/**
+ * Maximum concurrent queries. Each holds a thread of Node's pool while it waits for the catalog, which needs one too.
+ */
 const MAX_READERS = 6;
 const MICROS_PER_DAY = 86_400_000_000;
 
-/** A value as the tail's own bookkeeping reads it: DECIMALs as units of their last place, times as microseconds UTC, integers as numbers. */
+/**
+ * A value as the tail's own code reads it: DECIMALs as units of their last decimal, times as microseconds UTC, integers
+ * as numbers.
+ */
 export type TailValue = string | number | bigint | boolean | null;
 
 export interface Statements {
-  /** Runs them; resolves to the number of rows that the last one changed. */
+  /** Runs the statements; resolves to the number of rows that the last one changed. */
   run(): Promise<number>;
-  /** Runs them as the last of a transaction, and commits it. */
+  /** Runs the statements as the last of a transaction, and commits it. */
   runAndCommit(): Promise<void>;
-  /** Runs them and reads the last one's rows. */
+  /** Runs the statements and reads the rows of the last one. */
   read(): Promise<TailValue[][]>;
 }
 
-/** Where the tail's tables are, apart from the views over them: DuckDB plans prepared statements anew after any DDL beside their tables. */
+/**
+ * The schema of the tail's tables, separate from the views over them: DuckDB replans prepared statements after any DDL
+ * in their database.
+ */
 export const TAIL = "tail.main";
-/** Likewise for the batch that arrives, so that what it costs does not grow with the tail. */
+/** The schema of the arriving batch, separate so that its cost does not grow with the tail. */
 export const ARRIVING = "tail.arriving";
 
-/** Empty: what a reader looks at so that its view of the rows begins. */
+/** An empty table that a reader reads first, to begin its snapshot of the tail's rows. */
 const ANCHOR = `${TAIL}.anchor`;
 
 /**
- * In-memory databases beside the lake's tables, in one DuckDB: `tail` of rows, and `live` of the views over rows and tables. One
- * connection writes to each, any number read. Readers look at the rows first: views that are replaced before rows are deleted
- * leave nobody without them.
+ * In-memory databases in one DuckDB together with the lake's tables: `tail` holds rows, and `live` the views over rows
+ * and tables. One connection writes to each, any number read. Readers begin their snapshot of the rows first, so a
+ * reader always sees the rows if the views are replaced before the rows are deleted.
  */
 export class TailDatabase {
   readonly #instance: DuckDBInstance;
   readonly #writer: DuckDBConnection;
-  /** Replaces views beside the writer: planning them all takes ten times what a batch takes. */
+  /** Replaces views concurrently with the writer, because planning all views takes ten times as long as a batch. */
   readonly #viewer: DuckDBConnection;
   readonly #idle: Reader[] = [];
   readonly #turns = new Turns(MAX_READERS);
   #prepared = 0;
-  /** What opens a transaction goes with its first statement: each call to DuckDB waits for a thread, and then for the event loop. */
+  /**
+   * The BEGIN of a transaction, sent with its first statement: each call to DuckDB waits for a thread, and then for the
+   * event loop.
+   */
   #opening = "";
   #is_committed = false;
   #is_closed = false;
@@ -72,8 +83,8 @@ export class TailDatabase {
     const instance = await openDuckDB({ name: "live", ...limits, s3 });
     const writer = await instance.connect();
     await attachCatalog(writer, server.url, "lake", { is_read_only: true, token: server.token });
-    // What statistics say holds for the rows of that moment, but a prepared plan is used for later ones too: planned over an
-    // empty table, "where reason is null" is never true again.
+    // Statistics describe the rows at planning time, but a prepared plan also serves later rows: planned over an empty
+    // table, "where reason is null" would never be true again.
     await writer.run(
       "SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live",
     );
@@ -86,8 +97,9 @@ export class TailDatabase {
   }
 
   /**
-   * Statements that are planned once, and run in one go: what waits for the event loop between them would wait for all that it
-   * does. They take no parameters: DuckDB plans one that does anew at every run.
+   * Prepares statements that are planned once and run in one call: with separate calls, each would wait for the event
+   * loop's other work. The statements take no parameters, because DuckDB replans statements with parameters at every
+   * run.
    */
   async prepare(...statements: readonly string[]): Promise<Statements> {
     const names = statements.map((_statement, index) => `prepared_${this.#prepared + index}`);
@@ -104,7 +116,7 @@ export class TailDatabase {
     };
   }
 
-  /** All of `work`'s statements or none. Not to be nested, and not for `append`. */
+  /** Runs all of `work`'s statements or none. Must not be nested or contain `append`. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
     this.#opening = "BEGIN; ";
     this.#is_committed = false;
@@ -113,7 +125,7 @@ export class TailDatabase {
       if (!this.#is_committed && this.#opening === "") await this.run("COMMIT");
       return result;
     } catch (error) {
-      // A failed COMMIT has rolled back by itself; what went wrong first is what to tell.
+      // A failed COMMIT has already rolled back; the first error is the one to report.
       await this.#writer.run("ROLLBACK").catch(() => {});
       throw error;
     } finally {
@@ -121,7 +133,7 @@ export class TailDatabase {
     }
   }
 
-  /** Makes each view say what its SQL says, all of them or none; what the writer does meanwhile goes on. */
+  /** Replaces the SQL of each view, all of them or none, concurrently with the writer. */
   async replaceViews(views: ReadonlyMap<string, string>): Promise<void> {
     const replace = Array.from(views, ([name, sql]) => `CREATE OR REPLACE VIEW ${name} AS ${sql}`);
     try {
@@ -132,7 +144,10 @@ export class TailDatabase {
     }
   }
 
-  /** Gives the memory of deleted rows back: without it DuckDB keeps them, and looks past them in every scan. Where readers are at work, later. */
+  /**
+   * Frees the memory of deleted rows, which DuckDB otherwise keeps and skips in every scan. Deferred while readers are
+   * active.
+   */
   async compact(): Promise<void> {
     const compacted = this.#writer.run("CHECKPOINT tail").catch((error: unknown) => {
       if (!/other (write )?transactions active/.test(messageOf(error))) throw error;
@@ -140,22 +155,28 @@ export class TailDatabase {
     await orFail(compacted);
   }
 
-  /** Adds records to a table of bronze's columns, in the order of BRONZE_COLUMNS; a transaction of its own. */
+  /** Adds records to a table with bronze's columns, in the order of BRONZE_COLUMNS, in a separate transaction. */
   async append(table: string, topic: string, records: readonly LogRecord[]): Promise<void> {
     await orFail(this.#fill(table, topic, records));
   }
 
-  /** Rows for the tail's own bookkeeping, read within its transaction. */
+  /** Reads rows for the tail's own code, within its transaction. */
   async read(sql: string): Promise<TailValue[][]> {
     return rowsOf(await orFail(this.#writer.runAndReadAll(this.#opened(sql))));
   }
 
-  /** So many readers tell what they read, by way of files in `folder`; others that are at work beside them do not. To be called before a lock. */
+  /**
+   * Opens `readers` profiled readers, which report their scans through files in `folder`; further concurrent readers do
+   * not. Must be called before a lock.
+   */
   async profile(readers: number, folder: string): Promise<void> {
     while (this.#idle.length < readers) this.#idle.push(await this.#openReader(folder));
   }
 
-  /** For readers: each on a connection of its own, beside the writer; more than MAX_READERS wait, first come first served. */
+  /**
+   * Runs a query of a reader on a separate connection, concurrently with the writer; above MAX_READERS, queries queue
+   * in call order.
+   */
   query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     return this.#turns.take(() => this.#query(sql, options));
   }
@@ -163,7 +184,7 @@ export class TailDatabase {
   async #query(sql: string, options: ReadOptions): Promise<ProfiledResult> {
     const reader = this.#idle.pop() ?? (await this.#openReader(null));
     try {
-      // Each database's part of a transaction begins when it is first looked at.
+      // In each database, the transaction begins with the first access.
       return await reader.query(`BEGIN READ ONLY; FROM ${ANCHOR}`, sql, options);
     } finally {
       if (this.#is_closed) reader.close();
@@ -210,7 +231,7 @@ export class TailDatabase {
     }
   }
 
-  /** Names of tables mean the lake's heads; `live.<table>` is found beside them. */
+  /** Table names refer to the lake's current tables; `live.<table>` is available beside them. */
   async #openReader(profile_folder: string | null): Promise<Reader> {
     const connection = await this.#instance.connect();
     await connection.run("USE lake.gold");
@@ -218,12 +239,12 @@ export class TailDatabase {
   }
 }
 
-/** As `append` fills them. */
+/** The columns that `append` fills. */
 export const BRONZE_COLUMNS = `
   source VARCHAR, payload VARCHAR, payload_bytes BLOB, payload_size_bytes INTEGER, ingested_at TIMESTAMPTZ, ingestion_date DATE,
   log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT`;
 
-/** Nothing of the tail is lost with it: it is made of the log. */
+/** A failure loses no data of the tail, which is rebuilt from the log. */
 async function orFail<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

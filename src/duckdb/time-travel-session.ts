@@ -2,8 +2,8 @@ import { Turns } from "../base/turns.ts";
 import type { QuerySession, TableSnapshot } from "./session.ts";
 
 /**
- * One query session, shared by work that reads the tables as of different times. In a session the tables' names mean
- * one time, so such work runs one piece at a time, first come first served.
+ * One query session, shared by work that reads the tables as of different times. The tables' names refer to one time
+ * per session, so such work runs one at a time, in call order.
  */
 export class TimeTravelSession {
   readonly #open: () => Promise<QuerySession>;
@@ -16,12 +16,12 @@ export class TimeTravelSession {
     this.#open = open;
   }
 
-  /** Pieces of work that have not started yet. */
+  /** The number of queued calls that have not started. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Runs work that reads no table's past, beside all other work. */
+  /** Runs work that does not travel in time, concurrently with all other work. */
   async shared<T>(work: (session: QuerySession) => Promise<T>): Promise<T> {
     return work(await this.#opened());
   }
@@ -40,10 +40,10 @@ export class TimeTravelSession {
     return this.exclusive(async (session) => work(session, await session.travelTo(at_ms)));
   }
 
-  /** Closes the session after the exclusive work that was given before. */
+  /** Closes the session after the exclusive work that was queued before. */
   async close(): Promise<void> {
     await this.#turns.take(async () => {
-      // A failure to open went to the caller that needed the session.
+      // The caller that needed the session received the error of a failed open.
       (await this.#session?.catch(() => null))?.close();
     });
   }

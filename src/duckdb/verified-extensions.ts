@@ -10,11 +10,16 @@ const verified_here = new Set<string>();
 /**
  * The extension files of a folder, and whether DuckDB has checked their signatures: in this process, or in an earlier
  * one whose stamp names the same files. A check reads all 85 MB and takes 0.5 s of CPU, longer than most queries. The
+<<<<<<< HEAD
  * bootstrap fetched the files by checksum; a user who can write to their folder can also replace the programs beside it.
+=======
+ * folder belongs to the tools that the bootstrap downloaded by checksum; a user who can write to it can also replace
+ * the programs beside it.
+>>>>>>> w-engine
  */
 export class VerifiedExtensions {
   readonly #folder: string;
-  /** Taken before DuckDB reads the files: a file that changes meanwhile does not match the stamp. */
+  /** Recorded before DuckDB reads the files: a file that changes meanwhile does not match the stamp. */
   readonly #files: string;
   readonly is_verified: boolean;
 
@@ -33,12 +38,12 @@ export class VerifiedExtensions {
       writeFileSync(`${stamp}.${process.pid}`, this.#files);
       renameSync(`${stamp}.${process.pid}`, stamp);
     } catch {
-      // The tools may lie in a folder that this user cannot write to: the next process checks again.
+      // This user may not have write access to the tools' folder; the next process then checks again.
     }
   }
 }
 
-/** The change time is part of it: no program can set it back. */
+/** The description includes the change time, which no program can set back. */
 function describeFiles(folder: string): string {
   const lines = globSync(EXTENSIONS, { cwd: folder }).map((file) => {
     const { size, ino, mtimeMs, ctimeMs } = statSync(join(folder, file));

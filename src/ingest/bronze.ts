@@ -11,8 +11,8 @@ import type {
 } from "../iceberg/model.ts";
 
 /**
- * The bronze table of every pipeline: a copy of its log. All columns are optional, because other engines that append to
- * the table, such as Spark, cannot prove theirs non-null.
+ * The columns of every pipeline's bronze table, a copy of its log. All columns are optional, because other engines that
+ * append to the table, such as Spark, cannot prove that theirs are non-null.
  */
 const COLUMNS: readonly Omit<Field, "id" | "required">[] = [
   { name: "source", type: "string", doc: "Who said it." },
@@ -53,7 +53,7 @@ export const BRONZE_SPEC: PartitionSpec = {
 };
 
 /**
- * Loads the table. Creates it and its namespace where they are missing, and adds columns that a lake of an older
+ * Loads the table. Creates the table and its namespace where they are missing, and adds columns that a lake of an older
  * version lacks. Foreign columns stay, and are null in ingested rows. Throws BRONZE_UNSUPPORTED where the rows would
  * not fit.
  */
@@ -134,7 +134,7 @@ export function bronzeColumns(table: LoadedTable): Field[] {
   return schemaOf(table).fields.filter(({ name }) => declared.has(name));
 }
 
-/** Id of the partition field, which the data files' partition tuples are keyed by. */
+/** Id of the partition field, the key of the data files' partition tuples. */
 export function bronzePartitionFieldId(table: LoadedTable): number {
   const { metadata } = table;
   const spec = metadata["partition-specs"].find((spec) => spec["spec-id"] === metadata["default-spec-id"]);

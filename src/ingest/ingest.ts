@@ -84,7 +84,7 @@ export interface Ingest {
 const LOOK_MS = 100;
 const PRUNE_INTERVAL_MS = 60_000;
 const COMMIT_TIMEOUT_MS = 30_000;
-/** After failures outside commits, such as a full disk while files are written. */
+/** Delays after failures outside commits, such as a full disk while files are written. */
 const BACKOFF = { base_ms: 500, cap_ms: 30_000 };
 const MAX_ATTEMPTS = 8;
 /** Payload size assumed until the first records have been seen. */
@@ -212,7 +212,8 @@ class LogIngest implements Ingest {
   }
 
   /**
-   * Loads the current table before each commit: maintenance and others write to it too, and a conflict costs a commit.
+   * Loads the current table before each commit, because maintenance and others also write to it, and a conflict costs a
+   * commit.
    */
   async #open(catalog: TableCatalog): Promise<LoadedTable> {
     this.#table =
@@ -250,7 +251,7 @@ class LogIngest implements Ingest {
     return false;
   }
 
-  /** Reports each failure that is retried, and that the ingest is no longer stalled once a retry succeeds. */
+  /** Reports each retried failure, and the end of the stall once a retry succeeds. */
   async #runOnceWithRetry(signal: AbortSignal): Promise<void> {
     let has_failed = false;
     const failed = (error: OperatingError): void => {

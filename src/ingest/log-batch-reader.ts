@@ -4,7 +4,7 @@ import type { PartitionOffsets } from "../log/offsets.ts";
 /** Limits of one read, which blocks the event loop for about a millisecond and leaves only short-lived garbage. */
 const READ_LIMITS: ReadLimits = { max_records: 2048, max_bytes: 1024 * 1024 };
 
-/** What was read so far; the next read begins at the offsets `next`. */
+/** Progress of a read; the next read starts at the offsets `next`. */
 export interface ReadProgress {
   next: Map<number, number>;
   record_count: number;

@@ -21,7 +21,7 @@ export function lostOffsets({ properties }: WithProperties, topic: string): Offs
   return unionOffsets(new Map(ranges), NO_OFFSETS);
 }
 
-/** The property's next value; other topics keep theirs. */
+/** The property's next value; entries of other topics stay. */
 export function writeLostOffsets(table: WithProperties, topic: string, added: OffsetRanges): string {
   const own = unionOffsets(lostOffsets(table, topic), added);
   const named = Object.fromEntries(Array.from(own, ([partition, ranges]) => [`${topic}/${partition}`, ranges]));
@@ -47,7 +47,7 @@ function parse(text: string | undefined): Record<string, OffsetRange[]> {
     if (typeof value === "object" && value !== null && Object.values(value).every(areRanges))
       return value as Record<string, OffsetRange[]>;
   } catch {
-    // Reported below, like JSON of another shape.
+    // The error below reports it, like JSON of another shape.
   }
   throw new OperatingError("INVALID_OFFSETS", `The table property ${LOST_OFFSETS_PROPERTY} is ${text}`, {
     next_step: 'Set it to {"<topic>/<partition>": [[<first offset>, <offset after the last>]]}, or remove it.',

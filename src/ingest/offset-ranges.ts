@@ -10,7 +10,6 @@ export function countOffsets(ranges: OffsetRanges): number {
   return [...ranges.values()].flat().reduce((total, [from, to]) => total + to - from, 0);
 }
 
-/** Pure. */
 export function unionOffsets(a: OffsetRanges, b: OffsetRanges): OffsetRanges {
   return combine(a, b, (ours, theirs) => merged([...ours, ...theirs]));
 }
@@ -20,12 +19,11 @@ export function subtractOffsets(a: OffsetRanges, b: OffsetRanges): OffsetRanges 
   return combine(a, b, (ours, theirs) => theirs.reduce(without, ours));
 }
 
-/** Pure. */
 export function intersectOffsets(a: OffsetRanges, b: OffsetRanges): OffsetRanges {
   return subtractOffsets(a, subtractOffsets(a, b));
 }
 
-/** `crypto.prices.raw/0 offsets 12 to 40, 50`, for messages. */
+/** Formats ranges for messages: `crypto.prices.raw/0 offsets 12 to 40, 50`. */
 export function formatOffsets(topic: string, ranges: OffsetRanges): string {
   const words = ([from, to]: OffsetRange): string => (to - from === 1 ? String(from) : `${from} to ${to - 1}`);
   return [...ranges]

@@ -30,9 +30,9 @@ export function writeOffsets(table: OffsetFields, topic: string, offsets: Partit
 }
 
 /**
- * The offsets at which the ingest continues. A partition of which the table has nothing begins where the log does.
- * Throws LOG_GAP where the log no longer has the next record, and LOG_BEHIND where it ends before the table does:
- * bronze could not be gapless.
+ * The offsets at which the ingest continues. A partition without committed offsets starts where the log starts. Throws
+ * LOG_GAP where the log no longer has the next record, and LOG_BEHIND where it ends before the table's offsets: bronze
+ * could not be gapless.
  */
 export function startingOffsets(
   committed: PartitionOffsets,

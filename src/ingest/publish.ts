@@ -13,9 +13,9 @@ import { equalOffsets, withOffsetsOfTopic, type LogOffsets, type PartitionOffset
 import { readOffsets, writeOffsets } from "./offsets.ts";
 import { LOG_OFFSETS_PROPERTY } from "../iceberg/metadata/log-offsets.ts";
 
-/** After a failed commit, with half of each delay random. */
+/** Backoff after a failed commit; half of each delay is random. */
 const BACKOFF = { base_ms: 50, cap_ms: 5_000 };
-/** About seven seconds in all: longer than another writer's commit, short enough for a person to wait. */
+/** About seven seconds in total: longer than another writer's commit, short enough for a person to wait. */
 const MAX_COMMIT_ATTEMPTS = 8;
 
 export interface Publisher {
@@ -140,8 +140,7 @@ class Attempts {
 }
 
 /**
- * Only a clear rejection is known to have failed. After a lost answer or an unexpected error the commit may be
- * published.
+ * Only a clear rejection is a known failure. After a lost answer or an unexpected error the commit may be published.
  */
 function isKnownFailure(error: unknown): boolean {
   return error instanceof OperatingError && !(error instanceof UnknownOutcome);

@@ -2,15 +2,15 @@ import type { SourceRecord } from "../producer/producer.ts";
 
 export interface LogRecord extends SourceRecord {
   partition: number;
-  /** Gapless per partition, from 0. */
+  /** Offsets are gapless per partition and start at 0. */
   offset: number;
 }
 
 export interface PartitionBounds {
   partition: number;
-  /** Offset of the oldest record kept. */
+  /** Offset of the oldest retained record. */
   begin: number;
-  /** Offset that the next record will get. */
+  /** Offset of the next record to be appended. */
   end: number;
 }
 
@@ -21,12 +21,12 @@ export interface ReadLimits {
 }
 
 /**
- * The durable log. Invariants, held by every implementation's contract test:
- *  - a record is on disk (fsync) before `append` resolves, together with the producer's position;
+ * The durable log. The contract test of every implementation checks the invariants:
+ *  - `append` resolves after its records and the producer's position are on disk (fsync);
  *  - offsets of a partition are gapless and never reused, also after pruning;
- *  - records of one key go to one partition, in the order appended;
- *  - an append that fails leaves nothing behind. With a remote log the outcome may be unknown: then it throws APPEND_UNCERTAIN,
- *    and records may be there without the position, never the position without its records.
+ *  - records of one key are in one partition, in append order;
+ *  - a failed append leaves nothing behind. A remote log's outcome may be unknown: the append then throws
+ *    APPEND_UNCERTAIN, and the records may exist without the position, but never the position without its records.
  */
 export interface Log {
   /** Creates the topic if it is new; rejects a different number of partitions. */

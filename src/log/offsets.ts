@@ -17,8 +17,8 @@ export function partitionKey(topic: string, partition: number): string {
 }
 
 /**
- * Splits a key at its last slash, since topics may contain slashes. The partition is NaN where the key has no number
- * there.
+ * Splits a key at its last slash, because topics may contain slashes. The partition is NaN where the key has no number
+ * after it.
  */
 export function parsePartitionKey(key: string): { topic: string; partition: number } {
   const slash = key.lastIndexOf("/");
@@ -26,8 +26,8 @@ export function parsePartitionKey(key: string): { topic: string; partition: numb
 }
 
 /**
- * The offsets in a JSON object; none for an absent text, null for a text that is not a JSON object. Values are not
- * checked.
+ * The offsets in a JSON object; none for an absent text, null for a text that is not a JSON object. The values are not
+ * validated.
  */
 export function parseOffsets(text: string | undefined): LogOffsets | null {
   if (text === undefined) return NO_LOG_OFFSETS;
@@ -47,7 +47,7 @@ export function hasOffsets(offsets: LogOffsets): boolean {
   return Object.keys(offsets).length > 0;
 }
 
-/** The offsets that all have reached, for the partitions of the first; none where the list is empty. */
+/** The lowest offset of each partition of the first element; no offsets where the list is empty. */
 export function minOffsets(all: readonly LogOffsets[]): LogOffsets {
   const [first = NO_LOG_OFFSETS, ...others] = all;
   return Object.fromEntries(
@@ -77,7 +77,7 @@ export function totalOffset(offsets: LogOffsets): number {
   return Object.values(offsets).reduce((total, next) => total + next, 0);
 }
 
-/** A text that is the same for equal offsets, whatever the order of their partitions: a key of maps and sets. */
+/** A text that is equal for equal offsets, in any order of partitions; serves as a key of maps and sets. */
 export function canonicalOffsets(offsets: LogOffsets): string {
   return Object.entries(offsets)
     .map(([key, next]) => `${key}=${next}`)
@@ -100,7 +100,7 @@ export function pendingRecords(consumed: PartitionOffsets, bounds: readonly Part
   );
 }
 
-/** The log's end. */
+/** The end offset of each partition of the log. */
 export function endOffsets(topic: string, bounds: readonly PartitionBounds[]): LogOffsets {
   return Object.fromEntries(bounds.map(({ partition, end }) => [partitionKey(topic, partition), end]));
 }
@@ -114,7 +114,7 @@ export function offsetsOfTopic(offsets: LogOffsets, topic: string): Map<number, 
   return own;
 }
 
-/** `offsets` with those of one topic set; other topics keep theirs. */
+/** `offsets` with those of one topic replaced; other topics keep theirs. */
 export function withOffsetsOfTopic(offsets: LogOffsets, topic: string, own: PartitionOffsets): LogOffsets {
   return {
     ...offsets,

@@ -25,12 +25,12 @@ export interface ProducerRun {
 }
 
 /**
- * Pulls batches and makes each durable, with the producer's position, before it pulls the next. Resolves to the number
- * of records appended when the source ends or the signal aborts. A log that is away is waited for with the batch in
- * hand: a source that began anew at its position would leave its sockets, and what it has paid for. Where an append may
- * have come through, it is in the log twice then, as it would be after a new start, and is counted once. Whatever else
- * the log or the producer throws stops the run: a batch that was not appended is not behind the stored position, so the
- * next run gives it again.
+ * Pulls batches, and makes each batch durable with the producer's position before it pulls the next. Resolves to the
+ * number of appended records when the source ends or the signal aborts. While the log is unreachable, the append of the
+ * current batch is retried: restarting the source at its position would close its sockets and lose results that it has
+ * paid for. An append of unknown outcome can then store its batch twice, as a restart would, and the duplicates count
+ * once. Every other error of the log or the producer stops the run: the stored position does not include a batch that
+ * was not appended, so the next run yields it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
   const { producer, log, topic, clock, signal, report, appended, failed, stalled } = run;
@@ -74,7 +74,7 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
   return { records };
 }
 
-/** Marks an error as the source's, so that it is not mistaken for one of the log. */
+/** Marks an error as the source's, to distinguish it from an error of the log. */
 class SourceFailure {
   readonly reason: unknown;
 

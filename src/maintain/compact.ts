@@ -47,10 +47,10 @@ const MAX_COMMIT_ATTEMPTS = 8;
 
 /**
  * Merges a table's small files and applies its position deletes; rows, their order and the table's properties do not
- * change. Null if there was nothing to do. Safe beside any writer: it commits a rewrite only if all rewritten files are
- * still in the table, without new deletes. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN, UNSUPPORTED_FILE,
- * UNSUPPORTED_FORMAT, INVALID_TARGET_SIZE, REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL, COMPACTION_OVERTAKEN
- * and what the catalog throws.
+ * change. Returns null if there was nothing to do. Safe with concurrent writers: it commits a rewrite only if all
+ * rewritten files are still in the table, without new deletes. Throws UNSUPPORTED_DELETES, UNSUPPORTED_COLUMN,
+ * UNSUPPORTED_FILE, UNSUPPORTED_FORMAT, INVALID_TARGET_SIZE, REWRITE_LOSES_ROWS, DATA_FILES_FAILED, STORAGE_FULL,
+ * COMPACTION_OVERTAKEN and the catalog's errors.
  */
 export async function compactTable(
   parts: MaintenanceParts,
@@ -96,7 +96,7 @@ class Compaction {
         bins.length > 0 ||
         danglingDeletes(state).length > 0 ||
         hasManySmallManifests(state, this.#limits(state.table).fan_in);
-      // Files added meanwhile are left to the next run, because other tables wait for this one.
+      // Files added meanwhile are left for the next run, because other tables wait for this one.
       if (!is_needed || (this.#commits > 0 && this.#rewritten.bytes >= found_bytes)) break;
       if (round === 0) found_bytes = sizeOf(bins);
       if (this.#options.is_dry_run === true)
@@ -202,7 +202,7 @@ class Compaction {
     this.#added.bytes += added.reduce((sum, { file_size_in_bytes }) => sum + Number(file_size_in_bytes), 0);
   }
 
-  /** Records files before they are written: after a kill, the next run deletes those that no snapshot has. */
+  /** Records files before they are written: after a kill, the next run deletes those that no snapshot contains. */
   #note(made: string[], locations: readonly string[]): void {
     made.push(...locations);
     this.#parts.pending.add(nameOfTable(this.#identifier), locations);
@@ -233,9 +233,9 @@ class Compaction {
   }
 
   /**
-   * Commits the bins whose files are all still in the table without new deletes, and returns them; null if there is
-   * none and the work must be planned again. A commit without an answer is read back; throws UnknownOutcome if that is
-   * inconclusive.
+   * Commits the bins whose files are all still in the table without new deletes, and returns them; null if there are
+   * none and the work must be planned again. After a commit without an answer, reads the table to find the outcome;
+   * throws UnknownOutcome if that is inconclusive.
    */
   async #commit(
     planned: TableState,
@@ -372,7 +372,7 @@ function isOlder({ sequence_number, deletes }: StoredFile, limit: Long | null): 
   return limit !== null && sequence_number <= limit && deletes.every((deletion) => deletion.sequence_number <= limit);
 }
 
-/** Files of one kind, which can be merged. */
+/** Whether there are many small manifests of one kind, which can be merged. */
 function hasManySmallManifests({ manifests }: TableState, fan_in: number): boolean {
   const counts = new Map<string, number>();
   for (const { manifest } of manifests.filter((read) => isSmallManifest(read.manifest))) {
@@ -392,7 +392,7 @@ function isStillValid(state: TableState, bins: readonly Bin[]): boolean {
   });
 }
 
-/** At least one. */
+/** The first bins up to `max_bytes`, and at least one bin. */
 function upTo(bins: readonly Bin[], max_bytes: number): Bin[] {
   let size_bytes = 0;
   return bins.filter((bin, index) => {

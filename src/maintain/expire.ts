@@ -15,7 +15,7 @@ import { figuresOf } from "./table-state.ts";
 
 export interface ExpiryOptions {
   policy?: RetentionPolicy;
-  /** Expires exactly these, in place of the policy. Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_IN_USE. */
+  /** Expires exactly these snapshots instead of applying the policy. Throws SNAPSHOT_NOT_FOUND, SNAPSHOT_IN_USE. */
   snapshot_ids?: readonly Long[];
   is_dry_run?: boolean;
   progress?(done_files: number, total_files: number): void;
@@ -25,10 +25,10 @@ export interface ExpiryOptions {
 const MAX_ATTEMPTS = 8;
 
 /**
- * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. What was current
- * when stays known of those that are kept (catalog/metadata/history.ts), although Iceberg's snapshot log loses it. The
- * files are noted before the commit: if the process is killed, the next run deletes them. Throws EXPIRY_OVERTAKEN and
- * what storage and catalog throw.
+ * Removes snapshots and the files that no other snapshot needs; null where there is nothing to remove. The times at
+ * which retained snapshots became current stay known (catalog/metadata/history.ts), although Iceberg's snapshot log
+ * loses them. The files are recorded before the commit: if the process is killed, the next run deletes them. Throws
+ * EXPIRY_OVERTAKEN and the errors of storage and catalog.
  */
 export async function expireTable(
   parts: MaintenanceParts,

@@ -14,23 +14,23 @@ export interface OrphanOptions {
   /** Younger files are kept, because a writer may be about to commit them. */
   older_than_ms?: number;
   /**
-   * Orphan files of earlier calls, each with `performance.now()` of the first. If given, only files seen an hour before
-   * are deleted: by age alone, a machine that wakes from a day of sleep would lose files that its writers are about to
-   * commit.
+   * Orphan files of earlier calls, each with `performance.now()` of its first sighting. If given, only files first seen
+   * at least an hour ago are deleted: with the age alone, a machine that wakes after a day of sleep would delete files
+   * that its writers are about to commit.
    */
   seen?: Map<string, number>;
   is_dry_run?: boolean;
   progress?(done_files: number, total_files: number): void;
 }
 
-/** Longest time in which a writer is expected to prepare a commit. */
+/** The maximum time that a writer is expected to need to prepare a commit. */
 export const DEFAULT_ORPHAN_AGE_MS = 24 * 3_600_000;
 export const MIN_ORPHAN_AGE_MS = 3_600_000;
 
 /**
  * Deletes files in the table's folder that no snapshot, branch, tag, statistics or metadata log of the table names;
  * null where there are none. The folder is listed before the metadata is read, so a file that is committed meanwhile
- * counts as needed. Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and what storage and catalog throw.
+ * counts as needed. Throws ORPHANS_TOO_YOUNG, TABLES_SHARE_A_FOLDER and the errors of storage and catalog.
  */
 export async function removeOrphans(
   parts: MaintenanceParts,
@@ -87,8 +87,9 @@ function seenLongAgo(found: readonly string[], seen: Map<string, number>): strin
 }
 
 /**
- * An engine may have written a name percent-encoded, or named in metadata what it stored decoded. Two names that differ
- * in nothing else count as one: better an orphan stays than a file is deleted that a snapshot needs.
+ * Decodes percent-encoding. An engine may have stored a file under an encoded name, or may name it in metadata encoded
+ * although it is stored decoded. Names that differ only in encoding count as equal, because keeping an orphan is better
+ * than deleting a file that a snapshot needs.
  */
 function decoded(location: string): string {
   return location.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (encoded) =>

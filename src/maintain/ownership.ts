@@ -3,8 +3,8 @@ import type { LoadedTable } from "../iceberg/model.ts";
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * Iceberg's property for tables whose files others may need, such as one that is registered under two names. Throws
- * UNSUPPORTED_GC.
+ * Rejects tables whose files other tables may need, such as a table that is registered under two names; Iceberg's
+ * property `gc.enabled` marks them. Throws UNSUPPORTED_GC.
  */
 export function rejectWithoutOwnership({ identifier, metadata }: LoadedTable): void {
   if (metadata.properties["gc.enabled"] !== "false") return;

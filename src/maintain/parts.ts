@@ -4,9 +4,9 @@ import type { RewriterOptions } from "../duckdb/rewriter.ts";
 import type { StepListener } from "../base/failpoints.ts";
 import type { Storage } from "../storage/storage.ts";
 
-/** Locations that no commit needs, or will need: to be deleted, by this run or by the one after a kill. */
+/** Locations that no commit needs or will need. This run deletes them, or the next one after a kill. */
 export interface PendingFiles {
-  /** Durable when it returns. */
+  /** Durable when the call returns. */
   add(table: string, locations: readonly string[]): void;
   remove(locations: readonly string[]): void;
   of(table: string): string[];
@@ -29,11 +29,11 @@ export interface MaintenanceParts {
   exclusively<T>(table: string, commit: () => Promise<T>): Promise<T>;
 }
 
-/** A table's current snapshot and what its metadata holds, from manifests alone. */
+/** Statistics of a table's current snapshot and metadata, from manifests alone. */
 export interface TableFigures {
   files: number;
   delete_files: number;
-  /** Of data and delete files. */
+  /** The size of data and delete files. */
   size_bytes: number;
   /** Visible rows. */
   rows: number;
@@ -43,7 +43,7 @@ export interface TableFigures {
 
 export type ActionName = "compact" | "expire" | "orphans";
 
-/** Result of one action on one table. Counts are of this run; `before` and `after` describe the table. */
+/** Result of one action on one table. Counts are those of this run; `before` and `after` describe the table. */
 export interface ActionReport {
   action: ActionName;
   table: string;

@@ -40,12 +40,9 @@ export interface Bin {
   delete_files: readonly string[];
 }
 
-/**
- * Rows of files grow by this from tier to tier; a file goes up at least one tier with each rewrite that no delete asked
- * for.
- */
+/** Ratio of rows between tiers. Each rewrite that is not caused by deletes moves a file up at least one tier. */
 const TIER_FACTOR = 4;
-/** A file this far from complete counts as small. */
+/** A file below this share of the target size counts as small. */
 const SMALL_SHARE = 0.75;
 /** A file with at least this share of deleted rows is rewritten. */
 const DELETED_SHARE = 0.1;
@@ -55,23 +52,24 @@ const MAX_DELETE_FILES = 32;
 const MAX_BIN_FILES = 1_000;
 
 /**
- * Files of past windows that gather in a partition that never gets cold before some of them are put together: more than
- * a day has.
+ * The number of files of past windows, in a partition that never becomes cold, above which some are merged: more than a
+ * day has.
  */
 const WINDOW_FAN_IN = 32;
 
 /**
+ * How the files of a partition are merged:
  * - `cold`: the partition has had no writes for a while, so all small files are merged into complete files at once;
  * - `windows`: files are merged by size within the current window, and into one file when the window ends. That file
  *   stays until the partition is cold, so that snapshots of past hours share files, and a row is on disk about twice,
  *   independent of the number of snapshots;
- * - `sizes`: by size alone, for tables without partitions.
+ * - `sizes`: files are merged by size alone, for tables without partitions.
  */
 export type PartitionState = { kind: "cold" | "sizes" } | { kind: "windows"; open_window_ms: number };
 
 /**
- * The bins of one partition; empty if nothing is to do. Files of one size are put together tier by tier, so
- * that a row is rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
+ * The bins of one partition; empty if there is nothing to do. Files of similar size are merged tier by tier, so that a
+ * row is rewritten about log(rows of a complete file) / log(fan_in) times, not once per compaction.
  */
 export function planPartition(files: readonly StoredFile[], limits: CompactionLimits, state: PartitionState): Bin[] {
   if (state.kind === "cold") return binsOf(chooseCold(files, limits), limits);
@@ -79,10 +77,7 @@ export function planPartition(files: readonly StoredFile[], limits: CompactionLi
   return binsOf(inOrder(files, [...chooseByTier(files, limits), ...chooseByDeletes(files, limits)]), limits);
 }
 
-/**
- * Windows that are over become one file each; a bin has files of one window, but where past windows have become too
- * many.
- */
+/** Merges each past window into one file. A bin holds files of one window, unless there are too many past windows. */
 function planWindows(files: readonly StoredFile[], limits: CompactionLimits, open_window_ms: number): Bin[] {
   const windows = Map.groupBy(files, ({ window_ms }) => Math.min(window_ms, open_window_ms));
   const with_many_deletes = chooseByDeletes(files, limits);
@@ -97,8 +92,8 @@ function planWindows(files: readonly StoredFile[], limits: CompactionLimits, ope
 }
 
 /**
- * Bytes that later compactions will write again: of the small files of every partition that has several files. Of two
- * snapshots of one time, the one with fewer shares more files with the snapshots that follow.
+ * Bytes that later compactions will write again: the small files of every partition that has several files. Of two
+ * snapshots of one time, the one with fewer such bytes shares more files with later snapshots.
  */
 export function unsettledBytes(files: readonly PlannedFile[], limits: CompactionLimits): number {
   const partitions = [...Map.groupBy(files, partitionKey).values()].filter((members) => members.length > 1);
@@ -142,9 +137,8 @@ function chooseCold(files: readonly StoredFile[], limits: CompactionLimits): Sto
 }
 
 /**
- * The small files up to the lowest tier at which enough have gathered for a file of a higher tier; and those of the
- * tiers that the result then fills in turn. Few rows beside a large file do not have it rewritten, however many small
- * files bring them.
+ * The small files up to the lowest tier with enough files for a file of a higher tier, and those of the tiers that the
+ * result then fills. A few rows do not cause the rewrite of a large file, regardless of how many small files hold them.
  */
 function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
   const small = files
@@ -158,7 +152,7 @@ function chooseByTier(files: readonly StoredFile[], limits: CompactionLimits): S
   }
 }
 
-/** Chosen files count as the one file that they become. */
+/** Counts the chosen files as the one file that they become. */
 function lowestFullTier(
   small: readonly { file: StoredFile; rows: number }[],
   chosen: ReadonlySet<StoredFile>,
@@ -178,7 +172,9 @@ function tierOf(rows: number): number {
   return Math.floor(Math.log(Math.max(1, rows)) / Math.log(TIER_FACTOR));
 }
 
-/** Once enough delete files have gathered, those files that are cheap to rewrite, or have lost much. */
+/**
+ * Once there are enough delete files: the files that are cheap to rewrite, or have lost a large share of their rows.
+ */
 function chooseByDeletes(files: readonly StoredFile[], limits: CompactionLimits): StoredFile[] {
   const with_deletes = files.filter(({ deletes }) => deletes.length > 0);
   const delete_files = new Set(with_deletes.flatMap(({ deletes }) => deletes.map(({ location }) => location)));
@@ -216,8 +212,8 @@ function binsOf(files: readonly StoredFile[], { target_size_bytes }: CompactionL
 const FILE_PATH_COLUMN = 2147483646;
 
 /**
- * The one data file that a position delete file names, by the field that says so or by equal bounds of its paths; null
- * where several may be meant. Bounds may be cut off, and then differ.
+ * The one data file that a position delete file names, by its `referenced_data_file` field or by equal bounds of its
+ * paths; null where it may name several. Truncated bounds differ.
  */
 export function namedFile({ data_file }: ManifestEntry): string | null {
   if (data_file.referenced_data_file !== null) return canonicalLocation(data_file.referenced_data_file);
@@ -230,9 +226,7 @@ function textOf(bytes: Uint8Array | undefined): string | null {
   return bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
-/**
- * Whether a delete applies to a data file: only to one with an older or equal sequence number (spec, "Scan Planning").
- */
+/** Whether a delete applies to a data file: only if its sequence number is no lower (spec, "Scan Planning"). */
 export function isNoOlder(
   deletion: Pick<StoredDelete, "sequence_number">,
   file: Pick<StoredFile, "sequence_number">,

@@ -13,10 +13,10 @@ const READS_AT_ONCE = 16;
 type Reader = Pick<MaintenanceParts, "storage" | "signal">;
 
 /**
- * Canonical locations of files that `expired` snapshots need and no `kept` one does. Decided by the whole set of files
- * that the kept ones reach: a file that a later snapshot removed may be needed by an earlier one that stays. Throws
- * what the storage throws where a kept snapshot cannot be read: then nothing is known. What is missing of an expired
- * one was deleted before.
+ * Canonical locations of files that `expired` snapshots need and no `kept` one does. Compares with all files of the
+ * kept snapshots: an earlier kept snapshot may need a file that a later one removed. Throws the storage's error where a
+ * kept snapshot cannot be read, because its files are then unknown. Missing files of an expired snapshot were deleted
+ * before.
  */
 export async function filesOnlyOf(
   { storage, signal }: Reader,

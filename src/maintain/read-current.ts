@@ -2,9 +2,9 @@ import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/mode
 import { OperatingError } from "../base/errors.ts";
 
 /**
- * What `read` gives of the current table. Reads again where the table moved on and an expiry, by any engine, deleted
- * meanwhile what the older metadata names; a file that is missing of a table that did not move is an error. Throws what
- * `read` and the catalog throw.
+ * The result of `read` for the current table. Reads again if the table has changed meanwhile and an expiry, by any
+ * engine, deleted files that the older metadata names; a missing file of an unchanged table is an error. Throws the
+ * errors of `read` and the catalog.
  */
 export async function readCurrent<T>(
   catalog: TableCatalog,

@@ -10,8 +10,9 @@ export interface RetentionTier {
   /** ... are kept at this distance, all of them where it is 0. */
   every_ms: number;
   /**
-   * Of a tier that keeps all: at most so many, the newest; the next tier thins the others. A clock that was ahead gives
-   * many snapshots one time in the future, and none of them would ever leave the tier by its age.
+   * The maximum number of snapshots of a tier that keeps all of them: the newest stay, and the next tier thins the
+   * others. A clock that was ahead gives many snapshots the same future time, and age alone would never move them out
+   * of the tier.
    */
   max_snapshots?: number;
 }
@@ -28,11 +29,11 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * A lake can be asked how it was: to the commit for the last twenty minutes, to the half hour for six hours, to the
- * hour for a day, to six hours for three days, to the day for a month, to the month from then on. That is about 110
- * snapshots of a table for the first month and one a month after it, at about three files each: a manifest list and one
- * or two manifests. Data files that only an old snapshot has are few, because of each hour, and of each day, the
- * snapshot is kept that shares most of its files with later ones.
+ * The default retention, which sets the precision of time travel: every commit for twenty minutes, half hours for six
+ * hours, hours for a day, six hours for three days, days for a month, and months after that. That is about 110
+ * snapshots of a table for the first month and one for each later month, at about three files each: a manifest list and
+ * one or two manifests. Few data files belong only to old snapshots, because each period's retained snapshot is the one
+ * that shares most of its files with later ones.
  */
 export const DEFAULT_RETENTION: RetentionPolicy = {
   tiers: [
@@ -63,7 +64,7 @@ export function describeRetention({ tiers, min_snapshots }: RetentionPolicy): st
   return `${parts.join(", then ")}${newest}`;
 }
 
-/** In the largest unit that divides it: "30 minutes"; "hour" for one, or "1 hour" with its number. */
+/** Formats a span in the largest unit that divides it: "30 minutes"; "hour" for one, or "1 hour" if `with_one`. */
 function describeSpan(span_ms: number, with_one = false): string {
   const [unit_ms, unit] = (
     [
@@ -85,8 +86,8 @@ export function keepWithin(age_ms: number): RetentionPolicy {
 const UNREFERENCED_MS = 7 * DAY_MS;
 
 /**
- * Ids of the snapshots that stay: by the tiers of the policy, of those that were current; and, in any case, every
- * snapshot that a branch or tag names, the ancestors of branches, and young ones that never were current.
+ * Ids of the retained snapshots: those that were current, as selected by the policy's tiers; and always every snapshot
+ * that a branch or tag names, the ancestors of branches, and young snapshots that never were current.
  */
 export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy, now_ms: number): Set<Long> {
   const by_id = new Map(metadata.snapshots.map((snapshot) => [canonicalLong(snapshot["snapshot-id"]), snapshot]));
@@ -104,11 +105,12 @@ export function snapshotsToKeep(metadata: TableMetadata, policy: RetentionPolicy
 }
 
 /**
- * For any moment within the tier, the entry of the snapshot that was current then, or of one that was current less than
- * twice the tier's distance earlier. Holds however often it is applied to what is left. Of the snapshots of a period
- * that a compaction made, it keeps the one with the fewest bytes that will be written again, which shares most files
- * with later ones; without such a snapshot, the last; the first too where the period before is empty. The period before
- * the tier counts as one of it, and the last entry before that stays as well: it may have been current in it.
+ * For any moment within the tier, retains the snapshot that was current then, or one that was current less than twice
+ * the tier's distance earlier; repeated application keeps this property. Of a period's snapshots that a compaction
+ * made, it retains the one with the fewest bytes that will be written again, which shares most files with later ones;
+ * without such a snapshot, the last; and the first too where the period before is empty. The period before the tier
+ * counts as part of the tier. The last entry before that period stays as well, because it may have been current within
+ * the period.
  */
 function keptBy(
   { within_ms, every_ms, max_snapshots = Number.POSITIVE_INFINITY }: RetentionTier,
@@ -135,10 +137,12 @@ function keptBy(
   return kept;
 }
 
-/** In the summary of a snapshot that compaction made: bytes of its files that later compactions will write again. */
+/** Summary field of compaction's snapshots: bytes of its files that later compactions will write again. */
 export const UNSETTLED_BYTES = "coinlake.unsettled-bytes";
 
-/** `Infinity` for a snapshot that no compaction made; the largest number where one does not say it. */
+/**
+ * `Infinity` for a snapshot that no compaction made; the largest number where a compaction's summary lacks the field.
+ */
 function unsettledIfCompacted(snapshot: Snapshot | undefined): number {
   if (snapshot?.summary["operation"] !== "replace") return Number.POSITIVE_INFINITY;
   const bytes = Number(snapshot.summary[UNSETTLED_BYTES] ?? NaN);

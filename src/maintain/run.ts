@@ -107,9 +107,7 @@ function runAction(
   return removeOrphans(parts, identifier, options.orphans);
 }
 
-/**
- * Deletes leftovers of a killed run that no snapshot needs.
- */
+/** Deletes leftovers of a killed run that no snapshot needs. */
 async function deletePending(parts: MaintenanceParts, identifier: TableIdentifier): Promise<void> {
   const { catalog, pending } = parts;
   const locations = pending.of(nameOfTable(identifier));

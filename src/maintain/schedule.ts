@@ -28,7 +28,7 @@ export interface ScheduledMaintenance {
 const LOOK_MS = 20_000;
 /** Commits after which a table is compacted. */
 export const COMPACT_AFTER_COMMITS = 8;
-/** Expired snapshots after which they are removed: one by one would cost a commit each. */
+/** The number of expired snapshots that causes their removal: each removal costs a commit. */
 const EXPIRE_AFTER_SNAPSHOTS = 8;
 /** Fewer snapshots are removed after this time, so that rarely written tables are covered too. */
 const EXPIRE_INTERVAL_MS = 30 * 60_000;
@@ -51,8 +51,8 @@ interface TableSchedule {
 type Due = readonly [table: string, actions: readonly ActionName[]];
 
 /**
- * Maintains the tables of an embedded lake while the pipeline writes them. Decides from metadata what is due, and opens
- * an engine only if a table needs one. Failures do not end the pipeline.
+ * Maintains the tables of an embedded lake while the pipeline writes them. Determines from metadata which actions are
+ * due, and opens an engine only if a table needs one. Failures do not end the pipeline.
  */
 export class MaintenanceSchedule {
   readonly #options: ScheduledMaintenance;

@@ -22,7 +22,7 @@ export interface TableState {
 /** Data files that a position delete file names, read from its content if its entry does not name them. */
 export type ReadNames = (delete_file: string) => Promise<string[]>;
 
-/** Null for a table without a snapshot. Throws UNSUPPORTED_DELETES, UNSUPPORTED_FILE, and what the storage throws. */
+/** Null for a table without a snapshot. Throws UNSUPPORTED_DELETES, UNSUPPORTED_FILE, and the storage's errors. */
 export async function readState(
   storage: Storage,
   table: LoadedTable,

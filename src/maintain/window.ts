@@ -1,15 +1,12 @@
 import type { Long, TableMetadata } from "../iceberg/model.ts";
 
 /**
- * In which window the rows of a file were committed. The time of a snapshot is known while the snapshot is kept, which
- * is long enough for a file that a writer left; a file that compaction made bears its window in its name. Only where
- * files go depends on this, never which rows there are.
+ * The window in which a file's rows were committed. A snapshot's time is known while the snapshot is retained, which is
+ * long enough for a writer's file; a file that compaction made has its window in its name. The window affects only how
+ * files are merged, never the rows.
  */
 
-/**
- * Length of a window. The snapshots of a past day are kept at this distance, each as it was right after a window was
- * merged.
- */
+/** Length of a window. Snapshots of a past day are retained at this distance, each right after a window was merged. */
 const WINDOW_MS = 3_600_000;
 
 /** The start of the window that contains a time. */
@@ -25,7 +22,10 @@ export function compactedFileName(window_ms: number, id: string): string {
 
 const NAMED = /\/(\d{4})(\d{2})(\d{2})T(\d{2})-[0-9a-f-]{36}\.parquet$/;
 
-/** By its name, else by the newest kept snapshot that is no newer than it; `-Infinity` where there is none. */
+/**
+ * A file's window, by its name, or else by the newest retained snapshot with the same or a lower sequence number;
+ * `-Infinity` where there is none.
+ */
 export function windowsOf({ snapshots }: TableMetadata): (location: string, sequence_number: Long) => number {
   const known = snapshots
     .map((snapshot) => ({ sequence_number: snapshot["sequence-number"], at_ms: Number(snapshot["timestamp-ms"]) }))

@@ -1,4 +1,4 @@
-/** A DECIMAL without the zeros that pad it to its scale; every digit that counts stays. */
+/** Removes the trailing zeros that pad a DECIMAL to its scale. */
 export function trimDecimal(text: string): string {
   return /^-?\d+\.\d+$/.test(text) ? text.replace(/\.?0+$/, "") : text;
 }

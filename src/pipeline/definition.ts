@@ -4,19 +4,20 @@ import type { Producer } from "../producer/producer.ts";
 import type { EventPosition } from "./event-order.ts";
 
 /**
- * A pipeline as data: what `src/` needs to know to run it. Adding one means writing such a definition, its producers and its
- * dbt project; nothing in `src/` changes.
+ * A pipeline as data: everything that `src/` needs to run it. A new pipeline needs such a definition, its producers and
+ * its dbt project, and no change in `src/`.
  */
 export interface Pipeline {
-  /** Lower case, names the pipeline on the command line and in reports. */
+  /** The pipeline's name on the command line and in reports; lower case. */
   name: string;
   topic: {
     name: string;
     partitions: number;
     /**
-     * The log forgets a record this long after its ingestion, and never before bronze has it; in milliseconds. Bronze and the live tail
-     * need no more than minutes of it, and read bronze for what is older; the rest is for `verify`, which compares bronze with it, and for a
-     * person who looks at records. It is not compressed: an hour of it takes more of the disk than a day of bronze.
+     * The log deletes a record this long after its ingestion, and never before bronze holds it; in milliseconds. Bronze
+     * and the live tail need only minutes of the log, and read older records from bronze. The rest serves `verify`,
+     * which compares bronze with the log, and people who inspect records. The log is not compressed: an hour of it
+     * takes more disk space than a day of bronze.
      */
     retention_ms: number;
   };
@@ -24,60 +25,67 @@ export interface Pipeline {
     /** `namespace.table`. */
     table: string;
     /**
-     * When a commit is due. Each costs four files, and an engine that reads the tables alone sees a record once it is committed; the
-     * live views do not wait for it. 1 s to 10 min; records and bytes at most a third of what the live tail holds (`TAIL_LIMITS`).
+     * When a commit is due. Each commit writes four files. Engines that read only the tables see a record once it is
+     * committed; the live views do not wait for the commit. 1 s to 10 min; records and bytes at most a third of the
+     * live tail's limits (`TAIL_LIMITS`).
      */
     commit: Pacing;
-    /** About the most payload that one commit takes, in bytes; 1 to 256 MiB, as a data file of it is written in one piece. */
+    /**
+     * The approximate maximum payload of one commit, in bytes; 1 to 256 MiB, because each data file is written in one
+     * piece.
+     */
     commit_size_bytes: number;
   };
   transform: {
     /** Folder of the dbt project, from the repository's root. */
     project: string;
     /**
-     * When an increment is due, if bronze is ahead of silver. Each costs about 40 files. 5 s to 1 h; records and bytes at most a third of
-     * what the live tail holds, as it waits for the tables.
+     * When an increment is due, if bronze is ahead of silver. Each increment writes about 40 files. 5 s to 1 h; records
+     * and bytes at most a third of the live tail's limits, because the tail holds them until the tables do.
      */
     increment: Pacing;
-    /** The share of a core that increments take at most, unless so much waits that one is due at once; 0.01 to 1. */
+    /** The maximum share of a core for increments, except when the backlog makes one due at once; 0.01 to 1. */
     increment_max_share: number;
-    /** Time from one run of the tests over the whole lake to the next, in milliseconds; 1 min or more. */
+    /** The interval between runs of the tests over the whole lake, in milliseconds; at least 1 min. */
     test_interval_ms: number;
-    /** The share of a core that tests take at most: a larger lake is tested less often; 0.001 to 1. */
+    /** The maximum share of a core for tests: a larger lake is tested less often; 0.001 to 1. */
     test_max_share: number;
   };
   maintenance: {
-    /** The columns along which compaction sorts a table's rows, all at once (Z-order), by `layer.table`; the others are only packed. */
+    /** The columns by which compaction Z-orders a table's rows, by `layer.table`. Other tables are only compacted. */
     z_order: Readonly<Record<string, readonly string[]>>;
   };
-  /** By the name that `--source` takes; `replay:FILE` passes FILE. Names of live sources can be listed: `--source one,other`. */
+  /**
+   * Producers by the name that `--source` takes; `replay:FILE` passes FILE. Live sources can be combined: `--source
+   * one,other`.
+   */
   producers: Record<string, ProducerFactory>;
   default_source: string;
-  /** Where `start` turns when the default source does not answer at the first start. */
+  /** The source that `start` uses when the default source does not answer at the first start. */
   fallback_source: string;
   reconciliation: ReconciliationRules;
   live: LiveDefinition;
   subjects: SubjectsDefinition;
-  /** `default_rules`: alert rules as JSON (alert/rule.ts says how), written once into a new lake; whoever does not want one deletes it. */
+  /** `default_rules`: alert rules as JSON (see alert/rule.ts), stored once in a new lake; users can delete them. */
   alerts: { default_rules: readonly object[] };
-  /** SQL for the event time of the newest accepted record, as text; questions are answered as of it. */
+  /** SQL for the event time of the newest accepted record, as text; the questions' answers are as of this time. */
   latest_event(table: TableNaming): string;
   questions: readonly Question[];
-  /** What the pipeline adds to the HTTP API, under /api. */
+  /** The pipeline's additional resources of the HTTP API, under /api. */
   api: readonly ApiResource[];
 }
 
-/** What the pipeline's prices, orders or readings are about, by the names that people use. */
+/** The subjects of the pipeline's prices, orders or readings, by the names that people use. */
 export interface SubjectsDefinition {
-  /** In the singular, for messages: "coin". */
+  /** The singular noun for messages: "coin". */
   noun: string;
   /** The table that `sql` reads. */
   table: string;
-  /** One row a subject. */
+  /** A query that returns one row per subject. */
   sql(table: TableNaming): string;
-  /** A row of it. */
+  /** Converts a row of the query's result. */
   known(row: Record<string, string | null>): KnownSubject;
-  /** Subjects that the project lists, for a lake that knows none yet. */
+  /** Subjects that the project lists, for a lake that knows no subject yet. */
   listed(): readonly KnownSubject[];
 }
 
@@ -85,33 +93,33 @@ export interface KnownSubject {
   id: string;
   symbol: string;
   name: string;
-  /** By which it goes elsewhere. */
+  /** Alternative names of the subject. */
   other_names: readonly string[];
-  /** 1 is the most important; null where nobody ranks it. */
+  /** The subject's rank; 1 is the most important, null means unranked. */
   rank: number | null;
   is_gone: boolean;
 }
 
 /**
- * What SQL is to call a table, by its `layer.table`: questions are asked of the tables themselves, or of the live views that add
- * what the tables have not absorbed yet.
+ * Maps `layer.table` to the name in SQL: that of the table itself, or that of the live view, which adds the live tail's
+ * rows to the table.
  */
 export type TableNaming = (table: string) => string;
 
-/** A GET route of the pipeline's own. Schemas are zod's; the OpenAPI document is made of them. */
+/** A GET route that the pipeline defines. Schemas are zod's; the OpenAPI document is generated from them. */
 export interface ApiResource {
-  /** Under /api, parameters in braces: `orders/{id}`. */
+  /** The path under /api, with parameters in braces: `orders/{id}`. */
   path: string;
   summary: string;
   description?: string;
   params?: ZodType;
   query?: ZodType;
   response: ZodType;
-  /** How long an answer may be given again while it is made anew. */
+  /** The age up to which a cached answer is fresh, in ms; an older one may be served while a new one is computed. */
   fresh_ms: number;
-  /** Lake time to read the tables at, as given by the caller; null for now, through the live views. */
+  /** The lake time at which the tables are read, as the caller gave it; null means now, through the live views. */
   lakeTime?(request: ApiRequest): string | null;
-  /** Null where there is no such thing: 404. */
+  /** Null where the resource does not exist: 404. */
   answer(request: ApiRequest, tables: ReadTables): Promise<unknown>;
 }
 
@@ -125,85 +133,98 @@ export interface ReadTables {
   table: TableNaming;
   /** Lake time, ISO 8601; null for now. */
   at: string | null;
-  /** The event time of the newest accepted record, as `latest_event` has it; null in an empty lake. */
+  /** The event time of the newest accepted record, as defined by `latest_event`; null in an empty lake. */
   latest_event(): Promise<string | null>;
   /** Snapshots of the tables read. */
   snapshots(): readonly { table: string; snapshot_id: string; committed_at: string }[];
   /**
-   * Absent for the past, where `table` says it all. For now: of events before `before_ms` the tables alone know all that the live
-   * views know, under these names, and reading them costs a fraction.
+   * Names of the tables without the live tail. For events before `before_ms` these tables equal the live views and are
+   * much cheaper to read. Absent for a past moment, where `table` already names them.
    */
   settled?: { before_ms: number; table: TableNaming };
-  /** Whether there is a table at that moment; of now, views stand in for tables that no commit has made yet. */
+  /** Whether the table exists at that moment. For now, live views replace tables that no commit has created yet. */
   has(table: string): boolean;
   /** Rows as objects of text. */
   rows(sql: string): Promise<Record<string, string | null>[]>;
-  /** What several requests share, by name: made once for all that come within `fresh_ms`. */
+  /** A named computation that requests share: `make` runs once for all requests within `fresh_ms`. */
   once<T>(name: string, make: () => Promise<T>): Promise<T>;
-  /** The id of the subject that a person means by a text (query/subjects.ts). Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT. */
+  /**
+   * The id of the subject that a person's text means (query/subjects.ts). Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT.
+   */
   subject(given: string): Promise<string>;
 }
 
-/** How the models take part in the live tail: which of them judge what arrives, and what their columns mean. */
+/** The models' roles in the live tail: which models give new records their verdicts, and what their columns mean. */
 export interface LiveDefinition {
-  /** The batch model: parses records into elements, one row each. */
+  /** The batch model, which parses records into elements, one row each. */
   elements: string;
-  /** Condition on an element: it counts, unless its identity is known already. */
+  /** SQL condition: the element is accepted, unless its identity is already known. */
   is_candidate: string;
-  /** Condition on an element without a number: its identity is made of its event time, so copies of it carry the same. */
+  /**
+   * SQL condition on an element without a number: its identity derives from its event time, so its copies share the
+   * identity.
+   */
   has_timestamp_identity: string;
-  /** Models, by name, whose rows are decided once, when a record arrives: accepted first, then what needs it. */
+  /**
+   * Names of the models whose rows are decided once, when a record arrives: the accepted model, then the models that
+   * depend on it.
+   */
   verdicts: readonly [accepted: string, ...others: string[]];
-  /** Models that read, of the accepted rows, those of whole minutes of a subject: all rows of each minute that a new row touches. */
+  /**
+   * Models that read the accepted rows of whole minutes of a subject: all rows of each minute that a new row touches.
+   */
   by_minute: readonly string[];
-  /** Columns of the accepted model. */
+  /** Column names of the accepted model. */
   columns: {
-    /** What a row is about: a coin, an order. */
+    /** The row's subject, such as a coin or an order. */
     subject: string;
     source: string;
-    /** Event time, TIMESTAMPTZ, and its UTC date, the table's partition. */
+    /** Event time, TIMESTAMPTZ; `date` is its UTC date, the table's partition. */
     at: string;
     date: string;
-    /** Equal for two elements of one event, on one date. */
+    /** The identity, equal for all elements of one event on one date. */
     identity: string;
-    /** Of the elements: the identity that rows of earlier versions have for the event; null where it never was another. */
+    /** Column of the elements: the event's identity in rows of earlier versions; null where it never differed. */
     former_identity?: string;
-    /** The source's own consecutive number of the event, BIGINT, null where it has none; numbers count per source and product. */
+    /**
+     * The source's consecutive number of the event, BIGINT; null where it has none. Numbers count per source and
+     * product.
+     */
     number: string;
-    /** What the source calls the thing that the numbers count for; null where it names none. */
+    /** The source's name for the product whose events the numbers count; null where it names none. */
     product: string;
-    /** DECIMAL of at most `TICK_DECIMALS` places and below 1e14, in the unit that alerts compare. */
+    /** DECIMAL with at most `TICK_DECIMALS` decimals and below 1e14, in the unit that alerts compare. */
     value: string;
-    /** DECIMAL(38, 18) that adds up, such as traded volume in US dollars; may be null. */
+    /** DECIMAL(38, 18) that can be summed, such as traded volume in US dollars; may be null. */
     amount: string;
   };
 }
 
-/** Places behind the point of a tick's figures, which are whole numbers of the last place. */
+/** The number of decimals of a tick's values, which are integers in units of the last decimal. */
 export const TICK_DECIMALS = 24;
 
-/** One accepted event, as alerts and event streams take it. */
+/** One accepted event, the input of alerts and event streams. */
 export interface Tick extends EventPosition {
   subject: string;
-  /** Units of the last of `TICK_DECIMALS` places. */
+  /** The value in units of 10^-`TICK_DECIMALS`. */
   value: bigint;
-  /** Likewise; null where the source reports none. */
+  /** The amount in the same unit; null where the source reports none. */
   amount: bigint | null;
-  /** The producer's clock at receipt, microseconds UTC. */
+  /** Time of receipt by the producer's clock, in microseconds UTC. */
   ingested_at_us: number;
 }
 
 export interface ProducerOptions {
-  /** What follows the colon in `--source name:argument`. */
+  /** The text after the colon in `--source name:argument`. */
   argument: string | null;
-  /** Times recorded time; "max" is as fast as the log takes it. */
+  /** A multiple of the recorded speed; "max" is as fast as the log accepts records. */
   speed: number | "max" | null;
 }
 
-/** Something optional that a producer takes from the environment, for `doctor` to tell of. */
+/** An optional setting that a producer reads from the environment; `doctor` reports it. */
 export interface EnvironmentSetting {
   subject: string;
-  /** Any of these variables sets it. */
+  /** Variables, any of which makes the setting. */
   variables: readonly string[];
   when_missing: string;
   remedy: string;
@@ -211,91 +232,94 @@ export interface EnvironmentSetting {
 
 export interface ProducerFactory {
   settings?: readonly EnvironmentSetting[];
-  /** One line for help and errors. */
+  /** A description of one line, for help and errors. */
   description: string;
-  /** What may or must follow the colon in `--source name:argument`; null where nothing may. */
+  /** The argument after the colon in `--source name:argument`; null where none is allowed. */
   argument: { name: string; is_required: boolean } | null;
-  /** The producers that run side by side under this name, all of one kind; most names mean a single one. */
+  /** The producers that run concurrently under this name, all of one kind; most names have a single one. */
   create(options: ProducerOptions): Promise<readonly Producer[]>;
 }
 
 /**
  * The tables and checks by which `verify` reconciles the layers. Every element of every bronze record is in exactly one
- * verdict table; these have the columns log_topic, log_partition, log_offset, element_index and element_count.
+ * verdict table. Verdict tables have the columns log_topic, log_partition, log_offset, element_index and element_count.
  */
 export interface ReconciliationRules {
   accepted: string;
   duplicates: string;
   /** BOOLEAN column of `duplicates`: the row differs from the accepted row of its identity. */
   conflicting: string;
-  /** Columns of both tables that decide about a conflict. */
+  /** Columns of both tables that are compared to detect a conflict. */
   compared: readonly string[];
   rejected: string;
   /** Partition column of the rejected table: the UTC date of ingestion. */
   rejected_partition: string;
   /** Further checks: two SQL queries that must return the same number. */
   checks: readonly { claim: string; left: string; right: string }[];
-  /** Every table that the models make, by `layer.table`. */
+  /** Every table that the models build, by `layer.table`. */
   tables: Readonly<Record<string, BuiltTable>>;
-  /** Values of a column that must be among those of another table's. */
+  /** Foreign keys: every value of `column` must exist in the other table's column. */
   references: readonly { table: string; column: string; to: string; to_column: string }[];
 }
 
 export interface BuiltTable {
-  /** Columns whose values together name one row. */
+  /** Columns whose values together identify a row. */
   key: readonly string[];
-  /** Loaded from a file of the project: it has no log offsets. */
+  /** The table is loaded from a file of the project: it has no log offsets. */
   is_seed?: true;
-  /** One of the verdict tables, whose elements are counted together; or a copy of one. */
+  /** A verdict table, whose elements are counted together, or a copy of one. */
   is_counted_by_element?: true;
-  /** Columns whose values may differ when the rows are built again, such as the time of the run. */
+  /** Columns whose values may differ when the rows are rebuilt, such as the time of the run. */
   varying?: readonly string[];
 }
 
 export interface QuestionOptions {
-  /** Event time to answer as of, as a SQL literal. */
+  /** The event time as of which the question is answered, as a SQL literal. */
   as_of: string;
   table: TableNaming;
-  /** Names given with `--coin`-like options, numbers with `--percent`-like ones; the defaults that there are are filled in, subjects are ids. */
+  /**
+   * Option values: text for options like `--coin`, numbers for options like `--percent`; defaults are filled in,
+   * subjects are ids.
+   */
   values: Readonly<Record<string, string | number>>;
 }
 
 export interface QuestionOption {
   description: string;
   default: string | number | null;
-  /** A person names a subject; the question gets its id. */
+  /** The value names a subject; the question receives the subject's id. */
   is_subject?: true;
-  /** Where none is named: the first of these names that means one subject of the lake. */
+  /** Default subjects: the first of these names that means exactly one subject of the lake. */
   default_names?: readonly string[];
 }
 
 export interface Question {
   number: number;
   title: string;
-  /** Options of `ask` that the question takes, by name: `--percent`. */
+  /** Options of `ask` for this question, by name: `--percent`. */
   options: Record<string, QuestionOption>;
   parts: readonly QuestionPart[];
 }
 
 export interface QuestionPart {
   title: string;
-  /** What an empty result means, as a sentence. */
+  /** The message for an empty result, as a sentence. */
   when_empty: string;
-  /** Read the tables as the lake stood this long before the moment asked for; absent means as it stands now. */
+  /** Read the tables as they were this long before the requested moment; absent means at that moment. */
   lake_time_before_ms?: number;
   sql(options: QuestionOptions): string;
   columns: readonly Column[];
 }
 
-/** By this name Kafka knows who brings a topic to bronze, and shows how far behind it is. */
+/** The Kafka consumer group that commits bronze's offsets, so that Kafka's tools show bronze's lag. */
 export const BRONZE_CONSUMER = "coinlake-bronze";
 
 export interface Column {
   /** The result's column. */
   name: string;
-  /** Header on a terminal, unit included. */
+  /** The header on a terminal, unit included. */
   header: string;
   kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "decimal" | "plain";
-  /** Left out on a terminal where no row has a value. */
+  /** The column is omitted on a terminal where no row has a value. */
   is_optional?: true;
 }

@@ -1,11 +1,11 @@
-/** What the order of events looks at. */
+/** The fields of an event that determine its order. */
 export interface EventPosition {
   /** Event time, microseconds UTC. */
   at_us: number;
   source: string;
-  /** What the source's numbers count for; null where it names nothing. */
+  /** The product whose events the source numbers; null where it names none. */
   product: string | null;
-  /** The source's own consecutive number of the event; null where it has none. May exceed 2^53. */
+  /** The source's consecutive number of the event; null where it has none. May exceed 2^53. */
   number: bigint | null;
   partition: number;
   offset: number;
@@ -13,9 +13,9 @@ export interface EventPosition {
 }
 
 /**
- * The total order of events: time, source, product, number, position in the log. Events of one moment arrive in any order (a page has the
- * newest first, a gap is filled after later events), so the log's order is the last criterion. What is absent comes first.
- * `eventOrder` is the same order in SQL, and a pipeline's dbt project has it as a macro.
+ * The total order of events: time, source, product, number, log position. Events of one moment arrive in any order (a
+ * page lists the newest first, a gap is filled after later events), so the log position is the last criterion. Absent
+ * values come first. `eventOrder` is the same order in SQL, and a pipeline's dbt project defines it as a macro.
  */
 export function compareEvents(one: EventPosition, other: EventPosition): number {
   return (
@@ -27,7 +27,7 @@ export function compareEvents(one: EventPosition, other: EventPosition): number 
   );
 }
 
-/** Records in the log's order, the events of one record in the order of events: what a record says is known all at once. */
+/** Compares by log position; events of one record, which become known at the same time, in event order. */
 export function compareLogPosition(one: EventPosition, other: EventPosition): number {
   return one.partition - other.partition || one.offset - other.offset || compareEvents(one, other);
 }
@@ -40,7 +40,7 @@ export interface EventColumns {
   number: string;
 }
 
-/** SQL expressions over the accepted model's columns, by which rows sort as `compareEvents` sorts events. */
+/** SQL expressions over the accepted model's columns that sort rows as `compareEvents` sorts events. */
 export function eventOrder({ at, source, product, number }: EventColumns): readonly string[] {
   return [at, source, `coalesce(${product}, '')`, `coalesce(${number}, ${NO_NUMBER})`, ...LOG_POSITION];
 }
@@ -57,7 +57,10 @@ function compareNumbers(one: bigint, other: bigint): number {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/** By UTF-8 bytes, as the engines compare: UTF-16, which `<` compares, sorts characters beyond the first 65,536 differently. */
+/**
+ * Compares UTF-8 bytes, as the engines do. `<` compares UTF-16, which sorts characters beyond the first 65,536
+ * differently.
+ */
 function compareText(one: string, other: string): number {
   return one === other ? 0 : Buffer.compare(Buffer.from(one), Buffer.from(other));
 }

@@ -17,7 +17,7 @@ export interface AskOptions {
   signal?: AbortSignal;
 }
 
-/** The lake as of now: tables plus uncommitted records, as `live.<table>`. */
+/** The lake as of now: tables plus the live tail, as `live.<table>`. */
 export interface LiveTables {
   query(sql: string): Promise<QueryResult>;
   /** Snapshots of the tables that the views read now. */
@@ -65,9 +65,9 @@ export async function latestLiveEvent({ query }: LiveTables, pipeline: Pipeline)
 }
 
 /**
- * Answers one question. Parts in lake time read earlier snapshots of the tables; other parts read the current ones.
- * Throws LAKE_EMPTY when there is nothing to answer from, SUBJECT_NOT_FOUND or AMBIGUOUS_SUBJECT for a name that means
- * none or several.
+ * Answers one question. Parts with a lake time read earlier snapshots of the tables; other parts read the current ones.
+ * Throws LAKE_EMPTY when there is no data, SUBJECT_NOT_FOUND or AMBIGUOUS_SUBJECT for a name that matches none or
+ * several.
  */
 export async function ask(
   session: QuerySession,
@@ -121,7 +121,7 @@ async function withSubjects(
   return { ...values, ...Object.fromEntries([...named, ...usual]) };
 }
 
-/** Rows by the names of their columns. */
+/** Rows as objects, keyed by column name. */
 export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows">): Record<string, string | null>[] {
   return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
 }

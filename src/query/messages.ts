@@ -107,7 +107,7 @@ class PartitionReader {
     else if (this.place < this.#end) this.#chunk = await this.#read(this.place, CHUNK_RECORDS);
   }
 
-  /** The records that end at `end`: the log is read forwards, so that a span must be guessed whose bytes fit. */
+  /** The records that end at `end`. The log is read forwards, so a span whose bytes fit must be guessed. */
   async #before(end: number): Promise<LogRecord[]> {
     for (let span = CHUNK_RECORDS; end > this.#begin; span = Math.ceil(span / 4)) {
       const from = Math.max(this.#begin, end - span);

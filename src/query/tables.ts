@@ -39,7 +39,7 @@ export interface SnapshotFigures {
   /** Rows visible in the snapshot. */
   total_rows: number | null;
   total_files: number | null;
-  /** Of its data and delete files. */
+  /** The size of its data and delete files. */
   total_size_bytes: number | null;
   summary: Record<string, string>;
   was_current: boolean;
@@ -102,7 +102,7 @@ export class TableReports {
     };
   }
 
-  /** Of the newest snapshot; none before the first. */
+  /** The files of the newest snapshot; none before the first. */
   async files(table: LoadedTable): Promise<LiveFile[]> {
     return (await this.#contentOf(table)).files;
   }
@@ -173,8 +173,8 @@ export function identifierOf(name: string): TableIdentifier {
 }
 
 /**
- * Commits that became current after `since_ms`, by the table's history: a commit's intermediate snapshots are not in
- * it.
+ * The number of commits that became current after `since_ms`, by the table's history, which omits a commit's
+ * intermediate snapshots.
  */
 export function commitsSince({ metadata }: LoadedTable, since_ms: number): number {
   const history = historyOf(metadata);
@@ -186,7 +186,7 @@ function oldestOf(metadata: LoadedTable["metadata"]): string | null {
   return oldest === undefined ? null : isoOf(oldest.at_ms);
 }
 
-/** Newest first, read from summaries. */
+/** Snapshots, newest first, read from summaries. */
 export function snapshotsOf({ metadata }: LoadedTable): SnapshotFigures[] {
   const current = new Set(historyOf(metadata).map(({ snapshot_id }) => String(snapshot_id)));
   return metadata.snapshots.map((snapshot) => figuresOf(snapshot, current)).toReversed();
@@ -215,7 +215,7 @@ function figuresOf(snapshot: Snapshot, current: ReadonlySet<string>): SnapshotFi
 }
 
 /**
- * Rows of removed files and rows marked by position deletes: engines write either value, and DuckDB writes 0 for the
+ * Rows of removed files and rows marked by position deletes. Engines write either value, and DuckDB writes 0 for the
  * other.
  */
 function deletedRows(figure: (name: string) => number | null): number | null {
@@ -224,7 +224,7 @@ function deletedRows(figure: (name: string) => number | null): number | null {
   return of_files === null ? marked : of_files + (marked ?? 0);
 }
 
-/** The summary's total counts the rows of data files, those that position deletes take away among them. */
+/** The summary's total includes rows that position deletes mark, so these are subtracted. */
 function totalRows(figure: (name: string) => number | null): number | null {
   const records = figure("total-records");
   const deletes = figure("total-position-deletes") ?? (figure("total-delete-files") === 0 ? 0 : null);
@@ -232,8 +232,8 @@ function totalRows(figure: (name: string) => number | null): number | null {
 }
 
 /**
- * Spec, "Optional Snapshot Summary Fields"; DuckDB does not name itself, and alone counts files without stating their
- * sizes.
+ * The engine that committed the snapshot, by the spec's "Optional Snapshot Summary Fields". DuckDB does not name
+ * itself; it is recognised because only DuckDB counts files without their sizes.
  */
 function committerOf(summary: Readonly<Record<string, string>>): string {
   const named = summary["engine-name"] ?? (summary["spark.app.id"] === undefined ? undefined : "spark");

@@ -1,9 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { OperatingError, messageOf } from "../base/errors.ts";
 
-/** What Spark itself says no to: its message begins with the condition's name in brackets (spark.apache.org/docs: error conditions). */
+/** Prefix of Spark's own errors: the condition's name in brackets (spark.apache.org/docs: error conditions). */
 const CONDITION = /^(?:\([^)]*\) )?\[([A-Z0-9_.]+)\]/;
-/** Codes under which a connection breaks. Spark uses some of them as well, and then says in details what it is about. */
+/** Codes of a broken connection. Spark uses some of them too, and then adds details with the subject. */
 const CONNECTION: ReadonlySet<Code> = new Set([
   Code.Unavailable,
   Code.Canceled,
@@ -14,12 +14,13 @@ const CONNECTION: ReadonlySet<Code> = new Set([
 const LINES_SHOWN = 6;
 
 /**
- * Spark understood, and refused or failed. What it refuses by its own rules (grammar, names, types) has a condition, and is refused
- * again. Without one something below it failed: its metastore or its store is away, and said so in words of its own ("Failed to list
- * namespace", "Unable to execute HTTP request"), as do faults that no retry mends. Whoever tries again sets the bound.
+ * Spark received the request, and rejected it or failed. Errors under Spark's own rules (grammar, names, types) have a
+ * condition, and a retry fails again. Without a condition, a component below Spark failed: its metastore or its store
+ * is unavailable, with a message such as "Failed to list namespace" or "Unable to execute HTTP request". Permanent
+ * faults can look the same, so the caller limits the retries.
  */
 export class SparkRefused extends OperatingError {
-  /** Spark's own name of the condition, such as TABLE_OR_VIEW_NOT_FOUND; null where it gives none. */
+  /** Spark's name of the condition, such as TABLE_OR_VIEW_NOT_FOUND; null where it gives none. */
   readonly condition: string | null;
 
   constructor(doing: string, condition: string | null, message: string, cause: unknown) {
@@ -33,7 +34,7 @@ export class SparkRefused extends OperatingError {
   }
 }
 
-/** What a call that failed means. `doing` completes "Spark could not ...". */
+/** Maps the error of a failed call. `doing` completes "Spark could not ...". */
 export function sparkFailure(error: unknown, remote: string, doing: string): unknown {
   if (!(error instanceof ConnectError)) return error;
   const message = error.rawMessage.trim();

@@ -1,19 +1,19 @@
 import type { SparkStreams, StreamDefinition, StreamingQuery } from "./streams.ts";
 
-/** Where a job finds what it reads, and how often it is to commit. */
+/** The source of a job, and its commit interval. */
 export interface JobOptions {
-  /** `host:port`, by comma. */
+  /** `host:port`, separated by commas. */
   kafka_brokers: string;
-  /** In place of the job's own. */
+  /** Overrides the job's trigger. */
   trigger?: StreamDefinition["trigger"];
 }
 
-/** A streaming query as part of a pipeline. */
+/** A streaming query of a pipeline. */
 export interface StreamJob {
-  /** Of the query too. */
+  /** The name of the job and of its query. */
   name: string;
-  /** One line for people. */
+  /** A description of one line. */
   description: string;
-  /** Starts it, with the tables that it needs made where they are missing; finds it where it runs already. */
+  /** Starts the job and creates missing tables that it needs; returns the running query where it already runs. */
   start(streams: SparkStreams, options: JobOptions): Promise<StreamingQuery>;
 }

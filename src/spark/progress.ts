@@ -1,10 +1,10 @@
-/** What a streaming query did in one batch (org.apache.spark.sql.streaming.StreamingQueryProgress). */
+/** The progress of a streaming query in one batch (org.apache.spark.sql.streaming.StreamingQueryProgress). */
 export interface StreamProgress {
-  /** Stays the same over restarts from a checkpoint. */
+  /** Stays the same across restarts from a checkpoint. */
   query_id: string;
   name: string;
   batch_id: number;
-  /** When the batch began, ISO 8601 in UTC. */
+  /** Start of the batch, ISO 8601 in UTC. */
   at: string;
   input_rows: number;
   duration_ms: number;
@@ -14,18 +14,18 @@ export interface StreamProgress {
 export interface SourceProgress {
   description: string;
   input_rows: number;
-  /** Where the source had been read to, by topic and partition; null for sources that are no log. */
+  /** The consumed offsets of the source after the batch; null for sources that are not a log. */
   end: Offsets | null;
-  /** Where it ended then. */
+  /** The source's end offsets at that time. */
   latest: Offsets | null;
-  /** Records between the two; null where it is not known. */
+  /** The number of records between the two; null where unknown. */
   lag: number | null;
 }
 
-/** The offset that comes next, by topic and partition. */
+/** The next offset, by topic and partition. */
 export type Offsets = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
-/** As Spark writes it; offsets are JSON in text. */
+/** Spark's JSON of the progress; offsets are JSON within text. */
 interface Told {
   id: string;
   name: string | null;
@@ -52,7 +52,7 @@ export function parseProgress(json: string): StreamProgress {
   };
 }
 
-/** Records of all its sources that it had not read yet; null where one of them does not say. */
+/** The number of unread records of all sources; null where one of them does not report it. */
 export function lagOf({ sources }: Pick<StreamProgress, "sources">): number | null {
   return sources.reduce<number | null>((total, { lag }) => (total === null || lag === null ? null : total + lag), 0);
 }
@@ -73,7 +73,9 @@ function asOffsets(told: unknown): Offsets | null {
   return is_offsets ? (value as Offsets) : null;
 }
 
-/** Records that wait. A batch's latest offsets may be those of its beginning: it is never less than nothing. */
+/**
+ * The number of unread records. A batch's latest offsets may be those of its start, so each difference is at least 0.
+ */
 function lagBetween(end: Offsets, latest: Offsets): number {
   const waiting = Object.entries(latest).flatMap(([topic, partitions]) =>
     Object.entries(partitions).map(([partition, offset]) => offset - (end[topic]?.[partition] ?? 0)),

@@ -1,10 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { RelationSchema } from "./protocol/spark/connect/relations_pb.js";
 
-/** Rows, or the promise of rows to come, as Spark is told of them; nothing is computed before a command asks for it. */
+/** Spark's description of rows; Spark computes nothing until a command needs them. */
 export type Relation = MessageInitShape<typeof RelationSchema>;
 
-/** A query; `names` are relations that its text calls by these names. */
+/** A query; `names` maps names in its text to relations. */
 export function sqlRelation(query: string, names: Readonly<Record<string, Relation>> = {}): Relation {
   const root: Relation = { relType: { case: "sql", value: { query } } };
   const references = Object.entries(names).map(([alias, input]): Relation => ({
@@ -13,7 +13,7 @@ export function sqlRelation(query: string, names: Readonly<Record<string, Relati
   return references.length === 0 ? root : { relType: { case: "withRelations", value: { root, references } } };
 }
 
-/** What a streaming source gives from now on. */
+/** A streaming source's rows from now on. */
 export function readStream(format: string, options: Readonly<Record<string, string>>): Relation {
   return {
     relType: {

@@ -2,8 +2,8 @@ import { tableFromIPC, Type, type DataType } from "@uwdata/flechette";
 import { isoFromMicros } from "../base/clock.ts";
 
 /**
- * A value of a result, exact: 64-bit integers are bigints; decimals, dates and times are text (times in UTC with microseconds,
- * those without a zone without the final Z); arrays, structs and maps hold values in turn.
+ * An exact value of a result: 64-bit integers are bigints; decimals, dates and times are text (times in UTC with
+ * microseconds, those without a zone without the final Z); arrays, structs and maps contain values.
  */
 export type SparkValue =
   | null
@@ -20,9 +20,9 @@ export type SparkRow = Record<string, SparkValue>;
 const EXACT = { useBigInt: true, useDecimalInt: true, useBigIntTimestamp: true, useDate: false } as const;
 const DAY_MS = 86_400_000;
 
-/** The rows of a result's part: one stream in Arrow's IPC format. */
+/** The rows of one part of a result: one stream in Arrow's IPC format. */
 export function rowsFromArrow(bytes: Uint8Array): SparkRow[] {
-  // A copy begins at an even address; what lies within a message does not.
+  // A copy starts at an aligned address, which a slice of a message may not.
   const table = tableFromIPC(new Uint8Array(bytes), EXACT);
   const columns = table.schema.fields.map(({ name, type }, index) => ({ name, type, values: table.getChildAt(index) }));
   return Array.from({ length: table.numRows }, (_, row) =>
@@ -30,7 +30,7 @@ export function rowsFromArrow(bytes: Uint8Array): SparkRow[] {
   );
 }
 
-/** As Arrow has it, by its type, to what a result promises. */
+/** Converts Arrow's value by its type. */
 function convert(value: unknown, type: DataType): SparkValue {
   if (value === null || value === undefined) return null;
   switch (type.typeId) {

@@ -18,7 +18,7 @@ import { SparkStreams, type StreamingQuery } from "./streams.ts";
 export interface StreamIngestOptions {
   open: { catalog: TableCatalog; cluster: ClusterParts };
   pipeline: Pick<Pipeline, "topic" | "bronze">;
-  /** Carries the topic to the bronze table. */
+  /** The streaming job that copies the topic to the bronze table. */
   job: StreamJob;
   clock: Clock;
   report(report: SourceReport): void;
@@ -27,9 +27,9 @@ export interface StreamIngestOptions {
 export interface StreamState {
   name: string;
   state: "starting" | "running" | "failed";
-  /** Why it failed, or what Spark says that it is doing. */
+  /** The error, or Spark's status message. */
   message: string | null;
-  /** The last one; null before the first that was seen. */
+  /** The last batch; null before the first. */
   batch: {
     number: number;
     began_at: string;
@@ -41,13 +41,14 @@ export interface StreamState {
 
 const LOOK_MS = 500;
 const PRUNE_INTERVAL_US = 60_000_000;
-/** Somebody waits for the end of a drain: two minutes of failures in a row are theirs to see. */
+/** Limits retries during a drain, because a person waits for it: two minutes of consecutive failures end it. */
 const MOST_FAILURES_WHILE_DRAINING = 8;
 const MAX_COMMIT_ATTEMPTS = 5;
 
 /**
- * The log to bronze by a stream in Spark, which runs there with or without this process. It commits rows; how far they reach is
- * written to the table after each batch, from the stream's own progress: never more than what the rows are, and only rising.
+ * Ingests the log into bronze with a stream in Spark, which runs with or without this process. The stream commits rows;
+ * this process writes their consumed offsets to the table after each batch, from the stream's progress. These offsets
+ * never exceed the rows, and never decrease.
  */
 export class StreamIngest {
   readonly #options: StreamIngestOptions;
@@ -64,7 +65,10 @@ export class StreamIngest {
     this.#table = tableNamed(options.pipeline.bronze.table);
   }
 
-  /** Keeps the stream running until the signal aborts, which leaves it running. Throws what failed too often in a row. */
+  /**
+   * Keeps the stream running until the signal aborts, and leaves it running then. Throws after too many consecutive
+   * failures.
+   */
   async run(signal: AbortSignal): Promise<void> {
     await this.#withRetry(MAX_CONSECUTIVE_FAILURES, signal, async () => {
       const query = await this.#start();
@@ -73,7 +77,7 @@ export class StreamIngest {
     });
   }
 
-  /** Resolves once bronze has all that the log held when this was called, or the signal aborts. */
+  /** Resolves once bronze holds all records that were in the log at the call, or the signal aborts. */
   async drain(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const { open, pipeline, clock } = this.#options;
     let ends: readonly PartitionBounds[] | null = null;
@@ -87,7 +91,7 @@ export class StreamIngest {
     });
   }
 
-  /** What Spark reads passes this process by. */
+  /** Unknown: Spark's records do not pass through this process. */
   meanRecordBytes(): null {
     return null;
   }
@@ -113,7 +117,7 @@ export class StreamIngest {
     this.#streams.disconnect();
   }
 
-  /** A stream that fails goes on from its checkpoint when it is started again. Failures are counted from the last batch on. */
+  /** Restarts a failed stream, which resumes from its checkpoint. Only failures since the last batch count. */
   async #withRetry(max_attempts: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const { clock, report } = this.#options;
     const failed = (error: OperatingError): void => {
@@ -128,7 +132,7 @@ export class StreamIngest {
     return job.start(this.#streams, { kafka_brokers: open.cluster.kafka_brokers });
   }
 
-  /** Takes up how far the stream is. Throws STREAM_FAILED, STREAM_STOPPED. */
+  /** Reads the stream's progress. Throws STREAM_FAILED, STREAM_STOPPED. */
   async #look(query: StreamingQuery): Promise<void> {
     const progress = await query.lastProgress();
     if (progress !== null) await this.#take(progress);

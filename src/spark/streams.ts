@@ -7,29 +7,34 @@ import { SparkRefused } from "./failure.ts";
 import type { Relation } from "./relation.ts";
 import { SparkSession, type CallOptions } from "./session.ts";
 
-/** The session that Coinlake's streaming queries belong to: any process that names it lists, watches and stops them. */
+/** The session of Coinlake's streaming queries: any process that uses its id can list, watch and stop them. */
 const SESSION_ID = "3f1d0a52-6f0b-5c55-9d7e-c0143a5ee001";
-/** Spark's own minute for stopping what a batch is busy with, and some. */
+/** Spark itself waits up to one minute for a running batch to stop. */
 const STOP_TIMEOUT_MS = 90_000;
-/** How often whoever watches asks. */
+/** The polling interval of watchers. */
 const LOOK_MS = 500;
 
 export interface StreamDefinition {
-  /** Unique among those that run. Spark keeps the query's checkpoint under it: the same name goes on where the last run of it stopped. */
+  /**
+   * Unique among running queries. Spark stores the query's checkpoint under this name, and a restart resumes from it.
+   */
   name: string;
   input: Relation;
-  /** Rows are appended to it, each batch in one commit, and each batch once. */
+  /** The table to which rows are appended: one commit per batch, each batch once. */
   table: string;
-  /** A batch begins this long after the one before began, or at once where that one took longer. `available`: what is there now, then it ends. */
+  /**
+   * The interval between the starts of batches; after a batch that takes longer, the next starts at once. `available`:
+   * process the records available now, then end.
+   */
   trigger: { every_ms: number } | "available";
-  /** Of the table's format. */
+  /** Options of the table's format. */
   options?: Readonly<Record<string, string>>;
 }
 
 export interface StreamStatus {
   is_active: boolean;
   is_data_available: boolean;
-  /** Spark's words: "Waiting for next trigger". */
+  /** Spark's status message, such as "Waiting for next trigger". */
   message: string;
 }
 
@@ -37,7 +42,7 @@ export type StreamEvent =
   | { kind: "progress"; query: StreamingQuery; progress: StreamProgress }
   | { kind: "ended"; query: StreamingQuery; failure: string | null };
 
-/** Streaming queries of one Spark: they run in the server, with or without whoever started them. */
+/** The streaming queries of one Spark server, which run with or without the process that started them. */
 export class SparkStreams {
   readonly session: SparkSession;
 
@@ -45,7 +50,10 @@ export class SparkStreams {
     this.session = new SparkSession({ remote, session_id: SESSION_ID });
   }
 
-  /** Starts a query, or finds it running. Throws what a session throws; SPARK_TIMED_OUT leaves open whether it runs, and this may be called again. */
+  /**
+   * Starts a query, or returns the running one. Throws as the session does; after SPARK_TIMED_OUT the query may run,
+   * and the call can be repeated.
+   */
   async start(definition: StreamDefinition): Promise<StreamingQuery> {
     const { name } = definition;
     const running = await this.find(name);
@@ -53,7 +61,7 @@ export class SparkStreams {
     try {
       return await this.#startNew(definition);
     } catch (error) {
-      // Of two who start it in one moment, Spark refuses one.
+      // If two clients start the query at once, Spark rejects one.
       const started = error instanceof SparkRefused ? await this.find(name) : null;
       if (started === null) throw error;
       return started;
@@ -99,8 +107,9 @@ export class SparkStreams {
   }
 
   /**
-   * Resolves once it watches: to what all queries do from now on, until the signal aborts. Rejects when the server goes away. It asks
-   * again and again, because Spark pushes events to a single listener a session, and any number may want to watch.
+   * Resolves, once the watch has started, to the events of all queries from then on, until the signal aborts. Rejects
+   * when the server becomes unreachable. It polls, because Spark pushes events to only one listener per session, and
+   * there may be several watchers.
    */
   async watch(signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
     const watched = new Map<string, Watched>();
@@ -128,23 +137,23 @@ export class SparkStreams {
     }
   }
 
-  /** Leaves; the queries go on. */
+  /** Disconnects; the queries continue. */
   disconnect(): void {
     this.session.disconnect();
   }
 }
 
-/** Spark's words for a run that it does not know; its condition is INTERNAL_ERROR, as that of many others. */
+/** Spark's message for an unknown run; its condition is INTERNAL_ERROR, which other errors have too. */
 const OF_NO_RUN = /\[INTERNAL_ERROR\] (Streaming query \S+ is not found|Run id mismatch)/;
 
 interface Watched {
   query: StreamingQuery;
-  /** When the newest batch that was told of began; ISO 8601, so that text sorts as time does. */
+  /** Start of the newest reported batch; ISO 8601, so that text order is time order. */
   told_until: string;
 }
 
 interface Instance {
-  /** Of the query, over all its runs. */
+  /** The id of the query across all its runs. */
   id: string;
   run_id: string;
 }
@@ -155,8 +164,8 @@ function known(instance: StreamingQueryInstanceId | undefined): Instance {
 }
 
 /**
- * One run of a streaming query. Its methods throw STREAM_LOST where Spark knows of no such run: it was started anew, or the stream was
- * by somebody else.
+ * One run of a streaming query. Its methods throw STREAM_LOST where Spark does not know the run: Spark was restarted,
+ * or another process restarted the stream.
  */
 export class StreamingQuery {
   readonly id: string;
@@ -183,7 +192,7 @@ export class StreamingQuery {
     return (await this.#progress("lastProgress")).at(-1) ?? null;
   }
 
-  /** The last batches, the oldest first; Spark keeps a hundred. */
+  /** The last batches, oldest first; Spark keeps a hundred. */
   async recentProgress(): Promise<StreamProgress[]> {
     return await this.#progress("recentProgress");
   }
@@ -193,18 +202,24 @@ export class StreamingQuery {
     return result.case === "recentProgress" ? result.value.recentProgressJson.map(parseProgress) : [];
   }
 
-  /** Why it failed; null for a query that did not. */
+  /** The query's error; null for a query that did not fail. */
   async failure(): Promise<string | null> {
     const result = await this.#ask({ case: "exception", value: true }, "tell the failure of");
     return result.case === "exception" ? (result.value.exceptionMessage ?? null) : null;
   }
 
-  /** Resolves when all that its source held at the call is committed. Throws STREAM_FAILED where it fails before. */
+  /**
+   * Resolves when all records that the source held at the call are committed. Throws STREAM_FAILED where the query
+   * fails before.
+   */
   async drain(options: CallOptions = {}): Promise<void> {
     await this.#orFailed(() => this.#ask({ case: "processAllAvailable", value: true }, "drain", options));
   }
 
-  /** Resolves to whether it has ended within this time, by being stopped or having done all it was to do. Throws STREAM_FAILED where it failed. */
+  /**
+   * Resolves to whether the query ended within this time, because it was stopped or complete. Throws STREAM_FAILED
+   * where it failed.
+   */
   async waitForEnd(within_ms: number): Promise<boolean> {
     const command = { case: "awaitTermination", value: { timeoutMs: BigInt(within_ms) } } as const;
     const result = await this.#orFailed(() =>
@@ -213,7 +228,7 @@ export class StreamingQuery {
     return result.case === "awaitTermination" && result.value.terminated;
   }
 
-  /** Resolves when it has stopped; a batch that was under way is done again by the next run. */
+  /** Resolves when the query has stopped; the next run repeats an interrupted batch. */
   async stop(): Promise<void> {
     await this.#ask({ case: "stop", value: true }, "stop", { timeout_ms: STOP_TIMEOUT_MS });
   }

@@ -3,7 +3,7 @@ import { pythonWith, type InstallOptions } from "../lake/python.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 
 /**
- * The engine that runs dbt's SQL: DuckDB within dbt, over the REST catalog; or Spark, over Spark Connect
+ * The engine that runs dbt's SQL: DuckDB within dbt, through the REST catalog; or Spark, through Spark Connect
  * (`sc://host:port`).
  */
 export type DbtEngine = EmbeddedEngine | SparkEngine;

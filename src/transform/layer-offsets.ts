@@ -8,7 +8,8 @@ export async function layerOffsets(catalog: TableCatalog, layer: string): Promis
 }
 
 /**
- * Whether all tables of a layer have consumed `target`. A layer in which no table follows the log has consumed nothing.
+ * Whether all tables of a layer have consumed `target`. A layer without tables that follow the log has consumed
+ * nothing.
  */
 export async function hasLayerConsumed(catalog: TableCatalog, layer: string, target: LogOffsets): Promise<boolean> {
   const consumed = await tableOffsets(catalog, layer);

@@ -9,7 +9,7 @@ export const MODELS_VERSION_PROPERTY = "coinlake.models-version";
 const SOURCES = ["dbt_project.yml", "macros", "models", "seeds"];
 
 /**
- * A hash over the models, macros, seeds and settings of a dbt project; macros/version.sql says when a table gets it.
+ * A hash over the models, macros, seeds and settings of a dbt project; macros/version.sql defines when a table gets it.
  */
 export function modelsVersion(project_folder: string): string {
   const hash = createHash("sha256");

@@ -47,9 +47,9 @@ export function lastModels(dbt_folder: string): LiveModels | null {
 }
 
 /**
- * For whoever serves the lake: compiles the models and keeps the result in the lake's dbt folder; where the worker's
- * engine is also what writes the tables, loads the seeds before, which the models read. Throws MODEL_FAILED with dbt's
- * words.
+ * Compiles the models for a process that serves the lake, and stores the result in the lake's dbt folder. Loads the
+ * seeds first, which the models read, where the worker's engine also writes the tables. Throws MODEL_FAILED with dbt's
+ * message.
  */
 export async function prepareModels(
   worker: Pick<DbtWorker, "run">,
@@ -57,7 +57,7 @@ export async function prepareModels(
   dbt_folder: string,
   { with_seeds = true } = {},
 ): Promise<LiveModels> {
-  // Queued together: an increment that ran between the two would delay the live views and the dashboard by its length.
+  // Both are queued together: an increment between them would delay the live views and the dashboard by its duration.
   const seeding = with_seeds ? worker.run(SEED) : null;
   const [seeded, compiled] = await Promise.allSettled([seeding, compileModels(worker, project)]);
   if (seeded.status === "rejected") throw seeded.reason;
@@ -88,7 +88,7 @@ function failed(what: string, { nodes }: CommandResult): OperatingError {
   });
 }
 
-/** Null also for a file that another version wrote or that is incomplete: it can be compiled again. */
+/** Returns null also for a file of another version or an incomplete file; the models are then compiled again. */
 function parse(text: string): LiveModels | null {
   try {
     return JSON.parse(text) as LiveModels;

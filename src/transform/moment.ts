@@ -127,8 +127,9 @@ interface State {
 }
 
 /**
- * Oldest first. Snapshots of this catalog say the offsets before and after them, Spark's those after them: of these it
- * is known for which offsets they stand at least. Of snapshots that say nothing only the current one is known.
+ * The states of a table, oldest first. This catalog's snapshots record the offsets before and after them. Spark's
+ * record only those after them, so their states are known for those offsets, and may hold for later ones. Of snapshots
+ * that record no offsets, only the current one's are known.
  */
 function statesOf(metadata: TableMetadata): State[] {
   const current = currentSnapshot(metadata);
@@ -169,7 +170,7 @@ function covers({ first, last }: State, offsets: LogOffsets): boolean {
   return coversOffsets(offsets, first) && coversOffsets(last, offsets);
 }
 
-/** Tables of the pipeline that are not among these. */
+/** Tables of the pipeline that `names` lacks. */
 export function absentTables(
   names: Iterable<string>,
   { bronze, reconciliation }: Pick<Pipeline, "bronze" | "reconciliation" | "topic">,

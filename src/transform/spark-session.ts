@@ -8,8 +8,9 @@ export function remoteInSession(remote: string): string {
 }
 
 /**
- * Ends what a dbt that was killed has left behind: Spark goes on with its statement, which would commit beside the one
- * that does the same work again. Resolves once it has ended; what it committed before that, the next run finds.
+ * Interrupts the statements of a dbt process that was killed. Spark would otherwise continue its statement and commit
+ * it concurrently with the retry. Resolves when the statements have ended; the next run reads what they committed
+ * before.
  */
 export async function endLeftStatements(remote: string): Promise<number> {
   // Loaded on demand, because Spark's protocol takes 60 MB of memory.

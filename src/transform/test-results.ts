@@ -111,7 +111,7 @@ interface RunResults {
   }[];
 }
 
-/** What dbt left in `target/run_results.json`; null where it left nothing since that moment, or ran no test. */
+/** The results in dbt's `target/run_results.json`; null where dbt wrote no file since `since_ms`, or ran no test. */
 export function readRunResults(
   dbt_folder: string,
   since_ms: number,

@@ -30,8 +30,8 @@ export interface TransformOptions {
 export type Effort = Pick<CommandResult, "seconds" | "cpu_seconds">;
 
 /**
- * What an increment moves on: both layers together; or silver alone, up to bronze, and later gold, up to silver, for
- * those who look at silver's quality in between.
+ * The layer that an increment builds: null for both together; or silver alone, up to bronze, and later gold, up to
+ * silver, so that silver's quality can be checked in between.
  */
 export type Layer = BuiltLayer | null;
 
@@ -39,11 +39,9 @@ export type Layer = BuiltLayer | null;
 const RUN = ["run", "--no-write-json"];
 /** On Spark, dbt itself loads the seeds, before the models. */
 const BUILD = ["build", "--no-write-json", "--resource-type", "model", "--resource-type", "seed"];
-/** Without unit tests, which test the models rather than the lake: `npm test` runs them. */
+/** Excludes unit tests, which test the models rather than the lake; `npm test` runs them. */
 const TEST = ["test", "--exclude", "resource_type:unit_test", "--no-write-json"];
-/**
- * Spark runs models one at a time (see the profile). Tests only read, so some run while another is planned.
- */
+/** Spark runs models one at a time (see the profile). Tests only read, so some can run while others are planned. */
 const SIDE_BY_SIDE = ["--threads", "4"];
 
 /** Builds silver and gold from bronze, in dbt increments, until they have consumed the same offsets. */
@@ -97,9 +95,10 @@ export class Transform {
   }
 
   /**
-   * Increments, each a bounded batch, until the layer has all that the one before it has now; resolves to what dbt took
-   * for it. What comes meanwhile is for the next time: else a steady stream would keep dbt busy without end. Throws
-   * BUILD_STALLED where an increment succeeds and moves nothing, as with rows that bronze has lost.
+   * Runs increments, each a bounded batch, until the layer has consumed all that the previous layer holds at the call;
+   * resolves to dbt's total time. Later records wait for the next call, because a steady stream would otherwise keep
+   * dbt busy forever. Throws BUILD_STALLED where an increment succeeds without advancing, for example where bronze has
+   * lost rows.
    */
   async catchUp({ layer = null }: { layer?: Layer } = {}): Promise<Effort> {
     const before = layer === "gold" ? "silver" : "bronze";
@@ -125,7 +124,7 @@ export class Transform {
     return this.#worker.run(this.#engine === "spark" ? [...TEST, ...SIDE_BY_SIDE] : TEST);
   }
 
-  /** A whole run advances all tables together: one table stands for all, except for those that a repair has reset. */
+  /** A whole run advances all tables together, so one table represents all, except tables that a repair has reset. */
   async #consumedBy(layer: Layer): Promise<LogOffsets> {
     if (layer !== null) return this.#layerOffsets(layer);
     const accepted = await logOffsets(this.#catalog, this.#pipeline.reconciliation.accepted);
@@ -133,8 +132,8 @@ export class Transform {
   }
 
   /**
-   * The consumed offsets of all tables: after a failed increment, tables that lag behind the others advance alone for a
-   * while.
+   * The consumed offsets of all tables. After a failed increment, tables that lag behind the others advance alone until
+   * they have caught up.
    */
   async #consumedByTables(): Promise<LogOffsets[]> {
     const consumed: LogOffsets[] = [];
@@ -168,7 +167,7 @@ function stalled(layer: string, before: string, reached: LogOffsets, target: Log
   );
 }
 
-/** The catalog's message, which reaches dbt through DuckDB. */
+/** The catalog's message, which dbt receives through DuckDB. */
 const DAMAGED = /The table \S+ is damaged: /;
 
 /** Excludes the other layer's models. */

@@ -1,14 +1,14 @@
-"""A long-lived dbt: parses the project once, then runs commands that arrive as lines of JSON on standard input.
-Called with the project's folder, and the file that keeps what was parsed for the next process.
+"""A long-lived dbt process: parses the project once, then runs commands that arrive as lines of JSON on standard input.
+Arguments: the project's folder, and the file that stores the parsed project for the next process.
 
     -> {"args": ["run"]}
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
-    <- {"finished": "crypto_elements"}                          as nodes finish
+    <- {"finished": "crypto_elements"}                          when each node finishes
     <- {"success": true, "seconds": 0.9, "cpu_seconds": 0.7, "error": null, "rss_bytes": 250000000, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
-       and, where the command was to list nodes as JSON: "listed": [{"schema": ..., "alias": ...}]; to compile: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
+       and, after a command that lists nodes as JSON: "listed": [{"schema": ..., "alias": ...}]; after a compilation: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
 
-Standard output carries the protocol alone; whatever dbt prints goes to standard error. When standard input ends, the
-process ends at once, even within a command: its parent is gone, and every table's commit is atomic.
+Standard output is reserved for the protocol; dbt's output goes to standard error. When standard input ends, the process
+exits at once, even during a command: its parent has exited, and every table's commit is atomic.
 """
 
 import copy
@@ -49,7 +49,7 @@ def describe(result):
 
 
 def columns_of(node):
-    """Names and types as documented; a seed's types are configured."""
+    """Names and types from the documentation; a seed's types come from its configuration."""
     types = {name: column.data_type for name, column in node.columns.items()}
     types.update(getattr(node.config, "column_types", None) or {})
     return [{"name": name, "type": data_type} for name, data_type in types.items()]
@@ -71,23 +71,26 @@ def relation(node, sql=None):
 
 
 def relations(manifest, results):
-    """What the models read and what they are: sources and seeds by name, models with their compiled SQL."""
+    """The relations of the project: sources and seeds by name, models with their compiled SQL."""
     models = [relation(result.node, result.node.compiled_code) for result in results if result.node.resource_type == "model"]
     seeds = [relation(node) for node in manifest.nodes.values() if node.resource_type == "seed"]
     return [*map(relation, manifest.sources.values()), *seeds, *models]
 
 
 def json_lines(lines):
-    """What `ls` printed, as it was asked for."""
+    """The output of `ls`, whose lines are JSON."""
     return [json.loads(line) for line in lines]
 
 
 def forget_places():
-    """Where the catalog listens and DuckDB spills changes nothing in what is parsed; told of it, dbt would parse all of it anew."""
+    """
+    Hides the catalog's address and the spill folder from dbt: they do not affect parsing, but dbt would parse again
+    when they change.
+    """
     try:
         from dbt.adapters.duckdb.credentials import DuckDBCredentials
     except ModuleNotFoundError:
-        # Spark's dbt, whose profile names no place.
+        # Spark's dbt, whose profile has neither.
         return
     known = DuckDBCredentials._connection_keys
     DuckDBCredentials._connection_keys = lambda self: tuple(key for key in known(self) if key not in ("attach", "config_options"))
@@ -95,8 +98,9 @@ def forget_places():
 
 def verify_extensions_once():
     """
-    DuckDB checks the signatures of the extensions that it loads: it reads 85 MB and takes 0.5 s of CPU at each opening. The first opening
-    of this process checks them, unless an earlier process did. Later ones allow only signed extensions as soon as these are loaded.
+    Limits signature checks of DuckDB's extensions to the first opening of this process, or none if an earlier process
+    has checked them. A check reads 85 MB and takes 0.5 s of CPU at each opening. Later openings allow only signed
+    extensions as soon as these are loaded.
     """
     try:
         from dbt.adapters.duckdb.environments import Environment
@@ -120,9 +124,9 @@ def verify_extensions_once():
 
 
 def keep_parsed(kept):
-    """What dbt has parsed is the same for every lake, and saves the next process of any of them the most of its start."""
+    """Stores the parsed project, which is the same for every lake, and saves the next process most of its start."""
     parsed = os.path.join(os.environ["DBT_TARGET_PATH"], "partial_parse.msgpack")
-    # dbt writes it only where something had changed, and checks what it reads against the project's files.
+    # dbt writes the file only after a change, and checks it against the project's files when it reads it.
     if not os.path.exists(parsed) or (os.path.exists(kept) and os.path.getmtime(kept) >= os.path.getmtime(parsed)):
         return
     unfinished = f"{kept}.{os.getpid()}"
@@ -131,12 +135,15 @@ def keep_parsed(kept):
         shutil.copyfile(parsed, unfinished)
         os.replace(unfinished, kept)
     except OSError as error:
-        # A folder of tools that may not be written to: the next process parses again.
+        # The tools' folder is not writable; the next process parses again.
         print(f"what dbt parsed is not kept: {error}", file=sys.stderr)
 
 
 def drop_unread_events():
-    """dbt builds every event twice, as a message and as a record for loggers. This process has no logger, and reads one kind alone."""
+    """
+    Drops events that nobody reads. dbt builds every event twice, as a message and as a record for loggers; this process
+    has no logger, and reads only one kind of event.
+    """
     from dbt_common.events.base_types import EventLevel
     from dbt_common.events.event_manager import EventManager
 
@@ -153,8 +160,9 @@ def drop_unread_events():
 
 def close_engine():
     """
-    Ends DuckDB's instance and returns freed memory to the system; the next command opens another instance in about 50 ms. An
-    instance that writes Iceberg tables keeps about 0.5 MB a run, and leaves as much again in fragments of the heap.
+    Closes DuckDB's instance and returns free memory to the system; the next command opens another instance in about
+    50 ms. An instance that writes Iceberg tables retains about 0.5 MB per run, and leaves as much again in fragments of
+    the heap.
     """
     connections = sys.modules.get("dbt.adapters.duckdb.connections")
     if connections is None:
@@ -180,17 +188,17 @@ def rss_bytes():
 
 
 def leave_session():
-    """A Spark that was started anew does not know the session that failed: the next command gets another."""
+    """Leaves the failed session, which a restarted Spark does not know; the next command opens another."""
     connect = sys.modules.get("pyspark.sql.connect.session")
     session = connect and connect.SparkSession._get_default_session()
     if session:
-        # Spark may be gone: it is not asked.
+        # Spark may be gone, so no request is sent.
         session.release_session_on_close = False
         session.stop()
 
 
 def main():
-    # Ctrl-C is for the parent, which lets the running command end.
+    # The parent handles Ctrl-C, and lets the running command finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = queue.Queue()
     threading.Thread(target=read_commands, args=(commands,), daemon=True).start()
@@ -233,7 +241,7 @@ def main():
             answer["relations"] = relations(parsed.result, results)
         if command["args"][0] == "ls" and outcome.success:
             answer["listed"] = json_lines(outcome.result)
-        # What the results refer to is freed before the memory is measured.
+        # Frees the results before the memory is measured.
         del runner, outcome, results
         close_engine()
         answer["cpu_seconds"] = round(time.process_time() - started_cpu, 3)

@@ -48,8 +48,8 @@ export interface CommandResult {
   is_success: boolean;
   seconds: number;
   /**
-   * What the worker's process took of the machine; less than `seconds` where another engine or a busy machine was
-   * waited for.
+   * CPU time of the worker's process. It is less than `seconds` where the command waited for another engine or a busy
+   * machine.
    */
   cpu_seconds: number;
   nodes: NodeResult[];
@@ -113,9 +113,9 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "
 }
 
 /**
- * What was parsed of a project for an engine, by any lake's worker; of a project that lies elsewhere, by this one's. It
- * holds the project's absolute path, so a checkout that was moved, or shares its tools with another, has a file of
- * another name.
+ * The file of the parsed project for an engine. All lakes share it if the project is in this checkout; otherwise only
+ * this worker uses it. It contains the project's absolute path, so its name depends on the path: a moved checkout, or
+ * one that shares its tools with another, uses another file.
  */
 function parsedFile({ project, engine, folder }: DbtOptions): string {
   const path = createHash("sha256").update(join(projectFolder(), project)).digest("hex").slice(0, 12);
@@ -185,9 +185,9 @@ const CLOSE_TIMEOUT_MS = 10_000;
 const STDERR_KEPT_CHARACTERS = 4_000;
 
 /**
- * A dbt that stays warm: the project is parsed once, commands then take about a second. Commands queue. A worker that
- * dies fails the command it was running (each table's commit is atomic, so nothing is half done) and is started anew by
- * the next.
+ * A long-lived dbt process: it parses the project once, after which a command takes about a second. Commands queue. If
+ * the process dies, the running command fails (each table's commit is atomic, so none is half done) and the next
+ * command starts a new process.
  */
 export class DbtWorker {
   readonly #options: DbtOptions;
@@ -214,8 +214,8 @@ export class DbtWorker {
   }
 
   /**
-   * Runs a dbt command, such as `["run"]`, after those asked for before. Failing models and tests are results, not
-   * errors. Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), DBT_WORKER_CLOSED after
+   * Runs a dbt command, such as `["run"]`, after the commands queued before. Failing models and tests are results, not
+   * errors. Throws DBT_WORKER_DIED or DBT_FAILED (dbt could not run the command at all), and DBT_WORKER_CLOSED after
    * `finish`.
    */
   run(args: readonly string[]): Promise<CommandResult> {
@@ -232,8 +232,8 @@ export class DbtWorker {
   }
 
   /**
-   * Replaces a process above the limit while nobody waits for it. The old one ends first: two at once would not fit the
-   * budget.
+   * Replaces a process above the memory limit while no command waits. The old process ends first, because two at once
+   * would exceed the memory budget.
    */
   async #renewIfLarge(): Promise<void> {
     const { rss_bytes, least_commands } = this.#options.renewal ?? RENEWAL;
@@ -245,7 +245,7 @@ export class DbtWorker {
     )
       return;
     await this.#end(this.#child);
-    // The next command tries again, and reports what fails.
+    // The next command tries again, and reports the error.
     await this.start().catch(() => {});
   }
 
@@ -266,7 +266,8 @@ export class DbtWorker {
   }
 
   /**
-   * Resident memory of the process after its last command; null before the first, and where the system does not say.
+   * Resident memory of the process after its last command; null before the first, and where the system does not report
+   * it.
    */
   get rss_bytes(): number | null {
     return this.#rss_bytes;
@@ -288,7 +289,8 @@ export class DbtWorker {
     try {
       await endLeftStatements(engine.remote);
     } catch (error) {
-      // A Spark that is gone has ended it; of one that does not answer now, the next worker ends it before it begins.
+      // A Spark server that is gone has ended the statement. If it does not answer now, the next worker ends the
+      // statement before it begins.
       if (!(error instanceof OperatingError)) throw error;
     }
   }
@@ -333,13 +335,13 @@ export class DbtWorker {
     this.#stderr = "";
     this.#answered = 0;
     this.#rss_bytes = null;
-    // Increments may take a little longer; what arrives meanwhile is to be seen at once. A process that is gone already
-    // tells by "exit".
+    // Increments may take a little longer, but new records must be visible at once. The "exit" event reports a process
+    // that is already gone.
     if (child.pid !== undefined) lowerPriority(child.pid);
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT_CHARACTERS);
     });
-    // A worker that died is told by "exit"; writing to it must not end this process.
+    // The "exit" event reports a worker that died; writing to it must not end this process.
     child.stdin.on("error", () => {});
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
@@ -411,7 +413,7 @@ function lowerPriority(pid: number): void {
   }
 }
 
-/** A worker that is killed may leave half a line behind, which says nothing; its death is told by "exit". */
+/** A killed worker may leave an incomplete line, which is ignored; the "exit" event reports its death. */
 function parseMessage(line: string): Message {
   try {
     return JSON.parse(line) as Message;

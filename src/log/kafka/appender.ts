@@ -3,7 +3,7 @@ import { closed, refused, mayPass, uncertain } from "./failure.ts";
 import { connectionOptions, type KafkaAddress } from "./client.ts";
 import { RECORD_OVERHEAD_BYTES } from "./record.ts";
 
-/** One append: its records, then the position that they reach. */
+/** One append: its records, and the producer's position after them. */
 export interface Append {
   topic: string;
   records: readonly MessageToProduce[];
@@ -11,14 +11,15 @@ export interface Append {
 }
 
 /**
- * A partition's part of a request is one batch of Kafka's: whole or not there, and read whole whatever is asked of it.
+ * Limits of one Kafka batch, which is a partition's part of a request. A batch is written entirely or not at all, and a
+ * read returns it entirely, regardless of the read's limits.
  */
 const BATCH_MAX_BYTES = 1024 * 1024;
 const BATCH_MAX_RECORDS = 4096;
-/** Brokers hang up on a request of more than 100 MB; one large record is a request of its own. */
+/** Brokers close the connection on requests above 100 MB; a record above this limit is sent in a separate request. */
 const REQUEST_MAX_BYTES = 32 * 1024 * 1024;
 const RETRY_PAUSE_MS = 200;
-/** Kafka numbers a producer's records per partition, in 31 bits; the client does not begin anew by itself. */
+/** Kafka numbers a producer's records per partition in 31 bits, and the client does not start a new sequence itself. */
 const RECORDS_PER_PRODUCER = 2 ** 30;
 
 interface Waiting extends Append {
@@ -27,14 +28,14 @@ interface Waiting extends Append {
 }
 
 /**
- * Appends in the order in which they are asked for, one request at a time; what is asked for meanwhile goes with the
- * next. A request that is not answered is sent again under the same numbers until the time-out (Kafka's idempotent
- * producer), so that a broker which had written it before it was killed does not write it twice. After a failure the
- * numbers are unknown, and a producer with new ones takes over.
+ * Appends in call order, one request at a time; appends that arrive while a request is in flight are batched into the
+ * next one. An unanswered request is sent again with the same sequence numbers until the time-out (Kafka's idempotent
+ * producer), so a broker that wrote it before it was killed does not write it twice. After a failure the sequence
+ * numbers are unknown, and a new producer with new numbers replaces the old one.
  */
 export class Appender {
   readonly #address: KafkaAddress;
-  /** Told what end a partition has reached. */
+  /** Called with a partition's new end offset. */
   readonly #reached: (topic: string, partition: number, end: number) => void;
   #producer: Producer | null = null;
   #produced = 0;
@@ -56,7 +57,7 @@ export class Appender {
     });
   }
 
-  /** Waits for the appends under way. */
+  /** Waits for pending appends. */
   async close(): Promise<void> {
     this.#is_closed = true;
     await this.#worked;
@@ -70,7 +71,7 @@ export class Appender {
       this.#queue = [];
       try {
         for (const request of cutIntoRequests(together.flatMap(({ records }) => records))) await this.#send(request);
-        // Later ones of one producer replace earlier ones, so their order is kept as well.
+        // Later positions of a producer replace earlier ones, so their order is kept as well.
         const positions = together.flatMap(({ position }) => position ?? []);
         for (const request of cutIntoRequests(positions)) await this.#send(request);
         for (const { resolve } of together) resolve();
@@ -85,7 +86,7 @@ export class Appender {
     const producer = await this.#producerFor(messages.length);
     const { timeout_ms } = this.#address;
     const started_ms = performance.now();
-    // The client itself would try for ever. Closed, it gives up, and what it had sent is not sent again.
+    // The client itself would retry forever. After `close` it gives up, and does not send the request again.
     let is_given_up = false;
     const timer = setTimeout(() => {
       is_given_up = true;
@@ -128,7 +129,8 @@ export class Appender {
 }
 
 /**
- * Requests to send one after the other: of each partition no more than a batch may hold, or one record that is larger.
+ * Splits messages into consecutive requests: each holds, per partition, at most one batch's limits, or one larger
+ * record.
  */
 function cutIntoRequests(messages: readonly MessageToProduce[]): MessageToProduce[][] {
   const requests: MessageToProduce[][] = [];

@@ -22,27 +22,27 @@ type FetchRequest = fetchV17.FetchRequest;
 type ListOffsetsRequest = listOffsetsV9.ListOffsetsRequest;
 
 export interface KafkaAddress {
-  /** `host:port` of some brokers; the others are learnt from them. */
+  /** `host:port` of some brokers; the client discovers the others through them. */
   brokers: readonly string[];
   client_id: string;
-  /** How long a request is tried again while brokers are away. */
+  /** How long a request is retried while brokers are unavailable. */
   timeout_ms: number;
 }
 
 export interface Fetched {
   partition: number;
   batches: readonly RecordsBatch[];
-  /** Offset that the next acknowledged record will get. */
+  /** The end offset: that of the next acknowledged record. */
   end: number;
 }
 
 export interface FetchLimits {
   max_bytes: number;
-  /** How long the broker may hold its answer while there is nothing to give. */
+  /** How long the broker may delay its answer while it has no records. */
   max_wait_ms: number;
 }
 
-/** What ListOffsets calls the oldest record kept, and the end. */
+/** ListOffsets' codes for the oldest retained record and for the end. */
 export const EARLIEST = -2;
 export const LATEST = -1;
 
@@ -50,7 +50,7 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const RETRY_PAUSE_MS = 200;
 
-/** No session between fetches (Kafka's KIP-227): each says all that it wants. */
+/** Fetches without a session (Kafka's KIP-227): each request lists everything that it wants. */
 const NO_SESSION = { id: 0, epoch: -1 };
 const ANY_REPLICA = -1;
 const ANY_EPOCH = -1;
@@ -66,8 +66,8 @@ export function connectionOptions({ brokers, client_id }: KafkaAddress) {
 }
 
 /**
- * Requests to a Kafka cluster, one connection a broker, each tried again until the time-out. Throws LOG_UNREACHABLE,
- * LOG_REFUSED, LOG_CLOSED, TOPIC_NOT_FOUND.
+ * Requests to a Kafka cluster, with one connection per broker. Each request is retried until the time-out. Throws
+ * LOG_UNREACHABLE, LOG_REFUSED, LOG_CLOSED, TOPIC_NOT_FOUND.
  */
 export class KafkaClient {
   readonly #address: KafkaAddress;
@@ -79,7 +79,7 @@ export class KafkaClient {
     this.#admin = new Admin({ ...connectionOptions(address), retries: 0 });
   }
 
-  /** How many brokers there are now. */
+  /** The current number of brokers. */
   async countBrokers(timeout_ms = this.#address.timeout_ms): Promise<number> {
     return await this.untilAnswered(
       "answer",
@@ -92,15 +92,14 @@ export class KafkaClient {
     return (await this.untilAnswered("describe a topic", () => this.#describe(topic))).partitionsCount;
   }
 
-  /** On how many brokers the topic is kept: of its partitions, the one that has the fewest. */
+  /** The replication factor of the topic: the lowest of its partitions. */
   async countReplicas(topic: string): Promise<number> {
     const { partitions } = await this.untilAnswered("describe a topic", () => this.#describe(topic));
     return Math.min(...partitions.map(({ replicas }) => replicas.length));
   }
 
   /**
-   * Makes the topic, unless one of that name is there already; says which. Resolves once every partition can be written
-   * to.
+   * Creates the topic unless it exists; returns whether it was created. Resolves once every partition accepts writes.
    */
   async makeTopic(
     { name, partitions, settings }: TopicPlan,
@@ -119,7 +118,7 @@ export class KafkaClient {
         throw error;
       }
     });
-    // Brokers learn of a topic one after the other.
+    // A new topic reaches the brokers one after the other.
     await this.untilAnswered("show the new topic", async () => {
       try {
         await this.#listOffsets(name, LATEST);
@@ -139,13 +138,14 @@ export class KafkaClient {
   }
 
   /**
-   * By partition: the first offset at or after a time in milliseconds, or EARLIEST, or LATEST; -1 where there is none.
+   * The offset per partition: the first at or after a time in milliseconds, or EARLIEST, or LATEST; -1 where there is
+   * none.
    */
   async listOffsets(topic: string, at: number): Promise<number[]> {
     return await this.untilAnswered("list offsets", () => this.#listOffsets(topic, at));
   }
 
-  /** Null where the offset lies outside of what the partition holds. */
+  /** Null where the offset is outside the partition's range. */
   async fetch(topic: string, partition: number, offset: number, limits: FetchLimits): Promise<Fetched | null> {
     return await this.untilAnswered("read", async () => {
       const leader = (await this.leadersOf(topic)).find(({ partitions }) => partitions.includes(partition));
@@ -159,7 +159,7 @@ export class KafkaClient {
     });
   }
 
-  /** Once, from the broker that leads these partitions; `places` are offsets by partition. */
+  /** Fetches once, from the broker that leads these partitions; `places` are offsets by partition. */
   async fetchFrom(
     broker: Broker,
     topic: string,
@@ -200,14 +200,14 @@ export class KafkaClient {
     });
   }
 
-  /** Forgets what lies before the offset. */
+  /** Deletes records before the offset. */
   async deleteRecords(topic: string, partition: number, offset: number): Promise<void> {
     await this.untilAnswered("prune", () =>
       this.#admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition, offset: BigInt(offset) }] }] }),
     );
   }
 
-  /** Offsets that a consumer group has committed, by partition. */
+  /** The committed offsets of a consumer group, by partition. */
   async committed(topic: string, group: string): Promise<Map<number, number>> {
     const groups = await this.untilAnswered("read a consumer's offsets", () =>
       this.#admin.listConsumerGroupOffsets({ groups: [group] }),
@@ -223,7 +223,7 @@ export class KafkaClient {
     );
   }
 
-  /** Retries failures that may pass, at a fixed interval, until the time-out. */
+  /** Retries transient failures at a fixed interval, until the time-out. */
   async untilAnswered<T>(verb: string, work: () => Promise<T>, timeout_ms = this.#address.timeout_ms): Promise<T> {
     const started_ms = performance.now();
     const waited_ms = (): number => performance.now() - started_ms;
@@ -239,7 +239,7 @@ export class KafkaClient {
           throw unreachable(this.#address.brokers, verb, waited_ms(), error);
         this.#admin.clearMetadata();
       }
-      // Its end by `close` is seen at the loop's head.
+      // The loop's condition detects that `close` ended the wait.
       await wait(RETRY_PAUSE_MS, undefined, { signal: this.#closing.signal }).catch(() => {});
     }
   }
@@ -283,7 +283,7 @@ export class KafkaClient {
     return offsets;
   }
 
-  /** One request, in the newest version that both sides know. */
+  /** Sends one request, in the newest version that both sides support. */
   async #ask<Request extends unknown[], Response>(broker: Broker, name: string, request: Request): Promise<Response> {
     const connection = await new Promise<Connection>((resolve, reject) => {
       this.#admin[kGetConnection](broker, (error, found) =>
@@ -307,7 +307,7 @@ function toFetched({ partitionIndex, highWatermark, records }: fetchV17.FetchRes
   return { partition: partitionIndex, batches: records ?? [], end: Number(highWatermark) };
 }
 
-/** Leaves the work to end by itself when it takes too long: the client has no way to take a request back. */
+/** Rejects after the time-out without ending the work: the client cannot cancel a request. */
 async function within<T>(timeout_ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,17 +1,17 @@
 import { findErrorBy, GenericError, UserError } from "@platformatic/kafka";
 import { messageOf, OperatingError } from "../../base/errors.ts";
 
-/** Whether the same request may succeed in a moment: brokers restart, leaders move, connections break. */
+/** Whether a retry may succeed: brokers restart, leaders move, connections break. */
 export function mayPass(error: unknown): boolean {
   return isFromClient(error) && findErrorBy(error, "canRetry", false) === null;
 }
 
-/** Whether the cluster's answer was this error, named as in Kafka's protocol. */
+/** Whether the cluster answered with this error, named as in Kafka's protocol. */
 export function isAnswer(error: unknown, api_id: string): boolean {
   return isFromClient(error) && findErrorBy(error, "apiId", api_id) !== null;
 }
 
-/** The client asks for metadata before anything else, and says in its own words that a topic is not there. */
+/** The client requests metadata first, and reports a missing topic with its own error. */
 export function isUnknownTopic(error: unknown): boolean {
   return (
     isAnswer(error, "UNKNOWN_TOPIC_OR_PARTITION") ||
@@ -37,7 +37,7 @@ export function unreachable(
   );
 }
 
-/** No answer came to what had been sent: it may be in the log, in part or whole. */
+/** An append without an answer: its records may be in the log, in part or entirely. */
 export function uncertain(topic: string, waited_ms: number, cause: unknown): OperatingError {
   return new OperatingError(
     "APPEND_UNCERTAIN",
@@ -63,8 +63,8 @@ export function closed(): OperatingError {
 }
 
 /**
- * What lies at the bottom of the client's wrapped errors, said once. That it was closed while it tried again is our
- * doing, and no reason.
+ * The root cause within the client's nested errors: the last one. The error that `close` causes during a retry is not
+ * a reason, unless there is no other.
  */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) {

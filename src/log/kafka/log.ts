@@ -15,22 +15,22 @@ import { TopicWatch } from "./watch.ts";
 export interface KafkaLogOptions {
   /** `host:port` of some of the cluster's brokers. */
   brokers: readonly string[];
-  /** Stands before the names of topics, for clusters that serve several lakes. */
+  /** Prefix of topic names, for clusters that serve several lakes. */
   prefix?: string;
   step?: StepListener;
-  /** How long the first answer may take, before LOG_UNREACHABLE. */
+  /** The time-out of the first answer, before LOG_UNREACHABLE. */
   connect_timeout_ms?: number;
   /**
-   * How long requests are tried again while brokers are away, before LOG_UNREACHABLE or APPEND_UNCERTAIN: a restart
-   * should fit.
+   * How long requests are retried while brokers are unavailable, before LOG_UNREACHABLE or APPEND_UNCERTAIN; should
+   * exceed the duration of a broker's restart.
    */
   timeout_ms?: number;
 }
 
 export interface PartitionLag extends PartitionBounds {
-  /** Offset that the consumer reads next; null where it has told none. */
+  /** Offset that the consumer reads next; null where it has committed none. */
   next: number | null;
-  /** Records that it has yet to read. */
+  /** The number of records that the consumer has not read. */
   behind: number;
 }
 
@@ -47,16 +47,16 @@ export interface KafkaLog extends Log {
 const CONNECT_TIMEOUT_MS = 5_000;
 const TIMEOUT_MS = 30_000;
 const CLIENT_ID = "coinlake";
-/** Kafka reads by bytes: what a record takes there is assumed until the first have been seen. */
+/** Kafka limits reads by bytes: the record size assumed until the first records have been read. */
 const ASSUMED_RECORD_BYTES = 512;
 const FETCH_MAX_BYTES = 8 * 1024 * 1024;
 const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
 
 /**
- * The log in Kafka: acknowledged once every in-sync replica has fsynced it. A producer's position is written, to a compacted topic
- * beside the records', once its records are acknowledged; docs/decisions/0002 states the guarantees. Any number of processes may
- * read and append.
- * Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN, TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
+ * The log in Kafka: a record is acknowledged once every in-sync replica has fsynced it. A producer's position is
+ * written to a second, compacted topic after its records are acknowledged; docs/decisions/0002 states the guarantees.
+ * Any number of processes may read and append. Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN,
+ * TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
   const address: KafkaAddress = {
@@ -76,7 +76,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
 
 class LogInKafka implements KafkaLog {
   readonly #client: KafkaClient;
-  /** Its requests are held by the broker, and would hold up others. */
+  /** A separate client, because the broker delays answers to its requests, which would block other requests. */
   readonly #watching: KafkaClient;
   readonly #appender: Appender;
   readonly #prefix: string;
@@ -167,7 +167,7 @@ class LogInKafka implements KafkaLog {
 
   async bounds(topic: string): Promise<PartitionBounds[]> {
     const { name } = await this.#topic(topic);
-    // The end is asked for last: what is pruned meanwhile must not seem to lie past it.
+    // The end is read last, so that records pruned meanwhile do not seem to be past it.
     const begins = await this.#client.listOffsets(name, EARLIEST);
     const ends = await this.#client.listOffsets(name, LATEST);
     return begins.map((begin, partition) => ({ partition, begin, end: ends[partition] ?? begin }));
@@ -185,7 +185,7 @@ class LogInKafka implements KafkaLog {
       if (fetched === null || last === undefined) return found?.toString() ?? null;
       for (const { records } of fetched.batches)
         for (const record of records) if (record.key !== null && key.equals(record.key)) found = record.value;
-      // Compaction leaves gaps, and batches that are empty.
+      // Compaction leaves gaps and empty batches.
       offset = Number(last.firstOffset) + last.lastOffsetDelta + 1;
     }
   }
@@ -221,7 +221,7 @@ class LogInKafka implements KafkaLog {
     });
   }
 
-  /** Waits for the appends under way. */
+  /** Waits for pending appends. */
   close(): Promise<void> {
     return (this.#closing ??= this.#closeAfterAppends());
   }
@@ -232,9 +232,9 @@ class LogInKafka implements KafkaLog {
   }
 
   /**
-   * Offset of the first record ingested at or after a time; the end where there is none. What the broker took before
-   * that time was ingested before it as well, and is found in the time index; a replay's records are older than they
-   * lie there, and are looked at.
+   * Offset of the first record ingested at or after a time; the end where there is none. Records that the broker
+   * received before that time were also ingested before it, so Kafka's time index skips them. A replay's records have
+   * ingestion times before their receipt, so the remaining records are read and compared.
    */
   async #firstSince(topic: string, partition: number, at_us: number, end: number): Promise<number> {
     const found = (await this.#client.listOffsets(this.#prefix + topic, Math.floor(at_us / 1000)))[partition] ?? -1;
@@ -248,7 +248,7 @@ class LogInKafka implements KafkaLog {
     }
   }
 
-  /** Its name in Kafka, and its number of partitions, which never changes. */
+  /** The topic's name in Kafka, and its number of partitions, which never changes. */
   async #topic(topic: string): Promise<{ name: string; partitions: number }> {
     const name = this.#prefix + topic;
     const partitions = this.#partitions.get(name) ?? (await this.#client.countPartitions(name));

@@ -4,18 +4,19 @@ import type { SourceRecord } from "../../producer/producer.ts";
 import type { LogRecord } from "../log.ts";
 
 /**
- * A record in Kafka: the key in UTF-8, the payload as the value, byte for byte; its time is when the broker took it.
- * What Kafka has no field for stands in headers:
- *   source           UTF-8
- *   ingested_at_us   microseconds UTC, decimal
- * What somebody else wrote has none, and is kept as bronze keeps it (streaming/bronze.ts): without a source, and as
- * ingested when the broker took it. Whatever the outside world sends is for silver to judge; one message must not stop
- * all that follow the log.
+ * A record in Kafka: the key in UTF-8, the payload's bytes as the value; the timestamp is the broker's time of receipt.
+ * Headers hold the other fields: `source` in UTF-8, and `ingested_at_us` in microseconds UTC, decimal.
+ *
+ * Messages of other writers lack these headers. They are read as bronze stores them (streaming/bronze.ts): without a
+ * source, and with the broker's time of receipt as the ingestion time. Silver validates foreign content; one message
+ * must not stop all readers of the log.
  */
 const SOURCE = Buffer.from("source");
 const INGESTED_AT_US = Buffer.from("ingested_at_us");
 
-/** What a record takes beside key, source and payload, at most: lengths, deltas, the headers' names and the time. */
+/**
+ * The maximum size of a record besides its key, source and payload: lengths, deltas, header names and the timestamp.
+ */
 export const RECORD_OVERHEAD_BYTES = 100;
 
 export function toMessage(
@@ -35,7 +36,7 @@ export function toMessage(
   };
 }
 
-/** `taken_at_us`: when the broker took it. */
+/** `taken_at_us`: the broker's time of receipt. */
 function toLogRecord(
   partition: number,
   offset: number,
@@ -59,12 +60,12 @@ function headerOf(headers: KafkaRecord["headers"], name: Buffer): string {
   return "";
 }
 
-/** A control batch ends a transaction, and takes an offset that holds no record. */
+/** A control batch ends a transaction; it occupies an offset that holds no record. */
 const IS_CONTROL = 0x20;
 
 /**
- * Records from `from` on, in order. Throws FOREIGN_RECORD where an offset was left out: nobody who keeps the log's
- * rules does that.
+ * Records from `from` on, in order. Throws FOREIGN_RECORD where an offset is missing: no conforming writer skips
+ * offsets.
  */
 export function* recordsOf(
   topic: string,
@@ -78,7 +79,7 @@ export function* recordsOf(
       const offset = Number(firstOffset) + record.offsetDelta;
       if (offset < from) continue;
       if (offset !== next || (attributes & IS_CONTROL) !== 0) throw foreign(topic, partition, next);
-      // The broker notes when it took a batch (LogAppendTime) as the time of its newest record.
+      // With LogAppendTime, a batch's maximum timestamp is the broker's time of receipt.
       yield toLogRecord(partition, offset, Number(maxTimestamp) * 1000, record);
       next += 1;
     }

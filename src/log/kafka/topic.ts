@@ -1,18 +1,18 @@
 import type { ConfigDescription } from "@platformatic/kafka";
 import { OperatingError } from "../../base/errors.ts";
 
-/** The largest payload that a record may have; Kafka's brokers take requests of 100 MB unless told otherwise. */
+/** The maximum payload of a record; Kafka's brokers accept requests of 100 MB by default. */
 export const PAYLOAD_MAX_BYTES = 64 * 1024 * 1024;
 const NO_LIMIT = "-1";
 const MAX_REPLICAS = 3;
 export const IN_SYNC_SETTING = "min.insync.replicas";
-/** Positions are rewritten all the time: only closed segments are compacted, and all of it is read at a start. */
+/** Positions are rewritten continuously; Kafka compacts only closed segments, and each start reads the whole topic. */
 const POSITIONS_SEGMENT_BYTES = 4 * 1024 * 1024;
 
 export interface TopicPlan {
   name: string;
   partitions: number;
-  /** Without them the log would not keep its word: an existing topic must have the same. */
+  /** Settings on which the log's guarantees depend: an existing topic must have the same. */
   settings: Readonly<Record<string, string>>;
 }
 
@@ -20,23 +20,23 @@ export function positionsTopic(topic: string): string {
   return `${topic}.positions`;
 }
 
-/** On how many brokers a topic is kept, and how many of them must have a record before it is acknowledged. */
+/** A topic's number of replicas, and how many of them must have a record before it is acknowledged. */
 export interface Replication {
   replicas: number;
   in_sync: number;
 }
 
-/** How often a topic is to be kept: on as many brokers as there are, up to three, of which one may be away. */
+/** The replication of a new topic: as many replicas as brokers, up to three, one of which may be unavailable. */
 export function replication(brokers: number): Replication {
   const replicas = Math.min(MAX_REPLICAS, brokers);
   return { replicas, in_sync: Math.max(1, replicas - 1) };
 }
 
 /**
- * The topic of the records and, beside it, that of the producers' positions (a compacted one: the last record of a key
- * counts). `flush.messages=1` is fsync before the acknowledgement, on every replica that counts. Nothing is forgotten
- * but by `prune`. Times are the broker's: by them it forgets a producer's numbers after a day, and a replay's records
- * are older than that.
+ * The topic of the records, and the compacted topic of the producers' positions, where the last record of a key counts.
+ * `flush.messages=1` is fsync before the acknowledgement, on every in-sync replica. Only `prune` deletes records.
+ * Timestamps are the broker's: Kafka uses them to expire a producer's sequence numbers after a day, and a replay's
+ * records are older than that.
  */
 export function planTopics(topic: string, partitions: number): [TopicPlan, TopicPlan] {
   const durable = {
@@ -53,7 +53,7 @@ export function planTopics(topic: string, partitions: number): [TopicPlan, Topic
         "cleanup.policy": "delete",
         "retention.ms": NO_LIMIT,
         "retention.bytes": NO_LIMIT,
-        // Room for one record's frame beside its payload.
+        // The extra MiB holds the overhead of one record.
         "max.message.bytes": String(PAYLOAD_MAX_BYTES + 1024 * 1024),
       },
     },
@@ -65,16 +65,15 @@ export function planTopics(topic: string, partitions: number): [TopicPlan, Topic
   ];
 }
 
-/** How an existing topic is. */
+/** The configuration of an existing topic. */
 export interface FoundTopic {
   settings: ConfigDescription | undefined;
-  /** Of the partition that has the fewest. */
+  /** The lowest number of replicas among its partitions. */
   replicas: number;
 }
 
 /**
- * Throws TOPIC_SETTINGS_DIFFER for a topic that was made by other rules. One that is kept more often, or asks for more
- * in sync, will do.
+ * Throws TOPIC_SETTINGS_DIFFER for a topic with other settings. More replicas, or more in-sync replicas, are accepted.
  */
 export function checkTopic({ name, settings }: TopicPlan, { replicas, in_sync }: Replication, found: FoundTopic): void {
   const present = new Map(found.settings?.configs.map((config) => [config.name, config.value]));

@@ -4,9 +4,12 @@ import type { PartitionBounds } from "../log.ts";
 import { LATEST, type KafkaClient } from "./client.ts";
 import { isAnswer } from "./failure.ts";
 
-/** The broker holds its answer until there is something, or so long: an idle log costs one request a second. */
+/**
+ * The maximum time for which the broker delays its answer while it has no records: an idle log costs one request per
+ * second.
+ */
 const HOLD_MS = 1_000;
-/** A fetch brings one batch at least, and that is more than is wanted. */
+/** A fetch returns at least one batch, which is more than the watch needs. */
 const LEAST_BYTES = 1;
 
 interface Waiter {
@@ -16,17 +19,17 @@ interface Waiter {
 }
 
 /**
- * Tells when a topic has grown: at once where this process appended, and as soon as the broker says so where another
- * one did. One request for all who wait, on a connection of its own, because a broker answers the requests of a
- * connection one after the other.
+ * Notifies readers when a topic has grown: at once for appends of this process, and on the broker's answer for those of
+ * other processes. All readers share one request per broker, on a separate connection, because a broker answers the
+ * requests of a connection one after the other.
  */
 export class TopicWatch {
   readonly #client: KafkaClient;
   readonly #topic: string;
-  /** The largest end known, by partition. */
+  /** The highest known end offset, by partition. */
   readonly #ends = new Map<number, number>();
   readonly #waiters = new Set<Waiter>();
-  /** Requests that brokers hold, by broker. */
+  /** Pending fetch requests, by broker. */
   readonly #asked = new Map<string, Promise<void>>();
   #is_following = false;
 
@@ -41,7 +44,7 @@ export class TopicWatch {
     for (const waiter of this.#waiters) if (this.#isPast(waiter.ends)) waiter.wake();
   }
 
-  /** Resolves when a partition's end lies past the one given, or the signal aborts. */
+  /** Resolves when a partition's end exceeds the given one, or the signal aborts. */
   async wait(bounds: readonly PartitionBounds[], signal: AbortSignal): Promise<void> {
     const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
     if (signal.aborted || this.#isPast(ends)) return;
@@ -67,7 +70,7 @@ export class TopicWatch {
     return [...this.#ends].some(([partition, end]) => end > (ends.get(partition) ?? 0));
   }
 
-  /** As long as somebody waits. */
+  /** Fetches while any reader waits. */
   async #follow(): Promise<void> {
     this.#is_following = true;
     while (this.#waiters.size > 0) {
@@ -80,7 +83,7 @@ export class TopicWatch {
     this.#is_following = false;
   }
 
-  /** Leaders answer at different times: each is asked again once it has answered. */
+  /** Leaders answer at different times: each gets the next request after its answer. */
   async #look(): Promise<void> {
     for (const { broker, partitions } of await this.#client.leadersOf(this.#topic)) {
       const leader = `${broker.host}:${broker.port}`;
@@ -103,7 +106,7 @@ export class TopicWatch {
         this.reached(partition, end);
     } catch (error) {
       if (!isAnswer(error, "OFFSET_OUT_OF_RANGE")) throw error;
-      // Somebody else appended more, and pruned it.
+      // Another process appended further records and pruned them.
       for (const [partition, end] of (await this.#client.listOffsets(this.#topic, LATEST)).entries())
         this.reached(partition, end);
     }

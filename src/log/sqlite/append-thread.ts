@@ -9,10 +9,10 @@ interface Waiter {
 }
 
 /**
- * The thread that waits for the disk: an fsync takes milliseconds under load, and would stop the event loop for as
- * long. It starts with the first append and keeps the process alive only while an append is under way. Requests are
- * carried out in their order. Once it has ended by itself every append fails with LOG_FAILED: which of those under way
- * are durable is seen by reading.
+ * The thread that waits for the disk: an fsync takes milliseconds under load and would block the event loop for that
+ * time. It starts with the first append, keeps the process alive only while an append is pending, and runs requests in
+ * order. After it has ended unexpectedly, every append fails with LOG_FAILED; only a read shows which pending appends
+ * are durable.
  */
 export class AppendThread {
   readonly #target: AppendTarget;
@@ -24,7 +24,7 @@ export class AppendThread {
     this.#target = target;
   }
 
-  /** Resolves when the segments and the position are on disk. The segments' buffers are given away. */
+  /** Resolves when the segments and the position are on disk. The segments' buffers are transferred to the thread. */
   append(request: Omit<AppendRequest, "deadline_ns">): Promise<void> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     const worker = (this.#worker ??= this.#start());
@@ -40,7 +40,7 @@ export class AppendThread {
     });
   }
 
-  /** After the appends under way. */
+  /** Closes after the pending appends. */
   async close(): Promise<void> {
     const worker = this.#worker;
     if (worker === null) return;

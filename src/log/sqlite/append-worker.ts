@@ -8,7 +8,7 @@ import { LOG_FORMAT, openLogFile } from "./file.ts";
 import type { EncodedSegment } from "./segment.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
-/** How the log's file was opened, and is opened here. */
+/** The options with which the main thread opened the log's file, and with which this thread opens it. */
 export interface AppendTarget {
   file: string;
   max_size_bytes: number | undefined;
@@ -20,24 +20,24 @@ export interface AppendRequest {
   segments: readonly (EncodedSegment & { partition: number })[];
   checkpoint: { producer: string; position: string } | undefined;
   /**
-   * On the clock of `process.hrtime`, the one that threads share: until then, another process that writes is waited
-   * for.
+   * The time on the `process.hrtime` clock, which threads share, until which the append waits for another process that
+   * writes.
    */
   deadline_ns: bigint;
 }
 
-/** "end" comes last: close the file and leave. */
+/** "end" is the last message: it closes the file and ends the thread. */
 export type AppendMessage = AppendRequest | "end";
 
-/** What was thrown, in a form that crosses threads: a copied error would keep its message only. */
+/** An error in a form that crosses threads: a cloned error would keep only its message. */
 export interface AppendFailure {
   message: string;
-  /** Absent for a programmer's error. */
+  /** Absent for a programming error. */
   operating?: { code: ErrorCode; next_step: string; is_retryable: boolean };
   cause: unknown;
 }
 
-/** One per request, in the order of the requests; null when it is durable. */
+/** One answer per request, in the order of the requests; null when the append is durable. */
 export type AppendAnswer = AppendFailure | null;
 
 const target = workerData as AppendTarget;
@@ -73,7 +73,7 @@ function open(): { database: DatabaseSync; sql: Statements } {
   return { database, sql: prepareStatements(database) };
 }
 
-/** Waits for another writer by sleeping: nothing else is to be done here, and the requests behind must not overtake. */
+/** Waits for another writer by sleeping: the thread has no other work, and later requests must not overtake. */
 function append(database: DatabaseSync, sql: Statements, request: AppendRequest): void {
   for (;;) {
     try {

@@ -2,7 +2,7 @@ import { openLogFile } from "./file.ts";
 import { transact } from "../../base/sqlite.ts";
 
 /**
- * A log without records whose partitions begin at the offsets given, in place of one that is lost. The file must not
+ * Creates a log without records whose partitions begin at the given offsets, to replace a lost log. The file must not
  * exist.
  */
 export function makeLogFile(file: string, topic: string, begins: ReadonlyMap<number, number>): void {
@@ -17,7 +17,7 @@ export function makeLogFile(file: string, topic: string, begins: ReadonlyMap<num
       );
       for (const [partition, begin] of begins) insert.run(lastInsertRowid, partition, begin, begin);
     });
-    // Later readers find all of it in the file itself.
+    // Moves everything from the WAL into the file itself for later readers.
     database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     database.close();

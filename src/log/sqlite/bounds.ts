@@ -2,7 +2,8 @@ import { DatabaseSync } from "node:sqlite";
 import type { PartitionBounds } from "../log.ts";
 
 /**
- * A topic's bounds by partition, from a log that no process has open, such as a copy; none where it has no such topic.
+ * A topic's bounds by partition, read from a log that no process has open, such as a copy; none where it lacks the
+ * topic.
  */
 export function boundsInFile(file: string, topic: string): PartitionBounds[] {
   const database = new DatabaseSync(file, { readOnly: true });

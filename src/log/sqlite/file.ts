@@ -1,15 +1,17 @@
 import type { DatabaseSync } from "node:sqlite";
 import { openSqliteFile, openSqliteFileToRead, type SqliteFormat } from "../../base/sqlite.ts";
 
-/** Larger pages than SQLite's 4 kB: segments are tens of kB, and overflow chains get shorter. */
+/** Pages larger than SQLite's default of 4 kB: segments are tens of kB, and overflow chains get shorter. */
 const PAGE_BYTES = 8192;
 
-/** A checkpoint copies the WAL into the file and fsyncs; this many pages (8 MiB) keep one below about 10 ms. */
+/**
+ * A checkpoint copies the WAL into the file and fsyncs; this many pages (8 MiB) keep a checkpoint below about 10 ms.
+ */
 const CHECKPOINT_PAGES = 1024;
 
 /**
- * `partition.end_offset` is the authority on offsets: it stays when every segment is pruned. `segment.end_offset` is
- * exclusive, so "the segment that holds offset n" and all after it are one range scan of the key.
+ * `partition.end_offset` is authoritative for offsets: it stays when every segment is pruned. `segment.end_offset` is
+ * exclusive, so "the segment that holds offset n" and all later ones are one range scan of the key.
  */
 const TABLES = `
   CREATE TABLE topic (
@@ -56,17 +58,17 @@ export const LOG_FORMAT: SqliteFormat = {
 };
 
 /**
- * Opens or makes the log's file; throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY.
+ * Opens or creates the log's file. Throws LOG_CANNOT_OPEN, LOG_CORRUPT, LOG_FORMAT_UNKNOWN, LOG_LOCKED, LOG_READ_ONLY.
  */
 export function openLogFile(file: string, max_size_bytes: number | undefined, busy_timeout_ms: number): DatabaseSync {
-  // A file that an older version made keeps its pages for later records, and never shrinks.
+  // A file of an older version keeps free pages for later records, and never shrinks.
   const pragmas = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;
   const database = openSqliteFile(file, LOG_FORMAT, { busy_timeout_ms, pragmas });
   if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
   return database;
 }
 
-/** Throws as `openLogFile` does, and makes nothing. */
+/** Opens an existing file. Throws as `openLogFile` does, and creates nothing. */
 export function openLogFileToRead(file: string, busy_timeout_ms: number): DatabaseSync {
   return openSqliteFileToRead(file, LOG_FORMAT, { busy_timeout_ms });
 }

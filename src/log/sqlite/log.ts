@@ -15,30 +15,30 @@ import { countPrunable, cutIntoSegments, decodeSegment, encodeSegment, type Segm
 import { prepareStatements, type Statements } from "./statements.ts";
 
 export interface SqliteLogOptions {
-  /** Its folder is made when missing. SQLite puts `-wal` and `-shm` files beside it. */
+  /** The folder is created where missing. SQLite stores `-wal` and `-shm` files beside the file. */
   file: string;
   step?: StepListener;
-  /** The log refuses to grow past this (LOG_DISK_FULL); without it, the disk is the limit. */
+  /** The maximum size of the log, above which appends throw LOG_DISK_FULL; without it, the disk is the limit. */
   max_size_bytes?: number;
   /** How long to wait for another process that writes, before LOG_LOCKED. */
   busy_timeout_ms?: number;
-  /** The file must be there, and this connection changes nothing of it; nobody is to append. */
+  /** The file must exist, and this connection does not change it; appends are not allowed. */
   is_read_only?: boolean;
 }
 
 const BUSY_TIMEOUT_MS = 5000;
-/** SQLite's own limit for a value is 1 GB; what a price feed sends is six orders below. */
+/** SQLite limits a value to 1 GB; the payloads of a price feed are six orders of magnitude smaller. */
 const PAYLOAD_MAX_BYTES = 256 * 1024 * 1024;
-/** Keeps each deletion below about ten milliseconds: appends of the same process wait for it. */
+/** Keeps each deletion below about ten milliseconds, because appends of the same process wait for it. */
 const PRUNE_SLICE_SEGMENTS = 64;
 /**
- * Free pages are left for the next records up to this share of the file; what a burst left beyond it is given back to
- * the disk.
+ * The share of the file's pages that may stay free for the next records; more free pages, such as after a burst, are
+ * returned to the disk.
  */
 const FREE_SHARE = 0.25;
-/** At once, about ten milliseconds' work: 4 MB. */
+/** Pages returned at once: 4 MB, about ten milliseconds of work. */
 const GIVE_BACK_PAGES = 512;
-/** Appends of this process wake a waiting reader at once; those of other processes are seen at this pace. */
+/** Appends of this process wake a waiting reader at once; appends of other processes are polled at this interval. */
 const OTHER_PROCESS_POLL_MS = 100;
 
 interface Topic {
@@ -48,9 +48,9 @@ interface Topic {
 
 /**
  * The log in one SQLite file per lake (WAL, synchronous=FULL: a transaction is fsynced when COMMIT returns). Records,
- * offsets and the producer's position change in one transaction, in a thread of its own so that the fsync stops nobody
- * else. Any number of processes may read and append. Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY, LOG_CORRUPT,
- * LOG_CANNOT_OPEN, LOG_IO_FAILED; then nothing is half-written.
+ * offsets and the producer's position change in one transaction, in a separate thread, so the fsync does not block the
+ * event loop. Any number of processes may read and append. Throws LOG_DISK_FULL, LOG_LOCKED, LOG_READ_ONLY,
+ * LOG_CORRUPT, LOG_CANNOT_OPEN, LOG_IO_FAILED; a failed write leaves nothing half-written.
  */
 export function openSqliteLog(options: SqliteLogOptions): Log {
   const busy_timeout_ms = options.busy_timeout_ms ?? BUSY_TIMEOUT_MS;
@@ -70,9 +70,9 @@ class SqliteLog implements Log {
   readonly #topics = new Map<string, Topic>();
   readonly #waiting = new Set<() => void>();
   readonly #thread: AppendThread;
-  /** Settles when the write that was called last is carried out, or is on its way to the thread. */
+  /** Settles when the last requested write is done, or has been sent to the thread. */
   #turn: Promise<unknown> = Promise.resolve();
-  /** Settles when the last append sent to the thread, and so each before it, is carried out. */
+  /** Settles when the last append sent to the thread, and therefore each earlier one, is done. */
   #sent: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
@@ -112,7 +112,7 @@ class SqliteLog implements Log {
       this.#step("before append");
       const durable = this.#thread.append({ topic_id, segments, checkpoint });
       this.#sent = Promise.allSettled([durable]);
-      // In an object, or the turn would last until the disk has answered.
+      // Wrapped in an object: as a bare promise it would make the turn last until the disk has answered.
       return { durable };
     });
     await durable;
@@ -129,7 +129,7 @@ class SqliteLog implements Log {
       if (offset < bounds.begin) throw offsetPruned(topic, partition, offset, bounds.begin);
       if (offset >= bounds.end || limits.max_records < 1) return [];
       const records = this.#readFrom(topic_id, partition, offset, limits);
-      // Between the two statements another process may have pruned.
+      // Another process may have pruned between the two statements.
       if (records[0]?.offset !== offset) throw offsetPruned(topic, partition, offset, records[0]?.offset ?? bounds.end);
       return records;
     });
@@ -162,13 +162,13 @@ class SqliteLog implements Log {
     return pruned;
   }
 
-  /** Shrinks the file, slice by slice, until few of its pages are free. */
+  /** Shrinks the file in slices until few of its pages are free. */
   async #giveBack(): Promise<void> {
     for (let free = Infinity; ; await wait(1)) {
       const pages = Number(this.#sql.page_count.get()?.["page_count"]);
       const before = free;
       free = Number(this.#sql.free_pages.get()?.["freelist_count"]);
-      // A file that does not shrink was made without the setting.
+      // A file that does not shrink was created without the setting.
       if (free <= pages * FREE_SHARE || free >= before) return;
       await this.#transact("shrink", () => this.#database.exec(`PRAGMA incremental_vacuum(${GIVE_BACK_PAGES})`));
     }
@@ -183,7 +183,7 @@ class SqliteLog implements Log {
     }
   }
 
-  /** Waits for the writes under way. */
+  /** Waits for pending writes. */
   close(): Promise<void> {
     return (this.#closing ??= this.#closeAfterWrites());
   }
@@ -234,7 +234,7 @@ class SqliteLog implements Log {
     return records;
   }
 
-  /** `begin_offset` moves record by record; a segment goes when its last record has. */
+  /** Advances `begin_offset` record by record; deletes a segment with its last record. */
   #pruneSlice(
     topic_id: number,
     partition: number,
@@ -284,7 +284,9 @@ class SqliteLog implements Log {
     return known;
   }
 
-  /** Writes of this thread, between appends: without a turn they could find the file taken each time they look. */
+  /**
+   * Runs a write of this thread between appends: without a turn, the write could find the file locked at every attempt.
+   */
   #transact<T>(verb: string, work: () => T): Promise<T> {
     return this.#inOrder(async () => {
       await this.#sent;
@@ -292,7 +294,7 @@ class SqliteLog implements Log {
     });
   }
 
-  /** Starts each `work` when the one called before has ended. */
+  /** Starts each `work` after the previous one has ended. */
   async #inOrder<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closing !== null) throw closed(this.#file);
     const turn = this.#turn.then(work);

@@ -7,7 +7,8 @@ import type { LogRecord } from "../log.ts";
  * cost six times the time to read and twice the time to append.
  *
  *   strings   JSON array of the distinct sources and keys
- *   index     per record, little-endian: ingested_at_us f64, payload length u32, source u32, key u32 (positions in strings)
+ *   index     per record, little-endian: ingested_at_us f64, payload length u32, source u32, key u32; the last two are
+ *             positions in strings
  *   payloads  the payloads, one after the other
  */
 export interface EncodedSegment {
@@ -20,11 +21,11 @@ export interface EncodedSegment {
 
 const ENTRY_BYTES = 8 + 4 + 4 + 4;
 
-/** Bounds what one read must hold in memory beyond its own limits; a larger record gets a segment of its own. */
+/** Limits the memory of one read beyond the read's own limits; a larger record gets a separate segment. */
 export const SEGMENT_MAX_BYTES = 1024 * 1024;
 export const SEGMENT_MAX_RECORDS = 4096;
 
-/** Cuts records, in order, into pieces that fit a segment. Pure. */
+/** Splits records, in order, into groups that fit a segment. Pure. */
 export function cutIntoSegments(records: readonly SourceRecord[]): SourceRecord[][] {
   const pieces: SourceRecord[][] = [];
   let piece: SourceRecord[] = [];
@@ -85,8 +86,8 @@ export interface SegmentRow {
 }
 
 /**
- * Appends to `records` those from `from_offset` on, until `is_enough` says so after one of them; returns whether it
- * did. Payloads are views of the segment's bytes. Throws LOG_CORRUPT when the lengths do not add up.
+ * Appends to `records` the segment's records from `from_offset` on, until `is_enough` returns true after one of them;
+ * returns whether it did. Payloads are views of the segment's bytes. Throws LOG_CORRUPT when the lengths do not add up.
  */
 export function decodeSegment(
   row: SegmentRow,
@@ -114,7 +115,7 @@ export function decodeSegment(
   return false;
 }
 
-/** How many leading records lie below `before_offset` and were ingested before `before_us`. */
+/** The number of leading records below `before_offset` that were ingested before `before_us`. */
 export function countPrunable(
   first_offset: number,
   index: Uint8Array,

@@ -6,9 +6,9 @@ import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 const MIN_FILES = 5;
 
 /**
- * Puts a table's small files together: sorted along several columns at once (Z-order) where they are given, so that a
- * query by any of them passes over most files; else only packed. Rows and what readers see stay the same; snapshots
- * before it stay readable. If a writer removed a file meanwhile, Spark fails without changes, and a retry may succeed.
+ * Merges a table's small files. Z-orders the rows by the given columns, so that a query by any of them skips most
+ * files; without columns, it only packs files. Rows and query results stay the same, and earlier snapshots stay
+ * readable. If a writer removed a file meanwhile, Spark fails without changes, and a retry may succeed.
  */
 export async function compact(
   session: SparkSession,

@@ -6,8 +6,8 @@ import { CLUSTER_RETENTION } from "../retention.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /**
- * Removes the table's snapshots from before that moment, or those that are named, and the files that no other snapshot
- * has. The current one stays.
+ * Removes the table's snapshots from before that moment, or the given ones, and the files that no other snapshot needs.
+ * The current snapshot stays.
  */
 export async function expire(
   session: SparkSession,

@@ -4,8 +4,8 @@ import { emptyReport, type ActionReport } from "../parts.ts";
 import { figuresOf, literal, UNLIMITED } from "./tables.ts";
 
 /**
- * Deletes what lies in the table's folder and belongs to no state of it: files of commits that were never made. Files
- * younger than the moment given stay, because a writer may be about to commit them; Iceberg rejects ages below one day.
+ * Deletes orphan files in the table's folder. Files younger than the given moment stay, because a writer may be about
+ * to commit them; Iceberg rejects ages below one day.
  */
 export async function removeOrphans(session: SparkSession, table: string, before_us: number): Promise<ActionReport> {
   const started_ms = performance.now();
