@@ -1,4 +1,4 @@
-"""Counts the rows of every gold table again and again, as an outside reader does.
+"""Counts the rows of every gold table repeatedly, as an external reader.
 
     gold_reader.py CATALOG_URL SECONDS
 
@@ -26,7 +26,7 @@ def main():
     while True:
         for name in catalog.list_tables("gold"):
             report(catalog, ".".join(name), most)
-        # Readable means closed: nothing is ever sent.
+        # Standard input becomes readable only when it closes, because nothing is ever sent.
         if select.select([sys.stdin], [], [], seconds)[0]:
             return
 

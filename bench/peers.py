@@ -1,4 +1,4 @@
-"""What a user would pick instead, on the same work: prints seconds as JSON.
+"""Runs the work of a benchmark with a peer, PyIceberg, and prints its seconds as JSON.
 
     peers.py CATALOG_URL RECORDS COMMITS
 

@@ -65,7 +65,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   readonly #rules: ActiveRules;
   readonly #jobs: JobAlerts;
   #health: HealthView | null = null;
-  /** The store's version that the rules in use were read at. */
+  /** Version of the store from which the rules in use were read. */
   #data_version = -1;
   #are_rules_stale = true;
   #judged_ticks = 0;

@@ -10,7 +10,7 @@ const MAX_ACTIVE_ALERTS = 1_000;
  */
 export class JobAlerts {
   readonly #store: AlertStore;
-  /** By alert id; null before the first look. */
+  /** By alert id; null before the first check. */
   #active: ReadonlyMap<string, Alert> | null = null;
 
   constructor(store: AlertStore) {

@@ -1,8 +1,8 @@
-/** Pure, without imports: the dashboard uses it too. */
+/** Limits of an exponential backoff. This file has no imports, because the dashboard uses it too. */
 export interface BackoffLimits {
   /** The ceiling of the first delay; it doubles with each failure in a row. */
   base_ms: number;
-  /** No ceiling is higher. */
+  /** The highest ceiling. */
   cap_ms: number;
 }
 

@@ -1,4 +1,4 @@
-/** What a code means to a person, to a retry and to a client of the HTTP API. */
+/** The meaning of an error code for a person, a retry and a client of the HTTP API. */
 export interface ErrorDescription {
   /** What happened and what to do, in one sentence. */
   meaning: string;

@@ -218,7 +218,7 @@ export class AlertStore {
         }
         return rule;
       };
-      // An event does not name its rule's revision, but the state that comes with it does.
+      // An event does not name the revision of its rule; the state committed with it does.
       const changed = new Set<string>();
       const kept_states = [...states].filter(({ rule }) => {
         const now = ruleFor(rule.id);
