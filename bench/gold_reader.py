@@ -2,9 +2,9 @@
 
     gold_reader.py CATALOG_URL SECONDS
 
-Scans with PyIceberg every SECONDS until its standard input closes. Prints one JSON line per table and scan: the table, its rows,
-and an error where a scan failed or the rows have become fewer. Of a dimension with history it counts the versions that began
-ten minutes ago or earlier: the last listing of a minute decides about that minute's version.
+Scans with PyIceberg every SECONDS until its standard input closes. Prints one JSON line per table and scan: the table,
+its rows, and an error where a scan failed or the number of rows has decreased. In a dimension with history it counts the
+versions that began ten minutes ago or earlier, because the last listing of a minute determines that minute's version.
 """
 
 import json

@@ -2,7 +2,7 @@
 
     peers.py CATALOG_URL RECORDS COMMITS
 
-Appends RECORDS messages of 170 bytes in one commit, then COMMITS appends of 250, with PyIceberg through the same catalog.
+Appends RECORDS messages of 170 bytes in one commit, then COMMITS appends of 250 messages, through the same catalog.
 """
 
 import json

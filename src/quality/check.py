@@ -1,13 +1,16 @@
-"""Validates tables of the lake with Great Expectations, once. Input is a plan: a line of JSON. Output is a line of JSON for each event.
+"""Validates tables of the lake with Great Expectations, once.
+
+Standard input has the plan as a line of JSON. The output is a line of JSON for each event.
 
     -> {"catalog_url": ..., "tables": [{"name": "silver.t", "snapshot_id": "1"}], "batches": [{"table": "silver.t", ...}], ...}
     <- {"checked": {"table": "silver.t", "part": "2025-10-10", "rows": 1, "expectations": [...]}}         a batch at a time
     <- {"documented": true}                                                                             once, at the end
        {"broken": "..."}                                                                            an unreadable suite
 
-Reads the lake only. DuckDB holds one batch at a time, one day of one table, and spills to disk beyond its memory limit. Every
-expectation is SQL over the batch, so prices are compared as exact decimals. Standard output is reserved for the protocol; output
-of libraries goes to standard error. The process exits when standard input ends, because its parent has then ended.
+Reads the lake only. DuckDB holds one batch at a time, one day of one table, and spills to disk beyond its memory limit.
+Every expectation is SQL over the batch, so prices are compared as exact decimals. Standard output is reserved for the
+protocol; output of libraries goes to standard error. The process exits when standard input ends, because its parent has
+then ended.
 """
 
 import importlib.util

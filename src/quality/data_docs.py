@@ -14,7 +14,10 @@ RUN_TIME = re.compile(r"\d{8}T\d{6}\.\d+Z$")
 
 
 class _Plain:
-    """Gives the templates of this module precedence over those of Great Expectations, and escapes values, which it would print as markup."""
+    """Prefers the templates of this module to those of Great Expectations, and escapes values.
+
+    Great Expectations would print the values as markup.
+    """
 
     def __init__(self, **options):
         super().__init__(**options)

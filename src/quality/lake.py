@@ -17,8 +17,8 @@ class _Dialect(str):
         return str(self)
 
 
-# Great Expectations reads results after it has released the connection, unless the dialect is listed here. DuckDB's results are
-# invalid by then. No setting controls this.
+# Great Expectations reads results after it has released the connection, unless the dialect is listed here. DuckDB's
+# results are invalid by then. No setting controls this.
 gx_sql._PERSISTED_CONNECTION_DIALECTS += (_Dialect("duckdb"),)
 # Suppresses a warning for each figure that Data Docs show as a float; only Data Docs do.
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
@@ -55,7 +55,7 @@ def open_lake(context, plan):
 
 
 def open_s3(run, settings):
-    """Applies settings in the form of src/storage/s3/settings.ts. No error may quote the statement, because it contains the keys."""
+    """Applies settings of src/storage/s3/settings.ts. No error may quote the statement, which contains the keys."""
     scheme, host = settings["endpoint"].split("://", 1)
     options = {
         "key_id": settings["access_key_id"],

@@ -3,9 +3,10 @@
     airflow_servers.py prepare    makes Airflow's database, or brings it up to this version
     airflow_servers.py run        runs the servers until SIGTERM, and restarts a server that ends
 
-No server and no descendant of a server outlives `run`, however it ends. A signal to a process group does not suffice, because every
-task has a separate session. Two processes therefore adopt orphaned descendants (PR_SET_CHILD_SUBREAPER): `run`, whose id the caller
-knows, and a keeper between `run` and the servers. When one of the two is killed, the other kills all remaining processes.
+No server and no descendant of a server outlives `run`, however it ends. A signal to a process group does not suffice,
+because every task has a separate session. Two processes therefore adopt orphaned descendants (PR_SET_CHILD_SUBREAPER):
+`run`, whose id the caller knows, and a keeper between `run` and the servers. When one of the two is killed, the other
+kills all remaining processes.
 """
 
 import ctypes
@@ -74,13 +75,14 @@ def keep(parent: int) -> int:
 
 
 def serve(name: str) -> None:
-    """Replaces this process by the server once the database answers: without the database the server would exit at once."""
+    """Replaces this process by the server once the database answers; without it the server would exit at once."""
     import psycopg2
 
     while True:
         try:
             with connected(DATABASE) as cursor:
-                # Airflow would count a killed scheduler as running for minutes, and its tasks would wait. No other scheduler exists here.
+                # Airflow would count a killed scheduler as running for minutes, and its tasks would wait. No other
+                # scheduler exists here.
                 if name == "scheduler":
                     cursor.execute("update job set state = 'failed', end_date = now() where job_type = 'SchedulerJob' and state = 'running'")
             break
@@ -91,7 +93,10 @@ def serve(name: str) -> None:
 
 
 def hold(programs: list[list[str]], stop_seconds: float, is_restarting: bool) -> int:
-    """Runs Python programs until a signal, or until one ends without restart; then ends all descendants. Returns 0 after SIGTERM or SIGINT, else 1."""
+    """Runs Python programs until a signal, or until one ends without restart; then ends all descendants.
+
+    Returns 0 after SIGTERM or SIGINT, else 1.
+    """
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     running = {start(program): program for program in programs}
