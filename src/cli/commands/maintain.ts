@@ -142,7 +142,7 @@ interface Failure {
   error: OperatingError;
 }
 
-/** Maintains table after table; a failure of one does not stop the others. */
+/** Maintains the tables one after the other; a failure of one does not stop the others. */
 async function maintain(
   actions: readonly ActionName[],
   options: TablesOptions,

@@ -66,8 +66,8 @@ interface BuildResult {
 }
 
 /**
- * Brings the layers to the offsets that bronze has now; gold alone, to those of silver. The process that owns the lake
- * builds them, or this one if there is none.
+ * Builds the layers up to bronze's current offsets; gold alone, up to silver's. The process that owns the lake builds
+ * them; without one, this process does.
  */
 async function catchUp(
   open: OpenLake,
