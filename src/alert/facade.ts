@@ -6,7 +6,7 @@ import type { JobReport } from "./evaluate/job-report.ts";
 import type { Rule, StoredRule } from "./rule.ts";
 import type { SinkView } from "./sink.ts";
 
-/** Accepted ticks from the live tail in log order, and the offsets that it has consumed with them. */
+/** A batch of accepted ticks from the live tail in log order, and the offsets consumed with it. */
 export interface TickBatch {
   ticks: readonly Tick[];
   /** Number of log records in the batch. Where `next` advances by more, the tail left records to the tables. */

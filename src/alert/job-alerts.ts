@@ -17,7 +17,7 @@ export class JobAlerts {
     this.#store = store;
   }
 
-  /** The events since the last call. The first call returns none: alerts active at the start are no news. */
+  /** The events since the last call. The first call returns none: alerts that are active at the start are not new. */
   newEvents(): AlertEvent[] {
     const rules = this.#store.rules().filter(({ condition }) => condition.kind === "failed");
     const alerts = rules.flatMap(({ id }) =>

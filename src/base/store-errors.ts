@@ -4,7 +4,7 @@ export interface ErrorDescription {
   meaning: string;
   /** Status of the HTTP API; without one the API answers 500, and only the server's log has the details. */
   status?: number;
-  /** Whether trying again unchanged can succeed. An error may say otherwise where it depends on the cause. */
+  /** Whether a retry without a change can succeed. An error may override it where this depends on the cause. */
   is_retryable?: boolean;
 }
 

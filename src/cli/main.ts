@@ -62,7 +62,7 @@ function rejectOptionsBefore(command: Command, subcommand: Command): void {
   if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
 
-/** The whole command line. */
+/** Builds the complete command line. */
 export function program(): Command {
   return new Command("coinlake")
     .description("A real-time crypto lakehouse with Iceberg tables and dbt models")

@@ -140,7 +140,7 @@ export class AlertStore {
     });
   }
 
-  /** Gives up the deliveries that wait for the sink. */
+  /** Marks the deliveries that wait for the sink as given up. */
   deleteSink(id: string): Promise<"deleted" | "missing" | { used_by: string }> {
     return this.transact("delete a sink from", () => {
       if (this.#sql.get_sink.get(id) === undefined) return "missing";

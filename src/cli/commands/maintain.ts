@@ -171,7 +171,7 @@ async function maintain(
         });
         reports.push(...done);
       } catch (error) {
-        // Ctrl-C aborts the work; completed commits remain.
+        // Ctrl-C aborts the current table's work; completed commits remain.
         if (signal.aborted) break;
         if (!(error instanceof OperatingError)) throw error;
         failures.push({ table, error });

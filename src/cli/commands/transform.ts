@@ -60,7 +60,7 @@ If a running pipeline builds the lake, the command waits until it has built thes
 }
 
 interface BuildResult {
-  /** The process that built the layers; nobody if they were up to date. */
+  /** The process that built the layers; `nobody` if they were up to date. */
   by: "nobody" | "this" | "another";
   dbt_seconds: number | null;
 }
