@@ -82,8 +82,8 @@ function jvm(context: ServiceContext): string[] {
 }
 
 /**
- * Settings that do not depend on folders and addresses: a single broker stores every internal topic. The Docker profile
- * uses the same ones.
+ * Settings that do not depend on folders and addresses, for a single broker that stores every internal topic. The Docker
+ * profile uses the same ones.
  */
 export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
   "process.roles": "broker,controller",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { buildWithGo } from "../fetch/go.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
-/** Release date of the sources. */
+/** Date of the sources. */
 const VERSION = "2026-02-12";
 const ANSWER_TIMEOUT_MS = 2_000;
 const REGION = "us-east-1";
