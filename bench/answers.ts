@@ -8,13 +8,10 @@ import { percentile } from "./percentile.ts";
 export interface AnswerFigures {
   rows: number;
   /**
-   * By question: until an answer was made that nobody had asked for, and what who asks again and again waits for one;
-   * ms.
+   * For each question: milliseconds until the first answer (`made_ms`), and the response times of repeated requests.
    */
   answers: { number: number; made_ms: number; p50_ms: number; p99_ms: number }[];
-  /**
-   * Hours of one coin over 30 days: of a coin that nobody had asked for, and of one that is asked for again and again.
-   */
+  /** Hourly candles of one coin over 30 days: the first request of a coin, and repeated requests. */
   candles: { made_ms: number; p50_ms: number; p99_ms: number };
 }
 
@@ -27,7 +24,7 @@ interface Options {
 const UNTIL = "2026-11-01T00:00:00Z";
 const PAUSE_MS = 20;
 
-/** The running server over a large lake, asked over HTTP by one client after the other. */
+/** Measures the running server over a large lake, by sequential HTTP requests. */
 export async function benchAnswers({
   coins = 200,
   days = 35,
@@ -36,7 +33,7 @@ export async function benchAnswers({
   const lakes = await Lakes.open();
   try {
     const lake = await lakes.fresh();
-    // The pipeline makes the tables, from the last minutes of the days that they are then filled with.
+    // The pipeline creates the tables from the last minutes of the days that fill them later.
     const start_us = Date.parse(UNTIL) * 1000 - 5 * 60_000_000;
     await produce(
       lake,

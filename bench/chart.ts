@@ -1,4 +1,4 @@
-/** Small line charts on one sheet, as SVG: readable on a light and on a dark background. */
+/** Draws small line charts on one sheet as SVG, readable on light and dark backgrounds. */
 
 export interface Line {
   name: string;

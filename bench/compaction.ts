@@ -31,7 +31,7 @@ interface Compacted {
   files: number;
   input_mb: number;
   seconds: number;
-  /** Of the process that does only this, at most. */
+  /** Peak memory of a process that only compacts. */
   rss_mb: number;
 }
 
@@ -42,7 +42,7 @@ export interface CompactionFigures {
   spark: { seconds: number; mb_per_s: number; files_after: number } | { skipped: string } | null;
 }
 
-/** What a lake's own compaction takes, as the command that a person runs, on files that it makes. */
+/** Measures compaction by the `maintain` command on generated files. */
 export async function benchCompaction({
   input_mb = 300,
   input_files = 200,
@@ -96,14 +96,14 @@ function facts(first: number, rows: number): string {
     FROM range(${first}, ${first + rows}) t(row)`;
 }
 
-/** How many rows make a file of about this size. */
+/** Number of rows that make a file of about this size. */
 async function rowsOfSize(lake: OpenLake, size_bytes: number): Promise<number> {
   const sample_rows = 20_000;
   const [file] = await writeFiles(`${lake.lake.warehouse}/sample`, { files: 1, rows: sample_rows });
   return Math.max(1, Math.round((sample_rows * size_bytes) / Number(file?.file_size_in_bytes)));
 }
 
-/** A new table with the files, in one commit. */
+/** Creates a table with these files in one commit. */
 async function fill(
   { catalog, storage }: OpenLake,
   name: string,
@@ -223,7 +223,7 @@ function recordOf(number: number, ingested_at_us: number) {
   return { key: "btc", source: "bench", payload, ingested_at_us };
 }
 
-/** Spark's own procedure on the same files, over the lake's REST catalog, once it has warmed up on the small ones. */
+/** Runs Spark's procedure on the same files through the lake's REST catalog, after a warm-up on the small ones. */
 async function compactWithSpark(folder: string, table: string, input_mb: number): Promise<CompactionFigures["spark"]> {
   const cluster_folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   // As root, PostgreSQL runs as another user, who must be able to enter the folder.

@@ -25,17 +25,17 @@ import {
 
 export interface DayOptions {
   hours: number;
-  /** DuckDB writes tables like silver and gold in place of dbt. */
+  /** Whether DuckDB writes tables like silver and gold, in place of dbt. */
   is_light: boolean;
   light_tables: readonly string[];
   coins: number;
-  /** Of the market's pages. */
+  /** Interval of the simulated market's pages. */
   interval_ms: number;
-  /** Of the market before the pipeline starts, as `start --source simulated` gives it. */
+  /** History of the market before the pipeline starts, as `start --source simulated` produces it. */
   history_ms: number;
 }
 
-/** What `start --source simulated` produces. */
+/** The market of `start --source simulated`. */
 const DEFAULTS: DayOptions = {
   hours: 24,
   is_light: false,
@@ -44,30 +44,30 @@ const DEFAULTS: DayOptions = {
   interval_ms: 5_000,
   history_ms: 3 * 3_600_000,
 };
-/** A fixed day: orphan removal compares the age of files with it, and finds none old. */
+/** A fixed day. Orphan removal compares file times with it and finds no old file. */
 const START_US = Date.UTC(2026, 0, 5) * 1000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Divides the intervals of the pipeline and of maintenance. */
 const TICK_MS = 10_000;
-/** Of the loop that looks whether maintenance is due. */
+/** Interval of the loop that checks whether maintenance is due. */
 const PASS_INTERVAL_MS = 20_000;
 const PRUNE_INTERVAL_MS = MINUTE_MS;
-/** The first sample; then comes one every hour. */
+/** Time of the first sample; the next ones follow hourly. */
 const FIRST_SAMPLE_MS = 10 * MINUTE_MS;
 
-/** Medians over the time since the sample before, and what the lake is at its end. */
+/** Medians since the previous sample, and the lake's figures at its end. */
 export interface DaySample extends LakeFigures {
   minutes: number;
   increment_s: number;
   commit_ms: number;
-  /** Of each pass that found work. */
+  /** Duration of a pass that found work. */
   maintenance_ms: number;
-  /** All five questions, one after the other. */
+  /** Duration of all five questions, one after the other. */
   questions_ms: number;
-  /** Hourly candles of one coin over a day. */
+  /** Duration of a query for the hourly candles of one coin over a day. */
   candles_ms: number;
-  /** Until a second process's parts of the lake are open and have answered a count. */
+  /** Time until a second process has opened the lake and counted rows. */
   open_ms: number;
   rss_mb: number;
   /** Of the dbt worker; NaN in light mode. */
@@ -83,10 +83,7 @@ export interface DayFigures {
   seconds: number;
 }
 
-/**
- * A lake under way in simulated time: what the pipeline, its transformations and its maintenance do is done one after
- * the other.
- */
+/** A lake in simulated time. Ingest, transforms and maintenance run one after the other. */
 export class SimulatedDay {
   readonly clock: SimulatedClock;
   readonly lake: OpenLake;
@@ -155,7 +152,7 @@ export class SimulatedDay {
     return { increments: this.#increments, commits: this.#commits };
   }
 
-  /** Everything that is due until then, at the intervals of the pipeline. */
+  /** Runs everything that is due until `end_us`, at the pipeline's intervals. */
   async runUntil(end_us: number): Promise<void> {
     while (this.clock.now_us() < end_us) {
       this.clock.advance(TICK_MS);
@@ -289,7 +286,7 @@ async function timed(work: () => unknown): Promise<number> {
   return performance.now() - started_ms;
 }
 
-/** Figures that must not grow with the age of a lake: the last sample against the first. */
+/** Figures that must not grow with the age of a lake: the last sample is compared with the first. */
 export const COMPARED = [
   "increment_s",
   "commit_ms",

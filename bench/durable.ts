@@ -25,7 +25,8 @@ export interface DurableFigures {
 }
 
 /**
- * What durable silver and gold cost: the same increments with the catalog's syncs and without, on lakes of their own.
+ * Measures the cost of durable silver and gold: the same increments with and without the catalog's fsyncs, on separate
+ * lakes.
  */
 export async function benchDurable(
   size: Partial<typeof SIZE> = {},

@@ -1,10 +1,10 @@
-"""Counts the rows of every gold table again and again, as an outside reader does.
+"""Counts the rows of every gold table repeatedly, as an external reader.
 
     gold_reader.py CATALOG_URL SECONDS
 
-Scans with PyIceberg every SECONDS until its standard input closes. Prints one JSON line per table and scan: the table, its rows,
-and an error where a scan failed or the rows have become fewer. Of a dimension with history it counts the versions that began
-ten minutes ago or earlier: the last listing of a minute decides about that minute's version.
+Scans with PyIceberg every SECONDS until its standard input closes. Prints one JSON line per table and scan: the table,
+its rows, and an error where a scan failed or the number of rows has decreased. In a dimension with history it counts the
+versions that began ten minutes ago or earlier, because the last listing of a minute determines that minute's version.
 """
 
 import json
@@ -26,7 +26,7 @@ def main():
     while True:
         for name in catalog.list_tables("gold"):
             report(catalog, ".".join(name), most)
-        # Readable means closed: nothing is ever sent.
+        # Standard input becomes readable only when it closes, because nothing is ever sent.
         if select.select([sys.stdin], [], [], seconds)[0]:
             return
 

@@ -23,7 +23,7 @@ export interface IncrementFigures {
 }
 
 /**
- * What dbt takes, in the warm worker, for one more minute of 250 coins on top of a lake that has some hours of them.
+ * Measures dbt's time, in the warm worker, for one more minute of 250 coins in a lake that already has hours of them.
  */
 export async function benchIncrement({
   coins = 250,

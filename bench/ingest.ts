@@ -36,9 +36,7 @@ export interface IngestFigures {
   commits: { count: number; rows_each: number; around_20th_ms: number; around_last_ms: number; ratio: number };
 }
 
-/**
- * Measures the durable append, a backlog to bronze, and whether the cost of a commit grows with the number before it.
- */
+/** Measures the durable append, a backlog into bronze, and whether commits slow down as their number grows. */
 export async function benchIngest({ records = 1_000_000, commits = 2_000 } = {}): Promise<IngestFigures> {
   const backlog = await withLake(async (log, ingest) => {
     const append = await fillLog(log, records);
@@ -127,7 +125,7 @@ async function drainBacklog(ingest: Ingest, records: number): Promise<IngestFigu
   return {
     records,
     seconds: rounded(seconds),
-    // Wall time says little on a machine that others use as well.
+    // CPU time, because other work on the machine distorts the wall time.
     cpu_seconds: rounded((cpu.user + cpu.system) / 1e6),
     records_per_s: Math.round(records / seconds),
     commits,
@@ -136,7 +134,7 @@ async function drainBacklog(ingest: Ingest, records: number): Promise<IngestFigu
   };
 }
 
-/** Medians of 20 commits, so that one slow fsync says nothing. */
+/** Medians of 20 commits, so that a single slow fsync has no effect. */
 async function commitRepeatedly(log: Log, ingest: Ingest, commits: number): Promise<IngestFigures["commits"]> {
   const durations_ms: number[] = [];
   for (let commit = 0; commit < commits; commit += 1) {

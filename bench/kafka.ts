@@ -22,14 +22,14 @@ export interface LogFigures {
   append_p50_ms: number;
   append_p99_ms: number;
   appends_per_s: number;
-  /** By producers that wait each for its own. */
+  /** Rate of concurrent producers that each wait for their own append. */
   appends_side_by_side_per_s: number;
   read_records_per_s: number;
 }
 
 /**
- * The same appends and reads, of messages of 170 bytes under 250 keys with a position each, to a log in Kafka and to
- * one in SQLite.
+ * Measures the same appends and reads on a log in Kafka and one in SQLite: messages of 170 bytes under 250 keys, each
+ * with a producer position.
  */
 export async function benchLogs(): Promise<{ kafka: LogFigures; sqlite: LogFigures }> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));

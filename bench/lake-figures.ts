@@ -11,23 +11,23 @@ import { pathOfLocation } from "../src/storage/file/location.ts";
 import type { Storage } from "../src/storage/storage.ts";
 
 export interface LakeFigures {
-  /** In the whole folder of the lake. */
+  /** Files in the lake's folder. */
   files: number;
-  /** Of the tables' files: data, metadata, and what older snapshots still need. */
+  /** Bytes of the tables' files: data, metadata, and files of older snapshots. */
   table_bytes: number;
-  /** Of everything else: the log, the catalog, dbt's artefacts. */
+  /** Bytes of all other files: the log, the catalog, dbt's artefacts. */
   other_bytes: number;
-  /** Of the data and delete files of the newest snapshots. */
+  /** Bytes of the data and delete files of the current snapshots. */
   live_bytes: number;
   snapshots: number;
   /** Size of the largest current metadata file. */
   metadata_bytes: number;
-  /** Live data and delete files of the table with the most. */
+  /** Data and delete files of the current snapshot of the table with the most. */
   most_live_files: number;
   most_live_files_table: string;
 }
 
-/** What a lake takes on this disk, from its folder and its manifests. */
+/** Measures a lake's size on this disk from its folder and its manifests. */
 export async function lakeFigures(
   lake: Lake,
   { catalog, storage }: { catalog: TableCatalog; storage: Storage },
@@ -64,10 +64,7 @@ export async function lakeFigures(
   return figures;
 }
 
-/**
- * The same beside a process that writes the lake. A snapshot may expire while it is read: then the figures are taken
- * again.
- */
+/** Measures a lake beside the process that writes it, and again if a snapshot expires during the measurement. */
 export async function lakeFiguresBeside(lake: Lake): Promise<LakeFigures> {
   const storage = new FileStorage();
   for (let attempts = 1; ; attempts += 1) {

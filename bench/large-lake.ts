@@ -8,16 +8,16 @@ export interface LargeLake {
   until: string;
 }
 
-/** A minute's price of a coin: a walk that any engine draws the same, and that falls now and then. */
+/** SQL for a coin's price in a minute: deterministic in every engine, with rises and falls. */
 const PRICE =
   "(100 + coin * 3 + 20 * sin(minute / 700.0 + coin) + (hash(coin * 100000 + minute) % 1000) / 500.0 - if(hash(coin + minute // 997) % 151 = 0, 9, 0))::decimal(38, 18)";
 
-/** The coins that questions are about, and others. */
+/** SQL for a coin's id: the coins of the questions, and others. */
 const ID = "(case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end)";
 
 /**
- * Fills tables that exist already with a row a minute and coin, a day a file and all in one manifest, as they lie after
- * compaction: minutes and ticks of the same prices, and the hours that they make. What no question reads is left empty.
+ * Fills existing tables with one row per minute and coin, in one file per day and one manifest, as compaction leaves
+ * them: minutes and ticks of the same prices, and the resulting hours. Tables that no question reads stay empty.
  */
 export async function fillLargeLake(open: OpenLake, { coins, days, until }: LargeLake): Promise<void> {
   const instance = await openDuckDB({ memory_limit_mb: 3_000 });

@@ -10,14 +10,14 @@ import type { OpenLake } from "../src/lake/open.ts";
  * kind. Prices are a function of coin and time, so two lakes that were written at the same times hold the same values.
  */
 
-/** SQL of an increment's time, to be compared with a column. */
+/** Bounds of an increment as SQL expressions. */
 interface Window {
   coins: number;
-  /** First minute, hour and day that have new rows. */
+  /** First minute, hour and day with new rows. */
   minute: string;
   hour: string;
   date: string;
-  /** Steps of the market: the first of the increment, and the one after its last. */
+  /** Market steps: the first of the increment, and the one after the last. */
   first: number;
   end: number;
 }
@@ -25,7 +25,7 @@ interface Window {
 interface LightTable {
   columns: Readonly<Record<string, string>>;
   partition_by: string | null;
-  /** Which rows the increment replaces; null for an append. */
+  /** SQL condition for the rows that the increment replaces; null for an append. */
   replace(window: Window): string | null;
   select(window: Window): string;
 }
@@ -35,11 +35,11 @@ const TIME = "timestamptz";
 const ID = "case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end";
 const PRICE = `(100 + coin * 3 + 20 * sin(step / 7000.0 + coin) + (hash(coin * 1000003 + step) % 1000) / 500.0)::${DECIMAL}`;
 const POSITION = { log_partition: "int", log_offset: "long", element_index: "int" };
-/** What orders prices of one time, beside the position in the log. */
+/** Columns that, with the log position, order prices of one time. */
 const SERIES = { source: "string", product: "string", trade_number: "long" };
 const append = (): null => null;
 
-/** Every coin at first; later one at a time gets another rank. */
+/** Every coin at the first increment; later increments change the rank of one coin at a time. */
 const changedCoins = ({ coins, first, end }: Window): string =>
   first === 0 ? `range(${coins}) a(coin)` : `(SELECT ${end % coins} AS coin)`;
 
@@ -164,7 +164,7 @@ export interface LightMarket {
   coins: number;
   interval_ms: number;
   start_us: number;
-  /** Those of LIGHT_TABLES that are written; a table that another one is read from has to be among them. */
+  /** Tables of LIGHT_TABLES to write; a table must include those that it is computed from. */
   tables: readonly string[];
 }
 
@@ -172,7 +172,7 @@ export class LightTables {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
   readonly #market: LightMarket;
-  /** The market's step up to which the tables hold every price. */
+  /** First step of the market that the tables lack. */
   #written = 0;
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection, market: LightMarket) {
@@ -200,7 +200,7 @@ export class LightTables {
     return new LightTables(instance, connection, market);
   }
 
-  /** One increment over the prices up to `until_us`: one commit to each table. */
+  /** Runs one increment over the prices up to `until_us`, with one commit to each table. */
   async increment(until_us: number): Promise<void> {
     const { coins, interval_ms, start_us, tables } = this.#market;
     const step_us = interval_ms * 1000;

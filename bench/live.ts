@@ -14,28 +14,28 @@ import { EventClient, metricOf, startCoinlake } from "./running.ts";
 export interface LiveFigures {
   messages_per_s: number;
   /**
-   * From receipt by the producer to the commit after which queries see it, by the process's own histogram: upper bounds
-   * of buckets, ms.
+   * Delay from receipt by the producer to the commit after which queries see the record, from the process's own
+   * histogram: upper bounds of buckets, ms.
    */
   visible_p50_ms: number;
   visible_p99_ms: number;
   /** Age of the newest row when an SQL client has its answer, ms. */
   sql_age_p50_ms: number;
   sql_age_p99_ms: number;
-  /** From sending a trade to the arrival of the alert it sets off, at a webhook, ms. */
+  /** Delay from sending a trade to the arrival of its alert at a webhook, ms. */
   alert_p50_ms: number;
   alert_p99_ms: number;
   alerts: number;
-  /** From sending a trade to the arrival of the event that tells its price, over all clients, ms. */
+  /** Delay from sending a trade to the arrival of its price event, over all clients, ms. */
   sse_p50_ms: number;
   sse_p99_ms: number;
   sse_clients: number;
-  /** Of the table with the most. */
+  /** Commits of the table with the most. */
   commits_per_minute: number;
-  /** Commits to bronze that another writer preceded; each was retried. */
+  /** Commits to bronze that conflicted with another writer; each was retried. */
   commit_conflicts: number;
   rss_max_mb: number;
-  /** Of the last quarter of the time against the second. */
+  /** Ratio of resident memory in the last quarter of the run to that in the second quarter. */
   rss_growth: number;
 }
 
@@ -44,7 +44,7 @@ interface Options {
   symbols: number;
   seconds: number;
   sse_clients: number;
-  /** False leaves compaction and expiry out, to compare with. */
+  /** False disables compaction and expiry, for comparison. */
   is_maintained: boolean;
 }
 
@@ -56,7 +56,7 @@ const ALARM_EVERY_MS = 500;
 const LINE = 100;
 const SQL_SECONDS = 20;
 
-/** A whole Coinlake, as `start` runs it, fed by a local exchange; measured from outside, by one clock. */
+/** Runs a complete Coinlake, as `start` does, fed by a local exchange; measures from outside with one clock. */
 export async function benchLive({
   messages_per_s = 1_000,
   symbols = 200,
@@ -78,7 +78,7 @@ export async function benchLive({
     await addAlarm(folder, url, hook.url);
     const clients = Array.from({ length: sse_clients }, () => new EventClient(`${url}/api/events`));
     while (!products.every((product) => exchange.isSubscribed(product))) await wait(50);
-    // The first increment of a new lake makes every table; what is measured comes after it.
+    // The first increment of a new lake creates every table; the measurement starts after it.
     const stop = new AbortController();
     const feeding = feed(exchange, products, messages_per_s, stop.signal);
     await untilGold(url);
@@ -95,7 +95,7 @@ export async function benchLive({
     const commit_conflicts = metricOf(await metrics(url), "coinlake_commit_conflicts_total");
     const commits_per_minute = await commitsLastMinute(url);
     const rss_max_mb = memory().process_mb;
-    // Apart from the rest: typed SQL has a separate process with a separate live tail.
+    // Measured separately: user SQL runs in another process with its own live tail.
     await askRepeatedly(url, SQL_SECONDS, ages_ms);
     stop.abort();
     await feeding;
@@ -135,7 +135,7 @@ export async function benchLive({
   }
 }
 
-/** Trades at a steady pace, round robin over the products, until `stop` is called. */
+/** Sends trades at a steady rate, round robin over the products, until `stop` is called. */
 async function feed(
   exchange: ExchangeServer,
   products: readonly string[],
@@ -159,7 +159,7 @@ async function feed(
   }
 }
 
-/** Receives alerts, and notes how long after its trade each came. */
+/** Receives alerts and records the delay of each after its trade. */
 async function startWebhook(): Promise<{ url: string; latencies_ms: number[]; close(): void }> {
   const latencies_ms: number[] = [];
   const server = createServer((request, response) => {
@@ -219,7 +219,7 @@ async function metrics(url: string): Promise<string> {
   return (await fetch(`${url}/metrics`)).text();
 }
 
-/** The histogram of visibility: counts of records up to each bound in seconds. */
+/** Histogram of visibility: cumulative counts of records by upper bound in seconds. */
 async function visibility(url: string): Promise<Map<number, number>> {
   const found = (await metrics(url)).matchAll(/^coinlake_live_visible_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm);
   return new Map(Array.from(found, ([, bound, count]) => [bound === "+Inf" ? Infinity : Number(bound), Number(count)]));
@@ -230,7 +230,7 @@ function bucketOf(before: ReadonlyMap<number, number>, after: ReadonlyMap<number
   const total = counts.at(-1)?.[1] ?? 0;
   let below = { bound: 0, count: 0 };
   for (const [bound, count] of counts) {
-    // Evenly spread within the bucket.
+    // Linear interpolation within the bucket.
     if (count >= total * share)
       return (
         1000 *
@@ -242,7 +242,8 @@ function bucketOf(before: ReadonlyMap<number, number>, after: ReadonlyMap<number
 }
 
 /**
- * Of the last minute, of the table with the most: what was ever current counts, so a commit of two snapshots is one.
+ * Commits of the last minute to the table with the most. Only snapshots that were current count, so a commit of two
+ * snapshots counts once.
  */
 async function commitsLastMinute(url: string): Promise<number> {
   const status = (await (await fetch(`${url}/api/status`)).json()) as { layers: { commits_last_minute: number }[] };
@@ -260,7 +261,7 @@ async function sample(seconds: number, take: () => Promise<unknown>): Promise<vo
   }
 }
 
-/** How old the newest row is when an SQL client has its answer. */
+/** Measures the age of the newest row when an SQL client receives its result. */
 async function askRepeatedly(url: string, seconds: number, ages_ms: number[]): Promise<void> {
   const until_ms = performance.now() + seconds * 1000;
   const body = JSON.stringify({ sql: "select epoch_ms(max(price_at)) from live.crypto_price_updates" });

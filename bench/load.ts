@@ -2,17 +2,17 @@ import { readFileSync } from "node:fs";
 import { memoryOf } from "../src/services/machine/process.ts";
 
 const SAMPLE_MS = 200;
-/** Clock ticks a second, of which /proc counts CPU time. */
+/** Clock ticks per second, the unit of CPU time in /proc. */
 const TICKS = 100;
 
 export interface Load {
-  /** Seconds of CPU that the processes took, their children that ended included; NaN where the system has no /proc. */
+  /** CPU time of the processes in seconds, including their ended children; NaN without /proc. */
   cpu_seconds: number;
-  /** What they and their children held together, at most, without what they share, in MB (10^6 bytes). */
+  /** Peak total memory of the processes and their children, without shared pages, in MB (10^6 bytes). */
   memory_mb: number;
 }
 
-/** Watches processes until the caller ends it. */
+/** Watches processes until the caller stops it. */
 export function watchLoad(pids: readonly number[]): () => Load {
   const before = cpuSeconds(pids);
   let peak_bytes = 0;
@@ -26,9 +26,7 @@ export function watchLoad(pids: readonly number[]): () => Load {
   };
 }
 
-/**
- * User and system time of each, and of those of their children that they have waited for (proc(5), fields 14 to 17).
- */
+/** User and system time of each process and of the children that it has waited for (proc(5), fields 14 to 17). */
 export function cpuSeconds(pids: readonly number[]): number {
   if (process.platform !== "linux") return NaN;
   return sum(

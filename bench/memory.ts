@@ -3,13 +3,13 @@ import { readFileSync, readdirSync } from "node:fs";
 const SAMPLE_MS = 100;
 
 export interface MemoryPeak {
-  /** Resident memory of the process itself, at most, in MB (10^6 bytes). */
+  /** Peak resident memory of the process in MB (10^6 bytes). */
   process_mb: number;
-  /** Of it and all its descendants together, at most. Shared pages count in each. */
+  /** Peak of the process and all its descendants. Shared pages count in each. */
   tree_mb: number;
 }
 
-/** Samples a process and its descendants through /proc until the caller ends it; zeros where there is no /proc. */
+/** Samples a process and its descendants through /proc until the caller stops it; all figures are 0 without /proc. */
 export function watchMemory(pid: number): () => MemoryPeak {
   const peak: MemoryPeak = { process_mb: 0, tree_mb: 0 };
   const timer = setInterval(() => {
@@ -48,7 +48,7 @@ function listProc(): string[] {
   }
 }
 
-/** A process may be gone between being listed and being read. */
+/** The process may end between the listing and the read. */
 function readProc(file: string): string {
   try {
     return readFileSync(file, "utf8");

@@ -3,7 +3,7 @@ import { skip, startBrowser } from "../test/browser/browser.ts";
 import { openMarket } from "../test/browser/market.ts";
 
 const LOADS = 5;
-/** What can be used, and what shows data, by page. */
+/** CSS selectors of each page: its main control, and the first element with data. */
 const PAGES = [
   { name: "Market", path: "/", usable: ".coins input[type=search]", filled: ".coins tr[data-row]" },
   { name: "Coin", path: "/coins/bitcoin", usable: ".chart", filled: ".legend time" },
@@ -13,16 +13,16 @@ const PAGES = [
 export interface PageFigures {
   page: string;
   /**
-   * Navigation to the moment that the page's main control is there and the main thread idle; median of fresh sessions,
+   * Time from navigation until the main control exists and the main thread is idle; median of fresh sessions,
    * milliseconds.
    */
   interactive_ms: number;
-  /** Navigation to the first data on the screen. */
+  /** Time from navigation to the first data on the screen. */
   filled_ms: number;
   script_bytes: number;
 }
 
-/** Times the pages in a real browser against the real server over a lake; null where there is no browser. */
+/** Measures the pages in a real browser against the real server over a lake; null without a browser. */
 export async function benchPages(): Promise<{ pages: PageFigures[]; script_bytes: number } | null> {
   if (skip !== false) return null;
   const assets = await buildDashboard();
@@ -65,7 +65,7 @@ export async function benchPages(): Promise<{ pages: PageFigures[]; script_bytes
   }
 }
 
-/** Runs in the page: looks at each frame, and takes an idle callback as the sign that a key would be answered. */
+/** Runs in the page: checks every frame; an idle callback shows that the page would handle a key. */
 const WATCH = `(usable, filled) => {
   window.measured = { interactive_ms: 0, filled_ms: 0 };
   const look = () => {
@@ -79,7 +79,7 @@ const WATCH = `(usable, filled) => {
   look();
 }`;
 
-/** Bytes of script on the wire until the page had its data. */
+/** Bytes of script transferred until the page showed its data. */
 const SCRIPTS = `performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js")).reduce((total, { encodedBodySize }) => total + encodedBodySize, 0)`;
 
 if (import.meta.main) process.stdout.write(`${JSON.stringify(await benchPages(), null, 2)}\n`);

@@ -1,8 +1,8 @@
-"""What a user would pick instead, on the same work: prints seconds as JSON.
+"""Runs the work of a benchmark with a peer, PyIceberg, and prints its seconds as JSON.
 
     peers.py CATALOG_URL RECORDS COMMITS
 
-Appends RECORDS messages of 170 bytes in one commit, then COMMITS appends of 250, with PyIceberg through the same catalog.
+Appends RECORDS messages of 170 bytes in one commit, then COMMITS appends of 250 messages, through the same catalog.
 """
 
 import json

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { childrenOf } from "../src/services/machine/process.ts";
 
-/** Clock ticks a second, of which /proc counts CPU time. */
+/** Clock ticks per second, the unit of CPU time in /proc. */
 const TICKS = 100;
 
 export interface ProcessLoad {
@@ -11,11 +11,11 @@ export interface ProcessLoad {
   /** CPU time of the process itself. */
   cpu_seconds: number;
   rss_bytes: number;
-  /** What it shares with others counts in parts (PSS); its RSS where the system does not tell. */
+  /** Proportional set size (PSS); resident memory where the system does not report it. */
   pss_bytes: number;
 }
 
-/** A process and all its descendants, itself first; those that end meanwhile are left out. */
+/** A process and all its descendants, itself first; without those that have just ended. */
 export function processTree(pid: number): ProcessLoad[] {
   return [pid, ...descendants(pid)].flatMap((one) => loadOf(one) ?? []);
 }
@@ -26,7 +26,7 @@ function descendants(pid: number): number[] {
 
 function loadOf(pid: number): ProcessLoad | null {
   const stat = readProc(pid, "stat");
-  // User and system time (proc(5), fields 14 and 15), behind the name in brackets.
+  // User and system time (proc(5), fields 14 and 15), after the name in parentheses.
   const [user, system] = stat
     .slice(stat.lastIndexOf(")") + 2)
     .split(" ")
@@ -47,7 +47,7 @@ function kilobytes(text: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) * 1024;
 }
 
-/** Empty for a process that has ended, or that belongs to another user. */
+/** Empty for a process that has ended or belongs to another user. */
 function readProc(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");

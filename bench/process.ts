@@ -12,8 +12,8 @@ export interface Run {
 }
 
 /**
- * Runs the command line as its own process. With `until`, the clock stops when its output shows that text, and the
- * process is asked to stop.
+ * Runs the command line in a separate process. With `until`, measures until the output contains this text, then asks
+ * the process to stop.
  */
 export function runCoinlake(args: readonly string[], options: { until?: RegExp } = {}): Promise<Run> {
   const started = performance.now();

@@ -15,11 +15,12 @@ import { runCoinlake } from "./process.ts";
 import type { SoakRow } from "./soak.ts";
 
 /**
- * The benchmarks, with their targets and, where there is one, a peer on the same work in the same run.
+ * Runs the benchmarks and compares them with their targets and, where one exists, with a peer on the same work.
+ *
  *   npm run -s bench [-- ingest|replay|increment|live|answers|pages ...] [--json]
- *   npm run -s bench -- kafka       the cluster profile's log, which starts a broker; only when asked for
- *   npm run -s bench -- spark       the way to bronze in one process beside that through the cluster; only when asked
- *   for npm run -s bench -- --help      every benchmark, and the options of those that take some
+ *   npm run -s bench -- kafka     the cluster profile's log; starts a broker, so it runs by name only
+ *   npm run -s bench -- spark     ingest in one process and through the cluster; by name only
+ *   npm run -s bench -- --help    every benchmark and its options
  */
 interface Figure {
   what: string;
@@ -34,7 +35,7 @@ const RECORDS = 1_000_000;
 const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
-/** They run only when they are named: `kafka` and `spark` need Java and Maven, the others take long. */
+/** Benchmarks that run only by name: `kafka` and `spark` need Java and Maven, the others take long. */
 const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify"]);
 
 const ABOUT: Record<string, string> = {
@@ -87,7 +88,7 @@ function numberOf(
   process.exit(2);
 }
 
-// Each is loaded when it runs: what another one needs is none of its memory.
+// Modules are loaded when their benchmark runs, so that their memory does not count in the others.
 const CASES: Record<string, () => Promise<Figure[]>> = {
   ingest: async () => {
     const ours = await (await import("./ingest.ts")).benchIngest({ records: RECORDS, commits: 2_000 });
@@ -365,7 +366,7 @@ function growthFigures({ samples }: DayFigures, growth: ReturnType<typeof growth
   });
 }
 
-/** Of the whole lake; the figures are part of the product's promise, and breaking one fails the run. */
+/** Figures of the whole lake. They are limits that the product promises; a figure beyond its limit fails the run. */
 function budgetFigures({ samples, files_after_half_an_hour }: DayFigures): Figure[] {
   const last = samples.at(-1);
   if (last === undefined) return [];
@@ -398,7 +399,7 @@ function atMost(what: string, value: number, target: number | null, peer = ""): 
   };
 }
 
-/** The same trades twice: once with maintenance, once without. */
+/** Runs the same trades twice: with maintenance and without. */
 async function liveBesideMaintenance(seconds: number): Promise<Figure[]> {
   const { benchLive } = await import("./live.ts");
   const without = await benchLive({ seconds, is_maintained: false });

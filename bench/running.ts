@@ -4,9 +4,9 @@ import { projectFolder } from "../src/lake/tools.ts";
 
 export interface RunningCoinlake {
   pid: number;
-  /** Address of the dashboard, once it is served; rejects when the process ends before. */
+  /** URL of the dashboard, once it is served; rejects if the process ends before. */
   url: Promise<string>;
-  /** All that the process wrote to its standard error. */
+  /** The complete standard error of the process. */
   stderr(): string;
   /** Sends SIGINT, and resolves to the exit code. */
   stop(): Promise<number | null>;
@@ -14,7 +14,7 @@ export interface RunningCoinlake {
 
 const MAIN = join(projectFolder(), "src", "cli", "main.ts");
 
-/** `start` as a process, on free ports. It is killed at the latest when this process exits. */
+/** Runs `start` as a process on free ports. The process is killed when this one exits. */
 export function startCoinlake(
   folder: string,
   args: readonly string[],
@@ -64,11 +64,11 @@ export function startCoinlake(
   };
 }
 
-/** One reader of the event stream; records the age of every price when it arrives. */
+/** One client of the event stream; records the age of every price at its arrival. */
 export class EventClient {
   readonly latencies_ms: number[] = [];
   readonly #stop = new AbortController();
-  /** Of the stream: rejects when the server ends it. */
+  /** Rejects when the server ends the stream. */
   readonly end: Promise<void>;
 
   constructor(url: string) {

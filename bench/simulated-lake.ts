@@ -61,7 +61,7 @@ class SimulatedCatalog extends Catalog {
   }
 }
 
-/** The parts of an embedded lake, as `openLake` assembles them, all in simulated time. */
+/** Opens the components of an embedded lake as `openLake` does, all in simulated time. */
 export async function openSimulatedLake(data_folder: string, clock: Clock): Promise<OpenLake> {
   const lake = openOrCreateLake(data_folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
   const storage = new FileStorage();
@@ -115,7 +115,7 @@ export async function produceUntilNow(
   });
 }
 
-/** Ingest of the pipeline at its own limits; `close` releases its engine. */
+/** Opens ingest with the pipeline's own limits; `close` releases its engine. */
 export async function openIngest(
   { log, catalog, storage }: OpenLake,
   clock: Clock,
@@ -140,7 +140,7 @@ export async function openIngest(
   return Object.assign(ingest, { close: () => records.close() });
 }
 
-/** As `start` maintains a lake. Failures end the run instead of being reported. */
+/** Schedules maintenance as `start` does. A failure ends the run instead of being reported. */
 export function scheduleMaintenance(
   lake: OpenLake,
   clock: Clock,

@@ -19,37 +19,37 @@ export interface SoakOptions {
   minutes: number;
   /** Minutes between rows. */
   every: number;
-  /** Ends the soak early; what was measured until then is reported. */
+  /** Ends the soak test early; the measurements so far are reported. */
   signal: AbortSignal;
   row(row: SoakRow): void;
 }
 
 export interface SoakRow {
   minutes: number;
-  /** Mean of the increments since the row before; NaN where there was none. */
+  /** Mean duration of the increments since the previous row; NaN without one. */
   increment_s: number;
-  /** Since the start. */
+  /** Increments since the start. */
   increments: number;
-  /** Shares of one core since the row before. */
+  /** CPU time since the previous row, as a share of one core. */
   worker_cpu_share: number;
   node_cpu_share: number;
-  /** Memory now, MB (10^6 bytes). */
+  /** Current memory, MB (10^6 bytes). */
   node_rss_mb: number;
   worker_rss_mb: number;
   tree_rss_mb: number;
   tree_pss_mb: number;
   files: number;
-  /** Table files on disk, and those that the newest snapshots read; MB. */
+  /** Table files on disk, and those of the current snapshots; MB. */
   table_mb: number;
   live_mb: number;
   snapshots: number;
   metadata_kb: number;
-  /** `ask`, as a process. */
+  /** Duration of `ask` as a process. */
   ask_s: number;
-  /** A count of gold.fact_crypto_hourly in a session of another process. */
+  /** Duration of a count of gold.fact_crypto_hourly in a session of another process. */
   count_ms: number;
   conflicts: number;
-  /** So far: of the pages, the event stream, the outside reader, and warnings of the process. */
+  /** Total so far: errors of the pages, the event stream and the external reader, and warnings of the process. */
   errors: number;
 }
 
@@ -63,18 +63,18 @@ export interface SoakFigures {
   verify_s: number;
   stop_code: number | null;
   stop_s: number;
-  /** From the process's start on the same lake until /readyz is green. */
+  /** Time from a restart on the same lake until /readyz succeeds. */
   restart_ready_s: number;
 }
 
 const READER_INTERVAL_S = 30;
-/** Often enough that a worker that is replaced loses little of its CPU time. */
+/** Short, so that little CPU time is lost when a worker is replaced. */
 const SAMPLE_INTERVAL_MS = 1_000;
 const READY_TIMEOUT_MS = 180_000;
 const COUNT_SQL = "select count(*) from gold.fact_crypto_hourly";
 const MINUTE_MS = 60_000;
 
-/** The product beside two tabs, a reader of its events and an outside reader of its tables, in real time. */
+/** Runs Coinlake in real time with two browser tabs, a reader of its events and an external reader of its tables. */
 export async function benchSoak({ minutes, every, signal, row }: SoakOptions): Promise<SoakFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const closers: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
@@ -131,7 +131,7 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
       restart_ready_s,
     };
   } finally {
-    // The newest first; one that fails keeps none of the others.
+    // Closes the newest first; a failure does not prevent the others.
     for (const close of closers)
       await Promise.resolve()
         .then(close)
@@ -139,7 +139,7 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
   }
 }
 
-/** None without a browser. */
+/** Opens no tab without a browser. */
 async function openTabs(url: string, errors: string[]): Promise<{ count: number; close(): Promise<void> }> {
   if (browser_missing !== false) return { count: 0, close: async () => {} };
   const browser = await startBrowser();
@@ -197,11 +197,11 @@ function startReader(catalog_url: string, errors: string[]): { stop(): Promise<n
   };
 }
 
-/** CPU time and memory of the process and its dbt worker, which is replaced now and then. */
+/** CPU time and memory of the process and its dbt worker, which is replaced from time to time. */
 class LoadWatch {
   readonly #pid: number;
   readonly #timer: NodeJS.Timeout;
-  /** CPU seconds by process, of those that have ended too. */
+  /** CPU seconds by process, including ended processes. */
   readonly #worker_cpu = new Map<number, number>();
 
   constructor(pid: number) {
@@ -231,7 +231,7 @@ class LoadWatch {
     };
   }
 
-  /** Shares of a core since the last call. */
+  /** CPU time since the last call, as shares of one core. */
   shares(): { node: number; worker: number } {
     const { node_cpu_s, worker_cpu_s } = this.look();
     const at_ms = performance.now();
@@ -244,7 +244,10 @@ class LoadWatch {
     return shares;
   }
 
-  /** Increments so far, and the mean of those since the last call, by the process's own figures. */
+  /**
+   * The number of increments so far, and the mean duration of those since the last call, from the process's own
+   * metrics.
+   */
   increments(metrics: string): Pick<SoakRow, "increment_s" | "increments"> {
     const increments = metricOf(metrics, "coinlake_increment_seconds_count");
     const total_s = metricOf(metrics, "coinlake_increment_seconds_sum");
@@ -272,7 +275,7 @@ interface Subject {
 }
 
 async function takeRow({ url, folder, lake, coinlake, load, errors, minutes }: Subject): Promise<SoakRow> {
-  // Before `ask` and the count, which are no part of the load.
+  // Read before `ask` and the count, which are not part of the load.
   const shares = load.shares();
   const { node_rss_mb, worker_rss_mb, tree_rss_mb, tree_pss_mb } = load.look();
   const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -301,7 +304,7 @@ async function takeRow({ url, folder, lake, coinlake, load, errors, minutes }: S
   };
 }
 
-/** In this process, which is no part of what is measured. */
+/** Runs in this process, which is not measured. */
 async function countIn(lake: Lake, errors: string[]): Promise<number> {
   const open = await openLake(lake);
   try {
@@ -375,7 +378,8 @@ export function soakTable(rows: readonly SoakRow[]): string {
 }
 
 /**
- * Runs until the time is over or the process gets SIGINT or SIGTERM, then cleans up; prints each row when it is measured.
+ * Runs until the time is over or the process receives SIGINT or SIGTERM, then cleans up; prints each row when it is
+ * measured.
  */
 export async function soak({
   minutes,

@@ -23,7 +23,7 @@ const TABLE = { namespace: ["bronze"], name: "bench" };
 const PAYLOAD_BYTES = 170;
 const APPEND_RECORDS = 2_000;
 const COMMIT_SIZE_BYTES = 64 * 1024 * 1024;
-/** Both ways commit as often as this while records trickle in. */
+/** Commit pacing of both profiles under a low record rate. */
 const PACING: Pacing = {
   interval_ms: 1_000,
   due_records: Infinity,
@@ -35,29 +35,29 @@ const LOOK_MS = 50;
 
 export interface WayFigures {
   records_per_s: number;
-  /** Of all processes that have a part in it, while the backlog is carried. */
+  /** CPU time of all participating processes during the backlog. */
   cpu_seconds: number;
-  /** Theirs together, at most. */
+  /** Their peak total memory. */
   memory_mb: number;
-  /** From a record's append to the commit that has it, at 1,000 records a second and a commit a second. */
+  /** Delay from a record's append to its commit, at 1,000 records and one commit per second. */
   fresh_p50_s: number;
   fresh_p99_s: number;
 }
 
-/** How a way is driven: what carries a backlog, and then keeps up. */
+/** One way of ingest: the embedded profile or the cluster profile. */
 interface Way {
   log: Log;
-  /** Carries all that the log holds. */
+  /** Ingests all records of the log. */
   drain(): Promise<void>;
-  /** Keeps up from now on; resolves to how that is ended. */
+  /** Ingests new records continuously; resolves to the function that stops it. */
   follow(): Promise<() => Promise<void>>;
-  /** The first offset that bronze does not have. */
+  /** The first offset that bronze lacks. */
   place(): Promise<number>;
   pids: readonly number[];
 }
 
 /**
- * The log to bronze, the same messages: in one process (SQLite, DuckDB, this disk), and in a cluster (Kafka, Spark,
+ * Measures ingest of the same messages: in one process (SQLite, DuckDB, this disk), and in a cluster (Kafka, Spark,
  * MinIO, Hive).
  */
 export async function benchSpark({ records = 1_000_000 } = {}): Promise<{ embedded: WayFigures; spark: WayFigures }> {
@@ -108,7 +108,7 @@ async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
 
 async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  // As root, PostgreSQL runs as somebody else, who must get through.
+  // As root, PostgreSQL runs as another user, who must be able to enter the folder.
   chmodSync(folder, 0o711);
   const cluster = await startServices(["kafka", "spark"], { folder: join(folder, "cluster"), ports: "free" });
   const kafka_brokers = readSetting("COINLAKE_KAFKA_BROKERS", cluster.environment) ?? "";
@@ -122,7 +122,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   const start = () => job.start(streams, { kafka_brokers });
   try {
     await log.createTopic(TOPIC, 1);
-    // A JVM compiles what it runs often: the first batch is no measure of those after it.
+    // The JVM compiles frequent code at run time, so the first batch would distort the measurement.
     await log.append(TOPIC, [recordOf(0)]);
     const first = await start();
     await first.drain({ timeout_ms: null });
@@ -167,10 +167,10 @@ async function measure(way: Way, records: number): Promise<WayFigures> {
   };
 }
 
-/** Seconds from each record's append to the commit that has it. */
+/** Seconds from each record's append to its commit. */
 async function trickle(way: Way): Promise<number[]> {
   const end = await way.follow();
-  /** Those that no commit has yet, the oldest first. */
+  /** Appends without a commit yet, oldest first. */
   let arrivals: { end: number; at_ms: number }[] = [];
   const waits_s: number[] = [];
   let place = (await way.log.bounds(TOPIC))[0]?.end ?? 0;

@@ -14,7 +14,7 @@ import { DbtWorker } from "../src/transform/worker.ts";
 import { cpuSeconds } from "./load.ts";
 
 export interface TradesFigures {
-  /** Trades of one day that the lake holds before. */
+  /** Trades of one day that the lake holds at the start. */
   trades_before: number;
   /** Trades of one increment, over 15 seconds. */
   trades: number;
@@ -63,8 +63,10 @@ function trade(n: number, at_ms: number): SourceRecord {
   return { key: product, source: "binance", payload, ingested_at_us: at_ms * 1000 };
 }
 
-/** What dbt takes, in the warm worker, for fifteen more seconds of trades on top of a lake that holds most of a day of them;
- * continues with the lake that the folder has from an earlier run. */
+/**
+ * Measures dbt's time, in the warm worker, for 15 more seconds of trades in a lake that holds most of a day of them.
+ * Reuses the lake of an earlier run in the same folder.
+ */
 export async function benchTrades({
   trades_before = 2_000_000,
   trades = 15_000,

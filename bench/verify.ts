@@ -27,7 +27,7 @@ export interface VerifyFigures {
   rows: number;
   quick: { seconds: number; code: number | null; node_mb: number; tree_mb: number };
   deep: { seconds: number; code: number | null; node_mb: number; tree_mb: number };
-  /** Commits of 250 records with and without checksums, in turns; milliseconds. */
+  /** Commits of 250 records with and without checksums, in alternation; milliseconds. */
   commit: { without_ms: number; with_ms: number; checksums_ms: number };
 }
 
@@ -74,8 +74,8 @@ function trade(n: number, at_ms: number): SourceRecord {
 }
 
 /**
- * `verify` and `verify --deep` as processes over a lake of so many rows in bronze; one that the folder has from before
- * is used again.
+ * Runs `verify` and `verify --deep` as processes over a lake with this many rows in bronze; reuses a lake that the
+ * folder has from an earlier run.
  */
 export async function benchVerify({
   rows = 10_000_000,
@@ -145,10 +145,7 @@ async function fill(folder: string, rows: number, days: number): Promise<void> {
   }
 }
 
-/**
- * Two lakes beside each other, one that takes checksums: they commit alternately, so that what else the machine does
- * hits both.
- */
+/** Commits alternately to two lakes, of which one records checksums, so that other load on the machine affects both. */
 async function benchCommits(): Promise<VerifyFigures["commit"]> {
   const [bare, recording] = [await openBench(false), await openBench(true)];
   const without_ms: number[] = [];
@@ -172,7 +169,7 @@ async function benchCommits(): Promise<VerifyFigures["commit"]> {
 interface BenchLake {
   log: Log;
   ingest: Ingest;
-  /** Durations of what follows a commit. */
+  /** Durations of the work after a commit. */
   checksums_ms: number[];
   close(): Promise<void>;
 }

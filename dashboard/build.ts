@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build, stop, type Metafile } from "esbuild";
 
-/** One built file of the dashboard, as it is served. */
+/** A built file of the dashboard, in the form in which the server sends it. */
 export interface Asset {
   body: Buffer;
   /** The compressed body; null if compression does not make it smaller. */

@@ -1,6 +1,5 @@
-// Runs before the first paint: it applies the stored theme, so that the dashboard does not flash in the wrong colours,
-// and
-// preloads the page's modules, so that they load in parallel with the main module.
+// Runs before the first paint. Applies the stored theme, so that the dashboard does not flash in the wrong colours, and
+// preloads the page's modules in parallel with the main module.
 const chosen = localStorage.getItem("coinlake.theme");
 if (chosen === "dark" || chosen === "light") document.documentElement.dataset["theme"] = chosen;
 

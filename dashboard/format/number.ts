@@ -13,7 +13,7 @@ export function formatPercent(percent: number, decimals = 2): string {
   return `${percent < 0 ? "−" : "+"}${text.replace(/\B(?=(\d{3})+(?:\.|$))/g, ",")} %`;
 }
 
-/** Sign of the value as it is shown: 0 if it rounds to zero. */
+/** Sign of the displayed value: 0 if it rounds to zero. */
 export function directionOf(percent: number, decimals = 2): -1 | 0 | 1 {
   const shown = Number(percent.toFixed(decimals));
   if (shown === 0) return 0;

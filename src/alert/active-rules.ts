@@ -43,9 +43,9 @@ export class ActiveRules {
   }
 
   /**
-   * Takes the enabled rules from the store; call it only when the changed states of the present ones are committed.
-   * Windows are loaded from the lake where the present ones do not reach far enough back. Returns the events of
-   * episodes that ended with their rules.
+   * Loads the enabled rules from the store. Call it only after the changed states of the present rules are committed.
+   * Loads windows from the lake where the present ones do not reach far enough back. Returns the events of episodes
+   * that ended with their rules.
    */
   async reload(loadWindows: LoadWindows): Promise<AlertEvent[]> {
     const known = new Map(this.#evaluators.map((evaluator) => [keyOf(evaluator.rule), evaluator]));

@@ -42,7 +42,7 @@ export interface AlertEngineOptions {
 
 /** Rules that another process writes take effect within this time. */
 const RULES_POLL_MS = 250;
-/** Interval of the checks whether the tail has reached the evaluated offsets again. That takes a moment, once. */
+/** Interval of the checks whether the tail has reached the evaluated offsets after a restart. */
 const TAIL_POLL_MS = 20;
 /** Evaluation yields to timers and sockets after this many ticks: about 10 ms. */
 const SLICE_TICKS = 2_000;
@@ -65,7 +65,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   readonly #rules: ActiveRules;
   readonly #jobs: JobAlerts;
   #health: HealthView | null = null;
-  /** The store's version that the rules in use were read at. */
+  /** Version of the store from which the rules in use were read. */
   #data_version = -1;
   #are_rules_stale = true;
   #judged_ticks = 0;
@@ -264,7 +264,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     }
   }
 
-  /** Applies what this or another process has written to the store since the last call. */
+  /** Applies the changes that this or another process has made to the store since the last call. */
   async #reloadRules(signal: AbortSignal): Promise<void> {
     const data_version = this.store.dataVersion();
     if (!this.#are_rules_stale && data_version === this.#data_version) return;
@@ -310,7 +310,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   /** Null where the signal aborted. */
   #retry<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T | null> {
     const { max_failures = MAX_CONSECUTIVE_FAILURES } = this.#options;
-    // An engine that never gives up also waits for a person, who repairs damaged files beside the run.
+    // An engine without a failure limit also retries damaged files, which a person may repair meanwhile.
     const isRetryable = (error: OperatingError): boolean =>
       max_failures === Infinity || error.is_retryable || error.code === "INVALID_SQL";
     const failed = ({ code, message }: OperatingError): void =>

@@ -6,7 +6,7 @@ import type { JobReport } from "./evaluate/job-report.ts";
 import type { Rule, StoredRule } from "./rule.ts";
 import type { SinkView } from "./sink.ts";
 
-/** Accepted ticks from the live tail in log order, and the offsets that it has consumed with them. */
+/** A batch of accepted ticks from the live tail in log order, and the offsets consumed with it. */
 export interface TickBatch {
   ticks: readonly Tick[];
   /** Number of log records in the batch. Where `next` advances by more, the tail left records to the tables. */
@@ -86,12 +86,12 @@ export interface AlertBook {
   /** Its episodes end; its alerts stay. Throws RULE_NOT_FOUND. */
   deleteRule(id: string): Promise<void>;
   listSinks(): SinkView[];
-  /** Throws INVALID_SINK, SINK_EXISTS. Answers with the secret it made, which is shown this once. */
+  /** Returns a generated secret, which is shown only this once. Throws INVALID_SINK, SINK_EXISTS. */
   createSink(json: unknown): Promise<{ sink: SinkView; secret: string | null }>;
   /** Throws SINK_NOT_FOUND, SINK_IN_USE. */
   deleteSink(id: string): Promise<void>;
   listAlerts(query?: AlertQuery): AlertPage;
-  /** What a job says of how it went, judged at once; answers with what followed. Throws JOB_RULE_NOT_FOUND. */
+  /** Evaluates a job's report at once; returns the resulting events. Throws JOB_RULE_NOT_FOUND. */
   reportJob(report: JobReport): Promise<AlertEvent[]>;
   /** Throws ALERT_NOT_FOUND. */
   getAlert(id: string): Alert & { deliveries: Delivery[] };

@@ -93,7 +93,7 @@ function inPartitions(offsets: LogOffsets, topic: string): string {
   return parts.length === 0 ? "false" : parts.join(" or ");
 }
 
-/** Combines slices of one partition into pages of about `page_rows` rows. */
+/** Combines slices of one partition into pages of about `page_rows` rows, as SQL conditions. */
 function pagesOf(slices: readonly (string | null)[][], page_rows: number): string[] {
   const pages: { partition: number; first: number; last: number; rows: number }[] = [];
   for (const [partition = 0, slice = 0, rows = 0] of slices.map((row) => row.map(Number))) {

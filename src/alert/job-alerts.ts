@@ -10,14 +10,14 @@ const MAX_ACTIVE_ALERTS = 1_000;
  */
 export class JobAlerts {
   readonly #store: AlertStore;
-  /** By alert id; null before the first look. */
+  /** By alert id; null before the first check. */
   #active: ReadonlyMap<string, Alert> | null = null;
 
   constructor(store: AlertStore) {
     this.#store = store;
   }
 
-  /** The events since the last call. The first call returns none: alerts active at the start are no news. */
+  /** The events since the last call. The first call returns none: alerts that are active at the start are not new. */
   newEvents(): AlertEvent[] {
     const rules = this.#store.rules().filter(({ condition }) => condition.kind === "failed");
     const alerts = rules.flatMap(({ id }) =>

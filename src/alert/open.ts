@@ -34,9 +34,9 @@ export async function openAlertBook(
 
 /**
  * Records, once in the life of a lake, the offsets at which evaluation starts: those that its tables have consumed. The
- * caller does this before it starts a producer, because the engine is ready only seconds later and must evaluate what
- * arrives meanwhile. Throws ALERTS_AHEAD_OF_LOG. Only this moment can detect that: afterwards the log assigns the same
- * offsets again.
+ * caller does this before it starts a producer: the engine is ready only seconds later, and must evaluate the records
+ * that arrive meanwhile. Throws ALERTS_AHEAD_OF_LOG, which only this moment can detect: afterwards the log assigns the
+ * same offsets again.
  */
 export async function beginAlerts(
   folder: string,

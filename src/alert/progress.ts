@@ -5,7 +5,10 @@ import type { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
 import { coversOffsets, type LogOffsets } from "../log/offsets.ts";
 import type { AlertStore } from "./sqlite/store.ts";
 
-/** Progress without an alert is committed at this interval. A restart evaluates what came after it again. */
+/**
+ * Commit interval of progress without an alert. After a restart the engine evaluates the ticks since the last commit
+ * again.
+ */
 const COMMIT_INTERVAL_MS = 1_000;
 
 /** The evaluated offsets, and the events that the store commits with them in one transaction. */

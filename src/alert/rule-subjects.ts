@@ -3,9 +3,9 @@ import type { AlertBook } from "./facade.ts";
 import type { StoredRule } from "./rule.ts";
 
 /**
- * A rule as JSON, with the ids of the subjects that it names by symbol or name. What is no list of texts stays as it
- * is: the rule's schema says what is wrong with it. Subjects that the rule had before stay where the lake does not know
- * them (any more). Throws what `resolve` throws for the others.
+ * Replaces the symbols and names of subjects in a rule's JSON by ids. A value that is not a list of texts stays
+ * unchanged: the rule's schema reports the error. Subjects that the rule already had stay where the lake does not know
+ * them. Throws the errors of `resolve` for all others.
  */
 export async function withSubjectIds(
   json: unknown,
@@ -23,7 +23,7 @@ export async function withSubjectIds(
   return { ...json, subjects: [...new Set(ids)] };
 }
 
-/** Null where the name means no subject, or several. */
+/** Null where the name matches no subject or several. */
 async function idOrNull(resolved: Promise<string>): Promise<string | null> {
   try {
     return await resolved;
@@ -36,8 +36,8 @@ async function idOrNull(resolved: Promise<string>): Promise<string | null> {
 const NOT_MEANT = new Set(["SUBJECT_NOT_FOUND", "AMBIGUOUS_SUBJECT", "LAKE_EMPTY"]);
 
 /**
- * The subject of the alerts that a filter asks for. Alerts are about subjects, sources, layers and jobs, and about
- * subjects of the past: where there are alerts about the text as given, these are meant; else the subject that it
+ * The subject by which a filter selects alerts. Alerts are about subjects, sources, layers and jobs, and also about
+ * former subjects. The text itself is used where alerts with this subject exist; else the id of the subject that it
  * names; else the text. Throws AMBIGUOUS_SUBJECT.
  */
 export async function subjectOfAlerts(
@@ -56,8 +56,8 @@ export async function subjectOfAlerts(
 }
 
 /**
- * Enabled rules with those of their subjects that are no id of `known`: about these they never fire. None where nothing
- * is known yet.
+ * Enabled rules, each with those of its subjects that are not in `known`: for these it never fires. Empty where `known`
+ * is empty.
  */
 export function rulesWithUnknownSubjects(
   rules: readonly StoredRule[],

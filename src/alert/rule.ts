@@ -183,7 +183,7 @@ function checked<T>(parsed: { success: true; data: T } | { success: false; error
   throw badRule(`${field}: ${issue?.message ?? "not valid"}`);
 }
 
-/** Accepts levels typed as numbers: a number that prints as a plain decimal is exactly what the person typed. */
+/** Accepts levels typed as numbers. A number that prints as a plain decimal equals the typed text exactly. */
 function withTextLevel(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("condition" in json)) return json;
   const { condition } = json;

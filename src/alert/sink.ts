@@ -19,7 +19,7 @@ const secret = z
   .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "whsec_ and base64")
   .refine((value) => isKeyLength(secretBytes(value).length), "24 to 64 bytes behind whsec_");
 
-/** The operating system ends a text at a NUL. */
+/** An argument or a path, which the operating system ends at a NUL character. */
 const text = z
   .string()
   .min(1)

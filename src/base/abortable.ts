@@ -1,6 +1,6 @@
 /**
  * Calls `listener` once when the signal aborts, or at once if it already has. Returns a function that removes the
- * listener: a signal may live as long as the process, and would keep every listener.
+ * listener: a signal may live as long as the process, and would retain every listener.
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) {

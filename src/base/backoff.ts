@@ -1,8 +1,8 @@
-/** Pure, without imports: the dashboard uses it too. */
+/** Limits of an exponential backoff. This file has no imports, because the dashboard uses it too. */
 export interface BackoffLimits {
   /** The ceiling of the first delay; it doubles with each failure in a row. */
   base_ms: number;
-  /** No ceiling is higher. */
+  /** The highest ceiling. */
   cap_ms: number;
 }
 
@@ -10,7 +10,7 @@ export interface BackoffLimits {
  * The random part of a delay, as a share of its ceiling, so that clients that failed together do not return together.
  */
 export interface Jitter {
-  /** 0 for none, 1 for a delay anywhere between 0 and the ceiling. */
+  /** 0 for no jitter, 1 for a delay anywhere between 0 and the ceiling. */
   share: number;
   /** Numbers in [0, 1): `Math.random` in production, a seeded source in tests. */
   random?: () => number;

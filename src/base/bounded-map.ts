@@ -1,4 +1,4 @@
-/** Sets an entry of a map that keeps at most so many; the one that was set longest ago makes room. */
+/** Sets an entry of a map with at most `most` entries; evicts the entry that was set longest ago. */
 export function setBounded<K, V>(map: Map<K, V>, most: number, key: K, value: V): void {
   map.delete(key);
   map.set(key, value);

@@ -1,4 +1,4 @@
-/** Time, passed in wherever it matters, so that tests and replays own it. */
+/** Source of the current time, injected so that tests and replays control it. */
 export interface Clock {
   /** Microseconds since the epoch, UTC. Fits a double exactly until the year 2255. */
   now_us(): number;
@@ -7,7 +7,7 @@ export interface Clock {
 }
 
 export const systemClock: Clock = {
-  // Not performance.now(): that one stands still while a laptop sleeps, and prices would seem to come from the future.
+  // Not performance.now(): it stops while a laptop sleeps, and prices would then seem to come from the future.
   now_us: () => Date.now() * 1000,
   async wait(delay_ms, signal) {
     const { setTimeout } = await import("node:timers/promises");

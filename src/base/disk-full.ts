@@ -4,13 +4,13 @@ import { OperatingError } from "./errors.ts";
 const SQLITE_FULL = 13;
 const SQLITE_IOERR_SHMSIZE = 4874;
 const SYSTEM_CODES = new Set(["ENOSPC", "EDQUOT"]);
-/** DuckDB, dbt and Python say it in words only. */
+/** DuckDB, dbt and Python report a full disk in their message only. */
 const IN_WORDS = /no space left on device|disk quota exceeded|database or disk is full/i;
 
 /**
- * Whether a failure, or what caused it, is a full disk. Such a failure is waited for without end: only a person can
- * mend it, at any time, and ending would lose what sources hold in memory. SQLite, files and the engines each report it
- * in their own way.
+ * Whether a failure, or its cause, is a full disk. Such a failure is retried without limit: only a person can free
+ * space, and an exit would lose the data that sources hold in memory. SQLite, the file system and the engines each
+ * report it in a different way.
  */
 export function isDiskFull(thrown: unknown): boolean {
   return thrown instanceof OperatingError && isCausedByFullDisk(thrown);

@@ -1,13 +1,11 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
-/**
- * Small files and folders that a lake cannot do without. Synchronous: they are written once, before anything else runs.
- */
+/** Durable writes of small files and folders. Synchronous, because they happen before anything else runs. */
 
 /**
- * The old text or the new one, never half of it, and on disk when it returns. The rename alone is not enough: after a
- * power cut the new name may lead to a file of no bytes.
+ * Replaces a file atomically; the new text is durable when the function returns. A rename alone is not enough: after a
+ * power cut the new name may refer to an empty file.
  */
 export function replaceFileDurably(file: string, text: string): void {
   writeFileSync(`${file}.tmp`, text, { flush: true });
@@ -16,22 +14,21 @@ export function replaceFileDurably(file: string, text: string): void {
 }
 
 /**
- * Makes the folder and those above it. All are synced, because a run that was killed may have made some and synced
- * none.
+ * Creates the folder and its ancestors. Syncs all of them, because a killed run may have created some without a sync.
  */
 export function makeFolderDurably(path: string): void {
   mkdirSync(path, { recursive: true });
   for (let folder = resolve(path); dirname(folder) !== folder; folder = dirname(folder)) syncFolder(dirname(folder));
 }
 
-/** Makes a file's content durable. */
+/** Makes a file's content durable by fsync. */
 export function syncFile(path: string): void {
   syncOpened(openSync(path, process.platform === "win32" ? "r+" : "r"));
 }
 
 /**
- * Makes the entries of a folder durable: what was created in it, removed from it, or renamed. Windows cannot open a
- * folder to fsync it; NTFS journals the entry itself.
+ * Makes a folder's entries durable: files created, removed or renamed in it. Windows cannot open a folder for fsync;
+ * NTFS journals the entry itself.
  */
 export function syncFolder(path: string): void {
   if (process.platform === "win32") return;
@@ -46,17 +43,14 @@ export function syncFolder(path: string): void {
 }
 
 /**
- * Makes the entries durable that lead from the folder to the paths below it: those of every folder in between, deepest
- * first.
+ * Makes the directory entries durable on the paths from `folder` to the given paths: syncs every folder in between,
+ * deepest first.
  */
 export function syncFoldersTo(folder: string, paths: readonly string[]): void {
   for (const below of foldersTo(paths)) syncFolder(join(folder, below));
 }
 
-/**
- * The folders that hold the paths, which are relative, and all above these; each once, the deepest first, `.` last.
- * Pure.
- */
+/** All ancestor folders of the relative paths, each once, deepest first, `.` last. Pure. */
 export function foldersTo(paths: readonly string[]): string[] {
   const folders = new Set<string>();
   for (const path of paths) {
@@ -66,7 +60,7 @@ export function foldersTo(paths: readonly string[]): string[] {
   return [...folders].sort((a, b) => depth(b) - depth(a));
 }
 
-/** Of an error when a folder was opened: a folder that this user may not read is one that this user made nothing in. */
+/** Whether an error means that this user may not read a folder. This user then created nothing in it. */
 export function isUnreadableFolder(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EACCES";
 }

@@ -8,9 +8,10 @@ const STORES = {
 };
 
 /**
- * Every code of an `OperatingError`. `INVALID_…` is a value that cannot be used, `…_NOT_FOUND` names something that does not exist,
- * `…_EXISTS` something that does; `…_IN_USE`, `…_RUNNING` and `…_BUSY` wait for another process; `UNSUPPORTED_…` is beyond this program.
- * docs/reference/errors.md is generated from this record; the catalog's REST server maps codes to Iceberg's error types itself.
+ * Every code of an `OperatingError`. `INVALID_…` is an unusable value; `…_NOT_FOUND` names something that does not
+ * exist, `…_EXISTS` something that does; `…_IN_USE`, `…_RUNNING` and `…_BUSY` wait for another process; `UNSUPPORTED_…`
+ * is not implemented by this program. docs/reference/errors.md is generated from this record. The catalog's REST server
+ * maps codes to Iceberg's error types itself.
  */
 const DESCRIPTIONS = {
   ...STORES,
@@ -498,7 +499,7 @@ export type ErrorCode = keyof typeof DESCRIPTIONS;
 
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorDescription>> = DESCRIPTIONS;
 
-/** For codes that come back as text from another thread or process of this program. */
+/** Type guard for codes received as text from another thread or process of this program. */
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_CODES, text);
 }

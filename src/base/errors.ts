@@ -2,9 +2,10 @@ import { ERROR_CODES, type ErrorCode } from "./error-codes.ts";
 
 /**
  * Three kinds of failure:
- *  - OperatingError: the environment failed, and the outcome is known. Clean up, retry or report it.
- *  - UnknownOutcome: a commit was sent, and no answer came. Read the state back; never delete what it may have published.
- *  - a programmer's error: `assert` and stop. It has no class here on purpose.
+ * - OperatingError: the environment failed, and the outcome is known. Clean up, retry or report it.
+ * - UnknownOutcome: a commit was sent, and no response arrived. Read the state back; never delete files that the commit
+ *   may have published.
+ * - a programming error: `assert` and stop. It has no class here on purpose.
  */
 export class OperatingError extends Error {
   /** Stable: scripts and tests match on the code, never on the message. */
@@ -14,8 +15,8 @@ export class OperatingError extends Error {
   readonly next_step: string;
 
   /**
-   * `message` says what failed and why, without a final period: `explain` adds it. `is_retryable` is for codes that can be
-   * retried after some causes only; without it, the code decides.
+   * `message` says what failed and why, without a final period, which `explain` adds. `is_retryable` is for codes that
+   * are retryable after some causes only; by default the code decides.
    */
   constructor(
     code: ErrorCode,
@@ -39,7 +40,7 @@ export class UnknownOutcome extends OperatingError {
   }
 }
 
-/** The message of anything thrown: JavaScript can throw values that are not errors. */
+/** The message of any thrown value: JavaScript can throw values that are not errors. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

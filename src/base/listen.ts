@@ -3,14 +3,14 @@ import type { AddressInfo } from "node:net";
 import { OperatingError } from "./errors.ts";
 
 export interface ListenOptions {
-  /** Who listens, at the beginning of a sentence. */
+  /** Name of the server, as the subject of an error message. */
   name: string;
   host: string;
-  /** 0 for any free one. */
+  /** 0 for any free port. */
   port: number;
-  /** On the command line, what chooses another port. */
+  /** The option that selects another port. */
   port_option: string;
-  /** Requests in progress get so long to end when it closes. */
+  /** Maximum wait for requests in progress when the server closes. */
   close_timeout_ms: number;
 }
 
@@ -18,7 +18,7 @@ export interface Listening {
   /** Without a trailing slash. */
   url: string;
   port: number;
-  /** Lets requests in progress end, for a while. */
+  /** Waits for requests in progress, at most `close_timeout_ms`. */
   close(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Text as UTF-8 in memory that belongs to these bytes alone, for bytes that are kept: in a ring, a cache, a queue.
- * `Buffer.from(text)` and `Buffer.concat` cut short results from a slab of 64 KiB that buffers share, and a slab stays
- * until its last buffer goes: one kept frame of 300 bytes can hold all 64 KiB.
+ * Encodes text as UTF-8 in a buffer that shares its memory with no other, for bytes that are retained in a ring, cache
+ * or queue. `Buffer.from(text)` and `Buffer.concat` allocate short results in a shared slab of 64 KiB, and a slab stays
+ * in memory until its last buffer is freed: one retained frame of 300 bytes can hold all 64 KiB.
  */
 export function ownBytes(text: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
@@ -9,7 +9,7 @@ export function ownBytes(text: string): Buffer {
   return bytes;
 }
 
-/** What a kept buffer costs: all of the memory that it holds, not only the part that it shows. */
+/** Memory that a retained buffer occupies: all of its underlying allocation. */
 export function heldBytes({ buffer }: Uint8Array): number {
   return buffer.byteLength;
 }

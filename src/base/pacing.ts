@@ -1,6 +1,6 @@
 /**
- * When work whose cost depends little on the number of records is due: by age or amount of its input. All bounds are
- * soft, because the loops check them a few times a second.
+ * When work is due whose cost depends little on the number of records: by the age or amount of its input. All bounds
+ * are approximate, because the loops check them a few times a second.
  */
 export interface Pacing {
   /** Due after this time since the last run if any input is pending, ... */
@@ -30,7 +30,7 @@ export function intervalAfter_ms(
   return Math.min(interval_ms, first_interval_ms * 2 ** Math.min(32, Math.max(0, times - 1)));
 }
 
-/** Whether the amount of pending input makes work due before its interval has passed. */
+/** Whether the amount of pending input makes work due before its interval has elapsed. */
 export function isMuch(
   { due_records, due_size_bytes }: Pick<Pacing, "due_records" | "due_size_bytes">,
   { records, size_bytes }: Waiting,
@@ -45,7 +45,9 @@ export function intervalForShare_ms(seconds: number, max_share: number): number 
   return (seconds * 1000) / max_share;
 }
 
-/** Whether an interval has passed. True also where the clock was set back, because the elapsed time is then unknown. */
+/**
+ * Whether an interval has elapsed. Also true after the clock was set back, because the elapsed time is then unknown.
+ */
 export function hasPassed(elapsed_us: number, interval_ms: number): boolean {
   return elapsed_us >= interval_ms * 1000 || elapsed_us < 0;
 }

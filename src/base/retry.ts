@@ -4,21 +4,21 @@ import { isDiskFull } from "./disk-full.ts";
 import { OperatingError } from "./errors.ts";
 
 const DEFAULT_BACKOFF: BackoffLimits = { base_ms: 1_000, cap_ms: 60_000 };
-/** About an hour with the default backoff. An outage that lasts longer needs a person. */
+/** About an hour with the default backoff. A longer outage needs a person. */
 export const MAX_CONSECUTIVE_FAILURES = 66;
 
 export interface RetryOptions {
   clock: Clock;
   signal: AbortSignal;
-  /** The failure of the last attempt is thrown. */
+  /** Number of consecutive failures after which the last error is thrown. */
   max_attempts: number;
-  /** 1 s, doubled up to 60 s, unless given. */
+  /** 1 s, doubled up to 60 s, by default. */
   backoff?: BackoffLimits;
   /** Called with each failure that is retried. */
   failed(error: OperatingError): void;
-  /** Which failures a retry may resolve; `OperatingError.is_retryable` unless given. */
+  /** Decides which failures are retried; `OperatingError.is_retryable` by default. */
   isRetryable?(error: OperatingError): boolean;
-  /** The progress of long work: a failure that comes after progress counts as the first. Compared by identity. */
+  /** The progress of long work, compared by identity: a failure after progress counts as the first. */
   progress?(): unknown;
 }
 
@@ -54,7 +54,7 @@ export function retryDelay_ms(failures: number, backoff: BackoffLimits = DEFAULT
   return backoffDelay_ms(failures, backoff);
 }
 
-/** Waits; returns false where the signal aborted. */
+/** Waits; returns false if the signal aborts. */
 export async function pause(clock: Clock, delay_ms: number, signal: AbortSignal): Promise<boolean> {
   await clock.wait(delay_ms, signal).catch((error: unknown) => {
     if (!signal.aborted) throw error;

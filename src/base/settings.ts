@@ -1,16 +1,18 @@
 /** An environment variable named COINLAKE_…, as docs/reference/settings.md shows it. */
 export interface Setting {
-  /** Which program reads it. */
+  /** The program that reads it. */
   group: SettingGroup;
   type: "text" | "secret" | "port" | "number" | "flag" | "folder" | "file" | "location" | "list";
-  /** In words where the default depends on the machine; null where the variable is needed or has no effect unset. */
+  /**
+   * In words where the default depends on the machine; null where the variable is required or has no effect when unset.
+   */
   default: string | number | null;
   help: string;
 }
 
 export type SettingGroup = "coinlake" | "sources" | "cluster" | "compose" | "airflow" | "dbt" | "tests";
 
-/** The environment of a process, or what a cluster wrote down for its clients. */
+/** The environment of a process, or the variables that a cluster recorded for its clients. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const port = (name: string, number: number) =>
@@ -215,7 +217,7 @@ export type PortSetting = {
   [K in SettingName]: (typeof SETTINGS)[K] extends { type: "port" } ? K : never;
 }[SettingName];
 
-/** Variables that each source has: COINLAKE_, its name in capitals, and one of these. */
+/** Variables that exist for each source: COINLAKE_, the source's name in capitals, and one of these suffixes. */
 export const SOURCE_SETTINGS = {
   PRODUCTS: {
     group: "sources",

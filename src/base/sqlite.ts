@@ -15,15 +15,21 @@ import { pathToFileURL } from "node:url";
 import type { StoreFailure, StorePrefix } from "./store-errors.ts";
 import { OperatingError, messageOf } from "./errors.ts";
 
-/** The layout of a SQLite file of this program, and the words of its errors. */
+/** The layout of a SQLite file of this program, and the texts of its errors. */
 export interface SqliteFormat {
-  /** The beginning of its error codes. */
+  /** Prefix of its error codes. */
   prefix: StorePrefix;
-  /** Stands before the file's name in messages: "the log". */
+  /** Precedes the file's name in messages: "the log". */
   name: string;
-  /** In the file's header: databases of other programs are rejected, not rewritten. 0 for a format without one. */
+  /**
+   * Id in the file's header, by which databases of other programs are rejected and not rewritten. 0 for a format
+   * without one.
+   */
   application_id: number;
-  /** The N-th makes version N from version N - 1; the first creates the tables. Published ones never change. */
+  /**
+   * Migrations by version: the N-th upgrades version N - 1 to N, and the first creates the tables. Published ones never
+   * change.
+   */
   migrations: readonly string[];
   /** Next steps that differ from those of other files. */
   failures: Partial<Record<Failure, string>>;
@@ -58,27 +64,31 @@ const FAILURES: ReadonlyMap<number, Failure> = new Map([
   [CANNOT_OPEN, "CANNOT_OPEN"],
   [NOT_A_DATABASE, "CORRUPT"],
 ]);
-/** The shared-memory file of the WAL could not grow: in practice, the disk is full. */
+/** SQLite could not enlarge the shared-memory file of the WAL: in practice, the disk is full. */
 const IOERR_SHMSIZE = 4874;
 
 /** A WAL that grew is truncated to this size by the next checkpoint; without a limit SQLite never shrinks it. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 
-/** Another process holds the lock for the time of one transaction, about a millisecond. */
+/** Retry interval while another process holds the lock, which lasts for one transaction, about a millisecond. */
 export const BUSY_RETRY_MS = 5;
 
 export interface OpenOptions {
   busy_timeout_ms: number;
   pragmas?: string;
-  /** Whether later calls block for `busy_timeout_ms` too. Without it they fail at once, and the caller waits asynchronously. */
+  /**
+   * Whether later calls block for `busy_timeout_ms` too. Without it they fail at once, and the caller waits
+   * asynchronously.
+   */
   is_blocking?: boolean;
   /** Whether `verify` reports the file as missing once it has been created; true by default. */
   is_noted?: boolean;
 }
 
 /**
- * Opens or creates the file and its folder, in WAL mode with `synchronous=FULL`: a commit is on disk when it returns. A file of an older
- * version is copied to FILE.vN, then upgraded. Throws <prefix>_CANNOT_OPEN, _CORRUPT, _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
+ * Opens or creates the file and its folder, in WAL mode with `synchronous=FULL`: a commit is on disk when it returns.
+ * Copies a file of an older version to FILE.vN, then upgrades it. Throws <prefix>_CANNOT_OPEN, _CORRUPT,
+ * _FORMAT_UNKNOWN, _LOCKED, _READ_ONLY.
  */
 export function openSqliteFile(file: string, format: SqliteFormat, options: OpenOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -97,7 +107,10 @@ export function openSqliteFile(file: string, format: SqliteFormat, options: Open
   }
 }
 
-/** The names of the SQLite files that were made in a folder, one a line: one that is deleted is missed. */
+/**
+ * File with the names of the SQLite files created in a folder, one on each line. By this list `verify` detects a
+ * deleted one.
+ */
 const STORES_FILE = "stores.txt";
 
 export function notedFiles(folder: string): string[] {
@@ -132,9 +145,10 @@ export function openSqliteFileToRead(
 }
 
 /**
- * Opens a database to read, and leaves its folder as it is. While a process has a WAL database open, its WAL exists. Without one, SQLite
- * creates `-wal` and `-shm`, and only a connection that may write removes them when it closes. Where the file or its folder is not
- * writable, no process of this user writes, and the file is read as immutable, without these files. Throws what SQLite throws.
+ * Opens a database for reading without changing its folder. While a process has a WAL database open, its WAL exists.
+ * Without one, SQLite creates `-wal` and `-shm`, and only a connection that may write removes them when it closes.
+ * Where the file or its folder is not writable, no process of this user writes, and the file is read as immutable,
+ * without these files. Throws SQLite's errors.
  */
 export function openReadOnly(file: string, busy_timeout_ms: number): DatabaseSync {
   if (existsSync(`${file}-wal`)) return new DatabaseSync(file, { readOnly: true, timeout: busy_timeout_ms });
@@ -160,20 +174,20 @@ function isWriteRefused(error: unknown): boolean {
   return code !== null && [READ_ONLY, CANNOT_OPEN].includes(code & 0xff);
 }
 
-/** Whether SQLite says that the file's content is damaged, or is no database; not that it cannot be reached or is locked. */
+/** Whether SQLite reports that the file's content is damaged or not a database, rather than locked or unreachable. */
 export function isSqliteDamage(error: unknown): boolean {
   const code = sqliteCode(error);
   return code !== null && [CORRUPT, NOT_A_DATABASE].includes(code & 0xff);
 }
 
-/** Whether a failure to open or read a store is damage to its file; a locked file or a disk that fails is not. */
+/** Whether a failure to open or read a store is damage to its file, rather than a lock or a disk error. */
 export function isStoreDamage(error: unknown): boolean {
   if (isSqliteDamage(error)) return true;
   if (!(error instanceof OperatingError)) return false;
   return /_(?:CORRUPT|FORMAT_UNKNOWN)$/.test(error.code) || isSqliteDamage(error.cause);
 }
 
-/** What SQLite finds wrong with the pages of an open database; empty where they are as they should be. */
+/** SQLite's findings about the pages of an open database; empty without damage. */
 export function damageIn(database: DatabaseSync): string[] {
   try {
     const rows = database.prepare("PRAGMA quick_check(3)").all();
@@ -197,14 +211,14 @@ function wrongFormat(file: string, { prefix, migrations }: SqliteFormat, present
   });
 }
 
-/** Runs the migrations that the file lacks, all in one transaction. */
+/** Runs the missing migrations in one transaction. */
 function migrate(database: DatabaseSync, file: string, format: SqliteFormat): void {
   const { application_id, migrations } = format;
   const found = readVersion(database, application_id);
   if (found === migrations.length) return;
   if (found > 0 && found < migrations.length) copyBeforeUpgrade(database, file, found);
   transact(database, () => {
-    // Another process may have upgraded the file since.
+    // Another process may have upgraded the file meanwhile.
     const present = readVersion(database, application_id);
     if (present === migrations.length) return;
     if (present < 0 || present > migrations.length) throw wrongFormat(file, format, present);
@@ -213,7 +227,10 @@ function migrate(database: DatabaseSync, file: string, format: SqliteFormat): vo
   });
 }
 
-/** Beside the file, as FILE.v1: complete and on disk, or not there under this name. An earlier copy of that version stays. */
+/**
+ * Writes the copy beside the file, as FILE.vN. A copy under this name is complete and on disk. An earlier copy of the
+ * same version stays.
+ */
 function copyBeforeUpgrade(database: DatabaseSync, file: string, version: number): void {
   const copy = `${file}.v${version}`;
   if (existsSync(copy)) return;
@@ -237,7 +254,7 @@ function readVersion(database: DatabaseSync, application_id: number): number {
   return version > 0 && read("PRAGMA application_id") === application_id ? version : -1;
 }
 
-/** `work` runs without a pause inside one write transaction: all of it or nothing. Throws busy when somebody else writes. */
+/** Runs `work` synchronously inside one write transaction. Throws SQLite's busy error while another process writes. */
 export function transact<T>(database: DatabaseSync, work: () => T): T {
   database.exec("BEGIN IMMEDIATE");
   try {
@@ -245,7 +262,7 @@ export function transact<T>(database: DatabaseSync, work: () => T): T {
     database.exec("COMMIT");
     return result;
   } finally {
-    // SQLite rolls some failures back by itself.
+    // SQLite has already rolled back after some failures.
     if (database.isTransaction) database.exec("ROLLBACK");
   }
 }
@@ -255,7 +272,10 @@ export function isBusy(error: unknown): boolean {
   return code !== null && ((code & 0xff) === BUSY || (code & 0xff) === LOCKED);
 }
 
-/** The operating error of a failure of SQLite or the disk; other errors are programmers' and come back unchanged. */
+/**
+ * Maps a failure of SQLite or the disk to an operating error; returns other errors, which are programming errors,
+ * unchanged.
+ */
 export function sqliteFailure(
   file: string,
   { prefix, name, failures }: SqliteFormat,

@@ -1,10 +1,10 @@
-/** What a code means to a person, to a retry and to a client of the HTTP API. */
+/** The meaning of an error code for a person, a retry and a client of the HTTP API. */
 export interface ErrorDescription {
   /** What happened and what to do, in one sentence. */
   meaning: string;
   /** Status of the HTTP API; without one the API answers 500, and only the server's log has the details. */
   status?: number;
-  /** Whether trying again unchanged can succeed. An error may say otherwise where it depends on the cause. */
+  /** Whether a retry without a change can succeed. An error may override it where this depends on the cause. */
   is_retryable?: boolean;
 }
 

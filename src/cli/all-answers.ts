@@ -6,7 +6,7 @@ import { ask, type Answer } from "../query/ask.ts";
 import { answersAsJson, formatAnswers } from "./commands/ask.ts";
 import type { Output } from "./output.ts";
 
-/** Answers to every question of the pipeline; null where the lake holds no accepted record. */
+/** Answers every question of the pipeline; null where the lake holds no accepted record. */
 export async function answersOrNone(lake: OpenLake, pipeline: Pipeline): Promise<Answer[] | null> {
   try {
     return await answerAll(lake, pipeline);
@@ -16,7 +16,9 @@ export async function answersOrNone(lake: OpenLake, pipeline: Pipeline): Promise
   }
 }
 
-/** Answers beside a running pipeline: a failure is a warning, and none after the signal has aborted. */
+/**
+ * Prints answers beside a running pipeline: a failure is a warning, and is not reported after the signal has aborted.
+ */
 export async function printCurrentAnswers(
   lake: OpenLake,
   pipeline: Pipeline,

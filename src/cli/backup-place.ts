@@ -17,7 +17,7 @@ export function isS3(text: string): boolean {
 /** Limits of the DuckDB instance in which backup, restore and move rewrite files. */
 export const BACKUP_ENGINE = { memory_limit_mb: 256, threads: 2 };
 
-/** The local folder or S3 location that the user typed. Throws UNSUPPORTED_LOCATION, S3_CREDENTIALS_MISSING. */
+/** The local folder or S3 location in the option. Throws UNSUPPORTED_LOCATION, S3_CREDENTIALS_MISSING. */
 export function backupPlace(typed: string, data_folder: string): BackupPlace {
   if (!isS3(typed)) return { storage: new FileStorage(), root: locationOfPath(resolve(typed)) };
   objectOfLocation(typed);

@@ -13,7 +13,7 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** Cut to so many columns, line by line, with "…" in place of what was cut. */
+/** Truncates each line of a text to `width` columns; "…" replaces the rest. */
 export function elide(text: string, width: number): string {
   if (text.includes("\n"))
     return text
@@ -31,7 +31,7 @@ export function elide(text: string, width: number): string {
   return `${kept}${ELLIPSIS}`;
 }
 
-/** Words on as many lines as it takes for none to be wider, or as wide as the longest word. */
+/** Breaks a text at spaces into lines of at most `width` columns, or of the width of its longest word. */
 export function wrapWords(text: string, width: number): string {
   if (text.includes("\n"))
     return text

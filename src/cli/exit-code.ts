@@ -9,7 +9,7 @@ const INVALID_INPUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["SUBJECT_NOT_F
 
 const chosen = new WeakMap<Error, number>();
 
-/** Returns the error, marked to end the process with this exit code in place of 1. */
+/** Marks the error, so that the process ends with this exit code instead of 1; returns it. */
 export function withExitCode<T extends Error>(error: T, code: number): T {
   chosen.set(error, code);
   return error;

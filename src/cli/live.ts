@@ -30,7 +30,7 @@ export async function withLive<T>(
   }
 }
 
-/** The models that a pipeline compiled; else compiles them now, without changing the lake. */
+/** The models that a pipeline compiled earlier; without them, compiles the models without changing the lake. */
 async function modelsOf(lake: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
   const { project } = pipeline.transform;
   const known = cachedModels(project, lake.lake.dbt_folder) ?? lastModels(lake.lake.dbt_folder);

@@ -34,10 +34,10 @@ const withLake: Decorate = (command) =>
   command.option("--lake <name>", "name of the lake in that folder (default: last started)");
 const withJson: Decorate = (command) => command.option("--json", "print results as JSON");
 
-/** For commands that create their lake, or need none. */
+/** Decorates commands that create their lake or need none. */
 const withoutLake: Decorate = (command) => withJson(withData(command));
 const withCommon: Decorate = (command) => withJson(withLake(withData(command)));
-/** dbt chooses its own output format. */
+/** Decorates dbt, which chooses its own output format. */
 const withoutJson: Decorate = (command) => withLake(withData(command));
 
 /** Only the command that serves the dashboard loads the bundler. */
@@ -62,7 +62,7 @@ function rejectOptionsBefore(command: Command, subcommand: Command): void {
   if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
 
-/** The whole command line. */
+/** Builds the complete command line. */
 export function program(): Command {
   return new Command("coinlake")
     .description("A real-time crypto lakehouse with Iceberg tables and dbt models")

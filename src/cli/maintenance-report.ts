@@ -12,7 +12,7 @@ const HEADERS = ["action", "files", "deletes", "MB", "snapshots", "removed", "s"
 const PLANNED_HEADERS = HEADERS.map((header) => (header === "removed" ? "to rewrite or remove" : header));
 const KINDS: readonly Column["kind"][] = ["text", "plain", "plain", "plain", "plain", "plain", "plain"];
 
-/** Pure. */
+/** Formats runs by table. Pure. */
 export function formatReports(reports: readonly ActionReport[]): string {
   const headers = reports.some(({ is_dry_run }) => is_dry_run) ? PLANNED_HEADERS : HEADERS;
   return byTable(reports, alignColumns([headers, ...reports.map(rowOf)], KINDS));

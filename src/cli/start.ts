@@ -35,9 +35,9 @@ export interface StartRequest extends SourceRequest, PipelineSettings {
 }
 
 /**
- * How much the heap may grow before it is collected. Messages outlive the young generation; by default V8 lets what is
- * left of them double the heap first: at 1,000 records a second the process swings between 380 and 510 MB, with this it
- * stays at 430.
+ * Heap growth in percent before a collection. Messages outlive the young generation, and by default V8 lets the
+ * surviving heap double first. At 1,000 records a second, resident memory then varies between 380 and 510 MB; with this
+ * setting it stays at 430 MB.
  */
 const HEAP_GROWING_PERCENT = 30;
 
@@ -75,7 +75,7 @@ export async function start(request: StartRequest): Promise<void> {
       await lake.close();
     }
   } finally {
-    // A lake that was created and never opened would count as existing, so that the next start chose no fallback
+    // A lake that was created but never opened would count as existing, so the next start would not choose a fallback
     // source.
     if (is_new && !is_open) removeUnopened(identity, claims, is_claimed);
     for (const claim of claims) claim.release();
@@ -92,9 +92,9 @@ function removeUnopened({ folder }: Lake, claims: { release(): void }[], is_clai
     if (claim === null) return;
     if (claim !== undefined) claims.push(claim);
   } catch {
-    // The folder could not be claimed at all; the error that ended the start says why.
+    // The folder could not be claimed; the error that ended the start gives the reason.
   }
-  // Windows removes no open file.
+  // Windows does not delete open files.
   if (process.platform === "win32") for (const claim of claims.splice(0)) claim.release();
   rmSync(folder, { recursive: true, force: true });
 }
@@ -141,7 +141,7 @@ function announce({ lake, server }: OpenLake, output: Output): void {
 
 function reportStopped({ output, is_until_drained }: StartRequest): void {
   output.say("Stopped cleanly. Everything received is on disk; `npm start` continues from here.");
-  // The caller asked for a drained lake and did not get one.
+  // The caller requested a drained lake, and it is not drained.
   if (is_until_drained) process.exitCode = INTERRUPTED;
 }
 

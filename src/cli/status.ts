@@ -21,7 +21,7 @@ export class Status implements PipelineReporter {
   readonly #source_warnings: RepeatedWarnings;
   readonly #failure_warnings: RepeatedWarnings;
   #records = 0;
-  /** Names of sources, and "ingest", that wait. */
+  /** Names of sources, and "ingest", that are stalled. */
   readonly #stalled = new Set<string>();
   readonly #reported_maintenance = new Set<string>();
 

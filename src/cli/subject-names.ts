@@ -6,8 +6,8 @@ import { knownSubjects, subjectId } from "../query/subjects.ts";
 import { withLake, type CommonOptions } from "./context.ts";
 
 /**
- * Replaces the subject names of a rule by ids. Opens the lake only if the rule names subjects. Throws SUBJECT_NOT_FOUND,
- * AMBIGUOUS_SUBJECT, LAKE_EMPTY.
+ * Replaces the subject names of a rule by ids. Opens the lake only if the rule names subjects. Throws
+ * SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY.
  */
 export async function ruleWithIds(
   options: CommonOptions,

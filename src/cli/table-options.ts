@@ -6,7 +6,7 @@ export interface TableOptions {
   vertical?: boolean;
 }
 
-/** For commands whose tables may be wider than a terminal. */
+/** Adds the layout options to a command whose tables may be wider than a terminal. */
 export function withTableOptions(command: Command): Command {
   return command
     .option("--wide", "do not shorten values to fit the terminal")

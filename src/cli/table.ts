@@ -14,7 +14,7 @@ export interface TableLayout {
 /** Minimum width of a shortened text cell. */
 const MIN_TEXT_WIDTH = 8;
 const GAP = "  ";
-/** Drawing a box around a cell of more lines takes minutes. */
+/** Maximum lines of a boxed cell: a box around more takes minutes to draw. */
 const MAX_BOXED_LINES = 1_000;
 const DATED = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?Z)$/;
 const FULL_SECONDS = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d+Z$/;

@@ -1,13 +1,16 @@
-"""Great Expectations over tables of the lake, once: a plan comes as a line of JSON on standard input, what came of it goes out as others.
+"""Validates tables of the lake with Great Expectations, once.
+
+Standard input has the plan as a line of JSON. The output is a line of JSON for each event.
 
     -> {"catalog_url": ..., "tables": [{"name": "silver.t", "snapshot_id": "1"}], "batches": [{"table": "silver.t", ...}], ...}
     <- {"checked": {"table": "silver.t", "part": "2025-10-10", "rows": 1, "expectations": [...]}}         a batch at a time
     <- {"documented": true}                                                                             once, at the end
-       {"broken": "..."}                                                                            a suite that cannot be read
+       {"broken": "..."}                                                                            an unreadable suite
 
-Only reads the lake. DuckDB holds one batch at a time, one day of one table, and spills to disk what does not fit; every
-expectation is SQL over it, so that prices are compared as the decimals that they are. Standard output carries the protocol
-alone; what libraries print goes to standard error. When standard input ends, so does this: its parent is gone.
+Reads the lake only. DuckDB holds one batch at a time, one day of one table, and spills to disk beyond its memory limit.
+Every expectation is SQL over the batch, so prices are compared as exact decimals. Standard output is reserved for the
+protocol; output of libraries goes to standard error. The process exits when standard input ends, because its parent has
+then ended.
 """
 
 import importlib.util
@@ -44,7 +47,7 @@ def send(message):
 
 
 def suite_of(folder, table):
-    """What `quality/<pipeline>/<layer>/<table>.py` expects of the table."""
+    """The expectation suite of the table, from `quality/<pipeline>/<layer>/<table>.py`."""
     file = Path(folder, *table.split(".")).with_suffix(".py")
     spec = importlib.util.spec_from_file_location(f"suite_of_{table.replace('.', '_')}", file)
     module = importlib.util.module_from_spec(spec)
@@ -58,7 +61,7 @@ def suite_of(folder, table):
 
 
 def short(value):
-    """A value as a person reads it: decimals without an exponent, times in UTC."""
+    """Formats a value for people: decimals without an exponent, times in UTC."""
     if isinstance(value, Decimal):
         value = f"{value:f}".rstrip("0").rstrip(".") if value.as_tuple().exponent < 0 else f"{value:f}"
     if isinstance(value, datetime):
@@ -72,7 +75,7 @@ def short(value):
 
 
 def error_of(exceptions):
-    """Great Expectations gives one exception, or one for each of the figures that it could not get."""
+    """Great Expectations reports one exception, or one for each metric that it could not compute."""
     found = [exceptions] if "raised_exception" in exceptions else list(exceptions.values())
     messages = [str(one.get("exception_message")) for one in found if one.get("raised_exception")]
     return short(messages[0]) if messages else None
@@ -119,7 +122,7 @@ def check(context, engine, suite, batch, checked_at):
         run_id=RunIdentifier(run_name=batch["part"], run_time=checked_at),
     )
     send({"checked": {"table": table, "part": batch["part"], "rows": rows, "expectations": [describe(one, engine) for one in result.results]}})
-    # The next part of the table goes by the same name.
+    # The next batch of the table reuses the name.
     context.validation_definitions.delete(table)
     source.delete_asset(table)
 
@@ -133,7 +136,7 @@ def end_with_parent():
 def main():
     plan = json.loads(sys.stdin.readline())
     threading.Thread(target=end_with_parent, daemon=True).start()
-    # What runs beside it comes first.
+    # The pipeline and the server have priority.
     if hasattr(os, "nice"):
         os.nice(10)
     context = gx.get_context(mode="ephemeral", project_config=data_docs.context_config(plan["folder"], plan["lake"]))

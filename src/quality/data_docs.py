@@ -1,4 +1,4 @@
-"""Data Docs as pages that need nothing but themselves: no script, nothing from elsewhere; and results of past runs, a bounded number."""
+"""Data Docs as self-contained pages without scripts and external files, and a bounded number of past results."""
 
 import html
 import re
@@ -14,7 +14,10 @@ RUN_TIME = re.compile(r"\d{8}T\d{6}\.\d+Z$")
 
 
 class _Plain:
-    """Our templates first, which Great Expectations would look for after its own; and values as text, which it would print as markup."""
+    """Prefers the templates of this module to those of Great Expectations, and escapes values.
+
+    Great Expectations would print the values as markup.
+    """
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -58,7 +61,7 @@ def _section(store, renderer):
 
 
 def context_config(folder, site_name):
-    """A context that keeps nothing on disk but results and the pages made of them."""
+    """A context that stores only results and their pages on disk."""
     site = {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
@@ -80,15 +83,15 @@ def context_config(folder, site_name):
 
 
 def write(context, folder, kept_runs):
-    """Pages of all results that are kept, and what leads to them."""
+    """Writes the pages of all retained results, and their index."""
     _forget_old_runs(folder, kept_runs)
     context.build_data_docs()
-    # Fonts and pictures of Great Expectations' own pages, which ours do without.
+    # Fonts and pictures of Great Expectations' own templates, which these pages do not use.
     shutil.rmtree(docs_folder(folder) / "static", ignore_errors=True)
 
 
 def _forget_old_runs(folder, kept):
-    """A run's results and pages lie in folders named by its time, one under each suite."""
+    """Deletes old runs. The results and pages of a run are in folders named after its time, one below each suite."""
     found = [path for root in (results_folder(folder), docs_folder(folder)) for path in root.rglob("*Z") if RUN_TIME.match(path.name)]
     old = sorted({path.name for path in found}, reverse=True)[kept:]
     for path in found:

@@ -1,4 +1,4 @@
-"""The lake as Great Expectations asks it: tables held at their snapshots, and one batch of one of them at a time."""
+"""The lake as a data source of Great Expectations: tables pinned to snapshots, and one batch of one table at a time."""
 
 import logging
 
@@ -17,10 +17,10 @@ class _Dialect(str):
         return str(self)
 
 
-# Great Expectations reads results after it has given the connection back, unless a dialect is known to need its connection. DuckDB's
-# results are gone by then. There is no setting for it.
+# Great Expectations reads results after it has released the connection, unless the dialect is listed here. DuckDB's
+# results are invalid by then. No setting controls this.
 gx_sql._PERSISTED_CONNECTION_DIALECTS += (_Dialect("duckdb"),)
-# Figures are shown as floats in Data Docs, and only there; a line for each of them helps nobody.
+# Suppresses a warning for each figure that Data Docs show as a float; only Data Docs do.
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 
@@ -29,7 +29,7 @@ def quoted(text):
 
 
 def open_lake(context, plan):
-    """A DuckDB in memory whose `silver.t` means the lake's table at the snapshot that the plan names; returns its engine."""
+    """Opens an in-memory DuckDB in which `silver.t` is the lake's table at the plan's snapshot; returns its engine."""
     source = context.data_sources.add_sql(SOURCE, connection_string="duckdb:///:memory:lake", create_temp_table=False)
     engine = source.get_execution_engine()
     run = lambda sql: execute(engine, sql)  # noqa: E731
@@ -55,7 +55,7 @@ def open_lake(context, plan):
 
 
 def open_s3(run, settings):
-    """Settings as src/storage/s3/settings.ts has them. No error may repeat the statement: the keys stand in it."""
+    """Applies settings of src/storage/s3/settings.ts. No error may quote the statement, which contains the keys."""
     scheme, host = settings["endpoint"].split("://", 1)
     options = {
         "key_id": settings["access_key_id"],
@@ -74,7 +74,7 @@ def open_s3(run, settings):
 
 
 def load_batch(engine, batch):
-    """Makes the batch the table `batch`, in place of the one before; returns how many rows it has."""
+    """Loads the batch into the table `batch`, replacing the previous one; returns the number of its rows."""
     execute(engine, f"create or replace table {BATCH} as from {batch['table']} where {batch['condition']}")
     return execute(engine, f"select count(*) from {BATCH}")[0][0]
 
@@ -84,7 +84,7 @@ def sample(engine, sql, limit):
 
 
 def execute(engine, sql, as_mappings=False):
-    """Rows, if any. Committed at once: Great Expectations uses a separate connection."""
+    """Returns the rows, if any. Commits at once, because Great Expectations uses a separate connection."""
     with engine.get_connection() as connection:
         result = connection.exec_driver_sql(sql)
         rows = (result.mappings() if as_mappings else result).fetchall() if result.returns_rows else []

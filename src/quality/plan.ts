@@ -19,14 +19,14 @@ export interface Batch {
   table: string;
   /** A UTC date, `undated` for the rows that have none, or `whole` for a table that is not partitioned by a date. */
   part: string;
-  /** Which rows of the table those are, as SQL. */
+  /** SQL condition that selects the batch's rows. */
   condition: string;
   digest: string;
 }
 
 export interface HeldTable {
   name: string;
-  /** As text, because such ids do not fit a double; null for a table without a snapshot. */
+  /** Snapshot id as text, because a double cannot represent it; null for a table without a snapshot. */
   snapshot_id: string | null;
 }
 

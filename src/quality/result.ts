@@ -39,7 +39,7 @@ export interface BatchResult {
 /** Latest results of every table. */
 export interface QualityResult {
   format: 1;
-  /** Of the last run, ISO 8601, UTC. */
+  /** Time of the last run, ISO 8601, UTC. */
   checked_at: string;
   tables: { table: string; batches: BatchResult[] }[];
 }

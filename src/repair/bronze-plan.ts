@@ -62,7 +62,7 @@ export async function planBronze(search: BronzeSearch): Promise<BronzePlan | nul
   const said = state === null ? new Map<number, number>() : offsetsOrNone(state.loaded.metadata, topic);
   const held = state === null ? said : heldOffsets(state, topic);
   const ends = new Map(bounds.map(({ partition, end }) => [partition, end]));
-  // The rows decide, up to the offsets that the log has assigned.
+  // The rows determine the consumed offsets, at most up to those that the log has assigned.
   const consumed = new Map(
     Array.from(held, ([partition, end]) => [
       partition,
@@ -134,8 +134,8 @@ function unlessMalformed<T>(read: () => T): T | null {
 }
 
 /**
- * The offsets after the last row of each partition, or after an acknowledged gap behind it; what the property says
- * where no bounds tell.
+ * Offsets after the last row of each partition, or after a following acknowledged gap; the property's offsets without
+ * column bounds.
  */
 export function heldOffsets(state: TableState, topic: string): Map<number, number> {
   const { metadata } = state.loaded;
@@ -186,7 +186,7 @@ async function examine(
     own.removed.add(file.file_path);
     own.remarks.push(`${isData(file) ? "data file" : "delete file"} ${file.file_path} ${why}`);
   };
-  // No writer deletes single records of bronze.
+  // No writer deletes single records of bronze, so a delete file is unexpected.
   for (const file of entries) if (!isData(file) && !damaged.has(file.file_path)) leave(file, "deletes records");
   for (const file of entries.filter((entry) => isData(entry) && !damaged.has(entry.file_path))) {
     if (!(await files.isReadable(file.file_path))) {
@@ -226,7 +226,7 @@ function isData({ content }: DataFile): boolean {
   return content === CONTENT.data;
 }
 
-/** Offsets that the table's log must reach: those that its rows and its property agree on. */
+/** Offsets that the log must reach: in each partition the lower of those of the table's rows and its property. */
 export function agreedOffsets(state: TableState, topic: string): Map<number, number> {
   const held = heldOffsets(state, topic);
   const said = offsetsOrNone(state.loaded.metadata, topic);

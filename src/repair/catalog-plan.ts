@@ -30,10 +30,10 @@ export interface CatalogPlan {
   pointers: PlannedPointer[];
 }
 
-/** The property by which a seed's table says which file it holds. */
+/** Property of a seed's table with the checksum of its file. */
 export const SEED_PROPERTY = "coinlake.seed-sha256";
 
-/** Separates the levels of a namespace in the catalog's file. */
+/** Separator of namespace levels in the catalog's file. */
 const SEPARATOR = "\x1f";
 
 /** The correct content of the catalog, derived from the warehouse if the catalog's file is damaged. Read-only. */

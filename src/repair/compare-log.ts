@@ -8,12 +8,12 @@ interface Comparison {
   topic: string;
   /** Bounds of the log. */
   bounds: readonly PartitionBounds[];
-  /** Null where there is no log to compare with. */
+  /** Null without a log for comparison. */
   log: Log | null;
   files: Pick<BronzeFiles, "records">;
 }
 
-/** Whether a data file's records equal the log's, as far as the log reaches: source, time and payload. */
+/** Whether a data file's records equal the log's retained records: source, time and payload. */
 export async function isAsInLog(
   { log, topic, bounds, files }: Comparison,
   location: string,

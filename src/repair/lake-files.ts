@@ -89,7 +89,7 @@ export class LakeFiles {
     this.#replaced.add(canonicalLocation(location));
   }
 
-  /** The same as a storage. Writes go to the lake. */
+  /** The same files as a storage. Writes go to the lake. */
   get storage(): Storage {
     return overrideStorage(this.#storage, { read: (location) => this.read(location) });
   }
@@ -98,7 +98,7 @@ export class LakeFiles {
     return (await digestOf(this.#storage, location)).sha256 === sha256;
   }
 
-  /** Canonical locations, of the lake alone. */
+  /** Canonical locations of the lake's files, without the backup's. */
   all(): string[] {
     return [...this.#sizes.keys()];
   }
@@ -109,8 +109,8 @@ export class LakeFiles {
   }
 
   /**
-   * What is wrong with a data file, in words; null for one that has the recorded size and, on a local disk, ends as
-   * Parquet does. With `is_thorough` its content is compared with its checksum and the backup's.
+   * Describes the damage of a data file; null if the file has the recorded size and, on a local disk, ends as Parquet
+   * does. With `is_thorough` its content is compared with its checksum and the backup's.
    */
   async damageOf(
     location: string,

@@ -17,8 +17,8 @@ export interface LogPlan {
 }
 
 /**
- * Reads only. `consumed` is what bronze has, by partition; a lake that has nothing yet needs no log. With `is_quick`
- * the pages of the file are not checked.
+ * Plans the log's repair. Read-only. `consumed` are bronze's offsets by partition; a lake without any needs no log.
+ * With `is_quick` the file's pages are not checked.
  */
 export function planLog(
   lake: Lake,
@@ -37,7 +37,7 @@ export function planLog(
     "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
   const bounds = "bounds" in found && damage === null ? found.bounds : [];
   if (damage === null || consumed.size === 0) return { damage: null, bounds, new_log: new Map() };
-  // Alerts evaluate records before bronze has them, so offsets that they have seen must not be assigned again.
+  // Alerts evaluate records before bronze has them, so offsets that alerts have evaluated must not be assigned again.
   const judged = judgedOffsets(join(lake.folder, "alerts.db"), topic);
   const old_ends = new Map("bounds" in found ? found.bounds.map(({ partition, end }) => [partition, end]) : []);
   const count = Math.max(partitions, ...[...consumed.keys()].map((partition) => partition + 1));

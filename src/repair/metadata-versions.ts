@@ -48,9 +48,7 @@ export class MetadataVersions {
     }
   }
 
-  /**
-   * The newest file of a folder that can be read and that describes a table in this folder; null where there is none.
-   */
+  /** The newest readable metadata file of a table in this folder; null without one. */
   async newest(folder: string): Promise<MetadataVersion | null> {
     const locations = [...(this.#by_folder.get(canonicalLocation(folder)) ?? [])];
     const found: MetadataVersion[] = [];
@@ -78,8 +76,7 @@ export function folderOf(metadata_location: string): string {
 }
 
 /**
- * The table that the catalog named a folder after: `<warehouse>/<layer>/<name>-<8 hex digits>`; null for another
- * folder.
+ * The table by which the catalog named a folder: `<warehouse>/<layer>/<name>-<8 hex digits>`; null for another folder.
  */
 export function tableAt(folder: string, warehouse: string): TableIdentifier | null {
   const below = folder.slice(canonicalLocation(warehouse).length + 1).split("/");
@@ -87,7 +84,10 @@ export function tableAt(folder: string, warehouse: string): TableIdentifier | nu
   return name === undefined || below.length < 2 ? null : { namespace: below.slice(0, -1), name };
 }
 
-/** The table folder that a file lies in, and the table that it is named after; null for another file. */
+/**
+ * The folder of the table to which a file belongs, and the table after which the folder is named; null for another
+ * file.
+ */
 export function tableOfFile(
   location: string,
   warehouse: string,

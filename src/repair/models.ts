@@ -35,7 +35,7 @@ export class DbtModels {
     this.#options = options;
   }
 
-  /** As RepairScope.modelsFrom. */
+  /** See RepairScope.modelsFrom. */
   from(table: string): Promise<string[]> {
     this.#reader ??= this.#worker({ kind: "embedded", catalog_url: NO_CATALOG, s3: null });
     return modelsFrom(this.#reader, table);
@@ -63,7 +63,7 @@ export class DbtModels {
   }
 }
 
-/** dbt's answer; a name that is not a model or seed selects nothing. */
+/** dbt selects nothing for a name that is not a model or seed. */
 export async function modelsFrom(worker: Pick<DbtWorker, "run">, table: string): Promise<string[]> {
   const name = table.slice(table.indexOf(".") + 1);
   if (!/^\w+$/.test(name)) return [];

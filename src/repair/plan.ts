@@ -139,8 +139,8 @@ function isRight({ current, next }: PlannedPointer): boolean {
 }
 
 /**
- * Whether an old catalog is to be followed, and whether a table was dropped on purpose, only a person knows. What a
- * power cut leaves is a file that cannot be read.
+ * Only a person can decide whether to follow an old catalog, and whether a table was dropped on purpose. A power cut
+ * leaves files that cannot be read.
  */
 function withoutDecisions(plan: CatalogPlan): CatalogPlan {
   if (plan.damage !== null) return plan;
@@ -155,7 +155,10 @@ function withoutDecisions(plan: CatalogPlan): CatalogPlan {
 
 type OffsetsByPartition = ReadonlyMap<number, number>;
 
-/** What silver and gold have consumed; what a log that can be read has never held is somebody's mistake. */
+/**
+ * Offsets that silver and gold have consumed, at most up to the end of a readable log: offsets beyond it are an error
+ * in the tables.
+ */
 function builtOffsets(
   tables: readonly LoadedTable[],
   { pipeline: { topic }, table }: RepairScope,

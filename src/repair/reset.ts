@@ -12,10 +12,10 @@ import { consumedOffsetsOrNone } from "./bronze-plan.ts";
 import { SEED_PROPERTY } from "./catalog-plan.ts";
 
 /**
- * A change that leaves a table without rows, by metadata alone: nothing of what it holds is read. Its consumed offsets
- * begin at zero, so that the models build it again from bronze, increment by increment; a seed's checksum goes, so that
- * its file is loaded again. Earlier snapshots stay readable, except for those named. `partitions` of the log are named
- * as the offsets name them.
+ * Stages a commit that empties a table by metadata alone; no existing file is read. The consumed offsets restart at
+ * zero, so that the models rebuild the table from bronze, increment by increment. A seed loses its checksum, so that
+ * its file is loaded again. Earlier snapshots stay readable, except `unreadable`, which are removed. `partitions` are
+ * the log's partitions, named as in the consumed offsets.
  */
 export async function stageReset(
   { storage, clock }: { storage: Storage; clock: Clock },

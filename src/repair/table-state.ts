@@ -20,16 +20,19 @@ export interface TableState {
   table: string;
   loaded: LoadedTable;
   snapshot: Snapshot | null;
-  /** Those that can be read. */
+  /** The readable manifests. */
   manifests: ReadManifest[];
   damage: Damage[];
-  /** Entries of data files that cannot be read. */
+  /** Entries of unreadable data files. */
   damaged: ManifestEntry[];
   /** Whether the manifest list or a manifest is damaged, so that its files are unknown. */
   has_unknown_files: boolean;
 }
 
-/** Manifest list, manifests, and every file that they name; `is_thorough` compares their content with the backup's. */
+/**
+ * Checks the manifest list, the manifests and every data file that they name; `is_thorough` also compares contents with
+ * checksums and the backup.
+ */
 export async function inspectTable(
   loaded: LoadedTable,
   files: LakeFiles,
@@ -86,8 +89,8 @@ async function readable<T>(read: () => Promise<T>): Promise<T | string> {
 }
 
 /**
- * Snapshots, the current one among them, whose metadata files cannot be read. No reader can open them, and maintenance,
- * which has to know the files of every snapshot that it keeps, would fail at each run.
+ * Snapshots whose metadata files cannot be read, including the current one. No reader can open them. Maintenance needs
+ * the files of every retained snapshot, and would fail at each run.
  */
 export async function unreadableSnapshots({ loaded: { metadata } }: TableState, files: LakeFiles): Promise<Long[]> {
   const { storage } = files;

@@ -19,7 +19,7 @@ function desiredFile(folder: string): string {
   return join(folder, "desired.json");
 }
 
-/** Null where nothing is desired. */
+/** Null where no cluster is desired. */
 export function readDesired(folder: string): Desired | null {
   const file = desiredFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Desired) : null;

@@ -25,8 +25,8 @@ const LOGS = ["output.log", "server.log"];
 const NO_S3: NodeJS.ProcessEnv = Object.fromEntries(S3_VARIABLES.map((name) => [name, undefined]));
 
 /**
- * Starts the service's process and waits until it is healthy. Throws SERVICE_DIED or SERVICE_NOT_ANSWERING; after an error no
- * process is left.
+ * Starts the service's process and waits until it is healthy. Throws SERVICE_DIED or SERVICE_NOT_ANSWERING; after an
+ * error no process is left.
  */
 export async function launch(
   service: Service,

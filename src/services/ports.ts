@@ -53,7 +53,7 @@ function refuseTwice(ports: readonly (readonly [name: string, number: number])[]
   }
 }
 
-/** Throws PORT_TAKEN with the owner's name. */
+/** Throws PORT_TAKEN with the name of the process that listens. */
 export function refuseTaken(service: Service, ports: Readonly<Record<string, number>>): void {
   for (const { name, variable } of service.ports) {
     const number = ports[name] ?? 0;

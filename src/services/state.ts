@@ -84,7 +84,7 @@ export function readEnvironment(folder: string): Record<string, string> {
 /** Makes the cluster's folder where it is new. Throws CLUSTER_FOLDER_NOT_WRITABLE. */
 export function openOrCreateCluster(folder: string): Secrets {
   try {
-    // Services that run as another user must pass through it, and can read only their own folders.
+    // A service that runs as another user must pass through this folder, and can read only its own folder.
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     const known = isCluster(folder) ? readSecrets(folder) : {};
     const secrets = newSecrets();

@@ -34,11 +34,11 @@ export interface SupervisorOptions {
 }
 
 const LOOK_MS = 1_000;
-/** A request to Spark costs more than a look at processes. */
+/** Longer than the interval for processes, because a request to Spark costs more. */
 const STREAMS_LOOK_MS = 5_000;
 const STOP_TIMEOUT_MS = 10_000;
 
-/** Runs until the signal aborts or nothing is desired. */
+/** Runs until the signal aborts or no service is desired. */
 export async function supervise({
   folder,
   clock,

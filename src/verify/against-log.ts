@@ -26,7 +26,10 @@ export interface LogSources {
   progress(done: number): void;
 }
 
-/** Bronze record by record against the log, as far back as the log reaches: source, time and payload, byte for byte. */
+/**
+ * Compares bronze with the log record by record, back to the oldest retained record: source, time and payload, byte for
+ * byte.
+ */
 export async function compareWithLog(sources: LogSources): Promise<LogComparison> {
   const { log, pipeline, bronze } = sources;
   const topic = pipeline.topic.name;
@@ -38,7 +41,7 @@ export async function compareWithLog(sources: LogSources): Promise<LogComparison
     while (offset < last) {
       const records = await readLog(sources, partition, offset);
       if (records === null) {
-        // Retention has pruned the log meanwhile.
+        // Retention has deleted records of the log meanwhile.
         offset = Math.max(
           offset + 1,
           (await boundsOf(log, topic)).find((bounds) => bounds.partition === partition)?.begin ?? last,
@@ -68,7 +71,7 @@ async function boundsOf(log: Log, topic: string): Promise<PartitionBounds[]> {
   }
 }
 
-/** Null if the log has pruned the record. */
+/** Null if retention has deleted the record. */
 async function readLog({ log, pipeline }: LogSources, partition: number, offset: number): Promise<LogRecord[] | null> {
   try {
     return await log.read(pipeline.topic.name, partition, offset, {

@@ -11,9 +11,9 @@ import { tableFinding, type Finding } from "./finding.ts";
 
 export interface ChecksumCheck {
   findings: Finding[];
-  /** Files that equal their checksum. */
+  /** Number of files that equal their checksum. */
   checked: number;
-  /** Of files that had none. */
+  /** Checksums computed for files that had none. */
   taken: FileChecksum[];
   /** Canonical locations of all files of retained snapshots. */
   needed: Set<string>;
@@ -35,7 +35,7 @@ interface TableFile {
 
 const SOME = 16;
 
-/** Compares every file of every retained snapshot with the checksum of its commit. */
+/** Compares every file of every retained snapshot with the checksum recorded at its commit. */
 export async function checkChecksums(tables: readonly LoadedTable[], sources: ChecksumSources): Promise<ChecksumCheck> {
   const result: ChecksumCheck = { findings: [], checked: 0, taken: [], needed: new Set() };
   const work: { table: LoadedTable; files: TableFile[] }[] = [];

@@ -76,7 +76,7 @@ async function columnsOf(session: PinnedTables, source: string): Promise<Column[
   return (await session.query(`select * from ${source} limit 0`)).columns;
 }
 
-/** A snapshot is read with the columns that the table had when it was committed: those of today are in the metadata. */
+/** A snapshot is read with the columns that the table had at its commit; the metadata has the current ones. */
 function currentColumns(metadata: TableMetadata): string[] {
   const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
   return (schema?.fields ?? []).map(({ name }) => name);
@@ -114,7 +114,10 @@ function partitionName(metadata: TableMetadata, value: string): string {
   return `${partitionColumn(metadata)}=${value}`;
 }
 
-/** The rows with their hash, and the hash of their key: both versions of a row that was changed are in one group. */
+/**
+ * The rows with the hash of all columns and that of the key. Groups are formed by the key, so that both versions of a
+ * changed row are in the same group.
+ */
 function selectOf(
   source: string,
   columns: readonly Column[],
@@ -132,8 +135,8 @@ function selectOf(
 }
 
 /**
- * Groups of rows whose number, or sum of hashes, differs: one pass over each side, in memory that does not depend on
- * the rows.
+ * Groups whose row count or sum of hashes differs. Takes one pass over each side; memory does not depend on the number
+ * of rows.
  */
 async function differingBuckets(session: PinnedTables, lake: string, rebuilt: string): Promise<Bucket[]> {
   const sums = (select: string) =>
@@ -189,7 +192,7 @@ interface Difference {
   in_lake: boolean;
 }
 
-/** Rows of both sides with the same key are one changed row. Pure. */
+/** Pairs rows of both sides by key: such a pair is one changed row. Pure. */
 function pair(rows: readonly SidedRow[], key: readonly string[]): Difference[] {
   const by_key = Map.groupBy(rows, ({ values }) => JSON.stringify(key.map((name) => values.get(name))));
   return [...by_key.values()].flatMap((same) => {

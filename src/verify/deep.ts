@@ -30,7 +30,10 @@ export type Phase =
   | "rebuilding silver and gold (records)"
   | "comparing tables";
 
-/** Of the models and seeds that built the oldest rows of a table, and of the file that a seed was loaded from. */
+/**
+ * Properties with the version of the models and seeds that built a table's oldest rows, and with the checksum of the
+ * file from which a seed was loaded.
+ */
 const VERSION_PROPERTIES = [MODELS_VERSION_PROPERTY, "coinlake.seed-sha256"] as const;
 
 export interface DeepOptions extends VerifyOptions {
@@ -45,19 +48,19 @@ export interface DeepOptions extends VerifyOptions {
 export interface DeepVerification extends Verification {
   deep: {
     files_checked: number;
-    /** Of files that had none: the caller stores them. */
+    /** Checksums computed for files that had none; the caller stores them. */
     taken: FileChecksum[];
     /** Files with a checksum that no snapshot needs. */
     outdated: string[];
-    /** Records of bronze that are still in the log. */
+    /** Number of bronze records that are still in the log and were compared. */
     log_records_compared: number;
     tables_compared: number;
   };
 }
 
 /**
- * Does what `verify` does, and compares every file with the checksum of its commit, bronze with the log, and every row
- * of silver and gold with a rebuild from bronze. Read-only; safe while the pipeline runs. Throws what `verify` throws,
+ * Runs `verify`, and compares every file with the checksum of its commit, bronze with the log, and every row of silver
+ * and gold with a rebuild from bronze. Read-only; safe while the pipeline runs. Throws the errors of `verify`, and
  * REBUILD_FAILED.
  */
 export async function verifyDeep(
@@ -141,8 +144,8 @@ async function namespacesBelow(catalog: Catalog, parent: readonly string[]): Pro
 }
 
 /**
- * Checksums of files that no longer exist. A file that no snapshot needs may be one of a commit, or of a table that was
- * dropped.
+ * Checksums of files that no longer exist. An existing file that no snapshot needs may belong to a commit in progress
+ * or to a dropped table.
  */
 async function outdatedChecksums({ checksums, storage }: LakeToVerify, needed: ReadonlySet<string>): Promise<string[]> {
   const outdated = [];
@@ -241,8 +244,8 @@ async function rebuildUnlessOvertaken(
 }
 
 /**
- * Rows of an earlier version of the models may differ from what this version makes of bronze: they are no damage. A
- * table without a version was created before versions were recorded.
+ * Rows of an earlier version of the models may differ from those that this version builds from bronze, without damage.
+ * A table without a version was created before versions were recorded.
  */
 function isSameVersion(lake: TableMetadata, rebuilt: TableMetadata): boolean {
   return VERSION_PROPERTIES.every((name) => lake.properties[name] === rebuilt.properties[name]);

@@ -25,9 +25,9 @@ export function checkMetadata(
 }
 
 /**
- * The files of a table's held snapshot, from its manifest list down: each is there, in the table's folder, with the
- * size that was recorded, and what is not a data file has the content that was committed. Empty where all is well;
- * nothing of a table with findings is read by an engine, which may end the process over a damaged manifest.
+ * Checks the files of a table's pinned snapshot, from its manifest list down. Each file must exist in the table's
+ * folder with the recorded size; metadata files must also have the committed content. Empty without findings. No engine
+ * may read a table with findings, because a damaged manifest may end the process.
  */
 export async function checkFiles(
   { table, loaded, snapshot }: HeldTable,
@@ -87,7 +87,7 @@ async function manifestFiles(
   return { findings, live: findings.length > 0 ? [] : await new LiveFiles(parts.storage).of(metadata, snapshot) };
 }
 
-/** The finding, or the content. */
+/** The content, or the finding about it. */
 async function readable<T>(
   table: string,
   file: string,
@@ -106,7 +106,7 @@ async function readable<T>(
   }
 }
 
-/** Metadata files are small: they are read whole, and compared with their checksum where there is one. */
+/** Metadata files are small: they are read completely, and compared with their checksum where one is recorded. */
 async function checkContent(
   table: string,
   file: string,
@@ -128,7 +128,7 @@ async function checkContent(
   return [tableFinding("METADATA_DAMAGED", table, message, { file })];
 }
 
-/** One listing serves all files of a table. */
+/** Sizes by location; one listing serves all files of a table. */
 async function sizesIn(storage: Storage, folder: string): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
   for await (const { location, size_bytes } of storage.list(folder)) sizes.set(canonicalLocation(location), size_bytes);
@@ -136,9 +136,9 @@ async function sizesIn(storage: Storage, folder: string): Promise<Map<string, nu
 }
 
 /**
- * Whether the catalog names the table's newest metadata. A file of a later version that was committed, or is several
- * versions ahead, shows that the catalog's file is an old copy, or that its pointer was moved back. One version ahead
- * may be the file of a commit that is under way, or was cut off.
+ * Whether the catalog names the table's newest metadata file. A later version that was committed, or that is several
+ * versions ahead, shows that the catalog's file is an old copy or that its pointer was moved back. One version ahead
+ * may be the file of a commit in progress, or of an interrupted one.
  */
 export async function checkPointer(
   loaded: LoadedTable,

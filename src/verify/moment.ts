@@ -22,11 +22,11 @@ export interface MomentOptions {
   timeout_ms: number;
   /** Whether a process writes the lake; otherwise there is no wait. */
   is_running(): boolean;
-  /** Fault of a table's metadata. */
+  /** Findings about a table's metadata. */
   inspect(loaded: LoadedTable, table: string): Promise<Finding[]>;
-  /** Of the models as they are now, see transform/models-version.ts. */
+  /** Version of the current models, see transform/models-version.ts. */
   models_version: string;
-  /** Whether files of a table exist that the catalog does not have. */
+  /** Whether files exist of a table that the catalog lacks. */
   wasMade(table: string): Promise<boolean>;
 }
 
@@ -44,7 +44,7 @@ async function loadTables(catalog: TableCatalog, inspect: MomentOptions["inspect
   return loadNamespaces(catalog, layers, inspect);
 }
 
-/** The tables of namespaces at their newest metadata. */
+/** Loads the newest metadata of all tables in the namespaces. */
 export async function loadNamespaces(
   catalog: TableCatalog,
   namespaces: readonly (readonly string[])[],
@@ -85,7 +85,7 @@ function checkOffsets(metadata: TableMetadata): void {
 }
 
 /**
- * Chooses the newest state at the end of one increment: an increment commits its tables one after the other, and each
+ * Chooses the newest state at the end of one increment. An increment commits its tables one after the other, and each
  * snapshot states its offsets. Throws MOMENT_NOT_HELD if no common state is retained.
  */
 export async function holdMoment(
@@ -104,7 +104,7 @@ export async function holdMoment(
     const present = [...tables.map(({ identifier }) => nameOfTable(identifier)), ...names];
     for (const table of absentTables(present, pipeline)) ((await options.wasMade(table)) ? made : unmade).push(table);
     const moment = chooseMoment(tables, pipeline, { made, unmade, models_version: options.models_version });
-    // A table that is being created has files before the catalog has it: a running lake is looked at twice.
+    // A table in creation has files before the catalog has it, so the check runs twice on a running lake.
     const is_confirmed = is_last || moment === null || moment.missing.every((table) => missed.has(table));
     if (moment !== null && is_confirmed) {
       return { moment: { ...moment, damaged: names }, damage: damaged.flatMap(({ findings }) => findings) };
@@ -152,8 +152,8 @@ export function beyondBronze(table: LoadedTable, bronze: LogOffsets): string | n
 }
 
 /**
- * The offsets of a snapshot that is ahead of its table's property, in words; null where none is. Spark's property
- * follows later.
+ * Describes the first snapshot whose offsets are ahead of its table's property; null if there is none. Spark updates
+ * the property after the snapshot.
  */
 export function offsetsAhead({ properties, snapshots }: TableMetadata): { snapshot: string; property: string } | null {
   // Earlier snapshots of a table under rebuild are ahead of it.

@@ -44,9 +44,9 @@ export interface RebuildRequest {
 export type RunModels = (catalog: Catalog, server: CatalogServer, request: RebuildRequest) => Promise<void>;
 
 /**
- * A temporary catalog with the lake's own bronze table and everything that the models make of it: the same files, read
- * and never written, up to the offsets that silver and gold have consumed. The models run as they do in the lake,
- * increment by increment, so memory is bounded by one batch. Throws MODEL_FAILED.
+ * Builds silver and gold from the lake's bronze in a temporary catalog. Bronze has the same files, which are read and
+ * never written, up to the offsets that silver and gold have consumed. The models run as in the lake, increment by
+ * increment, so memory is bounded by one batch. Throws MODEL_FAILED.
  */
 export async function rebuild(request: RebuildRequest, runModels: RunModels = runDbt): Promise<Rebuilt> {
   const folder = spillFolder(request.scratch_folder);
@@ -71,7 +71,7 @@ export async function rebuild(request: RebuildRequest, runModels: RunModels = ru
   }
 }
 
-/** The table with changed offsets, up to which the models read bronze. */
+/** Registers bronze with changed offsets, up to which the models read it. */
 async function adoptBronze(
   store: SqliteStore,
   storage: Storage,

@@ -11,7 +11,7 @@ import type { Moment } from "../transform/moment.ts";
 export interface Check {
   claim: string;
   is_true: boolean;
-  /** The figures compared, in words. */
+  /** The compared figures, in words. */
   evidence: string;
   /** Tables of the check, the dependent one first. */
   tables: string[];
@@ -20,16 +20,16 @@ export interface Check {
 export interface ReconciledFigures {
   checks: Check[];
   figures: {
-    /** Records: waiting in the log, not yet in bronze. */
+    /** Number of log records that bronze lacks. */
     log_waiting: number;
     bronze_records: number;
-    /** Records that bronze has and silver has not consumed. */
+    /** Number of bronze records that silver has not consumed. */
     silver_waiting: number;
-    /** Elements by the records' own counts; each record has at least one. */
+    /** Sum of the element counts that the records state; each record has at least one. */
     elements: number;
     accepted: number;
     duplicates: number;
-    /** Duplicates that differ from the accepted row. */
+    /** Duplicates whose values differ from the accepted row. */
     conflicting: number;
     rejected: number;
     rejected_by_reason: Record<string, number>;
@@ -76,13 +76,13 @@ function tablesIn(sql: string): string[] {
 interface ElementCounts {
   records: number;
   elements: number;
-  /** Elements with more than one verdict. */
+  /** Number of elements with more than one verdict. */
   doubled: number;
-  /** Records that lack an element. */
+  /** Number of records that lack an element. */
   incomplete: number;
 }
 
-/** Where nothing was counted. */
+/** Figures of a lake in which nothing could be counted. */
 export function noFigures(): ReconciledFigures["figures"] {
   return {
     log_waiting: 0,
@@ -178,7 +178,9 @@ class Reconciler {
       );
   }
 
-  /** Bronze is a gapless, duplicate-free copy of the log, up to the offsets that its property promises. */
+  /**
+   * Checks that bronze is a copy of the log without gaps and duplicates, up to the consumed offsets in its property.
+   */
   async checkBronze(): Promise<void> {
     const { topic, bronze } = this.#pipeline;
     const tables = [bronze.table];
@@ -207,8 +209,9 @@ class Reconciler {
   }
 
   /**
-   * Rows, distinct offsets and bounds of a partition. Offsets that are exactly those below `next` have the sum of
-   * hashes that these have, which is found in one pass and little memory; only others are counted one by one.
+   * Rows, distinct offsets and bounds of a partition. Compares the sum of hashes of the offsets with that of all
+   * offsets below `next`, which takes one pass and little memory. Only if the sums differ, offsets are counted one by
+   * one.
    */
   async #countOffsets(
     table: string,
@@ -299,8 +302,8 @@ class Reconciler {
   }
 
   /**
-   * Whether the records with a first element are exactly bronze's, and the elements exactly those that the first ones
-   * count: by sums of hashes, in one pass and little memory.
+   * Whether the records with a first element are exactly those of bronze, and the elements exactly those that the first
+   * elements count. Compares sums of hashes in one pass with little memory.
    */
   async #isExact(union: string, consumed_bronze: string): Promise<boolean> {
     const record = "log_topic, log_partition, log_offset";

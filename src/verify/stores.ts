@@ -10,7 +10,7 @@ import { MAINTENANCE_FORMAT } from "../maintain/store.ts";
 import { damageIn, isStoreDamage, notedFiles, openSqliteFileToRead, type SqliteFormat } from "../base/sqlite.ts";
 import { lakeFinding, REPAIR_LAKE, RESTORE_LAKE, type Finding } from "./finding.ts";
 
-/** The SQLite files of a lake. */
+/** A SQLite file of a lake. */
 interface StoreFile {
   file: string;
   /** Description of the file in messages. */
@@ -28,9 +28,9 @@ export interface StoreOptions {
 }
 
 /**
- * Whether the lake's SQLite files are present, have a known layout, and are as long as their headers say. All pages are
- * read of all files but the log, which may be large: `checkLogPages` reads those. A cluster's lake has its log and its
- * catalog on servers. Creates nothing. Throws where a file cannot be read for another reason than damage, such as
+ * Checks that the lake's SQLite files exist, have a known layout, and are as long as their headers state. Reads all
+ * pages of all files except the log, which may be large: `checkLogPages` reads those. In a cluster, log and catalog are
+ * on servers. Creates no file. Throws where a file cannot be read for a reason other than damage, such as
  * CATALOG_LOCKED.
  */
 export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: StoreOptions = {}): Finding[] {
@@ -39,7 +39,7 @@ export function checkStores(lake: Lake, { busy_timeout_ms = BUSY_TIMEOUT_MS }: S
   );
 }
 
-/** Reads every page of the log. Blocks the process meanwhile. */
+/** Reads every page of the log. Blocks the event loop. */
 export function checkLogPages(lake: Lake): Finding[] {
   return storesOf(lake)
     .filter(({ file }) => file === lake.log_file && existsSync(file))
@@ -106,7 +106,7 @@ function checkStore(
     : [lakeFinding("STORE_DAMAGED", `${basename(file)} is damaged: ${damage}`, { file, next_step })];
 }
 
-/** Null where there is none. */
+/** Null without damage. */
 function damageOf(file: string, format: SqliteFormat, busy_timeout_ms: number, look: Look): string | null {
   if (statSync(file).size === 0) return "it is empty";
   let database: DatabaseSync | undefined;

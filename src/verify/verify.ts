@@ -33,7 +33,7 @@ export interface Verification extends ReconciledFigures {
   notes: string[];
 }
 
-/** The same with an open session, for the deep verification. */
+/** The result with an open session, for the deep verification. */
 export interface OpenVerification extends Verification {
   /** Null if the tables cannot be read. */
   moment: Moment | null;
@@ -46,12 +46,12 @@ export interface OpenVerification extends Verification {
 const INCREMENT_TIMEOUT_MS = 30_000;
 /** Maximum attempts if snapshots expire while they are read. */
 const MAX_ATTEMPTS = 3;
-/** How long the first table of a lake may take from its files to its entry in the catalog. */
+/** Maximum time from the first files of a lake's first table to its entry in the catalog. */
 const FIRST_TABLE_MS = 1_000;
 
 /**
- * Stores, files and counts of a lake, at one moment that a finished increment left; safe beside a running pipeline.
- * Reads only. Throws MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: then nothing is known.
+ * Verifies stores, files and counts of a lake at the end of one increment. Read-only; safe while the pipeline runs.
+ * Throws MOMENT_NOT_HELD and VERIFY_OVERTAKEN, both retryable: the verification then has no result.
  */
 export async function verify(
   open: LakeToVerify,
@@ -171,7 +171,7 @@ async function logBounds(
   }
 }
 
-/** Tables that must not be read. */
+/** Returns the tables that must not be read. */
 async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding[]): Promise<Set<string>> {
   const damaged = new Set<string>();
   for (const held of moment.tables.values()) {
@@ -194,8 +194,8 @@ async function outdatedPointer(open: LakeToVerify, { loaded, table }: HeldTable)
 }
 
 /**
- * Whether the catalog's file was replaced by an empty one: it has no table, and tables were made. Files of a table that
- * is just being created are seen by their table a moment later.
+ * Whether the catalog's file was replaced by an empty one: it has no table, although table files exist. For a table in
+ * creation, the catalog entry follows its files a moment later.
  */
 async function hasLostTables(
   { lake, catalog }: LakeToVerify,
@@ -218,8 +218,8 @@ function changed(): OperatingError {
 }
 
 /**
- * Read after the other tables, which may have consumed what bronze has by now. Null where bronze is damaged, or became
- * unreadable meanwhile.
+ * Bronze's offsets, read after the other tables, which may have consumed records that bronze gained meanwhile. Null
+ * where bronze is damaged or has become unreadable.
  */
 async function bronzeOffsetsNow(
   { catalog }: LakeToVerify,
@@ -296,7 +296,7 @@ function checkFindings({ checks, failures }: Reconciliation): Finding[] {
   ];
 }
 
-/** Snapshots that have expired meanwhile took their files along: nothing is known then. */
+/** Expired snapshots have lost their files, so the verification has no result. */
 export async function throwIfOvertaken({ catalog }: LakeToVerify, { tables }: Moment): Promise<void> {
   for (const { loaded, snapshot, table } of tables.values()) {
     if (snapshot === null) continue;

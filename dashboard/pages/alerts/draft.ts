@@ -11,7 +11,7 @@ export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
   failed: "an external job fails",
 };
 
-/** A rule as it is edited: the fields of all kinds as text, so that switching the kind loses no input. */
+/** A rule in the form. The fields of all kinds are text, so that switching the kind loses no input. */
 export interface Draft {
   name: string;
   severity: string;

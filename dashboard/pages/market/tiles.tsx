@@ -373,7 +373,7 @@ function Question({ number, name, Answered, refresh_ms, has_prices }: QuestionPr
 
 /** Answers to the five questions. */
 export function Tiles() {
-  // Without a status, the request's error tells why.
+  // Without a status, the request's error gives the reason.
   const has_prices =
     status.value !== null ? status.value.newest_event_at !== null : status_error.value !== null ? true : null;
   return (

@@ -51,7 +51,7 @@ function killGroup(pid: number): void {
   try {
     process.kill(process.platform === "win32" ? pid : -pid, "SIGKILL");
   } catch (error) {
-    // It has ended meanwhile, or runs as another user: nothing more can be done.
+    // The process has ended meanwhile, or runs as another user and cannot be killed.
     if (!(error instanceof Error && "code" in error && (error.code === "ESRCH" || error.code === "EPERM"))) throw error;
   }
 }

@@ -33,7 +33,7 @@ export const DELIVERY_LIMITS: DeliveryLimits = {
  */
 const AT_ONCE: Record<Sink["kind"], number> = { webhook: 4, slack: 1, command: 1, file: 1 };
 
-/** Interval of the checks for sinks that another process created, and for a clock that was set. */
+/** Interval of the checks for sinks that another process created, and for a changed clock. */
 const LOOK_MS = 1_000;
 
 export interface DelivererOptions {
@@ -134,7 +134,7 @@ export class Deliverer {
       });
     } catch (error) {
       if (!(error instanceof DeliveryFailed)) throw error;
-      // A stop aborted the attempt: that is no failure of the sink.
+      // A stop aborted the attempt; the sink did not fail.
       if (!signal.aborted) await this.#failed(sink, pending, error);
     }
   }

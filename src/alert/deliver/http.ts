@@ -4,8 +4,8 @@ import { secretBytes, type Sink } from "../sink.ts";
 import { DeliveryFailed, type Attempt, type DeliveryMessage } from "./message.ts";
 
 /**
- * Signed as Standard Webhooks say (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over `id.timestamp.body`,
- * with the id the same at every attempt, so that a receiver can tell a repeat.
+ * Sends a message signed by Standard Webhooks (standardwebhooks.com, "Signature scheme"): HMAC-SHA256 over
+ * `id.timestamp.body`. The id is the same at every attempt, so that a receiver can detect a repeat.
  */
 export async function sendWebhook(
   sink: Extract<Sink, { kind: "webhook" }>,
@@ -26,7 +26,7 @@ export async function sendWebhook(
   );
 }
 
-/** Slack's incoming webhooks, and compatible ones. */
+/** Sends to Slack's incoming webhooks, and to compatible ones. */
 export async function sendSlack(
   sink: Extract<Sink, { kind: "slack" }>,
   { type, data }: DeliveryMessage,
@@ -49,7 +49,7 @@ export async function sendSlack(
   await post(sink.url, JSON.stringify({ text: escaped(text), blocks }), {}, attempt);
 }
 
-/** docs.slack.dev, "Escaping text": these three, and no others. */
+/** Escapes the only three characters that docs.slack.dev ("Escaping text") names. */
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
@@ -83,7 +83,7 @@ async function post(
   });
 }
 
-/** The code alone, because messages contain addresses. */
+/** Only the error's code, because messages contain addresses. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error && "code" in cause ? String(cause.code) : "the connection failed";

@@ -7,7 +7,8 @@ import { volatilityEvaluator } from "./volatility.ts";
 import { volumeEvaluator } from "./volume.ts";
 
 /**
- * Null for conditions that ticks do not decide: the clock decides those on sources and layers, reports those on jobs.
+ * Null for conditions that ticks do not decide: conditions on sources and layers depend on the clock, those on jobs on
+ * reports.
  */
 export function conditionEvaluatorFor(
   condition: Condition,

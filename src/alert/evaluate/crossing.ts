@@ -8,7 +8,7 @@ const WHOLE = 100_000_000n;
 
 /**
  * A crossing needs two consecutive ticks in event order: the first is not beyond the level, the second is. The first
- * tick of a rule therefore crosses nothing, and neither does a late tick, which has no predecessor.
+ * tick of a rule therefore never crosses the level, and neither does a late tick, which has no predecessor.
  */
 export function crossingEvaluator({ direction, level }: Crosses, hysteresis_percent: number): ConditionEvaluator {
   const limit = unitsOf(level);

@@ -26,7 +26,7 @@ export class AlertEvaluator {
   #newest_us = -Infinity;
   #ticks_to_sweep = SWEEP_TICKS;
 
-  /** Takes over the histories of a previous evaluator, which must `hold` the rules. */
+  /** Takes over the histories of a previous evaluator, whose windows must cover the rules (`holds`). */
   constructor(evaluators: readonly RuleEvaluator[], before: AlertEvaluator | null = null) {
     this.#evaluators = evaluators;
     this.spans = longest(evaluators.map(({ rule }) => rule));

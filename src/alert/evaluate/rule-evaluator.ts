@@ -11,11 +11,11 @@ import type { Arrival, SubjectHistory } from "../window/subject-history.ts";
 
 /**
  * Evaluates one rule on all its subjects. An episode opens at the first tick on which the condition holds, and ends at
- * the first tick, in event order, on which it no longer does. It is one alert for any number of ticks.
+ * the first tick, in event order, on which it no longer does. It causes one alert for any number of ticks.
  *
  * A late tick is evaluated with the window before it in event order. It may open an episode, so that the order of
- * arrival hides no fall. It ends none, because newer ticks describe the present. One from before the end of the last
- * episode belongs to that episode.
+ * arrival hides no fall. It does not end an episode, because newer ticks describe the present. A late tick from before
+ * the end of the last episode belongs to that episode.
  */
 export class RuleEvaluator {
   readonly rule: StoredRule;
@@ -50,7 +50,7 @@ export class RuleEvaluator {
       state.evaluator_state,
     );
     if (evaluator_state !== state.evaluator_state) this.states.change(subject, { evaluator_state });
-    // Nothing opens and nothing is open: the fast path of most ticks.
+    // No episode opens and none is open: the fast path of most ticks.
     if (state.active === null && !evaluations.some(({ is_opening }) => is_opening)) return [];
     const events: AlertEvent[] = [];
     const ended = this.#continueOrEnd(tick, arrival, evaluations);

@@ -10,9 +10,9 @@ const WHOLE = 100_000_000n;
 
 /**
  * Compares the amount traded in the last minutes, the current one included, with the mean of the baseline windows
- * before. Minutes are calendar minutes, so the current window is a little shorter than a full one and can only fire too
- * late. With an empty window in the baseline the condition does not hold: the source sent nothing then, or the subject
- * is hardly traded.
+ * before. Minutes are calendar minutes, so the current window is a little shorter than a full one, and the rule can
+ * only fire too late. With an empty window in the baseline the condition does not hold: the source sent no data then,
+ * or the subject is hardly traded.
  */
 export function volumeEvaluator(
   { window_minutes, times, baseline_windows }: VolumeSpike,

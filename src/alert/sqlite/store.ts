@@ -140,7 +140,7 @@ export class AlertStore {
     });
   }
 
-  /** Gives up the deliveries that wait for the sink. */
+  /** Marks the deliveries that wait for the sink as given up. */
   deleteSink(id: string): Promise<"deleted" | "missing" | { used_by: string }> {
     return this.transact("delete a sink from", () => {
       if (this.#sql.get_sink.get(id) === undefined) return "missing";
@@ -218,7 +218,7 @@ export class AlertStore {
         }
         return rule;
       };
-      // An event does not name its rule's revision, but the state that comes with it does.
+      // An event does not name the revision of its rule; the state committed with it does.
       const changed = new Set<string>();
       const kept_states = [...states].filter(({ rule }) => {
         const now = ruleFor(rule.id);

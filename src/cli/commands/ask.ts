@@ -105,7 +105,7 @@ function valueOf(name: string, value: string | number | boolean | undefined): [s
   return typeof value === "string" || typeof value === "number" ? [[name, value]] : [];
 }
 
-/** For a terminal: each question with its parts, as-of times and the snapshots read. */
+/** Formats answers for a terminal: each question with its parts, as-of times and the snapshots read. */
 export function formatAnswers(
   lake: Pick<Lake, "name" | "kind">,
   answers: readonly Answer[],

@@ -217,7 +217,7 @@ function formatStatus(status: readonly ServiceStatus[]): string {
   return formatTable(STATUS_COLUMNS, rows);
 }
 
-/** The mode that the option names; else that of the last start; else Docker where it is installed. */
+/** The mode of the option; else that of the last start; else Docker if it is installed. */
 function modeOf(folder: string, { native = false }: ClusterOptions): Desired["mode"] {
   if (native || isCluster(folder)) return readDesired(folder)?.mode === "docker" && !native ? "docker" : "native";
   if (readDesired(folder)?.mode === "docker") return "docker";
@@ -276,7 +276,7 @@ async function compose(args: readonly string[], output: Output): Promise<void> {
 async function composeStatus(output: Output): Promise<void> {
   if (!output.is_json) return await compose(["ps", "--all"], output);
   const printed = await runCompose(["ps", "--all", "--format", "json"], "pipe");
-  // One object a line; older versions print one array.
+  // One object per line; older versions print one array.
   const services = printed
     .split("\n")
     .filter(Boolean)

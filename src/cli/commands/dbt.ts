@@ -59,7 +59,7 @@ async function keepTestResults({ lake, catalog }: OpenLake, pipeline: Pipeline, 
   new TestResults(lake.dbt_folder).record(ran.result, systemClock.now_us(), { is_whole: ran.is_whole });
 }
 
-/** dbt with this terminal's input and output; resolves to its exit code. */
+/** Runs dbt with this terminal's input and output; resolves to its exit code. */
 async function runDbt(args: readonly string[], { transform }: Pipeline, open: OpenLake): Promise<number> {
   const { lake } = open;
   const project = join(projectFolder(), transform.project);

@@ -142,7 +142,7 @@ interface Failure {
   error: OperatingError;
 }
 
-/** Maintains table after table; a failure of one does not stop the others. */
+/** Maintains the tables one after the other; a failure of one does not stop the others. */
 async function maintain(
   actions: readonly ActionName[],
   options: TablesOptions,
@@ -171,7 +171,7 @@ async function maintain(
         });
         reports.push(...done);
       } catch (error) {
-        // Ctrl-C aborts the work; completed commits remain.
+        // Ctrl-C aborts the current table's work; completed commits remain.
         if (signal.aborted) break;
         if (!(error instanceof OperatingError)) throw error;
         failures.push({ table, error });

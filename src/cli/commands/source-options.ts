@@ -2,12 +2,12 @@ import { InvalidArgumentError } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { describeSource } from "../choose-source.ts";
 
-/** For the help of `--source`. */
+/** Describes the default source in the help of `--source`. */
 export function describeDefault({ default_source, fallback_source }: Pipeline): string {
   return `source of records (default: ${default_source}; if unreachable at first start, ${fallback_source})`;
 }
 
-/** One line a source. */
+/** Describes the sources, one line each. */
 export function describeSources({ producers }: Pipeline): string {
   return Object.entries(producers)
     .map(([name, { argument, description }]) => `  ${describeSource(name, argument).padEnd(18)} ${description}`)

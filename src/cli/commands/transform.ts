@@ -60,14 +60,14 @@ If a running pipeline builds the lake, the command waits until it has built thes
 }
 
 interface BuildResult {
-  /** The process that built the layers; nobody if they were up to date. */
+  /** The process that built the layers; `nobody` if they were up to date. */
   by: "nobody" | "this" | "another";
   dbt_seconds: number | null;
 }
 
 /**
- * Brings the layers to the offsets that bronze has now; gold alone, to those of silver. The process that owns the lake
- * builds them, or this one if there is none.
+ * Builds the layers up to bronze's current offsets; gold alone, up to silver's. The process that owns the lake builds
+ * them; without one, this process does.
  */
 async function catchUp(
   open: OpenLake,

@@ -52,7 +52,7 @@ interface VerifyCommandOptions extends CommonOptions {
   scratch: string;
 }
 
-/** Null after Ctrl-C; only `--deep` runs long enough to be interrupted. */
+/** Null after Ctrl-C, which can only interrupt `--deep`. */
 async function verified(
   options: VerifyCommandOptions,
   lake: Lake,
@@ -118,7 +118,7 @@ function keepChecksums({ lake, checksums }: LakeToVerify, { taken, outdated }: D
   if (checksums === null || taken.length + outdated.length === 0) return;
   const store = new SqliteChecksums(lake.catalog_file);
   try {
-    // Checksums of commits made meanwhile stay: this run does not know their files.
+    // Checksums of concurrent commits stay: this run does not know their files.
     store.change({
       added: taken,
       removed: outdated.filter((location) => !taken.some((checksum) => checksum.location === location)),

@@ -5,7 +5,7 @@ export const UnmetExpectation = z
   .object({
     /** The suite's description of the expectation. */
     name: z.string(),
-    /** Great Expectations' name, such as `expect_column_values_to_be_unique`. */
+    /** Type in Great Expectations, such as `expect_column_values_to_be_unique`. */
     type: z.string(),
     columns: z.array(z.string()),
     severity: z.string().openapi({ description: "critical, warning or info" }),

@@ -77,7 +77,7 @@ export class StatementError extends OperatingError {
   }
 }
 
-/** Nested comments and unusual line endings do not match: the whole statement is then parsed as it is written. */
+/** Nested comments and unusual line endings do not match: the whole statement is then parsed without a split. */
 const EXPLAIN = /^(?:\s|--[^\r\n]*[\r\n]|\/\*(?:(?!\/\*|\*\/)[\s\S])*\*\/)*explain\s+(analyze\s+)?/i;
 
 /**

@@ -13,10 +13,10 @@ const VERSION = "3.3.2";
 const SERVERS = fileURLToPath(new URL("airflow_servers.py", import.meta.url));
 const ANSWER_TIMEOUT_MS = 5_000;
 const USER = "admin";
-/** Where Airflow keeps what it knows; the script that makes it names it too. */
+/** Airflow's metadata database; `airflow_servers.py`, which creates it, names it too. */
 const DATABASE = "airflow";
 
-/** When what runs, and what happens when it does not: the pipelines' DAGs, whose tasks call this command line. */
+/** Airflow, which schedules the pipelines' DAGs; their tasks call this command line. */
 export const airflow: Service = {
   name: "airflow",
   title: "Airflow",
@@ -49,7 +49,7 @@ export const airflow: Service = {
 
   command: (context) => ({ program: python(context), args: [SERVERS, "run"], env: environment(context) }),
 
-  /** All four servers: each tells the database that it is there. */
+  /** All four servers must be healthy: each reports its heartbeat to the database. */
   async isHealthy({ ports }) {
     const response = await fetch(`${url(ports)}/api/v2/monitor/health`, {
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
@@ -79,21 +79,21 @@ function passwordsFile(folder: string): string {
   return join(folder, "passwords.json");
 }
 
-/** What does not depend on where Airflow lies. Docker's is set the same. */
+/** Settings that do not depend on folders. The Docker profile uses the same ones. */
 export const AIRFLOW_SETTINGS: Readonly<Record<string, string>> = {
   AIRFLOW__CORE__EXECUTOR: "LocalExecutor",
-  // A DAG's tasks follow one another.
+  // The tasks of a DAG run one after the other.
   AIRFLOW__CORE__PARALLELISM: "2",
   AIRFLOW__CORE__LOAD_EXAMPLES: "false",
   AIRFLOW__CORE__AUTH_MANAGER: "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
   AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS: `${USER}:admin`,
   AIRFLOW__API__WORKERS: "1",
-  // All servers together stay well below what PostgreSQL takes.
+  // All servers together must stay well below PostgreSQL's connection limit.
   AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE: "3",
   AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW: "5",
   AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES: "1",
   AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL: "0",
-  // A task whose process was killed is tried again after this.
+  // A task whose process was killed is retried after this many seconds.
   AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT: "60",
   AIRFLOW__USAGE_DATA_COLLECTION__ENABLED: "false",
 };
@@ -115,17 +115,21 @@ function environment({ folder, ports, secrets, environment: found }: ServiceCont
     AIRFLOW__API_AUTH__JWT_SECRET: secrets.airflow_secret,
     AIRFLOW__API__SECRET_KEY: secrets.airflow_secret,
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN: `postgresql+psycopg2://${user}:${password}@${host}:${port}/${DATABASE}`,
-    // Its own was compiled when it was installed, and lies beside its sources. Nothing is written beside ours.
+    // Airflow's own bytecode was compiled at installation, beside its sources. Nothing may be written beside the
+    // project's sources.
     PYTHONPYCACHEPREFIX: "",
     PYTHONDONTWRITEBYTECODE: "1",
     ...commandLine(folder),
   };
 }
 
-/** The command line that tasks run, and their data folder: those of the environment, else this checkout and this cluster's. */
+/**
+ * The command line that tasks run, and their data folder: those of the environment, else this checkout and the data
+ * folder of this cluster.
+ */
 function commandLine(folder: string): Record<string, string> {
   const COINLAKE_CLI = readSetting("COINLAKE_CLI") ?? join(projectFolder(), "bin", "coinlake.js");
   const COINLAKE_DATA = readSetting("COINLAKE_DATA") ?? dirname(dirname(folder));
-  // They run under the Node that runs this.
+  // Tasks run under the Node of this process.
   return { COINLAKE_CLI, COINLAKE_DATA, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 }

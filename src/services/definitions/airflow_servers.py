@@ -1,11 +1,12 @@
 """Airflow's four servers as one process.
 
     airflow_servers.py prepare    makes Airflow's database, or brings it up to this version
-    airflow_servers.py run        runs the servers until SIGTERM, and starts one that ends again
+    airflow_servers.py run        runs the servers until SIGTERM, and restarts a server that ends
 
-None of them outlives `run`, however it ends, nor does anything that they started: tasks have sessions of their own, which a signal
-to a process group does not reach. Two processes hold that, each of which adopts what loses its parent below it: `run`, which whoever
-started it knows, and a keeper between it and the servers. When one of the two is killed, the other kills all the rest.
+No server and no descendant of a server outlives `run`, however it ends. A signal to a process group does not suffice,
+because every task has a separate session. Two processes therefore adopt orphaned descendants (PR_SET_CHILD_SUBREAPER):
+`run`, whose id the caller knows, and a keeper between `run` and the servers. When one of the two is killed, the other
+kills all remaining processes.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ from pathlib import Path
 
 SERVERS = {
     "api-server": [],
-    # Whoever shows tasks' logs reads them from the disk: there is one machine.
+    # No log server: on one machine, task logs are read from the disk.
     "scheduler": ["--skip-serve-logs"],
     "dag-processor": [],
     "triggerer": ["--skip-serve-logs"],
@@ -32,7 +33,7 @@ PR_SET_CHILD_SUBREAPER = 36
 STOP = {signal.SIGTERM, signal.SIGINT}
 ORPHANED = signal.SIGHUP
 AWAITED = STOP | {ORPHANED, signal.SIGCHLD}
-# Told to stop, a server lets go of what it does; then its tasks get a moment; what is left is killed.
+# Limits of a stop: first for the servers, then for their tasks; remaining processes are killed.
 SERVER_SECONDS = 15
 TASK_SECONDS = 5
 RESTART_SECONDS = 1
@@ -52,7 +53,7 @@ def prepare() -> None:
 def connected(database: str):
     import psycopg2
 
-    # By the variables that PostgreSQL's own clients know.
+    # Host, port and user come from the variables that PostgreSQL's own clients read.
     connection = psycopg2.connect(dbname=database, connect_timeout=10)
     connection.autocommit = True
     try:
@@ -74,13 +75,14 @@ def keep(parent: int) -> int:
 
 
 def serve(name: str) -> None:
-    """Becomes the server, once the database answers: without it Airflow's servers end, and start again in vain."""
+    """Replaces this process by the server once the database answers; without it the server would exit at once."""
     import psycopg2
 
     while True:
         try:
             with connected(DATABASE) as cursor:
-                # One that was killed counts as running until others have missed it for minutes, and its tasks wait for that. Here is no other.
+                # Airflow would count a killed scheduler as running for minutes, and its tasks would wait. No other
+                # scheduler exists here.
                 if name == "scheduler":
                     cursor.execute("update job set state = 'failed', end_date = now() where job_type = 'SchedulerJob' and state = 'running'")
             break
@@ -91,7 +93,10 @@ def serve(name: str) -> None:
 
 
 def hold(programs: list[list[str]], stop_seconds: float, is_restarting: bool) -> int:
-    """Runs Python programs until a signal comes, or one that is not restarted ends; then ends all below this process. 0 where it was asked to."""
+    """Runs Python programs until a signal, or until one ends without restart; then ends all descendants.
+
+    Returns 0 after SIGTERM or SIGINT, else 1.
+    """
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     running = {start(program): program for program in programs}
@@ -102,7 +107,7 @@ def hold(programs: list[list[str]], stop_seconds: float, is_restarting: bool) ->
             break
         for program in ended:
             print(f"{' '.join(program[1:])} ended, and is started again", flush=True)
-            # What it had begun would go on beside what is begun anew.
+            # Children of the ended server would otherwise run beside those of its successor.
             kill_others(set(running))
             time.sleep(RESTART_SECONDS)
             running[start(program)] = program
@@ -119,16 +124,16 @@ def start(program: list[str]) -> int:
 
 
 def kill_others(kept: set[int]) -> None:
-    """Kills all below this process but these and what is below them, and waits until they have ended."""
+    """Kills all descendants of this process except `kept` and their descendants, and waits for their end."""
     while left := descendants() - kept - descendants(kept):
         send(left, signal.SIGKILL)
-        # Of those that are kept none, so that nobody misses their end.
+        # Collects only the killed ones: `hold` must see the end of the kept ones.
         collect(left)
         time.sleep(LOOK_SECONDS)
 
 
 def end(pids: set[int], seconds: float) -> None:
-    """Asks them to end, and waits until all of them have, or for so long."""
+    """Sends SIGTERM, and waits until all of them have ended, at most for `seconds`."""
     send(pids, signal.SIGTERM)
     give_up_at = time.monotonic() + seconds
     while pids & descendants() and time.monotonic() < give_up_at:
@@ -145,7 +150,7 @@ def send(pids: set[int], signal_number: signal.Signals) -> None:
 
 
 def collect(pids: Iterable[int] = (-1,)) -> set[int]:
-    """Those of these children, by default of all, adopted ones included, that have ended since."""
+    """Reaps ended children, by default any, adopted ones included; returns their ids."""
     ended = set()
     for pid in pids:
         try:
@@ -160,7 +165,7 @@ def descendants(of: set[int] | None = None) -> set[int]:
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # Behind the name in brackets: state, parent.
+            # Fields after the name in parentheses: state, parent.
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -11,18 +11,18 @@ import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION = "4.0.1";
 const ARCHIVE = `hive-standalone-metastore-server-${VERSION}-bin.tar.gz`;
-/** Of the archive, and of the schema that this version of Hive has. */
+/** Folder of the schema scripts in the archive. */
 const SCRIPTS = "scripts/metastore/upgrade/postgres";
 const SETTINGS = fileURLToPath(new URL("metastore-site.xml", import.meta.url));
 const HEAP = ["-Xms128m", "-Xmx512m"];
-/** What Hive reaches into, and Java 17 keeps shut. */
+/** Packages that Hive accesses by reflection, which Java 17 closes by default. */
 const OPENED = ["java.lang", "java.net", "java.util", "java.util.concurrent"].flatMap((name) => [
   "--add-opens",
   `java.base/${name}=ALL-UNNAMED`,
 ]);
 const PURPOSE = "runs the Hive Metastore";
 
-/** Which table is where: the catalog that Spark and Coinlake share. */
+/** The Hive Metastore: the catalog that Spark and Coinlake share. */
 export const hive: Service = {
   name: "hive",
   title: "Hive Metastore",
@@ -77,7 +77,7 @@ export const hive: Service = {
     env: environment(context),
   }),
 
-  /** Answering takes its database. */
+  /** The metastore needs its database to answer this call. */
   async isHealthy({ ports }) {
     const answer = await probe(ports.hive ?? 0, thriftCall("get_all_databases"));
     return isThriftList(answer);
@@ -94,7 +94,7 @@ function jvm(context: ServiceContext): string[] {
   return [...properties, ...OPENED, "-cp", `${context.folder}:${join(context.files, "*")}`];
 }
 
-/** What `metastore-site.xml` asks for, beside what Hive's own scripts would set. */
+/** Variables that `metastore-site.xml` refers to, and those that Hive's own scripts would set. */
 function environment({ files, folder, ports, environment: found }: ServiceContext): Record<string, string> {
   return {
     ...found,
@@ -120,7 +120,7 @@ function thriftCall(name: string): Buffer {
   return Buffer.concat([head, Buffer.from(name), Buffer.from([0, 0, 0, 1, 0])]);
 }
 
-/** Whether it is a reply whose result, field 0, is a list: not an exception. */
+/** Whether the response is a reply whose result (field 0) is a list, rather than an exception. */
 function isThriftList(answer: Buffer): boolean {
   const name_length = answer.readUInt32BE(4);
   const field_at = 8 + name_length + 4;

@@ -13,7 +13,7 @@ const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
 const PURPOSE = "runs Kafka";
 const API_VERSIONS = 18;
 
-/** One broker that is its own controller (KRaft). */
+/** Kafka: one broker that is also its own controller (KRaft). */
 export const kafka: Service = {
   name: "kafka",
   title: "Kafka",
@@ -35,8 +35,8 @@ export const kafka: Service = {
     writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));
     writeFileSync(join(context.folder, "server.properties"), serverProperties(context));
     if (existsSync(join(dataFolder(context), "meta.properties"))) return;
-    // Kafka's ids are UUIDs in 22 characters of URL-safe base 64. One argument with its option, or an id that begins
-    // with "-" is taken for an option.
+    // Kafka's ids are UUIDs in 22 characters of URL-safe base64. Option and id are one argument: Kafka would parse a
+    // separate id that begins with "-" as an option.
     const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
     const args = [
       ...jvm(context),
@@ -63,10 +63,10 @@ export const kafka: Service = {
     args: [...HEAP, ...jvm(context), "kafka.Kafka", join(context.folder, "server.properties")],
   }),
 
-  /** Brokers answer which requests they know only once they take them. */
+  /** A broker answers the ApiVersions request only once it accepts requests. */
   async isHealthy({ ports }) {
     const answer = await probe(ports.kafka ?? 0, apiVersionsRequest());
-    // Length, correlation id, error code (kafka.apache.org/protocol: ApiVersions Response, version 0).
+    // Fields: length, correlation id, error code (kafka.apache.org/protocol: ApiVersions Response, version 0).
     return answer.length >= 10 && answer.readInt16BE(8) === 0;
   },
 
@@ -82,7 +82,8 @@ function jvm(context: ServiceContext): string[] {
 }
 
 /**
- * What does not depend on where the broker lies: one broker keeps every internal topic alone. Docker's is set the same.
+ * Settings that do not depend on folders and addresses, for a single broker that stores every internal topic. The Docker
+ * profile uses the same ones.
  */
 export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
   "process.roles": "broker,controller",
@@ -107,7 +108,7 @@ function serverProperties(context: ServiceContext): string {
   const controller = `127.0.0.1:${context.ports["kafka-controller"]}`;
   const settings = {
     ...BROKER_SETTINGS,
-    // Here rather than in the log, so that a port may change between two starts.
+    // Set here and not in the log's metadata, so that the port may change between two starts.
     "controller.quorum.voters": `1@${controller}`,
     listeners: `PLAINTEXT://${broker},CONTROLLER://${controller}`,
     "advertised.listeners": `PLAINTEXT://${broker}`,
@@ -125,7 +126,7 @@ function apiVersionsRequest(): Buffer {
   request.writeInt16BE(API_VERSIONS, 4);
   request.writeInt16BE(0, 6);
   request.writeInt32BE(1, 8);
-  // No client id.
+  // Null client id.
   request.writeInt16BE(-1, 12);
   return request;
 }

@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { buildWithGo } from "../fetch/go.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
-/** The day of the sources. */
+/** Date of the sources. */
 const VERSION = "2026-02-12";
 const ANSWER_TIMEOUT_MS = 2_000;
 const REGION = "us-east-1";
 
-/** Where tables lie. */
+/** Bucket of the tables. */
 const WAREHOUSE_BUCKET = "warehouse";
 
-/** Object storage with Amazon S3's protocol, on one folder. */
+/** MinIO: object storage over Amazon S3's protocol, in one folder. */
 export const minio: Service = {
   name: "minio",
   title: "MinIO",
@@ -25,7 +25,7 @@ export const minio: Service = {
   },
 
   async configure(context) {
-    // A folder of the server's is a bucket.
+    // A folder in the server's data folder is a bucket.
     mkdirSync(join(dataFolder(context), WAREHOUSE_BUCKET), { recursive: true });
   },
 
@@ -46,7 +46,7 @@ export const minio: Service = {
       MINIO_ROOT_PASSWORD: context.secrets.s3_secret_key,
       MINIO_REGION: REGION,
       MINIO_BROWSER: "off",
-      // It asks nobody whether there is a newer one.
+      // MinIO does not look for a newer version.
       MINIO_UPDATE: "off",
     },
   }),
@@ -58,7 +58,7 @@ export const minio: Service = {
     return ok;
   },
 
-  /** The names that Amazon's SDKs, Spark and PyIceberg know. */
+  /** The variables that Amazon's SDKs, Spark and PyIceberg read. */
   provides: ({ ports, secrets }) => ({
     AWS_ENDPOINT_URL_S3: endpoint(ports),
     AWS_ACCESS_KEY_ID: secrets.s3_access_key,

@@ -8,26 +8,26 @@ import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION_WANTED = 15;
 const USER = "coinlake";
-/** PostgreSQL refuses to run as root; its packages bring this account. */
+/** The account of PostgreSQL's packages: PostgreSQL refuses to run as root. */
 const ACCOUNT = "postgres";
 const REMEDY =
   "Install PostgreSQL 15 or newer (Debian and Ubuntu: `apt install postgresql`); its own service need not run.";
 
-/** Where the metastore keeps its tables; `metastore-site.xml` names it too. */
+/** Database of the metastore; `metastore-site.xml` names it too. */
 const METASTORE_DATABASE = "metastore";
 
-/** The one service that comes from the machine: no package registry has it for every platform. */
+/** PostgreSQL, the one service installed on the machine: no package registry has it for every platform. */
 export const postgres: Service = {
   name: "postgres",
   title: "PostgreSQL",
   version: String(VERSION_WANTED),
   needs: [],
   ports: [servicePort("postgres", "COINLAKE_POSTGRES_PORT")],
-  // Its "fast" way: clients are cut off, nothing that was committed is lost.
+  // PostgreSQL's fast shutdown: it disconnects clients and keeps all committed data.
   stop_signal: "SIGINT",
 
   async fetch() {
-    // Debian keeps its programs out of PATH, one folder a version; the newest first.
+    // Debian installs the programs outside PATH, in one folder for each version; the newest comes first.
     const folders = globSync("/usr/lib/postgresql/*/bin").sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
     const program = findTool({
       program: "postgres",
@@ -111,7 +111,7 @@ export const postgres: Service = {
     };
   },
 
-  /** It says so itself, in the eighth line of its process file: what `pg_ctl --wait` waits for. */
+  /** The eighth line of PostgreSQL's process file states its readiness, as `pg_ctl --wait` reads it. */
   async isHealthy(context) {
     return (
       readFileSync(join(dataFolder(context), "postmaster.pid"), "utf8")
@@ -120,7 +120,7 @@ export const postgres: Service = {
     );
   },
 
-  /** The names that PostgreSQL's own clients know. */
+  /** The variables that PostgreSQL's own clients read. */
   provides: ({ ports, secrets }) => ({
     PGHOST: "127.0.0.1",
     PGPORT: String(ports.postgres),
@@ -133,7 +133,7 @@ function dataFolder(context: ServiceContext): string {
   return join(context.folder, "data");
 }
 
-/** Null for the user who runs this. */
+/** Null for the user that runs this process. */
 function accountToRunAs(): Account | null {
   if (!isRoot()) return null;
   const account = accountNamed(ACCOUNT);

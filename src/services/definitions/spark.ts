@@ -11,7 +11,10 @@ import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION = "4.1.1";
 const HEAP = ["-Xms256m", "-Xmx1536m", "-XX:MaxMetaspaceSize=512m", "-XX:+UseG1GC"];
-/** What Spark reaches into, and Java 17 keeps shut (org.apache.spark.launcher.JavaModuleOptions). */
+/**
+ * Packages that Spark accesses by reflection, which Java 17 closes by default
+ * (org.apache.spark.launcher.JavaModuleOptions).
+ */
 const OPENED = [
   "java.io",
   "java.lang",
@@ -30,11 +33,12 @@ const OPENED = [
 ].flatMap((name) => ["--add-opens", `java.base/${name}=ALL-UNNAMED`]);
 const PURPOSE = "runs Spark";
 const ANSWER_TIMEOUT_MS = 10_000;
-/** Of the session in which the server is asked whether it works; sessions cost memory, so it is always the same. */
+/** Session of the health probe. The id is fixed, because every session costs memory. */
 const HEALTH_SESSION_ID = "6b0ff6c5-9d0e-5a43-8f5e-5b7a8f1d2c01";
 
 /**
- * Spark, told what to do over Spark Connect; its `lake` is the tables of the Hive Metastore, with their files in MinIO.
+ * Spark, controlled over Spark Connect. Its catalog `lake` has the tables of the Hive Metastore, with their files in
+ * MinIO.
  */
 export const spark: Service = {
   name: "spark",
@@ -57,7 +61,7 @@ export const spark: Service = {
   },
 
   async configure(context) {
-    // What a query must not lose; and what a server that was killed left behind.
+    // Checkpoints must survive a restart; scratch files of a killed server must not.
     mkdirSync(checkpointFolder(context.folder), { recursive: true });
     rmSync(scratchFolder(context), { recursive: true, force: true });
     mkdirSync(scratchFolder(context));
@@ -76,12 +80,12 @@ export const spark: Service = {
       join(context.folder, "spark.conf"),
       ...SERVER,
     ],
-    // A server takes SPARK_REMOTE for an order to be a client, and ends.
+    // A server that finds SPARK_REMOTE starts as a client, and ends.
     env: { ...context.environment, SPARK_LOCAL_IP: "127.0.0.1", SPARK_REMOTE: undefined },
   }),
 
   async isHealthy({ ports }) {
-    // Spark's protocol takes 60 MB, which only who asks Spark is to pay.
+    // Loaded on first use: Spark's protocol takes 60 MB of memory.
     const { SparkSession } = await import("../../spark/session.ts");
     const session = new SparkSession({
       remote: remote(ports),
@@ -95,7 +99,7 @@ export const spark: Service = {
     }
   },
 
-  /** The name that PySpark and dbt know. */
+  /** The variable that PySpark and dbt read. */
   provides: ({ ports }) => ({ SPARK_REMOTE: remote(ports) }),
 };
 
@@ -105,7 +109,7 @@ function remote(ports: Readonly<Record<string, number>>): string {
   return `sc://127.0.0.1:${ports.spark}`;
 }
 
-/** Where streaming queries keep how far they came, each below it under its name; `folder` is the service's. */
+/** Folder of the checkpoints of streaming queries, one folder for each query name; `folder` is the service's. */
 export function checkpointFolder(folder: string): string {
   return join(folder, "checkpoints");
 }
@@ -114,7 +118,7 @@ function scratchFolder(context: ServiceContext): string {
   return join(context.folder, "scratch");
 }
 
-/** Spark's jars are inside a Python package: its Connect server is in no other registry whole. */
+/** Unpacks Spark's jars from the PySpark package: no other registry has the complete Connect server. */
 async function unpackJars(tar: string, archive: string, folder: string): Promise<void> {
   mkdirSync(sparkJars(folder));
   const jars = ["--strip-components=3", "--no-wildcards-match-slash", "--wildcards", "*/deps/jars/*.jar"];
@@ -131,7 +135,7 @@ function sparkJars(files: string): string {
   return join(files, "spark");
 }
 
-/** What Maven fetched comes before what Spark brings: Hive's client of version 4 before that of version 2. */
+/** The jars that Maven fetched precede Spark's own: the Hive client of version 4 precedes that of version 2. */
 function jvm(context: ServiceContext): string[] {
   const properties = [
     `-Dlog4j2.configurationFile=${join(context.folder, "log4j2.properties")}`,
@@ -151,12 +155,12 @@ function jvm(context: ServiceContext): string[] {
   ];
 }
 
-/** What does not depend on where Spark and the others lie. Docker's is set the same. */
+/** Settings that do not depend on folders and addresses. The Docker profile uses the same ones. */
 export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   "spark.master": "local[2]",
   "spark.ui.enabled": "false",
-  // Sessions have fixed ids, by which streaming queries are found again; an id that timed out would be refused for
-  // good.
+  // Sessions have fixed ids, by which streaming queries are found again. Spark rejects the id of an expired session for
+  // ever.
   "spark.connect.session.manager.defaultSessionTimeout": "-1",
   "spark.sql.session.timeZone": "UTC",
   "spark.sql.shuffle.partitions": "2",
@@ -166,9 +170,9 @@ export const SPARK_SETTINGS: Readonly<Record<string, string>> = {
   "spark.sql.catalog.lake.type": "hive",
   "spark.sql.catalog.lake.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
   "spark.sql.catalog.lake.s3.path-style-access": "true",
-  // Others write these tables too.
+  // Other engines write these tables too.
   "spark.sql.catalog.lake.cache-enabled": "false",
-  // Commits compare and swap the table's metadata location; a lock would outlive a writer that was killed.
+  // Commits compare and swap the table's metadata location; a lock would outlive a killed writer.
   "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",
 };
 

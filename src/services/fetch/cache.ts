@@ -17,7 +17,10 @@ export interface Cache {
 const CLAIM_RETRY_MS = 250;
 const DIGEST_LENGTH = 12;
 
-/** `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute: services run in folders of their own. */
+/**
+ * `COINLAKE_CACHE`, else `coinlake` in the user's cache folder. Absolute, because every service runs in a different
+ * folder.
+ */
 export function cacheFolder(env: Environment = process.env): string {
   return resolve(
     readSetting("COINLAKE_CACHE", env) ?? join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "coinlake"),
@@ -29,10 +32,7 @@ export interface Fetch {
   name: string;
   /** Files that pin the content: a change of them gives another folder. */
   pins: readonly string[];
-  /**
-   * The tool that fetches. It has a folder of this name in the cache, which keeps the finished downloads of interrupted
-   * runs.
-   */
+  /** The tool that fetches. Its folder in the cache retains the finished downloads of interrupted runs. */
   tool: string;
 }
 

@@ -1,8 +1,8 @@
-"""Downloads a file over HTTP and goes on where an earlier run was stopped, through the proxies that the environment names.
+"""Downloads a file over HTTP through the proxies that the environment names; resumes an interrupted download.
 
-    download.py URL FILE    says after every megabyte how many bytes are there, and of how many
+    download.py URL FILE    prints the bytes present and the total after every megabyte
 
-Whoever asked compares the checksum: bytes that were there before are taken as they are.
+The caller verifies the checksum; the bytes of an earlier run are not checked.
 """
 
 import http.client
@@ -20,18 +20,18 @@ def size_of(file: str) -> int:
 
 
 def go_on(url: str, file: str) -> int:
-    """How many bytes there are to be, 0 where nobody says. Returns early where the connection breaks."""
+    """Downloads the rest of the file. Returns its total size, 0 if unknown; returns early if the connection breaks."""
     have = size_of(file)
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"})
     try:
         answer = urllib.request.urlopen(request, timeout=ANSWER_SECONDS)
     except urllib.error.HTTPError as error:
-        # There is nothing behind what is there.
+        # The file is already complete.
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             return have
         raise
     with answer:
-        # Who knows of no ranges sends all of it again.
+        # A server without support for ranges sends the whole file again.
         is_rest = answer.status == http.client.PARTIAL_CONTENT
         total = int(answer.headers.get("Content-Length", 0)) + (have if is_rest else 0)
         with open(file, "ab" if is_rest else "wb") as kept:

@@ -6,9 +6,9 @@ import { findTool, runTool } from "../machine/tool.ts";
 import { fetchOnce, type Cache } from "./cache.ts";
 
 /**
- * The folder of the program that `requirements/<name>/go.mod` names, built from sources that Go fetches from wherever
- * its own settings say; each module must have the checksum in `go.sum` beside it. Gives way to everything
- * else on the machine: it takes minutes of every core, once.
+ * Returns the folder of the program that `requirements/<name>/go.mod` names, built from sources. Go fetches them by its
+ * own settings; every module must have the checksum in `go.sum` beside it. The build occupies every core for minutes,
+ * once, so it runs at the lowest CPU priority.
  */
 export async function buildWithGo(cache: Cache, name: string, version: string, main_package: string): Promise<string> {
   const requirements = join(projectFolder(), "requirements", name);
@@ -45,7 +45,7 @@ export async function buildWithGo(cache: Cache, name: string, version: string, m
     } finally {
       bar.end();
     }
-    // Two gigabytes that nothing needs any more.
+    // These caches hold 2 GB that no later run needs.
     for (const used of [run.env.GOMODCACHE, run.env.GOCACHE]) rmSync(used, { recursive: true, force: true });
   });
 }

@@ -8,13 +8,13 @@ import { fetchOnce, type Cache } from "./cache.ts";
 
 const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
-/** The file that Maven says it has downloaded, or copied from what it had. */
+/** A line of Maven's output that names a downloaded file, or one that Maven copied from its repository. */
 const SETTLED_FILE = /(?:Downloaded from \S+ \S*\/|Copying )([^/\s]+) (?:\(|to )/;
 
 /**
- * The folder of what `requirements/<name>/pom.xml` asks for. Maven finds it, from wherever its own settings say; each
- * must have the checksum in `files.sha256` beside it, and no other may come along. `finish` may unpack
- * what was checked, and keep what a broken run is to find again in the tool's folder.
+ * Returns the folder with the dependencies of `requirements/<name>/pom.xml`. Maven downloads them by its own settings.
+ * Every file must have the checksum in `files.sha256` beside the POM, and no other file may be present. `finish` may
+ * unpack the verified files. It may store downloads in the tool's folder, where a run after an interruption finds them.
  */
 export async function fetchWithMaven(
   cache: Cache,
@@ -73,13 +73,13 @@ export async function fetchWithMaven(
   );
 }
 
-/** As `sha256sum` writes them: the file's checksum by its name. */
+/** Parses the output of `sha256sum` into checksums by file name. */
 export function parseChecksums(text: string): Map<string, string> {
   const lines = text.split("\n").filter(Boolean);
   return new Map(lines.map((line) => [line.slice(66), line.slice(0, 64)]));
 }
 
-/** Throws CHECKSUM_MISMATCH with the name of every file that is missing, unknown or other than pinned. */
+/** Throws CHECKSUM_MISMATCH with the name of every file that is missing, unknown or different from its pin. */
 export function refuseUnpinned(folder: string, wanted: ReadonlyMap<string, string>, repository: string): void {
   const found = new Map(
     readdirSync(folder).map((file) => [

@@ -10,16 +10,16 @@ import { fetchOnce, type Cache } from "./cache.ts";
 
 const DOWNLOAD = fileURLToPath(new URL("download.py", import.meta.url));
 
-/** `pyspark==4.1.1 \ --hash=sha256:77f7...`: a package alone in its file. */
+/** A requirements file of one package: `pyspark==4.1.1 \ --hash=sha256:77f7...`. */
 const ONE_PIN = /^(\S+==\S+)[\s\\]+--hash=sha256:([0-9a-f]{64})\s*$/;
-/** Where uv says that the sources of a package lie (PEP 751). */
+/** The URL of a package's source archive in uv's lock file (PEP 751). */
 const SOURCES_URL = /^sdist = .*\burl = "([^"]+)"/m;
 const PROGRESS = /^(\d+) (\d+)$/;
 
 /**
- * Downloads the sources of the one package that `requirements/<name>/requirements.txt` pins, and resolves to the path
- * of their archive in the tool's folder. uv says where they are, by its own settings; but neither uv nor pip would go
- * on with half a file that a run before left. Other bytes than those of the checksum are refused.
+ * Downloads the source archive of the one package that `requirements/<name>/requirements.txt` pins. Resolves to the
+ * archive's path in the tool's folder. uv finds the URL by its own settings; this function downloads the file, because
+ * neither uv nor pip resumes a partial download. Rejects an archive with another checksum.
  */
 export async function downloadPackage(cache: Cache, name: string, tool_folder: string): Promise<string> {
   const [, pin, digest] = ONE_PIN.exec(readFileSync(pinsOf(name), "utf8")) ?? [];
@@ -57,7 +57,7 @@ async function findSources(name: string, folder: string): Promise<string> {
   throw failed(name)("It finds no sources there that can be downloaded.");
 }
 
-/** Downloads a file, or what is missing of it. Throws FETCH_FAILED. */
+/** Downloads a file, or the rest of a partial download. Throws FETCH_FAILED. */
 export async function download(cache: Cache, name: string, url: string, file: string): Promise<void> {
   const bar = cache.progress(`${name}, bytes`);
   try {
@@ -77,7 +77,7 @@ export async function download(cache: Cache, name: string, url: string, file: st
   }
 }
 
-/** Null where there is no such file. */
+/** Null where the file does not exist. */
 async function digestOf(file: string): Promise<string | null> {
   if (!existsSync(file)) return null;
   const hash = createHash("sha256");
@@ -86,11 +86,11 @@ async function digestOf(file: string): Promise<string | null> {
 }
 
 /**
- * The folder of a Python environment with what `requirements/<name>/requirements.txt` pins, installed by uv from
- * wherever its own settings say; other bytes than those of the checksums are refused, and nothing is built.
+ * Returns the folder of a Python environment with the packages that `requirements/<name>/requirements.txt` pins. uv
+ * installs them by its own settings. Packages with another checksum are rejected, and none is built from sources.
  */
 export async function installWithUv(cache: Cache, name: string, version: string): Promise<string> {
-  // An environment belongs to one version of Python.
+  // An environment depends on the version of Python.
   const [library = ""] = globSync(join(toolsFolder(), "python", "lib", "python3.*"));
   const fetch = { name: `${name}-${version}-${basename(library)}`, pins: [pinsOf(name)], tool: "uv" };
   return await fetchOnce(cache, fetch, async (folder, uv_folder) => {

@@ -20,7 +20,7 @@ export function accountNamed(name: string): Account | null {
   return uid === undefined || gid === undefined ? null : { uid: Number(uid), gid: Number(gid) };
 }
 
-/** Throws FOLDER_CLOSED where the folder or one above it lets others not pass through. */
+/** Throws FOLDER_CLOSED where the user may not enter the folder or one above it. */
 export function refuseClosedTo(name: string, { uid, gid }: Account, folder: string): void {
   for (let path = folder; ; path = dirname(path)) {
     const { mode, uid: owner, gid: group } = statSync(path);

@@ -5,7 +5,7 @@ import { findTool } from "./tool.ts";
 
 const JAVA_WANTED = 17;
 
-/** The Java of JAVA_HOME, else the one on PATH. Throws TOOL_NOT_FOUND, or TOOL_TOO_OLD. */
+/** Path of Java: the one of JAVA_HOME, else the one on PATH. Throws TOOL_NOT_FOUND, TOOL_TOO_OLD. */
 export function findJava(purpose: string): string {
   const remedy =
     "Install Java 17 or newer (Debian and Ubuntu: `apt install openjdk-17-jre-headless`), or name one in JAVA_HOME.";
@@ -20,14 +20,14 @@ export function findJava(purpose: string): string {
   );
 }
 
-/** Empty where it does not run: the caller tells that as a version that is none. */
+/** Empty where Java does not run; the caller then finds no version in it. */
 function versionText(java: string): string {
   return spawnSync(java, ["-version"], { encoding: "utf8" }).stderr ?? "";
 }
 
 /**
- * Logs of a Java server: what matters in `output.log` beside what the virtual machine itself says, the rest in files
- * that roll.
+ * Log4j settings of a Java server: important messages go to `output.log`, beside the output of the virtual machine; all
+ * others go to rolling files.
  */
 export function log4jProperties(folder: string): string {
   return `status=warn

@@ -5,7 +5,7 @@ import { holdersOf } from "./process.ts";
 const LISTENING = "0A";
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/** Processes that listen on the port of any address; empty for a port that nobody we may look at listens on. */
+/** Processes that listen on the port at any address. Processes that this user may not inspect are missing. */
 export function listenersOn(port: number): number[] {
   const inodes = inodesOn(port);
   return inodes.size === 0 ? [] : holdersOf(inodes);
@@ -27,7 +27,7 @@ function inodesOn(port: number): Set<string> {
   return new Set(inodes);
 }
 
-/** So many different ports that nobody listens on now. */
+/** The given number of distinct ports on which no process listens now. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(

@@ -4,7 +4,8 @@ import { connect } from "node:net";
 const ANSWER_TIMEOUT_MS = 2_000;
 
 /**
- * Sends a request to a port of this machine and resolves to the first bytes of the answer. Rejects where there is none.
+ * Sends a request to a port of this machine and resolves to the first bytes of the response. Rejects without a
+ * response.
  */
 export function probe(port: number, request: Buffer, timeout_ms = ANSWER_TIMEOUT_MS): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -1,16 +1,19 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 
-/** Where Linux shows its processes; every fact here is read from it, so no tool need be installed. */
+/** Linux's process file system. Every fact in this module comes from it, so no tool has to be installed. */
 const PROC = "/proc";
-/** What /proc/PID/stat shows behind the name in brackets, which may hold spaces and brackets itself. */
+/**
+ * Indexes of the fields of /proc/PID/stat after the name in parentheses. The name itself may contain spaces and
+ * parentheses.
+ */
 const STARTED_AT_FIELD = 19;
 const PARENT_FIELD = 1;
 const STATE_FIELD = 0;
 
-/** A process, told apart from a later one with the same id by the moment it started. */
+/** A process, identified by its id and start time, because the system reuses ids. */
 export interface ProcessIdentity {
   pid: number;
-  /** Clock ticks after the machine's start. */
+  /** Start time in clock ticks since the machine's start. */
   started_at_ticks: number;
 }
 
@@ -19,12 +22,12 @@ function statOf(pid: number): string[] | null {
     const text = readFileSync(`${PROC}/${pid}/stat`, "utf8");
     return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch {
-    // It has ended.
+    // The process has ended.
     return null;
   }
 }
 
-/** Null where there is no such process, or it has ended and only waits to be collected. */
+/** Null where no such process exists, or where it has ended and is a zombie. */
 export function identify(pid: number): ProcessIdentity | null {
   const fields = statOf(pid);
   if (fields === null || fields[STATE_FIELD] === "Z") return null;
@@ -35,10 +38,10 @@ export function isRunning({ pid, started_at_ticks }: ProcessIdentity): boolean {
   return identify(pid)?.started_at_ticks === started_at_ticks;
 }
 
-/** Memory that the process and its children hold, in bytes. */
+/** Memory of the process and its descendants in bytes. */
 export function memoryOf(pid: number): number {
   const status = readText(`${PROC}/${pid}/status`);
-  // What is shared counts once: every PostgreSQL process maps the same buffers.
+  // Only anonymous memory counts: every PostgreSQL process maps the same shared buffers.
   const own_kb = Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0);
   return own_kb * 1024 + childrenOf(pid).reduce((sum, child) => sum + memoryOf(child), 0);
 }
@@ -47,7 +50,7 @@ export function childrenOf(pid: number): number[] {
   return readText(`${PROC}/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
 }
 
-/** Whether a process is that one, or was started by it or by one that it started. */
+/** Whether a process is `ancestor` or a descendant of it. */
 export function isWithin(pid: number, ancestor: number): boolean {
   for (let current = pid; current > 0; current = Number(statOf(current)?.[PARENT_FIELD] ?? 0))
     if (current === ancestor) return true;
@@ -55,15 +58,15 @@ export function isWithin(pid: number, ancestor: number): boolean {
 }
 
 /**
- * `process 123 (java, in /srv/kafka)`: what a person needs to recognise it. The folder of another user's shows only to
- * root.
+ * `process 123 (java, in /srv/kafka)`: enough for a person to recognise it. Only root can read the working folder of
+ * another user's process.
  */
 export function describeProcess(pid: number): string {
   const folder = linkOf(`${PROC}/${pid}/cwd`);
   return `process ${pid} (${readText(`${PROC}/${pid}/comm`).trim()}${folder ? `, in ${folder}` : ""})`;
 }
 
-/** Empty where the process has ended or belongs to somebody else. */
+/** Empty where the process has ended or belongs to another user. */
 function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -72,7 +75,7 @@ function readText(file: string): string {
   }
 }
 
-/** The processes that hold one of these sockets, named by inode; those of other users show only to root. */
+/** The processes that hold one of these sockets, given by inode. Only root can see those of other users. */
 export function holdersOf(inodes: ReadonlySet<string>): number[] {
   return readdirSync(PROC)
     .filter((name) => /^\d+$/.test(name) && holdsOne(name, inodes))
@@ -85,7 +88,7 @@ function holdsOne(pid: string, inodes: ReadonlySet<string>): boolean {
       inodes.has(/^socket:\[(\d+)\]$/.exec(linkOf(`${PROC}/${pid}/fd/${name}`))?.[1] ?? ""),
     );
   } catch {
-    // Ended, or somebody else's.
+    // The process has ended, or belongs to another user.
     return false;
   }
 }
@@ -94,7 +97,7 @@ function linkOf(file: string): string {
   try {
     return readlinkSync(file);
   } catch {
-    // Gone since it was listed, or somebody else's.
+    // The file descriptor was closed after it was listed, or belongs to another user.
     return "";
   }
 }

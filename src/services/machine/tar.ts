@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { OperatingError } from "../../base/errors.ts";
 import { findTool } from "./tool.ts";
 
-/** GNU's tar: others do not know the options that pick files by a pattern. Throws TOOL_NOT_FOUND. */
+/** Path of GNU tar; other implementations lack the options that select files by a pattern. Throws TOOL_NOT_FOUND. */
 export function findTar(purpose: string): string {
   const remedy = "Install GNU tar (Alpine: `apk add tar`) so that it is the first on PATH.";
   const tar = findTool({ program: "tar", purpose, remedy });

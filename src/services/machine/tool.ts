@@ -8,14 +8,14 @@ import { OperatingError } from "../../base/errors.ts";
 const LAST_LINES_KEPT = 20;
 const LOWEST_PRIORITY = 19;
 
-/** A program that the machine must bring. */
+/** A program that must be installed on the machine. */
 export interface Tool {
   program: string;
-  /** What it is needed for, behind "which": `fetches Kafka`. */
+  /** The purpose, in words that follow "which": `fetches Kafka`. */
   purpose: string;
-  /** How to get it. */
+  /** How to install it. */
   remedy: string;
-  /** Looked through after PATH. */
+  /** Folders to search after PATH. */
   folders?: readonly string[];
 }
 
@@ -30,7 +30,7 @@ function pathOf(program: string, folders: readonly string[]): string | undefined
   return places.find(isExecutable);
 }
 
-/** Its path. Throws TOOL_NOT_FOUND. */
+/** Path of the program. Throws TOOL_NOT_FOUND. */
 export function findTool({ program, purpose, remedy, folders = [] }: Tool): string {
   const found = pathOf(program, folders);
   if (found !== undefined) return found;
@@ -57,13 +57,13 @@ export interface ToolRun {
   cwd?: string;
   input?: string;
   user?: { uid: number; gid: number };
-  /** Gives way to everything else on the machine. */
+  /** Runs the program at the lowest CPU priority. */
   is_background?: boolean;
   onLine?(line: string): void;
   failed(last_lines: string): OperatingError;
 }
 
-/** Runs a program to its end; resolves to what it wrote to stdout, rejects with `failed(the last of what it said)`. */
+/** Runs a program to its end. Resolves to its standard output; rejects with `failed(last lines of its output)`. */
 export async function runTool(program: string, args: readonly string[], run: ToolRun): Promise<string> {
   const child = spawn(program, args, {
     cwd: run.cwd,
@@ -86,7 +86,7 @@ export async function runTool(program: string, args: readonly string[], run: Too
       run.onLine?.(line);
     });
   }
-  // Whoever does not read to the end says why by its exit code.
+  // A program that closes its input early reports the reason by its exit code.
   child.stdin.on("error", () => {});
   child.stdin.end(run.input ?? "");
   if ((await ended) !== 0) throw run.failed(last.join("\n"));
