@@ -28,7 +28,7 @@ const market =
       })
     : null;
 market?.goLive();
-// Emulated, the pixels of canvases would stay those of the machine's screen.
+// With emulated scaling, canvases would keep the pixels of the machine's screen.
 const browser = await startBrowser("--force-device-scale-factor=2");
 try {
   const page = await browser.newPage();
@@ -39,7 +39,7 @@ try {
     await page.goto(`${address ?? market?.url}${path}`, { waitUntil: "domcontentloaded" });
     await untilText(page, shows);
     await untilLoaded(page);
-    // Scroll bars are hidden in pictures, and so is the place that the page keeps for them.
+    // Screenshots hide scroll bars and the space that the page reserves for them.
     await page.evaluate("document.documentElement.style.scrollbarGutter = 'auto'");
     await page.screenshot({ path: join(projectFolder(), "docs", file) as `${string}.png` });
   }
