@@ -72,7 +72,7 @@ export class Servers {
     this.#cluster = await up(this.#names, this.data);
   }
 
-  /** Stops or resets the services; only the runner's shared cluster remains. */
+  /** Stops the services, unless the runner shares the cluster, and removes the data folder. */
   async leave(): Promise<void> {
     if (!this.#is_kept) await this.stop();
     this.#remove();
