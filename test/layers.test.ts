@@ -31,10 +31,10 @@ const MODULES = [
   "cli",
 ];
 
-/** The only module that imports definitions as well as modules of src. */
+/** The only file that connects the definitions with the modules of src. */
 const COMPOSITION_ROOT = "src/cli/main.ts";
 
-/** Spark's generated protocol files are excluded. */
+/** Declaration files are excluded: they are generated from Spark's protocol. */
 const sources = globSync("src/**/*.ts")
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => !file.endsWith(".d.ts"));

@@ -12,7 +12,7 @@ import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";
 
 /**
  * Arguments: FOLDER COUNT. Appends records up to COUNT, from the end of the log, and copies them to bronze; crashes at
- * the failpoint of the environment.
+ * the failpoint in COINLAKE_KILL_AT.
  */
 const [folder = "", count] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];

@@ -8,7 +8,7 @@ export interface WarmRequest {
   env: NodeJS.ProcessEnv;
 }
 
-/** Commands that end by themselves and start no other process. */
+/** Commands that exit by themselves and start no other process. */
 const WARM_KINDS: ReadonlySet<string> = new Set([
   "alerts",
   "ask",
@@ -28,8 +28,9 @@ let running: ChildProcess | null = null;
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs a command line in a process that stays: what a start costs (a second of CPU) is paid once per test file. For commands that
- * read no standard input and wait for no signal; a test file also runs each kind of command in a process of its own.
+ * Runs a command line in a long-lived process, so that a test file pays the start cost (one second of CPU) once. For
+ * commands that read no standard input and wait for no signal; a test file also runs each kind of command in a separate
+ * process.
  */
 export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   const finished = queue.then(() => request({ args, env }));
@@ -37,7 +38,9 @@ export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {
   return finished;
 }
 
-/** Runs the first command of each kind in a process of its own, and later ones in the warm process where the kind allows it. */
+/**
+ * Runs the first command of each kind in a separate process, and later ones in the warm process if the kind allows it.
+ */
 export function coinlakeByKind(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   const [kind = ""] = args;
   const is_tested = tested_kinds.has(kind);
