@@ -13,14 +13,14 @@ import { selectFiles } from "./select-files.ts";
 import { temporaryFolder } from "./support/coinlake.ts";
 
 /**
- * Runs the tests of a profile: all of them, or the files whose path contains one of the words given.
+ * Runs the tests of a profile: all tests, or the files whose path contains one of the given words.
  *   npm test                          everything of the embedded profile
- *   npm test -- catalog               the files under test/catalog, and others named so
+ *   npm test -- catalog               the files whose path contains `catalog`
  *   npm test -- --name "a part"       the tests whose name matches the regular expression
- *   npm test -- --durations FILE      also writes the seconds of each file; test/durations.json orders the files
- *   npm run -s test:fast              files without Python, browsers and other processes, of at most a few seconds
+ *   npm test -- --durations FILE      also writes the duration of each file in seconds; test/durations.json orders the files
+ *   npm run -s test:fast              files of at most a few seconds that start no Python, browser or other process
  *   npm run -s coverage -- catalog    also reports the lines of src/ that these tests run
- *   npm run -s test:cluster           everything of the cluster profile: servers are fetched and started for real
+ *   npm run -s test:cluster           everything of the cluster profile: downloads and starts the real servers
  *   npm run -s test:cluster -- life
  */
 const { values: options, positionals: words } = parseArgs({

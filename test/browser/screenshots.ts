@@ -4,8 +4,8 @@ import { PATIENCE_MS, skip, startBrowser, untilLoaded, untilText } from "./brows
 import { openMarket } from "./market.ts";
 
 /**
- * The pictures in the README, taken of the page as it is: of a Coinlake that runs at an address, or of a simulated market with a day
- * behind it.
+ * Takes the README's screenshots of the real dashboard: of a Coinlake that runs at an address, or of a simulated market
+ * with a day of history.
  *   npm run -s screenshots [-- http://127.0.0.1:4000]
  */
 const DAY_MS = 24 * 3_600_000;

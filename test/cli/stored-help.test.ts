@@ -9,7 +9,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
 /**
- * What `npm start -- --help` prints before anything is installed. After a change of the command line:
+ * The output of `npm start -- --help` before the installation. After a change of the command line:
  *   UPDATE_HELP=1 npm test -- cli/stored-help
  */
 const FOLDER = join(projectFolder(), "bin", "help");

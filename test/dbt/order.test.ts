@@ -54,7 +54,7 @@ const CONTENT: Record<(typeof MODELS)[number], string> = {
   "gold.dim_time": "*",
 };
 
-/** A long search is a command: COINLAKE_ORDER_RUNS=100 COINLAKE_ORDER_SEED=7 npm test -- lake/order */
+/** For a long search, run COINLAKE_ORDER_RUNS=100 COINLAKE_ORDER_SEED=7 npm test -- lake/order */
 const RUNS = Number(process.env["COINLAKE_ORDER_RUNS"] ?? 2);
 const SEED = Number(process.env["COINLAKE_ORDER_SEED"] ?? 20_260_227);
 
