@@ -16,7 +16,8 @@ const COINS = "BTC ETH SOL XRP BNB DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UN
 
 /**
  * Binance spot: the combined stream of aggregate trades (developers.binance.com, "WebSocket Streams"). The URL
- * subscribes; the list of subscriptions confirms them. A stream of an unknown name is accepted and stays silent.
+ * subscribes; the list of subscriptions confirms them. Binance accepts a stream of an unknown name but sends no
+ * messages for it.
  */
 export const binanceProtocol: ExchangeProtocol = {
   source: "binance",
@@ -24,7 +25,7 @@ export const binanceProtocol: ExchangeProtocol = {
   ws_url: "wss://data-stream.binance.vision",
   rest_url: "https://data-api.binance.vision",
   products: COINS.split(" ").map((coin) => `${coin}USDT`),
-  /** Letters of any script that are not lower case. */
+  /** Letters of any script that are not lower case, digits, dots and underscores. */
   product_pattern: /^[\p{Lu}\p{Lo}\p{Lm}\p{N}._]{2,50}$/u,
   spell: upperCase,
   socketUrl: (ws_url, products) => `${ws_url}/stream?streams=${products.map(streamInUrl).join("/")}`,
@@ -51,7 +52,7 @@ export function binance(options: Partial<ExchangeOptions> = {}): Producer {
   return exchange(binanceProtocol, options);
 }
 
-/** Streams are named in lower case; in a URL other characters than ASCII are percent-encoded. */
+/** Binance names streams in lower case; a URL percent-encodes characters outside ASCII. */
 function streamInUrl(product: string): string {
   return `${encodeURIComponent(product.toLowerCase())}@aggTrade`;
 }

@@ -13,9 +13,9 @@ import {
 const COINS = "BTC ETH SOL XRP DOGE ADA LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB HBAR ICP ATOM";
 
 /**
- * Coinbase Exchange: channels matches and heartbeat (docs.cdp.coinbase.com, "Exchange WebSocket"). A heartbeat a second
- * and product names the newest trade, so that a loss shows even where no trade follows. One unknown product makes the
- * source ignore a whole subscription, often without saying which it was.
+ * Coinbase Exchange: channels matches and heartbeat (docs.cdp.coinbase.com, "Exchange WebSocket"). A heartbeat per
+ * second and product contains the newest trade id, so a loss is visible even if no trade follows. One unknown product
+ * makes Coinbase ignore the whole subscription, often without naming the product.
  */
 export const coinbaseProtocol: ExchangeProtocol = {
   source: "coinbase",
@@ -60,7 +60,7 @@ function readMessage(message: string): ExchangeMessage {
       return { kind: "trades", trades: [{ product, id, cursor: null }] };
     }
     case "heartbeat": {
-      // It was 0 for months because of a fault of the source.
+      // `last_trade_id` was 0 for months because of a fault of the source.
       const last_id = tradeNumber(whole["last_trade_id"]) ?? 0;
       return last_id > 0 && typeof product === "string" ? { kind: "announced", product, last_id } : { kind: "alive" };
     }

@@ -13,14 +13,14 @@ export interface CoingeckoOptions {
   demo_key: string | null;
   /** Key of a paid plan; takes precedence over the demo key. */
   pro_key: string | null;
-  /** Null for the plan's own address. */
+  /** Null for the plan's default address. */
   base_url: string | null;
-  /** Monthly credits of the plan; the remaining ones are spread over the rest of the month. */
+  /** Monthly credits of the plan; remaining credits are spread over the rest of the month. */
   calls_per_month: number;
   /** Pages of 250 coins per poll, by market cap; each costs one credit. */
   pages: number;
   timeout_ms: number;
-  /** Jitter of the back-off, in [0, 1). */
+  /** Jitter of the backoff, in [0, 1). */
   random(): number;
 }
 
@@ -43,7 +43,7 @@ const BACKOFF = {
   retry_after_cap_ms: 600_000,
 };
 
-/** Minimum silence: polls are at least a minute apart, and two failed ones are not silence yet. */
+/** Minimum silence: polls are at least a minute apart, and two failed polls are not silence yet. */
 const SHORTEST_SILENCE_MS = 180_000;
 
 /** The source's own limit. */
@@ -65,8 +65,7 @@ export function coingeckoEnvironment(env: NodeJS.ProcessEnv): CoingeckoEnvironme
 
 /**
  * Polls CoinGecko's /coins/markets within a budget of credits; a record is the unmodified body of one page. Keys and
- * address default to the environment. Throws INVALID_API_KEY or INVALID_BASE_URL for options that no request can be
- * made with.
+ * address default to the environment. Throws INVALID_API_KEY or INVALID_BASE_URL for options that allow no request.
  */
 export function coingecko(options: Partial<CoingeckoOptions> = {}): Producer {
   const complete = { ...DEFAULTS, ...coingeckoEnvironment(process.env), ...options };
@@ -216,7 +215,7 @@ function query(page: number): Coingecko.Coins.MarketGetParams {
 
 function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Coingecko {
   for (const key of [demo_key, pro_key]) {
-    // Checked here, because the error of an invalid header value would quote the key.
+    // Keys are checked here, because the error of an invalid header value would quote the key.
     if (key === null || /^[\x21-\x7e]+$/.test(key)) continue;
     throw new OperatingError("INVALID_API_KEY", "Invalid CoinGecko key: it contains characters that keys cannot have", {
       next_step: "Copy the key again into COINGECKO_API_KEY (demo plan) or COINGECKO_PRO_API_KEY.",
@@ -229,7 +228,7 @@ function clientOf(base_url: string, { demo_key, pro_key }: CoingeckoOptions): Co
     // Null omits the header: without a key the client would reject the request.
     defaultHeaders: demo_key === null && pro_key === null ? { "x-cg-demo-api-key": null } : {},
     maxRetries: 0,
-    // Its debug level would print headers, the key among them.
+    // The client's debug level would print headers, including the key.
     logLevel: "off",
     // A redirect would send the key to another server.
     fetchOptions: { redirect: "manual" },

@@ -13,12 +13,12 @@ import {
 
 const COINS = "BTC ETH SOL XRP DOGE ADA TRX LINK AVAX SUI XLM LTC BCH DOT UNI AAVE NEAR SHIB ATOM XMR";
 
-/** The REST interface keeps older names for two coins. */
+/** Kraken's REST interface uses older names for two coins. */
 const REST_NAMES: Readonly<Record<string, string>> = { BTC: "XBT", DOGE: "XDG" };
 
 /**
- * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades a message. Every product of a
- * subscription is answered by itself; a heartbeat comes every second in which nothing else does. REST tells trades by
+ * Kraken v2: channel trade (docs.kraken.com, "Spot WebSocket v2"), several trades per message. Kraken answers every
+ * product of a subscription separately and sends a heartbeat in every second without another message. REST pages by
  * time, not by id.
  */
 export const krakenProtocol: ExchangeProtocol = {
@@ -31,7 +31,7 @@ export const krakenProtocol: ExchangeProtocol = {
   product_pattern: /^[\p{L}\p{N}.]{1,30}\/[\p{L}\p{N}.]{1,30}$/u,
   spell: (product) => product,
   socketUrl: (ws_url) => ws_url,
-  // No snapshot: its fifty past trades would be duplicates or late.
+  // No snapshot: its fifty past trades would be duplicates or late events.
   subscription: (products) =>
     JSON.stringify({ method: "subscribe", params: { channel: "trade", symbol: products, snapshot: false } }),
   read: readMessage,
@@ -63,7 +63,7 @@ function restName(product: string): string {
     .join("");
 }
 
-/** REST finds tokenised shares (AAPLx) only where their class is named; the stream does not need it. */
+/** REST finds tokenised shares (AAPLx) only if the request names their class; the stream does not need it. */
 function assetClass(product: string): string {
   return /^[A-Z0-9.]+x\//.test(product) ? "&asset_class=tokenized_asset" : "";
 }
@@ -97,8 +97,8 @@ function readAnswer({ success, result, symbol, error }: Record<string, unknown>)
 }
 
 /**
- * Nanoseconds for `since`, just before the trade: REST may or may not mean the moment itself, the stream tells
- * microseconds of times that are finer, and a duplicate trade is harmless.
+ * The `since` cursor in nanoseconds, just before the trade. REST may or may not include the exact time, and the stream
+ * rounds finer times to microseconds; a duplicate trade is harmless.
  */
 function cursorAt(timestamp: unknown): string | null {
   const at_us = typeof timestamp === "string" ? microsFromIso(timestamp.replace(/(\.\d{6})\d+/, "$1")) : null;
@@ -118,7 +118,7 @@ function readPage(body: unknown): PageRead | null {
   const rows = Object.entries(result).find(([name]) => name !== "last")?.[1];
   if (!Array.isArray(rows)) return null;
   const { last } = result;
-  // Of a row's elements the last is the id.
+  // The last element of a row is the id.
   const ids = rows.flatMap((row) => (Array.isArray(row) ? (tradeNumber(row.at(-1)) ?? []) : []));
   return { ids, cursor: typeof last === "string" && /^\d{1,20}$/.test(last) ? last : null };
 }

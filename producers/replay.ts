@@ -7,8 +7,8 @@ import { inspect, openFile, type OpenedFile } from "./replay/file.ts";
 
 export interface ReplayOptions {
   /**
-   * Path of a candle file, JSON lines of raw records or a recorded WebSocket session, also gzipped; detected by
-   * content.
+   * Path of a candle file, JSON lines of raw records or a recorded WebSocket session, optionally gzipped; the content
+   * determines the format.
    */
   file: string;
   /** 1 replays in real time, N replays N times faster, "max" as fast as the log accepts records. */
@@ -38,7 +38,7 @@ class Replay implements Producer {
     this.id = `replay:${basename(options.file)}:${opened.sha256.slice(0, 16)}`;
   }
 
-  /** Throws FILE_CHANGED besides what opening throws: a position is invalid for changed content. */
+  /** Throws FILE_CHANGED in addition to the errors of opening: a position is invalid for changed content. */
   async probe(): Promise<void> {
     const { file } = this.#options;
     const { size_bytes, modified_ms } = await inspect(file);
@@ -81,7 +81,7 @@ function timeOf(chunk: readonly SourceRecord[], index: number): number {
   return chunk[index]?.ingested_at_us ?? 0;
 }
 
-/** The end of the run of records that are due by `now_us`, of which the first is. */
+/** The end of the run of records that are due by `now_us`. The record at `from` must be due. */
 function dueUntil(chunk: readonly SourceRecord[], from: number, pace: Pace, now_us: number): number {
   let until = from + 1;
   while (until < chunk.length && pace.due_us(timeOf(chunk, until)) <= now_us) until += 1;

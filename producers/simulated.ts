@@ -11,18 +11,18 @@ export interface SimulatedOptions {
   interval_ms: number;
   dirt_rate: number;
   /**
-   * 1 is live: a step comes when the clock reaches its time, and steps missed while the process was down stay missed,
-   * as with any source. Any other speed gives every step, from where the log ends.
+   * 1 is live: a step is due when the clock reaches its time, and steps missed while the process was down remain
+   * missed, as with any source. Any other speed yields every step, from the end of the log.
    */
   speed: Speed;
-  /** Time of step 0 in microseconds; the clock's at the first start where absent. */
+  /** Time of step 0 in microseconds; defaults to the clock at the first start. */
   start_us?: number;
   /**
-   * A live market opens with this much of its past, given at once at the first start: a lake to ask questions of from
-   * the beginning.
+   * Length of the past of a live market, which the first start yields at once, so that queries have data from the
+   * beginning.
    */
   history_ms: number;
-  /** Ends before this step; never where absent. */
+  /** Ends before this step; endless if absent. */
   until_step?: number;
 }
 
@@ -35,20 +35,20 @@ export const SIMULATED_DEFAULTS = {
   history_ms: 0,
 } as const satisfies SimulatedOptions;
 
-/** A page is some 40 kB: so many make an append of about a megabyte. */
+/** A page is about 40 kB, so this many pages make an append of about a megabyte. */
 const MAX_BATCH_PAGES = 25;
 
 interface Position {
   start_us: number;
   /** The next step. */
   step: number;
-  /** Steps before this one are the market's past: given without a pause, and none of them missed. */
+  /** Steps before this one are the market's past: the producer yields them without a pause and skips none. */
   history_steps: number;
 }
 
 /**
- * A seeded market that speaks the page format of CoinGecko's /coins/markets, dirt included: one page a step. A page is
- * a function of the options, the start and the step, so a restart continues the same market. Throws a RangeError for
+ * A seeded market in the page format of CoinGecko's /coins/markets, including dirt: one page per step. A page is a
+ * function of the options, the start and the step, so a restart continues the same market. Throws a RangeError for
  * options out of bounds.
  */
 export function simulated(options: Partial<SimulatedOptions> = {}): Producer {
@@ -67,7 +67,8 @@ class Simulated implements Producer {
   constructor(options: SimulatedOptions) {
     const { seed, coins, interval_ms, dirt_rate } = options;
     this.#options = options;
-    // The name contains all options that shape the market: other options make another market with a separate start.
+    // The name contains all options that determine the market: other options yield another market with a separate
+    // start.
     this.id = `simulated:${[seed, coins, interval_ms, dirt_rate].join(":")}`;
   }
 
@@ -120,10 +121,7 @@ function marketOptions({ seed, coins, interval_ms, dirt_rate }: SimulatedOptions
   return { seed, coins, interval_ms, dirt_rate, start_us };
 }
 
-/**
- * A simulated market's position, for tests and tools that want to know its start and how far it is; null before the
- * first step.
- */
+/** A simulated market's position, for tests and tools that need its start and progress; null before the first step. */
 export function positionOf(position: string | null): Position | null {
   if (position === null) return null;
   try {

@@ -4,15 +4,16 @@ import type { StreamJob } from "../src/spark/job.ts";
 import { BRONZE_SCHEMA, BRONZE_SPEC } from "../src/ingest/bronze.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
 
-/** Bounds a batch, so that a long backlog is committed piece by piece. */
+/** Maximum records per batch, so that a long backlog is committed in several batches. */
 const MAX_RECORDS_PER_BATCH = 500_000;
 
 /**
- * Outside readers of a cluster see rows this soon: it has the cores for it, and its tables are compacted by the DAG.
+ * Maximum delay until external readers of a cluster see rows: the cluster has the cores for it, and the DAG compacts
+ * its tables.
  */
 const MAX_TRIGGER_MS = 10_000;
 
-/** Iceberg's types in Spark's words. */
+/** Iceberg's types as Spark names. */
 const TYPES: Readonly<Record<string, string>> = {
   string: "string",
   binary: "binary",
@@ -24,10 +25,10 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /**
  * Copies a topic from Kafka to a pipeline's bronze table, append only, each record exactly once:
- *  - Spark's checkpoint records a batch's offsets before the batch starts, so a retry after a crash is the same batch;
- *  - Iceberg's snapshots record the batch of the query that wrote them, so a committed batch is not committed again;
- *  - the table records its consumed offsets: a new query skips lower offsets, even if its checkpoint is lost or its
- *    last snapshot has expired.
+ * - Spark's checkpoint records a batch's offsets before the batch starts, so a retry after a crash is the same batch;
+ * - Iceberg's snapshots record the batch of the query that wrote them, so a committed batch is not committed again;
+ * - the table records its consumed offsets: a new query skips lower offsets, even if its checkpoint is lost or its last
+ * snapshot has expired.
  */
 export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topic" | "bronze">): StreamJob {
   const job_name = `${name}-bronze`;
@@ -66,7 +67,7 @@ function tableStatements(table: string): string[] {
   ];
 }
 
-/** By partition, the offset of the topic that the table lacks first. */
+/** By partition, the topic's first offset that the table lacks. */
 async function nextOffsets(session: SparkSession, topic: string, table: string): Promise<Map<number, bigint>> {
   const rows = await session.sql(
     `select log_partition, max(log_offset) + 1 as next_offset from ${table}
@@ -80,7 +81,7 @@ function readTopic(topic: string, brokers: string): Relation {
     "kafka.bootstrap.servers": brokers,
     subscribe: topic,
     startingOffsets: "earliest",
-    // Offsets that Kafka has no more stop the query, instead of being passed over.
+    // A missing offset in Kafka stops the query; the query does not skip it.
     failOnDataLoss: "true",
     maxOffsetsPerTrigger: String(MAX_RECORDS_PER_BATCH),
     includeHeaders: "true",
@@ -89,7 +90,7 @@ function readTopic(topic: string, brokers: string): Relation {
 
 /**
  * The table's columns. A record's metadata is in its headers; a record of another producer has none, and is stored with
- * an empty source and Kafka's timestamp, as readers of the log see it (src/log/kafka/record.ts).
+ * an empty source and Kafka's timestamp, as log readers do (src/log/kafka/record.ts).
  */
 function records(topic: Relation, reached: ReadonlyMap<number, bigint>): Relation {
   const header = (name: string) => `cast(get(filter(headers, header -> header.key = '${name}'), 0).value as string)`;

@@ -16,7 +16,10 @@ const modeling = join(projectFolder(), "data-modeling");
 const models = join(projectFolder(), "dbt_crypto", "models");
 const seeds = join(projectFolder(), "dbt_crypto", "seeds");
 
-/** The tables of a models' YAML in the shape that this project gives it: each column has a name, a type and a description, in this order. */
+/**
+ * The tables of the models' YAML, in this project's layout: each column has a name, a type and a description, in this
+ * order.
+ */
 function readYaml(path: string): [string, Column[]] {
   const text = readFileSync(path, "utf8").split("\nunit_tests:")[0] ?? "";
   const table = /(?:models|tables|seeds):\n\s+- name: (\w+)/.exec(text)?.[1] ?? assert.fail(`${path} names no table`);

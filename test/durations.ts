@@ -6,7 +6,7 @@ import type { Durations } from "./select-files.ts";
 const DURATIONS_FILE = join(projectFolder(), "test", "durations.json");
 const SHOWN_FILES = 10;
 
-/** The durations that order the files; those of the last measurement that was stored. */
+/** The stored durations of the last measurement, which order the test files. */
 export function readDurations(): Durations {
   return JSON.parse(readFileSync(DURATIONS_FILE, "utf8")) as Durations;
 }
@@ -28,7 +28,7 @@ export class DurationReport {
     return `Slowest files:\n${lines.join("\n")}\n`;
   }
 
-  /** Files that did not run keep the duration that `path` has for them. */
+  /** Files that did not run keep their duration in `path`. */
   write(path: string): void {
     const known = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Durations) : {};
     const all = Object.entries({ ...known, ...Object.fromEntries(this.#seconds) });

@@ -31,10 +31,10 @@ const MODULES = [
   "cli",
 ];
 
-/** The one place where definitions meet the machinery. */
+/** The only file that connects the definitions with the modules of src. */
 const COMPOSITION_ROOT = "src/cli/main.ts";
 
-/** What Spark's protocol files became is nobody's to read. */
+/** Declaration files are excluded: they are generated from Spark's protocol. */
 const sources = globSync("src/**/*.ts")
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => !file.endsWith(".d.ts"));
@@ -91,7 +91,7 @@ test("src reaches out to pipelines and producers in one place only", () => {
 });
 
 test("src runs any pipeline and names none: no coin, no source, no table of one", () => {
-  // Examples in help texts may; code may not.
+  // Examples in help texts may contain these names; code may not.
   const forbidden = /\b(?:bitcoin|ethereum|coingecko|binance|coinbase|kraken|dbt_crypto|crypto_\w+)\b/i;
   const breaches = sources.flatMap((file) =>
     readFileSync(file, "utf8")

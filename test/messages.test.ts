@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-/** What may be lost is for `verify` to say: an error's message knows only its own failure. */
+/** Only `verify` can report data loss: an error's message knows only its own failure. */
 test("no message claims that nothing is lost", () => {
   const files = globSync([
     "src/**/*.ts",

@@ -13,14 +13,14 @@ import { selectFiles } from "./select-files.ts";
 import { temporaryFolder } from "./support/coinlake.ts";
 
 /**
- * Runs the tests of a profile: all of them, or the files whose path contains one of the words given.
+ * Runs the tests of a profile: all tests, or the files whose path contains one of the given words.
  *   npm test                          everything of the embedded profile
- *   npm test -- catalog               the files under test/catalog, and others named so
+ *   npm test -- catalog               the files whose path contains `catalog`
  *   npm test -- --name "a part"       the tests whose name matches the regular expression
- *   npm test -- --durations FILE      also writes the seconds of each file; test/durations.json orders the files
- *   npm run -s test:fast              files without Python, browsers and other processes, of at most a few seconds
+ *   npm test -- --durations FILE      also writes the duration of each file in seconds; test/durations.json orders the files
+ *   npm run -s test:fast              files of at most a few seconds that start no Python, browser or other process
  *   npm run -s coverage -- catalog    also reports the lines of src/ that these tests run
- *   npm run -s test:cluster           everything of the cluster profile: servers are fetched and started for real
+ *   npm run -s test:cluster           everything of the cluster profile: downloads and starts the real servers
  *   npm run -s test:cluster -- life
  */
 const { values: options, positionals: words } = parseArgs({
@@ -44,9 +44,14 @@ if (files.length === 0) {
 }
 const MEMORY_LOOK_MS = 1_000;
 const timeout_ms = options.cluster ? 1_800_000 : 900_000;
+<<<<<<< HEAD
 // A cluster's servers keep two cores busy: two files at a time take as long as one after the other, and time out
 // more easily.
 // An embedded file waits now and then, for a clock or a page: one file more than there are cores keeps these busy.
+=======
+// A cluster's servers keep two cores busy: two files in parallel take as long as in sequence, and time out more easily.
+// An embedded file sometimes waits for a clock or a page: one file more than there are cores keeps the cores busy.
+>>>>>>> w-test
 const concurrency = options.cluster ? 1 : Math.min(4, availableParallelism() + 1);
 
 /** Resolves to the exit code. After SIGINT or SIGTERM the running files are stopped and awaited. */
@@ -58,7 +63,7 @@ async function run(): Promise<number> {
   const events = runFiles({
     files,
     concurrency,
-    // A test that hangs fails by its name, long before the whole run is given up.
+    // A test that hangs fails by its name, long before the whole run times out.
     timeout: timeout_ms,
     signal: stopping.signal,
     execArgv: ["--disable-warning=ExperimentalWarning"],
@@ -79,10 +84,10 @@ async function run(): Promise<number> {
   return stopping.signal.aborted ? 1 : code;
 }
 
-/** Keeps a cluster for file after file, whose parts the first starts that asks for them. */
+/** Keeps one cluster for all files; its services start when the first test needs them. */
 async function runOnCluster(): Promise<number> {
   const folder = temporaryFolder();
-  // As root, PostgreSQL runs as somebody else, who must get through.
+  // As root, PostgreSQL runs as another user, which needs access to the folder.
   chmodSync(folder.path, 0o711);
   const cluster = join(folder.path, "cluster");
   openOrCreateCluster(cluster);
@@ -102,7 +107,7 @@ async function runOnCluster(): Promise<number> {
   }
 }
 
-/** `end` gives by how many bytes, at most, more of the machine's memory was taken than when it began. */
+/** `end` returns the maximum growth, in bytes, of the machine's used memory since the start. */
 function watchMemory(): { end(): number } {
   const inUse = (): number => totalmem() - freemem();
   const before = inUse();

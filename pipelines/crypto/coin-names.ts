@@ -50,7 +50,7 @@ interface ListedCoin {
 
 let listed: readonly ListedCoin[] | null = null;
 
-/** The coins of the seed that maps the exchanges' products; read when they are first needed. */
+/** The coins of the seed that maps the exchanges' products; read on first use. */
 function listedCoins(): readonly ListedCoin[] {
   listed ??= readFileSync(join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv"), "utf8")
     .split("\n")

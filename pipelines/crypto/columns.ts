@@ -15,8 +15,8 @@ export const columns: LiveDefinition["columns"] = {
   amount: "traded_volume_usd",
 };
 
-/** The order of price events, as SQL expressions over updates and facts: the same as the dbt macro `event_order`. */
+/** The order of price events, as SQL expressions over updates and facts; equals the dbt macro `event_order`. */
 export const EVENT_ORDER: readonly string[] = eventOrder(columns);
 
-/** Likewise, as one value to compare. */
+/** The same order as one comparable value. */
 export const EVENT_POSITION = `row(${EVENT_ORDER.join(", ")})`;

@@ -18,12 +18,12 @@ const ETHEREUM = ["ethereum", "ETH", "ETHUSDT", "ETH-USD", "ETH/USD", "ETHUSD"];
 const text = (value: string) => `'${value.replaceAll("'", "''")}'`;
 
 /**
- * Every accepted update. With live views, reads the view of the updates: the facts' view would also compute changes
- * over an hour, which no question uses.
+ * Every accepted update. With live views, reads the view of the updates: the view of the facts would also compute
+ * hourly changes, which no question uses.
  */
 export function facts(table: TableNaming): string {
   const gold = "gold.fact_crypto_ticks";
-  // Facts committed before the table had these columns are ordered by the rest.
+  // Facts that were committed before the table had these columns are ordered by the remaining columns.
   if (table(gold) === gold) {
     const columns = "select null::varchar as product, null::bigint as trade_number where false";
     return `(${columns} union all by name select * from ${gold})`;
@@ -33,12 +33,12 @@ export function facts(table: TableNaming): string {
     from ${table("silver.crypto_price_updates")})`;
 }
 
-/** The coin of the option, else the question's default coin; none if the lake knows neither. */
+/** The coin of the option, else the question's default coin; none if the lake has neither. */
 function coinOf({ values }: QuestionOptions): string {
   return values["coin"] === undefined ? "null" : text(String(values["coin"]));
 }
 
-/** The price in effect at a moment: the coin's last fact up to then. */
+/** The price in effect at a moment: the coin's last fact at or before it. */
 function priceInEffect(options: QuestionOptions, moment: string): string {
   return `select crypto_id, price_usd, price_at, source from ${facts(options.table)}
     where crypto_id = ${coinOf(options)} and price_date <= cast(${moment} as date) and price_at <= ${moment}

@@ -1,8 +1,8 @@
 import type { RuleInput } from "../../src/alert/rule.ts";
 
 /**
- * The first is question 4 as a rule, to the letter: no cool-down and no hysteresis, so that it fires where the question
- * finds a fall.
+ * The first rule is exactly question 4: it has no cooldown and no hysteresis, so it fires wherever the question finds a
+ * fall.
  */
 export const default_rules = [
   {

@@ -8,7 +8,7 @@ export interface Budget {
   pages: number;
 }
 
-/** The credits of a calendar month in UTC, kept in the log with the records so that restarts do not forget them. */
+/** The credits of a calendar month in UTC, stored in the log with the records so that they survive restarts. */
 export interface Credits {
   /** `2025-10` */
   month: string;
@@ -17,7 +17,7 @@ export interface Credits {
   polled_at_us: number | null;
 }
 
-/** The source's data changes once a minute, so more requests are useless. */
+/** The source's data changes once a minute, so more frequent requests are useless. */
 export const SHORTEST_INTERVAL_US = 60_000_000;
 
 export function creditsOf(position: string | null, now_us: number): Credits {
@@ -45,10 +45,10 @@ export function creditsLeft(credits: Credits, { calls_per_month }: Budget): numb
 }
 
 /**
- * When to poll next, in microseconds: the credits that are left, spread evenly over what is left of the month, which
- * leaves the price of one poll in reserve at its end. It is counted from the last poll and not from a timetable, so a
- * machine that slept polls once when it wakes, not once for each poll missed. Where a poll can no longer be paid, at
- * the start of the next month.
+ * Time of the next poll, in microseconds. The remaining credits are spread evenly over the rest of the month, with the
+ * price of one poll held in reserve at its end. The interval counts from the last poll, not from a timetable, so a
+ * machine that slept polls once when it wakes, not once for each missed poll. If the credits do not cover a poll, the
+ * next poll is at the start of the next month.
  */
 export function nextPollAt_us(credits: Credits, budget: Budget, now_us: number): number {
   const polls_left = Math.floor(creditsLeft(credits, budget) / budget.pages);
@@ -66,7 +66,7 @@ function monthOf(at_us: number): string {
 
 function nextMonthAt_us(month: string): number {
   const [year = 0, number = 1] = month.split("-").map(Number);
-  // Date.UTC counts months from 0, so this month's number is the next one's index.
+  // Date.UTC counts months from 0, so this month's number is the next month's index.
   return Date.UTC(year, number, 1) * 1000;
 }
 

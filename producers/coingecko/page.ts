@@ -1,8 +1,8 @@
 import type { Failure } from "./request.ts";
 
 /**
- * What is wrong with the body of a 200: CoinGecko and what is in front of it send their errors under that status too.
- * Null for a page of coins.
+ * The failure in the body of a response with status 200, or null for a page of coins. CoinGecko and the proxies in
+ * front of it also send errors with status 200.
  */
 export function pageFailure(body: Uint8Array, page: number): Failure | null {
   const value = parsed(body);
@@ -34,8 +34,8 @@ function parsed(body: Uint8Array): unknown {
 }
 
 /**
- * `{"status": {"error_code": 429, …}}`, or the same without the outer object. The text beside it may repeat what was
- * sent, so it is left out.
+ * The error code of `{"status": {"error_code": 429, …}}`, or of the same without the outer object. The text beside the
+ * code is omitted, because it may repeat what was sent.
  */
 function errorCode(value: unknown): number | null {
   const outer = fieldOf(value, "status");

@@ -7,10 +7,10 @@ import {
 } from "@coingecko/coingecko-typescript";
 import { retryAfter_ms } from "../../src/base/backoff.ts";
 
-/** A page of 250 coins has 250 kB; the limit protects memory. */
+/** A page of 250 coins is about 250 kB; the limit protects memory. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-/** Why a request has no complete body. Contains nothing that was sent or received, so no key. */
+/** Why a request has no complete body. Contains no sent or received text, so no key. */
 export interface Failure {
   level: "warning" | "error";
   /**
@@ -42,8 +42,8 @@ export interface Asking {
 type Send = (options: Coingecko.RequestOptions) => { asResponse(): Promise<Response> };
 
 /**
- * One request without retries; the answer contains the failure. Throws only programming errors.
- * The time-out spans headers and body; an abort reads like a time-out, so look at the signal first.
+ * Sends one request without retries; the answer contains the failure. Throws only programming errors. The timeout spans
+ * headers and body. An abort has the same result as a timeout, so check the signal first.
  */
 export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): Promise<Answer> {
   const abort = new AbortController();
@@ -62,7 +62,7 @@ export async function ask(send: Send, { signal, timeout_ms, now_us }: Asking): P
   }
 }
 
-/** A truncated body is kept: it cost a credit and shows what happened. */
+/** A truncated body is kept: it cost a credit and shows what the source sent. */
 async function readBody(response: Response, failed: (error: unknown) => Failure): Promise<Answer> {
   const chunks: Uint8Array[] = [];
   let size_bytes = 0;

@@ -2,7 +2,7 @@ import { OperatingError } from "../../src/base/errors.ts";
 
 /**
  * Checks that a source's address is encrypted or on this machine; otherwise third parties could change prices. Returns
- * it without a trailing slash. Throws INVALID_ADDRESS; `name` is the setting's name.
+ * the address without a trailing slash. Throws INVALID_ADDRESS; `name` is the setting's name.
  */
 export function checkedAddress(name: string, text: string, scheme: "ws" | "http"): string {
   const url = URL.canParse(text) ? new URL(text) : null;

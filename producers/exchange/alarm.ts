@@ -4,7 +4,7 @@ import type { Clock } from "../../src/base/clock.ts";
 /** Timers do not run while a laptop sleeps, so the clock is checked at least this often. */
 const LONGEST_WAIT_MS = 30_000;
 
-/** Lets one loop wait for a time or an event, whichever comes first. */
+/** Makes one loop wait for a time or an event, whichever is first. */
 export class Alarm {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -24,8 +24,8 @@ export class Alarm {
   }
 
   /**
-   * Resolves when it rings, when the signal aborts, or at `at_us` or somewhat before: look again. Infinity waits for
-   * the ring.
+   * Resolves on a ring, when the signal aborts, or at `at_us`. May resolve earlier, so the caller must check again.
+   * Infinity sets no time.
    */
   async until(at_us: number): Promise<void> {
     const left_ms = Math.ceil((at_us - this.#clock.now_us()) / 1000);

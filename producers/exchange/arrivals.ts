@@ -2,7 +2,7 @@ import { onAbort } from "../../src/base/abortable.ts";
 
 /** One received item, in order of arrival. */
 export interface Arrival {
-  /** 0 for a message that becomes no record. */
+  /** 0 for a message that yields no record. */
   size_bytes: number;
 }
 
@@ -10,14 +10,14 @@ export interface ArrivalLimits {
   /** Capacity in messages and bytes; after an overflow, reading resumes at half of both. */
   max_waiting: number;
   max_waiting_bytes: number;
-  /** What is taken at once. */
+  /** Maximum messages per `take`. */
   max_taken: number;
   max_taken_bytes: number;
 }
 
 /**
- * Bounded FIFO of received messages, with back-pressure. Nothing is dropped: when it is full, the reader of the socket
- * must pause. A paused socket still delivers data that it has read, so one read of the network may exceed the bounds.
+ * Bounded FIFO of received messages, with back-pressure. It drops no message: when it is full, the reader of the socket
+ * must pause. A paused socket still delivers data that it has already read, so one network read may exceed the bounds.
  */
 export class Arrivals<T extends Arrival> {
   readonly #limits: ArrivalLimits;
@@ -53,13 +53,15 @@ export class Arrivals<T extends Arrival> {
     this.#arrived.resolve();
   }
 
-  /** Ends the taking with an error, once what waits is taken. */
+  /** Makes `take` throw the error once the waiting messages are taken. */
   fail(error: unknown): void {
     this.#failure ??= { error };
     this.#arrived.resolve();
   }
 
-  /** Resolves to what waits, in order, as soon as there is something; to nothing when the signal aborts first. */
+  /**
+   * Resolves to the waiting messages, in order, as soon as there is one; to an empty array if the signal aborts first.
+   */
   async take(signal: AbortSignal): Promise<T[]> {
     while (this.#waiting.length === 0) {
       if (this.#failure !== null) throw this.#failure.error;
@@ -91,7 +93,7 @@ export class Arrivals<T extends Arrival> {
     }
   }
 
-  /** At least one. */
+  /** The number of messages that fit into one batch; at least one. */
   #fitting(): number {
     const { max_taken, max_taken_bytes } = this.#limits;
     let count = 0;

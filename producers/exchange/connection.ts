@@ -4,10 +4,10 @@ import { retryAfter_ms } from "../../src/base/backoff.ts";
 import type { ExchangeProtocol, ExchangeMessage } from "./protocol.ts";
 
 export interface ConnectionLimits {
-  /** Limit from the first packet to the last subscription's answer. */
+  /** Limit from the first packet to the answer to the last subscription. */
   connect_timeout_ms: number;
   silent_after_ms: number;
-  /** Longer messages are not of a trade feed; the connection is closed. */
+  /** A longer message is not from a trade feed; the connection is closed. */
   max_message_bytes: number;
 }
 
@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   clock: Clock;
   /** Every message, as received. */
   message(bytes: Buffer, message: ExchangeMessage, at_us: number): void;
-  /** The source does not give this product. */
+  /** Called when the source rejects this product. */
   refused(product: string, reason: string): void;
 }
 
@@ -98,14 +98,12 @@ export class Connection {
     }, limits.connect_timeout_ms);
   }
 
-  /** Null before the handshake. */
+  /** Time of the last received message; null before the handshake. */
   get heard_at_us(): number | null {
     return this.#heard_at_us;
   }
 
-  /**
-   * Stops reading from the network until resumed: back-pressure instead of dropped messages.
-   */
+  /** Stops reading from the network until `resume`: back-pressure instead of dropped messages. */
   pause(): void {
     this.#socket.pause();
   }
@@ -115,7 +113,7 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Messages in flight are still received; resolves when the connection has ended. */
+  /** Closes the connection. Messages in flight are still received; resolves when the connection has ended. */
   async close(): Promise<void> {
     this.#end({ code: "CONNECTION_CLOSED", message: "it was closed on purpose", retry_after_ms: null });
     this.#socket.resume();
@@ -198,7 +196,7 @@ export class Connection {
     this.#socket.terminate();
   }
 
-  /** Only the first reason counts; later ones are consequences. */
+  /** Ends the connection. Only the first reason counts; later ones are consequences. */
   #end(ending: Ending): void {
     this.#ending ??= ending;
   }

@@ -35,7 +35,7 @@ export interface ExchangeOptions {
   request_timeout_ms: number;
   request_interval_ms: number;
   max_attempts: number;
-  /** Jitter of the back-off, in [0, 1). */
+  /** Jitter of the backoff, in [0, 1). */
   random(): number;
 }
 
@@ -69,8 +69,9 @@ export function settingNames(source: string): { ws_url: string; rest_url: string
 
 /**
  * A public trade feed as a producer. A record is one unmodified message of the feed, or one REST answer that fills a
- * gap, in an envelope. Addresses and products come from the options, the environment or the protocol, in this order.
- * Throws INVALID_ADDRESS or INVALID_PRODUCTS. Failures of the source never end it: it reports and retries.
+ * gap, in an envelope. Addresses and products are taken from the options, else the environment, else the protocol.
+ * Throws INVALID_ADDRESS or INVALID_PRODUCTS. A failure of the source does not end the producer: it reports the failure
+ * and retries.
  */
 export function exchange(
   protocol: ExchangeProtocol,
@@ -125,7 +126,7 @@ type ReceivedMessage =
 
 /**
  * Each batch costs an fsync and a position: a thousand single-message batches per second used half a core. The first
- * message is sent at once; later ones within this time share a batch, unless it is full.
+ * message is sent at once; messages within this time after it share a batch, unless the batch is full.
  */
 const GATHER_MS = 8;
 const GATHER_ENOUGH = 256;
@@ -145,7 +146,7 @@ class Exchange implements Producer {
     this.id = protocol.source;
   }
 
-  /** Throws SOURCE_UNREACHABLE. A rate limit is an answer. */
+  /** Throws SOURCE_UNREACHABLE. A rate limit counts as an answer. */
   async probe(signal: AbortSignal): Promise<void> {
     const { rest_url, request_timeout_ms } = this.#options;
     const { failure } = await get(rest_url + this.#protocol.rest.probe_path, {

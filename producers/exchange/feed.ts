@@ -12,19 +12,19 @@ export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
   life_ms: number | null;
   /** Time for which the old connection stays open beside its successor, for messages in flight. */
   overlap_ms: number;
-  /** Called when a connection is established after none was. */
+  /** Called when a connection is established and no other one was open. */
   connected(): void;
-  /** Resolves when new messages are accepted. */
+  /** Resolves when the consumer accepts messages again. */
   untilCapacity(): Promise<void>;
   report(report: SourceReport): void;
 }
 
-/** A connection of this age resets the backoff. */
+/** A connection that reaches this age resets the backoff. */
 const GOOD_LIFE_MS = 60_000;
 
 /**
  * Keeps a feed connected: reconnects when the connection ends, and replaces it before its maximum age, opening the new
- * one first. Messages that both deliver are harmless duplicates.
+ * connection first. Messages that both connections deliver are harmless duplicates.
  */
 export class Feed {
   readonly #options: FeedOptions;
@@ -161,7 +161,7 @@ export class Feed {
   }
 }
 
-/** True if the end comes first, false if the other event or the time does; null means never. */
+/** True if the end is first, false if the other event or the timeout is first; a null event never occurs. */
 async function first(end: Promise<unknown>, event: Promise<unknown> | null, delay_ms: number | null): Promise<boolean> {
   const waiting = new AbortController();
   const outcomes = [end.then(() => true)];

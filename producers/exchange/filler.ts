@@ -16,9 +16,7 @@ export interface FillerOptions {
   random(): number;
   request_timeout_ms: number;
   interval_ms: number;
-  /**
-   * Consecutive answers without a missing trade after which these trades are lost: REST may lag the stream.
-   */
+  /** Consecutive answers without a missing trade after which these trades are marked lost: REST may lag the stream. */
   max_attempts: number;
   /** Receives the newest trade of a product by REST. */
   announced(product: string, last_id: number): void;
@@ -46,7 +44,7 @@ const FRESH: Progress = { attempts: 0, not_before_us: 0, cursor: null };
 
 /**
  * Fetches missing trades over REST, one page at a time, product by product. Trades that the source does not return are
- * lost, with the reason; while the source is unreachable, gaps stay open.
+ * marked lost, with the reason; gaps remain open while the source is unreachable.
  */
 export class Filler {
   readonly #options: FillerOptions;
@@ -62,14 +60,15 @@ export class Filler {
     this.#backoff = new Backoff(options.backoff, options.random);
   }
 
-  /** Call when trades may be missing. */
+  /** Wakes the filler; called when trades may be missing. */
   look(): void {
     this.#alarm?.ring();
   }
 
   /**
-   * To be called when a feed is connected again. Trades missed before show when the next one comes; where a product
-   * seldom trades that may take long, so REST is asked, unless the feed tells by itself.
+   * Checks products over REST after a feed has reconnected. Trades missed while disconnected are otherwise detected at
+   * the next trade, which can take long for a product that trades rarely. A feed that announces its newest trade needs
+   * no check.
    */
   check(products: readonly string[]): void {
     if (this.#options.protocol.is_announcing) return;
@@ -127,7 +126,7 @@ export class Filler {
     } else this.#inVain(range, "it does not have them");
   }
 
-  /** Trades from REST beyond the newest known one are expected: those that the feed does not deliver are missing. */
+  /** Requests trades after the newest known one. Trades that the feed has not delivered are missing. */
   async #checkOne(product: string, signal: AbortSignal): Promise<void> {
     const { protocol, book, announced } = this.#options;
     const newest = book.newest(product);
@@ -173,7 +172,7 @@ export class Filler {
     return { body, page };
   }
 
-  /** An answer without missing trades: REST may lag the stream, so the request is repeated a few times. */
+  /** Handles an answer without missing trades: REST may lag the stream, so the request is repeated a few times. */
   #inVain({ product, first_id, last_id }: PageAsked, reason: string): void {
     const { book, clock, max_attempts, backoff } = this.#options;
     const attempts = this.#progressOf(product).attempts + 1;
@@ -220,7 +219,7 @@ export class Filler {
   }
 }
 
-/** With time cursors, earlier trades come first, so the next page is nearer. */
+/** Whether later pages can still reach the missing trades: with time cursors, earlier trades are first. */
 function isOnTheWay(
   { ids, cursor }: { ids: readonly number[]; cursor: string | null },
   { first_id }: IdRange,
@@ -238,7 +237,7 @@ function read(protocol: ExchangeProtocol, body: string): PageRead | null {
   }
 }
 
-/** Embeds the body's text, so that digits are unchanged. */
+/** Embeds the body as text, so that digits are unchanged. */
 function enveloped({ rest }: ExchangeProtocol, product: string, body: string): Buffer {
   return ownBytes(`{"product":${JSON.stringify(product)},"backfill":${JSON.stringify(rest.backfill)},"body":${body}}`);
 }

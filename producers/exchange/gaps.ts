@@ -2,14 +2,14 @@ import type { Gap } from "../../src/producer/producer.ts";
 import type { IdRange, TradeReference } from "./protocol.ts";
 
 export interface GapLimits {
-  /** Maximum trades of a gap that are requested; the others are lost. */
+  /** Maximum trades of a gap that are requested; the others are marked lost. */
   max_gap: number;
   /**
-   * A number farther from the newest than this is not a gap: the source restarted its count, or the message was
+   * A number farther from the newest than this is not a gap: the source restarted its numbering, or the message was
    * invalid.
    */
   max_jump: number;
-  /** Maximum open gaps; further ones are lost. */
+  /** Maximum open gaps; trades of further gaps are marked lost. */
   max_open: number;
   /** Maximum remembered finished gaps, newest first. */
   max_recent: number;
@@ -24,7 +24,7 @@ interface OpenGap extends IdRange {
   product: string;
   found_at_us: number;
   is_suspicion: boolean;
-  /** What the source calls the place before it (see TradeReference). */
+  /** The source's cursor for the trade before the gap (see TradeReference). */
   cursor: string | null;
   /** Missing numbers, ascending. */
   missing: IdRange[];
@@ -54,7 +54,7 @@ export class GapBook {
   #lost_count = 0;
   #filled_count = 0;
 
-  /** Drops products that are no longer configured: their trades are not missing. */
+  /** Drops products that are not configured any more: their trades are not missing. */
   constructor(limits: GapLimits, saved: SavedBook | null, products: ReadonlySet<string>) {
     this.#limits = limits;
     if (saved === null) return;
@@ -71,7 +71,7 @@ export class GapBook {
     this.#filled_count = saved.filled_count;
   }
 
-  /** The first trade of a product starts its count: earlier trades are not missing. */
+  /** The first trade of a product starts its numbering: earlier trades are not missing. */
   saw({ product, id, cursor }: TradeReference, at_us: number): void {
     const newest = this.#newest.get(product);
     if (newest !== undefined && Math.abs(id - newest.id) > this.#limits.max_jump) {
@@ -86,7 +86,7 @@ export class GapBook {
     this.#newest.set(product, { id, cursor });
   }
 
-  /** The source has published this trade and all before it. */
+  /** Records that the source has published this trade and all before it. */
   announced(product: string, last_id: number, at_us: number): void {
     const newest = this.#newest.get(product);
     if (newest !== undefined && (last_id <= newest.id || last_id - newest.id > this.#limits.max_jump)) return;
@@ -95,7 +95,7 @@ export class GapBook {
   }
 
   /**
-   * Records a trade from REST. True if it was missing or lost; a suspicion stays one, since the trade may be out of
+   * Records a trade from REST. True if it was missing or lost. A suspicion remains one, since the trade may be out of
    * order.
    */
   fetched(product: string, id: number): boolean {
@@ -122,7 +122,7 @@ export class GapBook {
     return Math.min(...this.#open.map((gap) => (gap.is_suspicion ? this.#settlesAt(gap) : Infinity)));
   }
 
-  /** Products with gaps, each with its first missing trades, at most a page. */
+  /** Products with gaps, each with its first missing trades; at most one page. */
   toAsk(page_size: number): (IdRange & { product: string; cursor: string | null })[] {
     const by_product = new Map<string, IdRange & { product: string; cursor: string | null }>();
     for (const { product, missing, cursor, is_suspicion } of this.#open) {
@@ -150,9 +150,7 @@ export class GapBook {
     return count(inside);
   }
 
-  /**
-   * Marks trades as lost. Returns how many of them were missing. The rest of a gap becomes separate gaps.
-   */
+  /** Marks trades as lost. Returns how many of them were missing. The remaining parts of a gap become separate gaps. */
   lose(product: string, range: IdRange, reason: string): number {
     let lost_count = 0;
     for (const gap of this.#open.filter((open) => open.product === product && !open.is_suspicion)) {
@@ -182,7 +180,7 @@ export class GapBook {
     return { open, filled: this.#filled_count, lost: this.#lost_count };
   }
 
-  /** Open ones first, then finished ones; each newest first. */
+  /** Gaps, open ones first, then finished ones; each group newest first. */
   gaps(): Gap[] {
     const open = this.#open.filter(({ is_suspicion }) => !is_suspicion).map(asGap);
     return [...open.toReversed(), ...this.#recent].slice(0, this.#limits.max_recent);
@@ -213,8 +211,8 @@ export class GapBook {
   }
 
   /**
-   * Lost trades may still arrive, over the feed or in a page for others. Only remembered lost gaps are checked; a
-   * second copy does not count.
+   * Whether a lost trade has now arrived, over the feed or in a page for other trades. Only remembered lost gaps are
+   * checked; a second copy does not count.
    */
   #cameAfterAll(product: string, id: number): boolean {
     const one = { first_id: id, last_id: id };

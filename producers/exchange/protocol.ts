@@ -3,18 +3,18 @@ export interface TradeReference {
   product: string;
   /** The source's own number, consecutive per product. */
   id: number;
-  /** REST cursor for the trades after this one; null if ids suffice. */
+  /** REST cursor for the trades after this one; null if ids are sufficient. */
   cursor: string | null;
 }
 
-/** A parsed message. Trades and unknown messages become records; the others are transport. */
+/** A parsed message. Trades and unknown messages become records; all other kinds are transport. */
 export type ExchangeMessage =
   | { kind: "trades"; trades: readonly TradeReference[] }
   | { kind: "unknown" }
   /** The newest trade that the source has published for a product. */
   | { kind: "announced"; product: string; last_id: number }
   | { kind: "subscribed"; products: readonly string[] }
-  /** Null for the whole last request. */
+  /** Null if the source rejects the whole last request. */
   | { kind: "refused"; products: readonly string[] | null; reason: string }
   /** The server is about to close the connection. */
   | { kind: "closing" }
@@ -32,9 +32,7 @@ export interface PageAsked extends IdRange {
   cursor: string | null;
 }
 
-/**
- * The trades of a REST body, and the next page's cursor. A body may be an error with status 200.
- */
+/** The trade ids of a REST body, and the next page's cursor. A body may be an error with status 200. */
 export type PageRead = { ids: readonly number[]; cursor: string | null } | { error: string; is_rate_limit: boolean };
 
 /** The exchange-specific part of the protocol. Pure: no state, no network. */
@@ -47,7 +45,7 @@ export interface ExchangeProtocol {
   /** Default products: the largest coins in US dollars. */
   products: readonly string[];
   product_pattern: RegExp;
-  /** The exchange's spelling of a typed product; folds case only if the exchange does. */
+  /** The exchange's spelling of a product that a user typed; folds case only if the exchange does. */
   spell(product: string): string;
   socketUrl(ws_url: string, products: readonly string[]): string;
   /** The message that subscribes to the trades of the products; must be sent within the source's time limit. */
@@ -62,13 +60,13 @@ export interface ExchangeProtocol {
   rest: {
     /** Path of a quick request that shows whether the source is reachable. */
     probe_path: string;
-    /** Names the route in the envelope of a filled record. */
+    /** Name of the REST route in the envelope of a filled record. */
     backfill: string;
     page_size: number;
     /** Interval between requests, well below the public limit. */
     interval_ms: number;
     path(asked: PageAsked): string;
-    /** Parses the body's JSON. Null if it is not an answer of this route. */
+    /** Parses the body's JSON. Null if the body is not an answer of this route. */
     read(body: unknown): PageRead | null;
   };
 }

@@ -1,7 +1,7 @@
 import { retryAfter_ms } from "../../src/base/backoff.ts";
 import type { Clock } from "../../src/base/clock.ts";
 
-/** A page of a thousand trades has 150 kB. */
+/** A page of a thousand trades is about 150 kB. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 export type Answer = { body: string; failure: null } | { body: null; failure: Failure };
@@ -17,8 +17,8 @@ export interface Failure {
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * One GET without retries; what went wrong is in the answer. Redirects are not followed. An abort reads like a
- * time-out: look at the signal first.
+ * Sends one GET without retries; the answer contains the failure. Redirects are not followed. An abort has the same
+ * result as a timeout, so check the signal first.
  */
 export async function get(
   url: string,

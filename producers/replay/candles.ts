@@ -5,23 +5,24 @@ import type { Line } from "./lines.ts";
 import { MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 
 /**
- * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, in any order of lines. Times
- * are milliseconds, or seconds, microseconds or nanoseconds, as their magnitude says; all of a file in one unit.
+ * Candles as comma-separated text: `symbol|pair,open_time_ms,open,high,low,close,volume`, with lines in any order.
+ * Times are milliseconds, or seconds, microseconds or nanoseconds, which their magnitude determines; a file has one
+ * unit.
  *
- * A candle of length L that starts at t is four ticks: open at t, low at t + L/3, high at t + 2L/3, close at t + L - 1
- * ms; the close carries the volume. L is the smallest distance between two candles of the file. Prices and volume keep
- * the file's text. The ticks of the whole file come in the order of their times (ties: in the order of the lines), so
- * the clock never steps back; where lines repeat a symbol and a start, the last line is the revision that holds: its
- * ticks go before those of the others, since of events with one identity silver counts the first. The others come too,
- * to be counted as the duplicates or conflicts that they are. A malformed line is passed unchanged, at the start time
- * of the last well-formed candle above it.
+ * A candle of length L that starts at t yields four ticks: open at t, low at t + L/3, high at t + 2L/3, close at
+ * t + L - 1 ms; the close has the volume. L is the smallest distance between two candles of the file. Prices and volume
+ * keep the file's text. The ticks of the whole file are in time order (ties: in line order), so the clock never steps
+ * back. If lines repeat a symbol and a start, the last line is the valid revision: its ticks precede those of the other
+ * lines, because silver accepts the first event of an identity. Silver counts the ticks of the other lines as
+ * duplicates or conflicts. A malformed line is passed unchanged, at the start time of the last well-formed candle above
+ * it.
  */
 const HEADER = /^(?:symbol|pair),open_time_ms,open,high,low,close,volume$/i;
 
-/** A candle file is held in memory, since it may be ordered by symbol while ticks are needed by time. */
+/** A candle file is held in memory, because it may be ordered by symbol while ticks are needed by time. */
 const MAX_CANDLES_BYTES = 256 * 1024 * 1024;
 
-/** The length of a candle that has no neighbour. */
+/** The length of a candle without a neighbour. */
 const LONE_CANDLE_MS = 60_000;
 
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
@@ -34,7 +35,7 @@ export function isCandleHeader(line: Buffer): boolean {
 }
 
 /**
- * `fallback_us` is the clock where no line of the file tells a time. Throws FILE_TOO_LARGE, TIME_UNITS_MIXED or
+ * `fallback_us` is the clock if no line of the file has a time. Throws FILE_TOO_LARGE, TIME_UNITS_MIXED or
  * TIME_OUT_OF_RANGE.
  */
 export async function openCandles(lines: AsyncIterable<Line[]>, fallback_us: number): Promise<Recording> {
@@ -51,12 +52,15 @@ export async function openCandles(lines: AsyncIterable<Line[]>, fallback_us: num
   };
 }
 
-/** The file's lines below the header, column by column: an object a line would outweigh the text several times. */
+/**
+ * The file's lines below the header, column by column: one object per line would use several times the memory of the
+ * text.
+ */
 interface Table {
   text: Buffer;
-  /** Where each line ends in the text; it starts where the one before it ends. */
+  /** End of each line in the text; a line starts where the previous line ends. */
   ends: number[];
-  /** Start of the candle; for a malformed line, of the last candle above it. */
+  /** Start of the candle; for a malformed line, start of the last candle above it. */
   opens_ms: number[];
   are_candles: boolean[];
 }
@@ -91,7 +95,7 @@ async function readTable(lines: AsyncIterable<Line[]>, fallback_ms: number): Pro
   };
 }
 
-/** When the candle starts, in milliseconds, or null where the line is malformed. Throws TIME_OUT_OF_RANGE. */
+/** Start of the candle in milliseconds; null if the line is malformed. Throws TIME_OUT_OF_RANGE. */
 function candleTime(line: Buffer, line_number: number, times: FileTimes): number | null {
   let text: string;
   try {
@@ -108,7 +112,7 @@ function candleTime(line: Buffer, line_number: number, times: FileTimes): number
   return Math.floor(found.at_us / 1000);
 }
 
-/** The smallest distance between two candles of different times; `order` is that of time. */
+/** The smallest distance between two candles of different times; `order` sorts them by time. */
 function candleLength(table: Table, order: Uint32Array): number {
   let length_ms = Infinity;
   let before_ms = NaN;
@@ -121,7 +125,10 @@ function candleLength(table: Table, order: Uint32Array): number {
   return Number.isFinite(length_ms) ? length_ms : LONE_CANDLE_MS;
 }
 
-/** Within each run of lines of one start, the lines of a symbol that has several change places: the last is first. */
+/**
+ * Within each run of lines with one start, reverses the lines of a symbol that occurs more than once, so that the last
+ * line is first.
+ */
 function putRevisionsFirst(table: Table, order: Uint32Array): void {
   for (let from = 0, until = 0; from < order.length; from = until) {
     const open_ms = openAt(table, order[from] ?? 0);
@@ -141,18 +148,18 @@ function putRevisionsFirst(table: Table, order: Uint32Array): void {
   }
 }
 
-/** One of the four cursors over the candles in the order of time. */
+/** One of the four cursors over the candles in time order. */
 interface Cursor {
   name: (typeof POSITIONS)[number];
-  /** From the start of a candle to this tick of it. */
+  /** Delay of this tick after the start of its candle. */
   delay_ms: number;
   next: number;
 }
 
 /**
- * Every candle's four ticks are equally far from its start, so the opens are in order already, and so are the lows, the
- * highs and the closes: four cursors over the same candles, of which the earliest goes next, merge them without a
- * second sort.
+ * The four ticks of every candle have fixed delays after its start, so the opens are already in order, and so are the
+ * lows, the highs and the closes. Four cursors over the same candles therefore merge them without a second sort: the
+ * earliest cursor advances next.
  */
 function* ticks(table: Table, order: Uint32Array, length_ms: number, from: number): Generator<SourceRecord[]> {
   const delays_ms = [0, Math.floor(length_ms / 3), Math.floor((2 * length_ms) / 3), length_ms - 1];
@@ -176,7 +183,7 @@ function* ticks(table: Table, order: Uint32Array, length_ms: number, from: numbe
   if (chunk.length > 0) yield chunk;
 }
 
-/** Of two ticks of the same moment, that of the earlier candle goes first, then the one earlier in its candle. */
+/** For ticks of equal time, the tick of the earlier candle is first, then the tick that is earlier in its candle. */
 function earliest(table: Table, order: Uint32Array, cursors: readonly Cursor[]): Cursor {
   return cursors.reduce((best, cursor) => {
     const lead_ms = tickAt(table, order, best) - tickAt(table, order, cursor);

@@ -11,14 +11,14 @@ import { isWebsocketRecording, websocketRecording } from "./websocket-recording.
 export interface OpenedFile {
   recording: Recording;
   damage: Damage;
-  /** SHA-256 of the content, decompressed. */
+  /** SHA-256 of the decompressed content. */
   sha256: string;
   size_bytes: number;
   modified_ms: number;
 }
 
 /**
- * Reads the file once, whole. Throws what `inspect` throws, FILE_TOO_LARGE, FILE_FORMAT_UNKNOWN, TIME_UNITS_MIXED or
+ * Reads the whole file once. Throws the errors of `inspect`, FILE_TOO_LARGE, FILE_FORMAT_UNKNOWN, TIME_UNITS_MIXED or
  * TIME_OUT_OF_RANGE.
  */
 export async function openFile(file: string): Promise<OpenedFile> {
@@ -79,7 +79,7 @@ async function firstLine(lines: AsyncIterable<Line[]>): Promise<Buffer | null> {
   return null;
 }
 
-/** The first line may be the malformed one: then the name decides. */
+/** Whether the file holds raw records. If the first line is malformed, the file's name decides. */
 function looksLikeRecords(file: string, first: Buffer): boolean {
   return first.toString("utf8").trimStart().startsWith("{") || /\.(jsonl|ndjson)(\.gz)?$/i.test(file);
 }

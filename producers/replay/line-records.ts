@@ -3,24 +3,27 @@ import type { SourceRecord } from "../../src/producer/producer.ts";
 import type { Line } from "./lines.ts";
 import { MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, unreadable, type Recording } from "./recording.ts";
 
-/** What the lines of a file mean; asked for each line once, in order, since a line may say what those below it are. */
+/**
+ * The parser of a file's lines. It is called for each line once, in order, because a line may determine the meaning of
+ * later lines.
+ */
 export interface LineReader {
-  /** False for a line that is about the recording, such as a heading. */
+  /** False for a line that describes the recording, such as a heading. */
   isRecord(line: Line): boolean;
-  /** Null where the line is malformed. */
+  /** Null if the line is malformed. */
   read(line: Line): TimedRecord | null;
 }
 
-/** With its time as the line writes it, and the unit where that is a count. */
+/** A record with its time as written in the line, and the unit if the time is a count. */
 export interface TimedRecord extends SourceRecord {
   time_text: string;
   time_unit: EpochUnit | null;
 }
 
 /**
- * A record a line, given in the order of the file with the recorded times. The file is read through once to count it,
- * and again to replay it: its size is not bounded by memory. Throws TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. A malformed
- * line is passed unchanged, with the time of the last well-formed line above it (else of the first).
+ * Yields one record per line, in file order, with the recorded times. The file is read once to count its records and
+ * again to replay it, so memory does not bound its size. Throws TIME_UNITS_MIXED or TIME_OUT_OF_RANGE. A malformed line
+ * is passed unchanged, with the time of the last well-formed line above it (else of the first).
  */
 export async function openLineRecords(
   readerOf: () => LineReader,

@@ -3,8 +3,8 @@ import { open } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
 
 /**
- * Longer lines come in pieces of this size, each of which is then refused as malformed: bounded memory, and no byte
- * lost.
+ * A longer line is split into pieces of this size, each of which is then rejected as malformed: memory is bounded and
+ * no byte is lost.
  */
 export const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
@@ -12,15 +12,19 @@ const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 export interface Line {
-  /** Of the file, from 1; empty lines count. */
+  /** Line number in the file, from 1; empty lines count. */
   number: number;
-  /** Without its end: neither `\n` nor `\r\n`. Empty lines are left out. */
+  /**
+   * The line without its terminator (`
+   * ` or `\r
+   * `). Empty lines are omitted.
+   */
   bytes: Buffer;
-  /** The file broke off inside this line, so that what it says may be half of what was written. */
+  /** The file ends inside this line, so the line may be incomplete. */
   is_torn: boolean;
 }
 
-/** Why a compressed file could be read only in part; filled in while it is read. */
+/** Why a compressed file could be read only in part; set while the file is read. */
 export interface Damage {
   message: string | null;
 }
@@ -35,7 +39,10 @@ async function isGzip(path: string): Promise<boolean> {
   }
 }
 
-/** A file's content in pieces, decompressed where it is gzip. A broken tail ends it early and is noted in `damage`. */
+/**
+ * A file's content in pieces, decompressed if it is gzip. A corrupt tail ends the content early and is noted in
+ * `damage`.
+ */
 export async function* contentOf(path: string, damage: Damage): AsyncGenerator<Buffer> {
   const is_gzip = await isGzip(path);
   const file = createReadStream(path);
@@ -52,7 +59,7 @@ export async function* contentOf(path: string, damage: Damage): AsyncGenerator<B
   }
 }
 
-/** The lines of a content, as many at a time as a piece of it completes. */
+/** The lines of a content; each batch holds the lines that one piece of content completes. */
 export async function* linesOf(content: AsyncIterable<Buffer>, damage: Damage): AsyncGenerator<Line[]> {
   let rest: Buffer[] = [];
   let rest_bytes = 0;

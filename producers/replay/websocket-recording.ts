@@ -3,19 +3,19 @@ import type { Line } from "./lines.ts";
 import type { LineReader, TimedRecord } from "./line-records.ts";
 
 /**
- * A recorded session of WebSocket connections, a line for each thing that happened:
+ * A recorded session of WebSocket connections, one line per event:
  *
- *   wss://feed.example.com <-> 1618677816.8434298                the connection was made
+ *   wss://feed.example.com <-> 1618677816.8434298                the client connected
  *   wss://feed.example.com <- 1618677817.020616: {"type": …}     the client sent
  *   1618677817.061845: {"type": …}                               the server sent
  *
- * What the server sent is a record, byte for byte; its source is that of the last address above it, its key is the
- * product where the message names one. The clock counts seconds since the epoch, or smaller units as its magnitude
- * says; decimals beyond microseconds are rounded, without floating point.
+ * A message from the server is a record, byte for byte. Its source is that of the last address above it; its key is the
+ * product if the message names one. The clock counts seconds since the epoch, or smaller units, which its magnitude
+ * determines; decimals beyond microseconds are rounded, without floating point.
  */
 const FROM_CLIENT = /^(wss?:\/\/\S+) <->? \d+(?:\.\d+)?(?:: |$)/;
 const FROM_SERVER = /^(\d{1,19}(?:\.\d{1,9})?): /;
-/** Longer than any of the two beginnings that mean something. */
+/** Longer than either of the two line prefixes. */
 const HEAD_BYTES = 16_384;
 
 const KNOWN_SOURCES = ["binance", "coinbase", "kraken"];
@@ -55,15 +55,15 @@ function headOf(bytes: Buffer): string {
   return bytes.toString("latin1", 0, HEAD_BYTES);
 }
 
-/** The name by which the live source goes, or the host where none does. */
+/** The `source` name of the live feed at this address, or the host if no live feed has it. */
 function sourceOf(address: string): string {
   const host = URL.canParse(address) ? new URL(address).hostname : address;
   return KNOWN_SOURCES.find((source) => host.split(".").includes(source)) ?? host;
 }
 
 /**
- * What the message is about, as the exchange names it: Binance's and Coinbase's objects, Kraken's objects and its older
- * arrays.
+ * The product of a message, as the exchange names it, in Binance's and Coinbase's objects, Kraken's objects and its
+ * older arrays.
  */
 function productOf(payload: Buffer): string | null {
   let message: unknown;

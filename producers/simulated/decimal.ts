@@ -1,4 +1,4 @@
-/** Decimals that silver keeps: what is smaller rounds to zero there. */
+/** Decimals that silver stores; silver rounds smaller values to zero. */
 const MAX_DECIMALS = 18;
 const SIGNIFICANT_DIGITS = 6;
 

@@ -2,7 +2,7 @@ import { decimalText, exponentText } from "./decimal.ts";
 import { timeText, type Market, type Quote } from "./market.ts";
 import { uniform } from "./random.ts";
 
-/** Why silver refuses an element; the names that its quarantine uses. */
+/** Why silver rejects an element; the reason names of the quarantine table. */
 export type RefusalReason =
   | "not_utf8"
   | "empty_payload"
@@ -22,21 +22,21 @@ export type RefusalReason =
 /** One element of a page, and its injected errors other than its time. */
 export interface Element {
   text: string;
-  /** Null where the element says of no coin what it is. */
+  /** Null if the element does not identify a coin. */
   quote: Omit<Quote, "fields"> | null;
   reason: RefusalReason | null;
 }
 
 const STREAM = { element: 9, kind: 10, page: 11, page_kind: 12, detail: 13 } as const;
 
-/** Further from its ingestion an event is refused; exactly as far it is accepted. */
+/** Silver accepts an event exactly this far from its ingestion, and rejects it if farther. */
 export const TOLERANCE_US = 5 * 60 * 1_000_000;
 
 const MINUTE_US = 60_000_000;
 
 type Fault = (quote: Quote, ingested_at_us: number, draw: number) => Element[];
 
-/** Every fault that an element may have, each as likely as the other. What a fault yields takes the element's place. */
+/** Every fault that an element may have, all equally likely. The result of a fault replaces the element. */
 const FAULTS: readonly Fault[] = [
   wrong("missing_price", "current_price", "null"),
   wrong("missing_price", "current_price", null),
@@ -55,7 +55,7 @@ const FAULTS: readonly Fault[] = [
   (quote) => [{ text: JSON.stringify(quote.coin_id), quote: null, reason: "element_not_object" }],
   (quote, ingested_at_us, draw) => [moved(quote, ingested_at_us - TOLERANCE_US - Math.ceil(1 + draw * 60) * MINUTE_US)],
   (quote, ingested_at_us, draw) => [moved(quote, ingested_at_us + TOLERANCE_US + Math.ceil(1 + draw * 60) * MINUTE_US)],
-  // From here on silver takes the element, or the first of the two.
+  // Silver accepts the results of the following faults, or the first element of a pair.
   (quote, ingested_at_us) => [moved(quote, ingested_at_us - TOLERANCE_US)],
   (quote) => [changed(quote, { current_price: `"${quote.price}"` })],
   (quote) => [changed(quote, { current_price: exponentText(quote.price) })],
@@ -73,7 +73,7 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** The page of a step with the dirt of its elements, before dirt of the page as a whole. */
+/** The page of a step after faults of its elements, before faults of the whole page. */
 export function dirtyElements(market: Market, step: number): Element[] {
   const { seed, dirt_rate } = market.options;
   return market.quotes(step).flatMap((quote, index) => {
@@ -84,7 +84,7 @@ export function dirtyElements(market: Market, step: number): Element[] {
   });
 }
 
-/** What a poll brought: the bytes, and either its elements or why none of it can be used. */
+/** The response to a poll: the bytes, and either its elements or the reason why the whole page is unusable. */
 export interface Page {
   payload: Uint8Array;
   elements: Element[];
@@ -94,7 +94,7 @@ export interface Page {
 type PageFault = (market: Market, step: number) => Page;
 
 const PAGE_FAULTS: readonly PageFault[] = [
-  // A cache on the way answers with the poll before.
+  // A cache between client and source answers with the previous poll.
   (market, step) => pageOf(dirtyElements(market, step - 1)),
   (market, step) => {
     const { payload } = pageOf(dirtyElements(market, step));
@@ -130,7 +130,7 @@ function clean(quote: Quote): Element {
   return changed(quote, {});
 }
 
-/** The element with some fields' JSON text replaced or added, or left out where null. */
+/** The element with the JSON text of some fields replaced or added; null removes a field. */
 function changed(quote: Quote, texts: Record<string, string | null>): Element {
   const fields = new Map<string, string | null>([...quote.fields, ...Object.entries(texts)]);
   const members = [...fields].flatMap(([name, text]) => (text === null ? [] : [`${JSON.stringify(name)}:${text}`]));

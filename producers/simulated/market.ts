@@ -3,14 +3,14 @@ import { uniform } from "./random.ts";
 import { roster, type Coin } from "./roster.ts";
 import { marketAt, priceAt, volumeAt } from "./walk.ts";
 
-/** A market is these numbers and nothing else: same numbers, same bytes. */
+/** The parameters that determine a market completely: equal parameters yield equal bytes. */
 export interface MarketOptions {
   seed: number;
-  /** Coins on a page, from MIN_COINS to MAX_COINS: one more between a listing and a delisting. */
+  /** Coins on a page, from MIN_COINS to MAX_COINS; one more between a listing and a delisting. */
   coins: number;
   /** Simulated time between two polls. */
   interval_ms: number;
-  /** Share of polls, and of coins in a poll, that come dirty: 0 to 1. */
+  /** Share of polls, and of coins in a poll, that have a fault: 0 to 1. */
   dirt_rate: number;
   /** Time of step 0, a whole number of milliseconds. */
   start_us: number;
@@ -20,13 +20,13 @@ export const MIN_COINS = 5;
 /** A page of the real source holds 250. */
 export const MAX_COINS = 250;
 
-/** One coin as a poll gives it. Figures are JSON text, `fields` the whole element in the order of the real format. */
+/** One coin in a poll. Figures are JSON text; `fields` is the whole element in the field order of the real format. */
 export interface Quote {
   coin_id: string;
   symbol: string;
   name: string;
   price: string;
-  /** Null where the element leaves it out. */
+  /** Null if the element omits it. */
   market_cap: string | null;
   market_cap_rank: number;
   total_volume: string | null;
@@ -34,7 +34,7 @@ export interface Quote {
   fields: Map<string, string>;
 }
 
-/** A coin at its last update. */
+/** State of a coin at its last update. */
 interface State {
   traits: Coin;
   coin: number;
@@ -46,12 +46,12 @@ interface State {
 
 const STREAM = { quiet: 6, lag: 7, life: 8 } as const;
 
-/** Share of a coin's polls in which the source has nothing newer: the element comes again, an honest duplicate. */
+/** Share of a coin's polls in which the source has no newer data: the element repeats as a correct duplicate. */
 const QUIET_RATE = 0.02;
-/** How far behind the poll a coin's last update lies, at most. */
+/** Maximum delay of a poll after a coin's last update. */
 const MAX_LAG_MS = 3000;
 
-/** Coins that no life event touches: the two everybody asks about, and the one that crashes first. */
+/** Coins that are never listed, delisted or renamed: the two most queried ones, and the one that crashes first. */
 const SETTLED_COINS = 3;
 
 export class Market {
@@ -60,7 +60,7 @@ export class Market {
   readonly #renamed: { coin: number; step: number };
   readonly #delisted: { coin: number; step: number };
   readonly #listed_step: number;
-  /** The shared walk at the times of the page in the making: most of its coins ask for the same three. */
+  /** The shared walk at the times of the current page, cached because most coins need the same three times. */
   readonly #market_at = new Map<number, number>();
 
   constructor(options: MarketOptions) {
@@ -79,7 +79,7 @@ export class Market {
     return this.options.start_us + step * this.options.interval_ms * 1000;
   }
 
-  /** The poll of a step before any dirt: its coins by market cap. */
+  /** The coins of a step's poll before any dirt, by market cap. */
   quotes(step: number): Quote[] {
     this.#market_at.clear();
     return this.#roster
@@ -107,7 +107,7 @@ export class Market {
     return priceAt(seed, traits, coin, at_s, market);
   }
 
-  /** The last step, up to this one, in which the coin was not quiet. */
+  /** The last step, up to this one, in which the coin had an update. */
   #updatedStep(coin: number, step: number): number {
     let updated_step = step;
     while (uniform(this.options.seed, STREAM.quiet, coin, updated_step) < QUIET_RATE) updated_step -= 1;
@@ -141,7 +141,7 @@ export class Market {
   }
 }
 
-/** What the walk does not know (highs, lows, records) is null, as much of the real source often is. */
+/** Fields outside the price model (highs, lows, records) are null, as in much of the real source. */
 function fieldsOf(
   known: Omit<Quote, "fields">,
   supply: number,

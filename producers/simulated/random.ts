@@ -1,9 +1,12 @@
 /**
- * Randomness by address: a number depends on the seed and on what it is drawn for, never on what was drawn before. So
- * any step of the market can be computed on its own, in any order, after any restart.
+ * Randomness by address: a number depends on the seed and on its stream and indices, never on earlier draws. Any step
+ * of the market can therefore be computed independently, in any order, after any restart.
  */
 
-/** Uniform in [0, 1). `stream`, `a` and `b` are integers below 2^31; same arguments, same number, on every machine. */
+/**
+ * Uniform in [0, 1). `stream`, `a` and `b` are integers below 2^31; equal arguments yield equal numbers on every
+ * machine.
+ */
 export function uniform(seed: number, stream: number, a: number, b = 0): number {
   return hash(seed, stream, a, b) / 0x1_0000_0000;
 }
@@ -16,7 +19,10 @@ export function normal(seed: number, stream: number, a: number, b = 0): number {
   return (sum / 0x1_0000 - 2) * Math.sqrt(3);
 }
 
-/** MurmurHash3 (x86, 32 bit) of four words: integer arithmetic only, so that no platform's rounding shows. */
+/**
+ * MurmurHash3 (x86, 32 bit) of four words: integer arithmetic only, so the result does not depend on a platform's
+ * rounding.
+ */
 function hash(seed: number, stream: number, a: number, b: number): number {
   let h = mix(mix(mix(seed | 0, stream), a), b) ^ 16;
   h = Math.imul(h ^ (h >>> 16), 0x85eb_ca6b);

@@ -1,4 +1,4 @@
-/** A coin as the simulated market knows it; prices and caps are round figures to start a walk from, not quotes. */
+/** A coin of the simulated market. Prices and caps are round starting values of a walk, not quotes. */
 export interface Coin {
   id: string;
   symbol: string;
@@ -7,7 +7,7 @@ export interface Coin {
   price_usd: number;
   /** Coins in circulation. */
   supply: number;
-  /** Volatility relative to Bitcoin's; a stablecoin's is close to nothing. */
+  /** Volatility relative to Bitcoin's; almost zero for a stablecoin. */
   volatility: number;
 }
 
@@ -73,8 +73,7 @@ const NAMED: readonly [
 ];
 
 /**
- * The market's coins: well-known ones first, then as many invented ones as it takes. The first two are always of the
- * market.
+ * The market's coins: well-known ones first, then as many invented ones as needed. The first two are never delisted.
  */
 export function roster(coins: number): Coin[] {
   return Array.from({ length: coins }, (_, index) => {

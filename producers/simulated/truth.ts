@@ -1,23 +1,23 @@
 import { pageAt, TOLERANCE_US, type Element, type RefusalReason } from "./dirt.ts";
 import { Market, type MarketOptions, type Quote } from "./market.ts";
 
-/** What must become of one element of a page that was sent, for tests to compare with what did. */
+/** The expected outcome of one element of a sent page, for tests to compare with the actual outcome. */
 export interface Expected {
   step: number;
   ingested_at_us: number;
-  /** Place in the page's array; 0 for a page that is refused whole. */
+  /** Index in the page's array; 0 for a page that is rejected whole. */
   element: number;
   verdict: "accepted" | "duplicate" | "refused";
-  /** Null unless refused. */
+  /** Null unless rejected. */
   reason: RefusalReason | null;
-  /** What the element says; null where a page is refused whole or the element says of no coin what it is. */
+  /** The element's values; null if a page is rejected whole or the element does not identify a coin. */
   quote: Omit<Quote, "fields"> | null;
 }
 
 /**
- * The fate of everything that a market sends in the given steps, in the order sent. Validity is judged before
- * duplication; of the valid elements with one coin and one `last_updated`, the first is accepted. `steps` must begin
- * where the log does: what was sent before them is taken as never sent.
+ * The expected outcome of everything that a market sends in the given steps, in the order sent. Validity is decided
+ * before duplication; of the valid elements with one coin and one `last_updated`, the first is accepted. `steps` must
+ * begin where the log does: earlier steps count as never sent.
  */
 export function* expected(options: MarketOptions, steps: Iterable<number>): Generator<Expected> {
   const market = new Market(options);
@@ -40,7 +40,7 @@ export function* expected(options: MarketOptions, steps: Iterable<number>): Gene
   }
 }
 
-/** The steps from `from` up to, and without, `until`. */
+/** The steps from `from` (inclusive) to `until` (exclusive). */
 export function* stepsBetween(from: number, until: number): Generator<number> {
   for (let step = from; step < until; step += 1) yield step;
 }

@@ -2,10 +2,10 @@ import { normal, uniform } from "./random.ts";
 import type { Coin } from "./roster.ts";
 
 /**
- * Prices as a function of time. A coin's log price is its share of the market's walk, plus an individual walk, plus
- * crashes. A walk is noise on a ladder of time scales, each four times the one below with twice its amplitude, as in a
- * random walk; above the longest scale it is bounded, so prices stay plausible for years. Nothing depends on an earlier
- * value.
+ * Prices as a function of time. A coin's log price is the sum of its share of the market's walk, an individual walk,
+ * and crashes. A walk is noise on a series of time scales: each scale is four times the previous one, with twice its
+ * amplitude, as in a random walk. Above the longest scale the walk is bounded, so prices remain plausible for years. No
+ * value depends on an earlier value.
  */
 const SHORTEST_SCALE_S = 5;
 const SCALES = 10;
@@ -18,27 +18,27 @@ const CRASHES_PER_WINDOW = 0.02;
 
 const BURST_WINDOW_S = 600;
 const BURSTS_PER_WINDOW = 0.05;
-/** How much wilder the short scales are at the height of a burst. */
+/** Amplitude factor of the short scales at the peak of a burst. */
 const BURST_FACTOR = 5;
 const SHORT_SCALES = 4;
 
-/** What a number is drawn for; a coin's streams lie `coin × STREAMS_PER_COIN` further up. */
+/** Stream numbers for `uniform`; a coin's streams are offset by `coin × STREAMS_PER_COIN`. */
 const STREAM = { market: 1, own: 2, crash: 3, burst: 4, volume: 5 } as const;
 const STREAMS_PER_COIN = 16;
 
-/** The walk that all coins share, in log price, `at_s` seconds after the market's start (before it, too). */
+/** The walk that all coins share, in log price, `at_s` seconds after the market's start (negative before it). */
 export function marketAt(seed: number, at_s: number): number {
   return walk(seed, STREAM.market, at_s, 1);
 }
 
-/** Price in USD at a time for which `market` is the shared walk. `coin` is the coin's place in the roster. */
+/** Price in USD at a time for which `market` is the shared walk. `coin` is the coin's index in the roster. */
 export function priceAt(seed: number, traits: Coin, coin: number, at_s: number, market: number): number {
   const own = walk(seed, streamOf(coin, STREAM.own), at_s, burstAt(seed, coin, at_s));
   const fall = traits.volatility < 0.1 ? 0 : crashAt(seed, coin, at_s);
   return traits.price_usd * Math.exp(traits.volatility * (0.75 * market + 0.6 * own) - fall);
 }
 
-/** Rolling 24 h volume in USD; bursts show in it. */
+/** Rolling 24 h volume in USD; bursts raise it. */
 export function volumeAt(seed: number, traits: Coin, coin: number, at_s: number): number {
   const activity = walk(seed, streamOf(coin, STREAM.volume), at_s, 1) * 8 + 0.1 * (burstAt(seed, coin, at_s) - 1);
   return traits.price_usd * traits.supply * 0.04 * Math.exp(activity);
@@ -59,7 +59,7 @@ function walk(seed: number, stream: number, at_s: number, short_factor: number):
   return sum;
 }
 
-/** 1 in quiet times, up to BURST_FACTOR in the middle of a burst. */
+/** Burst factor: 1 in quiet times, up to BURST_FACTOR in the middle of a burst. */
 function burstAt(seed: number, coin: number, at_s: number): number {
   const window = Math.floor(at_s / BURST_WINDOW_S);
   if (uniform(seed, streamOf(coin, STREAM.burst), window) >= BURSTS_PER_WINDOW) return 1;
@@ -67,7 +67,7 @@ function burstAt(seed: number, coin: number, at_s: number): number {
   return 1 + (BURST_FACTOR - 1) * smooth(1 - Math.abs(2 * share - 1));
 }
 
-/** How far, in log price, the coin's last crashes hold it down. A crash ends within the window after its own. */
+/** Reduction of the coin's log price by its last crashes. A crash ends within the window after its own window. */
 function crashAt(seed: number, coin: number, at_s: number): number {
   const window = Math.floor(at_s / CRASH_WINDOW_S);
   return crashOf(seed, coin, window, at_s) + crashOf(seed, coin, window - 1, at_s);
@@ -75,7 +75,7 @@ function crashAt(seed: number, coin: number, at_s: number): number {
 
 function crashOf(seed: number, coin: number, window: number, at_s: number): number {
   const stream = streamOf(coin, STREAM.crash);
-  // Somebody who has just started a market sees one crash within minutes: the third coin's, in the first window.
+  // A newly started market shows one crash within minutes: the third coin's, in the first window.
   const is_first = window === 0 && coin === 2;
   if (!is_first && uniform(seed, stream, window, 0) >= CRASHES_PER_WINDOW) return 0;
   const delay_s = is_first

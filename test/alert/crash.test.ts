@@ -15,7 +15,10 @@ const KILLS = 8;
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-/** Runs the child and kills it, without warning, `kill_after_ms` after it began to judge; null lets it end. Whether it ended. */
+/**
+ * Runs the child and kills it with SIGKILL `kill_after_ms` after its first evaluation; null lets it finish. Returns
+ * whether it finished.
+ */
 async function live(args: readonly string[], kill_after_ms: number | null): Promise<boolean> {
   const child = spawn(
     process.execPath,
@@ -34,7 +37,7 @@ async function live(args: readonly string[], kill_after_ms: number | null): Prom
   return output.includes("done");
 }
 
-/** Episodes of one uninterrupted scan: where each began, how it went, when it ended. */
+/** Episodes of one uninterrupted scan, with the start, the course and the end of each. */
 function wanted(): string[] {
   const { ticks, rule } = knownMarket();
   const rule_evaluator = RuleEvaluator.over({ ...rule, revision: 1, created_at: "", updated_at: "" });
@@ -55,7 +58,8 @@ test(`killed ${KILLS} times at any moment, the list and the file of alerts hold 
   mkdirSync(data);
   for (let life = 1; life <= KILLS; life += 1) {
     const shift = Math.round((Math.random() - 0.4) * 400);
-    // A share of the market each: on a busy machine a few lives would judge it all before they are killed.
+    // Each life may evaluate a share of the market: on a busy machine a few lives would otherwise evaluate all of it
+    // before they are killed.
     const most = Math.floor((TICKS * life) / (KILLS + 1));
     assert.equal(await live([data, path, String(shift), String(most)], Math.random() * 120), false);
   }

@@ -32,7 +32,7 @@ interface Told {
   at: string;
 }
 
-/** Runs one fall and its recovery into a sink, and waits until every delivery has come to its end. */
+/** Delivers one fall and its recovery to a sink, and waits until every delivery has finished. */
 async function tell(sink: object, options: { delivery?: Partial<DeliveryLimits>; rule?: object } = {}): Promise<Told> {
   const at = freshFolder();
   const tape = new Tape(FELL);

@@ -5,9 +5,10 @@ import { knownMarket } from "./known-market.ts";
 import { Tape, runEngine } from "./tape.ts";
 
 /**
- * A process whose engine judges a known market into a file, to be killed at any moment: FOLDER, FILE, and by how much the tail
- * begins past the last commit (or before it). Ends by itself when everything is judged and delivered; given how many ticks it may
- * judge at most, it waits there to be killed.
+ * A process whose engine evaluates a known market and delivers alerts to a file, so that tests can kill it at any
+ * moment. Arguments: FOLDER, FILE, the offset of the tail's start from the last commit (may be negative), and the
+ * maximum number of ticks to evaluate, after which it waits to be killed. Without a maximum it exits when everything is
+ * evaluated and delivered.
  */
 const [folder = "", path = "", shift = "0", most = ""] = process.argv.slice(2);
 const { ticks, rule } = knownMarket();
@@ -21,7 +22,8 @@ const { engine, stop } = await runEngine(folder, tape, { rules: [{ ...rule, sink
 if (engine.listSinks().length === 1) await engine.createSink({ id: "file", kind: "file", path });
 if (!engine.getRule(rule.id).sinks.includes("file")) {
   await engine.replaceRule(rule.id, { ...rule, sinks: ["page", "file"] });
-  // An alert by the rule as it was is not kept: nothing may come before the edited one is taken up.
+  // The engine keeps no alert of the earlier version of the rule, so no tick may arrive before it has loaded the edited
+  // one.
   await engine.idle();
 }
 process.stdout.write("running\n");

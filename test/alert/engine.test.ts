@@ -20,7 +20,7 @@ let folders = 0;
 const freshFolder = () => join(folder.path, String((folders += 1)));
 
 const FALL_RULE = { id: "fall", name: "Falls", condition: FALL };
-/** 100, then a fall at each odd place. */
+/** 100, with a fall at each odd index. */
 const falls = (count: number) =>
   ticksOf(
     Array.from({ length: count * 2 }, (_, index) => ({
@@ -29,7 +29,7 @@ const falls = (count: number) =>
     })),
   );
 
-/** Without what differs between two runs: rules are made, and ticks judged, at other times. */
+/** Removes the values that differ between two runs: the times at which rules are created and ticks evaluated. */
 function essence({
   subject,
   direction,
@@ -201,7 +201,7 @@ describe("rules of a running engine", () => {
     await other.close();
     tape.absorb(1);
     await engine.idle();
-    // b's 100 came before the rule; its 94 after it.
+    // b's price of 100 precedes the rule; its price of 94 follows it.
     assert.deepEqual(
       events.map(({ alert }) => alert.subject),
       ["b"],
@@ -287,7 +287,7 @@ describe("rules of a running engine", () => {
     const { engine, events, stop } = await runEngine(at, tape, { rules: [FALL_RULE] });
     await engine.idle();
     const other = await openAlertBook(at, { alerts: { default_rules: [] } }, systemClock);
-    // Judged and committed in the turns after this one; the other process is done before the commit.
+    // The engine evaluates and commits in later turns of the event loop; the other process finishes before the commit.
     const deleting = other.deleteRule("fall");
     tape.absorbAll();
     await deleting;
@@ -472,7 +472,7 @@ test("whatever the batches and wherever it is started again, the alerts are thos
       const at = freshFolder();
       let position = 0;
       for (const { batches, back, ahead } of lives) {
-        // The tables may be behind what was judged, or, where the engine lagged, past it.
+        // The tables may be behind the last evaluated tick or, if the engine lagged, ahead of it.
         const tape = new Tape(ticks, position === 0 ? 0 : Math.max(0, Math.min(ticks.length, position - back + ahead)));
         const { stop } = await runEngine(at, tape, { rules: inputs });
         for (const count of batches) tape.absorb(count);

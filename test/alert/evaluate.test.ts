@@ -20,7 +20,7 @@ function eventsOf(rule: StoredRule, ticks: readonly Tick[]): AlertEvent[] {
   return ticks.flatMap((tick) => evaluator.evaluate(tick, 0).events);
 }
 
-/** `fired 10:00.5 fall` … one line an event, times in seconds after the start. */
+/** `fired 10:00.5 fall` …: one line per event, with times in seconds after the start. */
 function told(rule: StoredRule, heard: readonly Heard[]): string[] {
   return eventsOf(rule, ticksOf(heard)).map(({ event, alert }) => {
     const at = event === "fired" ? alert.opened_at : (alert.ended_at ?? "");
@@ -32,7 +32,7 @@ function told(rule: StoredRule, heard: readonly Heard[]): string[] {
 
 const minute = (count: number) => count * MINUTE_US;
 
-/** The plainest scan: for each tick, all that was heard before it and lies in its window, which ends with it in the order of events. */
+/** The simplest scan: for each tick, all earlier ticks of its window. The window ends with the tick in event order. */
 function naiveFalls(ticks: readonly Tick[], percent: bigint, window_us: number): { opened: string[]; ended: string[] } {
   const [opened, ended]: [string[], string[]] = [[], []];
   for (const subject of new Set(ticks.map((tick) => tick.subject))) {
@@ -262,7 +262,7 @@ describe("ticks of one moment", () => {
 
   test("follow each other by their numbers, not by their arrival", () => {
     const below = ruleOf({ condition: { kind: "crosses", direction: "below", level: "3002" } });
-    // A message with the newest first: the price rose from 3001 to 3003.
+    // A message with its newest trade first: the price rose from 3001 to 3003.
     assert.deepEqual(told(below, [at(52n, "3003"), at(51n, "3001")]), []);
     assert.deepEqual(told(below, [at(51n, "3003"), at(52n, "3001")]), ["fired 1 below a"]);
   });
@@ -306,7 +306,7 @@ describe("a volatility", () => {
       value: String(value),
     }));
     const [event] = eventsOf(rule, ticksOf(heard));
-    // Judged first at the tick of minute 3, over the returns of minutes 1 and 2: half of the window.
+    // The first evaluation is at the tick of minute 3, over the returns of minutes 1 and 2: half of the window.
     const returns = [Math.log(101 / 100), Math.log(100 / 101)];
     const mean = returns.reduce((a, b) => a + b) / 2;
     const wanted = 100 * Math.sqrt(returns.reduce((sum, value) => sum + (value - mean) ** 2, 0));

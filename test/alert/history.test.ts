@@ -12,12 +12,14 @@ import { START_US } from "./streams.ts";
 const SECOND_US = 1_000_000;
 const topic = crypto.topic.name;
 
-/** Two partitions; each record holds three elements, a second apart; values that no double holds. */
+/**
+ * Two partitions; each record holds three elements, one second apart, with values that no double represents exactly.
+ */
 const ticks: Tick[] = [0, 1].flatMap((partition) =>
   Array.from({ length: 1_200 }, (_, index) => ({
     subject: `s${index % 7}`,
     source: "test",
-    // Within a record the order of events is the other way round than that of its elements.
+    // Within a record, event order is the reverse of element order.
     product: index % 2 === 0 ? "x" : null,
     number: index % 5 === 0 ? null : 2n ** 53n + BigInt(index),
     value: 12_345_678_901_234_567_890n + BigInt(index),

@@ -6,11 +6,14 @@ import { FALL, ticksOf } from "./streams.ts";
 export const TICKS = 4_000;
 const SUBJECTS = 20;
 
-/** The same ticks in every process: prices that fall by more than 5 % within minutes every now and then, some heard late. */
+/**
+ * The same ticks in every process: prices that repeatedly fall by more than 5 % within minutes, with some late ticks.
+ */
 export function knownMarket(): { ticks: Tick[]; rule: Rule } {
   let state = 7;
   const random = () => {
-    // Numerical Recipes' linear congruential generator: any will do, as long as it is the same everywhere.
+    // Numerical Recipes' linear congruential generator; any generator would do if it yields the same numbers
+    // everywhere.
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };

@@ -8,7 +8,7 @@ import { compareEvents, type EventPosition } from "../../src/pipeline/event-orde
 const SECOND_US = 1_000_000;
 const LATENESS_US = 20 * SECOND_US;
 const KEEP_US = 60 * SECOND_US;
-/** The greatest of a DECIMAL(38). */
+/** The largest DECIMAL(38). */
 const MOST = 10n ** 38n - 1n;
 
 const value = fc.bigInt({ min: -MOST, max: MOST });

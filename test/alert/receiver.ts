@@ -6,7 +6,7 @@ export interface Received {
   body: string;
 }
 
-/** A receiver of webhooks on a free port; `answer` decides what each request gets. */
+/** A webhook receiver on a free port; `answer` responds to each request. */
 export async function startReceiver(answer: (received: Received, response: ServerResponse, count: number) => void) {
   const requests: Received[] = [];
   const server = createServer((request, response) => {

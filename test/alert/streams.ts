@@ -24,7 +24,10 @@ export interface Heard {
   number?: bigint;
 }
 
-/** Ticks as the live tail gives them, in the order heard; each is ingested when it happened, or when a newer one was before it. */
+/**
+ * Ticks as the live tail yields them, in order of arrival. The ingestion time of a tick is its event time, or that of a
+ * newer tick before it.
+ */
 export function ticksOf(heard: readonly Heard[], first_offset = 0): Tick[] {
   let clock_us = START_US;
   return heard.map(({ subject = "a", at_us, value, amount, source = "test", product = null, number = null }, index) => {
@@ -45,11 +48,14 @@ export function ticksOf(heard: readonly Heard[], first_offset = 0): Tick[] {
   });
 }
 
-/** A market of a few subjects with steps around the thresholds of the rules in these tests, in order of event time or nearly so. */
+/**
+ * A market of a few subjects with price changes around the thresholds of the rules in these tests, in event order or
+ * nearly so.
+ */
 export function arbitraryTicks(options: { is_in_order: boolean; max_ticks?: number }): fc.Arbitrary<Tick[]> {
   const step = fc.record({
     subject: fc.constantFrom("a", "b", "c"),
-    // Equal times too.
+    // Includes equal times.
     pause_us: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 3 * MINUTE_US })),
     late_us: options.is_in_order
       ? fc.constant(0)

@@ -13,13 +13,13 @@ const PARTITION = `${TOPIC}/0`;
 
 const PAGE_TICKS = 7_000;
 
-/** A log with one tick a record, and its live tail, without the lake: what is absorbed is in the history at once. */
+/** A log with one tick per record, and its live tail, without the lake: absorbed ticks are in the history at once. */
 export class Tape implements TickSource {
   readonly #ticks: readonly Tick[];
   readonly #listeners = new Set<(batch: TickBatch) => void>();
   #position: number;
 
-  /** Absorbed up to `position`, as a tail that begins where the tables stand. */
+  /** Ticks up to `position` are already absorbed, as in a tail that begins at the tables' committed offsets. */
   constructor(ticks: readonly Tick[], position = 0) {
     this.#ticks = ticks;
     this.#position = position;
@@ -58,7 +58,7 @@ export class Tape implements TickSource {
     return this.#position >= this.#ticks.length;
   }
 
-  /** The next ticks become visible, as one batch. */
+  /** Makes the next ticks visible, as one batch. */
   absorb(count: number): void {
     const ticks = this.#ticks.slice(this.#position, this.#position + count);
     this.#position += ticks.length;
@@ -66,7 +66,7 @@ export class Tape implements TickSource {
       listener({ ticks, records: ticks.length, next: { [PARTITION]: this.#position } });
   }
 
-  /** The tables come to have the next ticks before the tail did: it goes on behind them, and nobody is given these. */
+  /** The tables get the next ticks before the tail: the tail continues after them and yields none of them. */
   skip(count: number): void {
     this.#position = Math.min(this.#ticks.length, this.#position + count);
   }
@@ -80,7 +80,7 @@ export interface Running {
   engine: AlertEngine;
   events: AlertEvent[];
   reports: SourceReport[];
-  /** Ends cleanly. */
+  /** Ends without an error. */
   stop(): Promise<void>;
 }
 

@@ -52,16 +52,16 @@ const folder = temporaryFolder();
 const pathIn = (...names: string[]): string => join(folder.path, ...names);
 const place = (path: string): BackupPlace => ({ storage: new FileStorage(), root: locationOfPath(path) });
 
-/** Beside one backup: what the stream has. */
+/** Maximum commits of the stream during one backup. */
 const MAX_COMMITS = 80;
-/** Of silver and gold, which are not written meanwhile; their data and metadata files are more than these. */
+/** Minimum files of silver and gold, which the test does not write during the backup. */
 const KEPT_FILES = 20;
 
 let lakes: Lakes;
-/** Closed, and never written by a test. */
+/** Data folder of a closed lake that no test writes. */
 let source = "";
 let content: Content;
-/** Open in this process, with more content than the source. */
+/** A lake that is open in this process, with more content than the source. */
 let written: TestLake;
 
 before(async () => {
@@ -99,7 +99,7 @@ function sqlite(file: string, sql: string): Record<string, unknown>[] {
   }
 }
 
-/** Every byte that the newest complete backup names is there, as its checksums say. */
+/** Asserts that every file of the newest complete backup is present with its checksum. */
 async function assertWhole(target: BackupPlace): Promise<BackupManifest> {
   const [newest] = await newestManifests(target, await manifestNumbers(target), 1);
   assert.ok(newest !== undefined, "a backup is complete");
@@ -128,7 +128,7 @@ describe("a backup of a lake at rest", () => {
     assert.deepEqual(differencesOf(before_, treeOf(source)), []);
     assert.deepEqual(await contentOf(pathIn("restored")), content);
     await run("verify", "--deep", "--data", pathIn("restored"));
-    // Nothing leads to the original: it can be gone.
+    // No reference leads to the original, so it can be removed.
     cpSync(source, pathIn("aside"), { recursive: true });
     rmSync(source, { recursive: true });
     try {
@@ -247,7 +247,7 @@ describe("a backup of a lake at rest", () => {
     const { files, copied_files } = await backUp(backing);
     assert.ok(files === copied_files && files > KEPT_FILES);
     const engine = { memory_limit_mb: 256, threads: 1, s3: null };
-    // Deletes are rewritten by the engine.
+    // The engine rewrites the deletes.
     await restore({
       ...common,
       source: target,
@@ -287,7 +287,7 @@ describe("a backup of a lake at rest", () => {
         s3.objects.delete(name);
       };
       await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
-      // The original's own warehouse: what is there is what the backup has.
+      // The original's warehouse: its files are those of the backup.
       await refusedBeside(
         wanted[0] ?? "",
         readFileSync(pathOfLocation(locationOfFile(place(pathIn("rest")), files[0]?.path ?? ""))),
@@ -302,7 +302,7 @@ describe("a backup of a lake at rest", () => {
       assert.ok(copied >= 20 && copied < wanted.length, `${copied} copied`);
       await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
       assert.equal(s3.objects.size, copied);
-      // The first table's metadata is rewritten, and what a killed run wrote of it is removed by the next.
+      // Relocation rewrites the first table's metadata; the next run removes the files that the killed run wrote.
       await killed("inside relocation:2");
       assert.ok(s3.objects.size > wanted.length);
       await killed("inside relocation:1");
@@ -370,7 +370,7 @@ describe("a backup of a lake that is written", () => {
       string,
       number
     >;
-    // Commits since then have brought files, and those of before are not copied again.
+    // Later commits added files; a backup does not copy earlier files again.
     const { files: all = 0, copied_files = 0 } = second;
     assert.ok(copied_files > 0 && copied_files <= all - KEPT_FILES, JSON.stringify({ first, second }));
     store.close();
@@ -380,10 +380,10 @@ describe("a backup of a lake that is written", () => {
       ["2", "busy-2"],
     ] as const) {
       await run("restore", pathIn("busy"), "--data", pathIn(to), "--backup", number);
-      // Log, bronze, silver and gold of one moment: every claim holds.
+      // Log, bronze, silver and gold of one moment: `verify` finds nothing.
       await run("verify", "--data", pathIn(to));
     }
-    // Of the snapshots that both have, every value is the same.
+    // All values are equal in the snapshots that both lakes have.
     const [original, restored] = [await contentOf(written.data_folder), await contentOf(pathIn("busy-2"))];
     const both = [...restored.keys()].filter((key) => !key.endsWith("head") && original.has(key));
     assert.ok(both.length >= 10, `${both.length} snapshots in both`);
@@ -403,7 +403,7 @@ test("a backup waits for a moment between two increments while somebody writes t
       const updates = [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: JSON.stringify(offsets) } }];
       await open.catalog.commit([{ identifier, requirements: [], updates }]);
     };
-    // As an increment that has committed this table, and the others not yet.
+    // The state after an increment that has committed this table but not the others.
     await setConsumed(
       Object.fromEntries(Object.entries(consumed).map(([partition, offset]) => [partition, offset + 1])),
     );
@@ -434,7 +434,7 @@ describe("killed", () => {
     const changing = await copyLake(source, pathIn("changing"));
     await run("backup", pathIn("base"), "--data", changing);
     const open = await openLake(findLake(changing, LAKE));
-    // New metadata of every table: files that the first backup does not have.
+    // New metadata of every table, in files that the first backup lacks.
     for (const [table] of await placesOf(changing)) {
       const [layer = "", name = ""] = table.split(".");
       const updates = [{ action: "set-properties", updates: { changed: "yes" } }];
@@ -464,7 +464,7 @@ describe("killed", () => {
   test("a first backup leaves none, and one whose writing was cut off does not count", async () => {
     await killedAt("inside files:20", ["backup", pathIn("first"), "--data", source]);
     await refused("BACKUP_NOT_FOUND", "restore", pathIn("first"), "--data", pathIn("from-first"));
-    // As a kill in the middle of a write leaves a file.
+    // The state that a kill during a write leaves.
     const copied = readdirSync(pathIn("first", "files"), { recursive: true, withFileTypes: true }).find((entry) =>
       entry.isFile(),
     );

@@ -16,7 +16,10 @@ import { marketStream } from "../dbt/stream.ts";
 
 export const LAKE = "simulated";
 
-/** A lake of two increments, closed; its data folder. Tables have older snapshots and row deletes. */
+/**
+ * Creates and closes a lake of two increments; returns its data folder. Its tables have older snapshots and row
+ * deletes.
+ */
 export async function prepareLake(lakes: Lakes): Promise<string> {
   const lake = await lakes.fresh();
   const stream = await marketStream(5);
@@ -28,7 +31,7 @@ export async function prepareLake(lakes: Lakes): Promise<string> {
   return lake.data_folder;
 }
 
-/** A separate lake with the same content. The folder given must not have been opened since it was prepared, or be closed. */
+/** A separate lake with the same content. The given folder must be closed, or not opened since its creation. */
 export async function copyLake(data_folder: string, to: string): Promise<string> {
   cpSync(data_folder, to, { recursive: true });
   const engine = { memory_limit_mb: 256, threads: 1, s3: null };
@@ -45,7 +48,7 @@ export async function copyLake(data_folder: string, to: string): Promise<string>
   return to;
 }
 
-/** What each table holds, at its head and at every retained snapshot. */
+/** The content of each table at its current snapshot and at every retained snapshot. */
 export type Content = Map<string, Found>;
 
 export async function placesOf(data_folder: string): Promise<Place[]> {
@@ -81,7 +84,9 @@ export async function contentOf(data_folder: string): Promise<Content> {
   }
 }
 
-/** SHA-256 of every file by path, and every folder. Of what a claim leaves (`owner.*`) only with `is_exact`. */
+/**
+ * SHA-256 of every file by path, and every folder. Includes the lock files of a claim (`owner.*`) only with `is_exact`.
+ */
 export function treeOf(folder: string, { is_exact = true } = {}): Map<string, string> {
   const tree = new Map<string, string>();
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
@@ -97,12 +102,12 @@ export function treeOf(folder: string, { is_exact = true } = {}): Map<string, st
   return tree;
 }
 
-/** Paths that are not the same in both. */
+/** Paths whose entries differ. */
 export function differencesOf(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): string[] {
   return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path));
 }
 
-/** Runs the command and has it die at the step. */
+/** Runs the command with a crash at the failpoint. */
 export async function killedAt(step: string, args: readonly string[]): Promise<Finished> {
   const finished = await startCoinlake(args, { COINLAKE_KILL_AT: step }).finished;
   assert.equal(finished.signal, "SIGKILL", `${args[0]} reaches "${step}": ${finished.stderr}`);

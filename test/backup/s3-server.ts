@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 
 /**
- * As much of S3 as the storage asks for: objects put once, read, listed page by page, deleted. For tests in which only Coinlake speaks to it;
- * what engines do in S3 is tested against MinIO.
+ * The subset of S3 that the storage uses: put once, read, paged listing, delete. For tests in which only Coinlake uses
+ * S3; tests of engines on S3 use MinIO.
  */
 export async function startS3(): Promise<{ url: string; objects: Map<string, Buffer>; close(): Promise<void> }> {
   const objects = new Map<string, Buffer>();

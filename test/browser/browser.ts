@@ -12,13 +12,13 @@ const CANDIDATES = [
 
 const path = CANDIDATES.find((candidate) => candidate !== undefined && existsSync(candidate));
 
-/** Why these tests cannot run here; false where they can. */
+/** The reason to skip browser tests; false if they can run. */
 export const skip: string | false =
   path === undefined
     ? "no Chromium here: install it (Debian: apt install chromium), or name one in CHROMIUM_PATH"
     : false;
 
-/** What a test waits for at most: machines that run tests are busy. */
+/** Maximum wait of a test; test machines are busy. */
 export const PATIENCE_MS = 90_000;
 
 export const DESK = { width: 1440, height: 900 } as const;
@@ -28,7 +28,8 @@ export function startBrowser(...flags: string[]): Promise<Browser> {
   return launch({
     executablePath: path ?? "",
     headless: true,
-    // Without these Chromium talks to its maker's hosts; a test machine has no network, and this page needs none.
+    // Without these flags Chromium contacts Google's hosts; a test machine has no network, and the dashboard needs
+    // none.
     args: [
       "--no-sandbox",
       "--disable-gpu",
@@ -44,11 +45,14 @@ export function startBrowser(...flags: string[]): Promise<Browser> {
 
 export interface Watched {
   page: Page;
-  /** Everything that a page of ours must not do: errors and refusals in the console, requests elsewhere, answers of failure. */
+  /**
+   * Problems that no page of the dashboard may have: console errors and blocked requests, requests to other hosts,
+   * error responses.
+   */
   problems: string[];
 }
 
-/** A page on `url` in its own session: nothing that another test stored. */
+/** Opens a page on `url` in a separate session, without data that other tests stored. */
 export async function openPage(
   browser: Browser,
   url: string,
@@ -82,7 +86,7 @@ export async function openPage(
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** Serious and critical violations of accessibility, each with its first places. */
+/** Serious and critical accessibility violations, each with its first elements. */
 export async function accessibilityOf(page: Page): Promise<string[]> {
   await page.evaluate(axe);
   const found = (await page.evaluate(
@@ -103,16 +107,17 @@ export async function accessibilityOf(page: Page): Promise<string[]> {
     );
 }
 
-/** How far the document reaches beyond what is seen, in pixels. */
+/** Width of the document beyond the viewport, in pixels. */
 export async function overhangOf(page: Page): Promise<number> {
   return page.evaluate(
     "document.documentElement.scrollWidth - document.documentElement.clientWidth",
   ) as Promise<number>;
 }
 
-// What runs in the page is given as text here: the bench uses this file too, and is checked without the browser's types.
+// Code that runs in the page is given as text here: the bench also uses this file, and is type-checked without the
+// browser's types.
 
-/** Resolves once the page's text holds the words. */
+/** Resolves when the page's text contains the words. */
 export async function untilText(page: Page, words: string | RegExp): Promise<void> {
   const condition =
     typeof words === "string"
@@ -121,7 +126,7 @@ export async function untilText(page: Page, words: string | RegExp): Promise<voi
   await page.waitForFunction(condition, { timeout: PATIENCE_MS, polling: 100 });
 }
 
-/** Resolves once nothing on the page is a placeholder any more. */
+/** Resolves when the page has no placeholder. */
 export async function untilLoaded(page: Page): Promise<void> {
   const condition =
     "document.querySelector('main .page') !== null && document.querySelector('.skeleton, [aria-busy=true]') === null";

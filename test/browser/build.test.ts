@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { buildDashboard, bundle } from "../../dashboard/build.ts";
 
 const MAX_SCRIPT_BYTES = 300_000;
-/** The market: what a visitor waits for. */
+/** Maximum size of the scripts that the first page, the market, waits for. */
 const MAX_FIRST_BYTES = 60_000;
 
 test("the page's scripts are under 300 kB in all, and those of the first page far less", async () => {

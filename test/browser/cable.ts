@@ -1,11 +1,11 @@
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
-/** A cable between a browser and a server, which can be pulled out and put into another. */
+/** A proxy between a browser and a server that can disconnect and connect to another server. */
 export interface Cable {
   url: string;
-  /** Ends every connection and refuses new ones. */
+  /** Ends every connection and rejects new ones. */
   pull(): void;
-  /** Connects again, to the same server or another. */
+  /** Accepts connections again, to the same server or another. */
   plug(url?: string): void;
   close(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export async function layCable(to: string): Promise<Cable> {
         sockets.delete(one);
         other.destroy();
       });
-      // The other end hears of it by the close.
+      // The close event reports the error to the other end.
       one.on("error", () => one.destroy());
     }
   });

@@ -18,7 +18,7 @@ import { openMarket, type OpenMarket } from "./market.ts";
 
 const BITCOIN = ".coins tr[data-id='bitcoin'] .col-price";
 
-/** Resolves to the new text of Bitcoin's price once it is another. */
+/** Resolves to the new text of Bitcoin's price when it changes. */
 async function untilPriceMoves(page: Page): Promise<void> {
   const shown = await page.$eval(BITCOIN, (cell) => cell.textContent);
   await page.waitForFunction(
@@ -29,12 +29,12 @@ async function untilPriceMoves(page: Page): Promise<void> {
   );
 }
 
-/** `data-id` of the rows, in their order. */
+/** `data-id` of the rows, in display order. */
 function orderOf(page: Page): Promise<(string | undefined)[]> {
   return page.$$eval(".coins tr[data-row]", (rows) => rows.map((row) => (row as HTMLElement).dataset["id"]));
 }
 
-/** Clients of the event stream, once those of closed tabs are gone. */
+/** Number of clients of the event stream, once those of closed tabs have disconnected. */
 async function streamsOf({ url }: OpenMarket): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
   return Number(/^coinlake_sse_clients (\d+)$/m.exec(text)?.[1]);
@@ -43,7 +43,7 @@ async function streamsOf({ url }: OpenMarket): Promise<number> {
 const STEP_MS = 60_000;
 const START_MS = Date.parse("2026-03-14T00:00:00Z");
 
-/** Candles of a price that rises by a dollar a minute. */
+/** Candles of a price that rises by one dollar per minute. */
 function minutes(count: number): object[] {
   return Array.from({ length: count }, (_, index) => {
     const close = String(100 + index);
@@ -186,7 +186,7 @@ describe("a page that lives", { skip }, () => {
     await untilText(page, "streaming");
     cable.pull();
     await untilText(page, /reconnecting in \d+ s/);
-    // Another server over the same lake knows none of the first one's events.
+    // Another server over the same lake has none of the first server's events.
     const other = await startRunning(market.lake);
     t.after(() => other.close());
     cable.plug(other.url);
@@ -209,7 +209,7 @@ describe("a page that lives", { skip }, () => {
     page.on("request", (request) => {
       const url = new URL(request.url());
       if (!url.pathname.endsWith("/candles")) return void request.continue();
-      // What the API does with `from` and `limit`.
+      // Applies `from` and `limit` as the API does.
       const from_ms = Date.parse(url.searchParams.get("from") ?? "1970-01-01T00:00:00Z");
       const items = known
         .filter((candle) => Date.parse((candle as { time: string }).time) >= from_ms)
@@ -217,7 +217,7 @@ describe("a page that lives", { skip }, () => {
       const body = JSON.stringify({ interval: "1m", at: null, snapshots: [], items, next: null });
       void request.respond({ status: 200, contentType: "application/json", body });
     });
-    // Without events nothing but the lake's answers moves the chart.
+    // Without events, only the API's responses update the chart.
     await page.evaluateOnNewDocument(() =>
       Object.assign(window, {
         EventSource: class extends EventTarget {
@@ -251,7 +251,7 @@ describe("a page that lives", { skip }, () => {
     assert.equal(await ring(), "none");
     await page.focus(".chart");
     assert.equal(await ring(), "solid");
-    // An element in the middle of the chart is what lies on top there.
+    // The element at the middle of the chart is the topmost one there.
     const top = await page.$eval(".chart-frame", (frame) => {
       const over = document.createElement("div");
       over.className = "chart-over";
@@ -311,7 +311,7 @@ describe("a page that lives", { skip }, () => {
     t.after(() => page.browserContext().close());
     await untilText(page, /BTC\s+Bitcoin/);
     await untilLoaded(page);
-    // In one task: no tick comes in between.
+    // In one task, so that no tick arrives in between.
     const shown = await page.evaluate(() =>
       [".tile .change", ".coins tr[data-id='bitcoin'] .col-hour .change"].map(
         (selector) => document.querySelector(selector)?.textContent,

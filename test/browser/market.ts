@@ -8,31 +8,31 @@ export interface MarketOptions {
   coins: number;
   interval_ms: number;
   history_ms: number;
-  /** Commits that the history is spread over: moments for time travel. */
+  /** Number of commits that the history spans: moments for time travel. */
   commits: number;
-  /** Whether dbt's tests are run over the lake, as they are in operation. */
+  /** Whether dbt's tests run over the lake, as in operation. */
   is_tested: boolean;
 }
 
 const SMALL: MarketOptions = { coins: 8, interval_ms: 10_000, history_ms: 150 * 60_000, commits: 3, is_tested: true };
 
-/** A server with its page over a lake of real parts, which a simulated market goes on filling. */
+/** A server with its dashboard over a real lake, which a simulated market continues to fill. */
 export interface OpenMarket {
   running: Running;
   lake: TestLake;
   url: string;
-  /** The market goes on: a page of prices each step from now on, which the tail shows and nothing commits. */
+  /** Starts the market: from now on one page of prices per step, which the live tail shows and nothing commits. */
   goLive(): void;
   close(): Promise<void>;
 }
 
-/** A market with a past, in the log and in every layer. */
+/** A market with history, in the log and in every layer. */
 export async function openMarket(options: Partial<MarketOptions> = {}): Promise<OpenMarket> {
   const lakes = await Lakes.open();
   try {
     return await fill(lakes, options);
   } catch (error) {
-    // A worker left behind would keep the test file from ending.
+    // An open worker would keep the test file from exiting.
     await lakes.close();
     throw error;
   }
@@ -68,7 +68,7 @@ async function fill(lakes: Lakes, options: Partial<MarketOptions>): Promise<Open
   return serve(lakes, lake, running, market);
 }
 
-/** A server over a lake that nothing was ever told. */
+/** A server over an empty lake. */
 export async function openEmpty(): Promise<OpenMarket> {
   const lakes = await Lakes.open();
   const lake = await lakes.fresh();
@@ -102,7 +102,7 @@ function serve(lakes: Lakes, lake: TestLake, running: Running, market: Partial<S
   };
 }
 
-/** Has a simulated market fill the lake's log, until its last step or until told to stop. */
+/** Fills the lake's log from a simulated market, until its last step or until stopped. */
 export async function produce(
   lake: TestLake,
   options: Partial<SimulatedOptions>,

@@ -17,7 +17,7 @@ import { openEmpty, openMarket, type OpenMarket } from "./market.ts";
 
 interface PageCase {
   path: string;
-  /** What stands on it once it is loaded, with data and without. */
+  /** Text of the page once it is loaded, with data and without. */
   full: RegExp;
   empty: RegExp;
 }
@@ -36,7 +36,7 @@ const PAGES: PageCase[] = [
   { path: "/sql", full: /fact_crypto_ticks/, empty: /Run a query to see results/ },
   { path: "/api/reference", full: /\/api\/status/, empty: /\/api\/status/ },
 ];
-/** A coin that is not there is a 404, and the browser says so whatever the page does. */
+/** An unknown coin is a 404, which the browser logs in any case. */
 const EXPECTED_OF_EMPTY = /404/;
 
 describe("pages in a browser", { skip }, () => {

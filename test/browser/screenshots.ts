@@ -4,8 +4,8 @@ import { PATIENCE_MS, skip, startBrowser, untilLoaded, untilText } from "./brows
 import { openMarket } from "./market.ts";
 
 /**
- * The pictures in the README, taken of the page as it is: of a Coinlake that runs at an address, or of a simulated market with a day
- * behind it.
+ * Takes the README's screenshots of the real dashboard: of a Coinlake that runs at an address, or of a simulated market
+ * with a day of history.
  *   npm run -s screenshots [-- http://127.0.0.1:4000]
  */
 const DAY_MS = 24 * 3_600_000;
@@ -28,7 +28,7 @@ const market =
       })
     : null;
 market?.goLive();
-// Emulated, the pixels of canvases would stay those of the machine's screen.
+// With emulated scaling, canvases would keep the pixels of the machine's screen.
 const browser = await startBrowser("--force-device-scale-factor=2");
 try {
   const page = await browser.newPage();
@@ -39,7 +39,7 @@ try {
     await page.goto(`${address ?? market?.url}${path}`, { waitUntil: "domcontentloaded" });
     await untilText(page, shows);
     await untilLoaded(page);
-    // Scroll bars are hidden in pictures, and so is the place that the page keeps for them.
+    // Screenshots hide scroll bars and the space that the page reserves for them.
     await page.evaluate("document.documentElement.style.scrollbarGutter = 'auto'");
     await page.screenshot({ path: join(projectFolder(), "docs", file) as `${string}.png` });
   }

@@ -18,7 +18,7 @@ import {
 import { openMarket, type OpenMarket } from "./market.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** Refused SQL is answered with 4xx, which the browser's console repeats. */
+/** Rejected SQL has a 4xx response, which the browser's console repeats. */
 const REFUSED = /40[0-9]|42[0-9]/;
 
 async function write(page: Page, sql: string): Promise<void> {
@@ -32,7 +32,7 @@ async function write(page: Page, sql: string): Promise<void> {
   await page.keyboard.down("Control");
   await page.keyboard.press("a");
   await page.keyboard.up("Control");
-  // As if pasted: typing would have brackets and names completed.
+  // Inserts text as a paste does: typing would complete brackets and names.
   await (await page.createCDPSession()).send("Input.insertText", { text: sql });
 }
 

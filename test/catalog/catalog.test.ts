@@ -255,7 +255,7 @@ describe("committing", () => {
   });
 });
 
-/** A store that does as told at the commit point, and nothing else differently. */
+/** A store whose pointer moves are replaced by `move`, and which is otherwise unchanged. */
 function storeWith(inner: CatalogStore, move: (moves: readonly PointerMove[]) => Promise<void>): CatalogStore {
   return new Proxy(inner, {
     get(target, key) {

@@ -94,7 +94,7 @@ describe("a table's folder", () => {
       await assert.rejects(move(location), refused, location);
     }
     await move(`${lake.warehouse}/moved/one`);
-    // Its earlier files are still in the earlier folder.
+    // The table's earlier files are still in the earlier folder.
     await assert.rejects(newTable(one.metadata.location), refused);
   });
 
@@ -104,7 +104,7 @@ describe("a table's folder", () => {
     await assert.rejects(lake.catalog.changeNamespaceProperties(["bronze"], change), refused);
   });
 
-  /** The updates of a commit that makes a table, without its place. */
+  /** The updates of a commit that creates a table, without its location. */
   const CREATION: readonly Update[] = [
     { action: "add-schema", schema: PRICE_SCHEMA },
     { action: "set-current-schema", "schema-id": -1 },
@@ -141,7 +141,7 @@ describe("files that a commit names", () => {
   test("are no reason to delete others: a metadata log that another program wrote", async () => {
     const { identifier, metadata } = await newTable();
     const precious = `${outside}/metadata/precious.metadata.json`;
-    // As a program writes it that reaches the files itself.
+    // The metadata of a program that writes files directly.
     const log = [{ "metadata-file": precious, "timestamp-ms": 1 }];
     const crafted = { ...metadata, "metadata-log": log, properties: { "write.metadata.previous-versions-max": "1" } };
     const location = `${metadata.location}/metadata/00001-crafted.metadata.json`;
@@ -150,7 +150,7 @@ describe("files that a commit names", () => {
     await assert.rejects(lake.catalog.registerTable({ identifier, metadata_location: location }), refused);
     const store = lake.openAnother();
     await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA });
-    // Nor where it got into the store without the catalog.
+    // Nor if it reached the store without the catalog.
     const { metadata_location } = await store.loadTable(identifier);
     await unlink(pathOfLocation(metadata_location));
     await new FileStorage().write(metadata_location, Buffer.from(formatJson(crafted)));
@@ -203,7 +203,7 @@ describe("a registered table", () => {
         },
       };
       for (const [name, put] of Object.entries(make)) put(join(folder, `${name}.metadata.json`));
-      // More pipes at once than the process has threads for files.
+      // More pipes at once than the process has threads for file access.
       const names = [...Array.from({ length: 12 }, () => "pipe"), "folder", "large", "none"];
       const attempts = names.map((name) => register(`${lake.warehouse}/odd/metadata/${name}.metadata.json`, "odd"));
       await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "INVALID_REQUEST" })));

@@ -15,13 +15,13 @@ export interface Lake {
   warehouse: string;
   catalog: Catalog;
   warnings: OperatingError[];
-  /** Another catalog over the same files, as another process would have it. */
+  /** Opens another catalog over the same files, as another process would. */
   openAnother(options?: Partial<CatalogOptions>): Catalog;
   serve(): Promise<CatalogServer>;
   close(): Promise<void>;
 }
 
-/** A catalog on a temporary folder; the space in its name is on purpose. */
+/** A catalog in a temporary folder; the space in the folder's name is intentional. */
 export async function openLake(options: Partial<CatalogOptions> = {}): Promise<Lake> {
   const folder = await mkdtemp(join(tmpdir(), "coinlake catalog-"));
   const warehouse = locationOfPath(join(folder, "warehouse"));
@@ -76,7 +76,7 @@ export const PRICE_SCHEMA: Schema = {
 
 const ANY_FOLDER = "file:///lake/warehouse/bronze/prices";
 
-/** The updates of an append to the table in `folder`, as engines send them. The manifest list is only named. */
+/** The updates of an append to the table in `folder`, as engines send them. The manifest list does not exist. */
 export function appendOf(
   snapshot_id: Long,
   sequence_number: number,

@@ -3,7 +3,7 @@ import type { TableIdentifier } from "../../src/iceberg/model.ts";
 import type { PointerMove } from "../../src/catalog/store.ts";
 import { PRICE_SCHEMA } from "./lake.ts";
 
-/** A move for tests of stores alone: the metadata is a table's, but no file holds it. */
+/** A pointer move for tests of stores alone: it has a table's metadata, but no file contains it. */
 export function pointerMove(
   identifier: TableIdentifier,
   expected: string | null,

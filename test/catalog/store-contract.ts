@@ -6,20 +6,20 @@ import { pointerMove } from "./pointer-move.ts";
 
 export interface StoreUnderTest {
   store: CatalogStore;
-  /** A second store over the same data, as another process has it. */
+  /** Opens a second store over the same data, as another process would. */
   openAnother(): Promise<CatalogStore>;
   /** Whether namespaces can be nested; some stores are flat. */
   is_nesting: boolean;
-  /** Where tables may lie; only stores that show it to engines look at it. */
+  /** Location of tables; only stores that show it to engines check it. */
   warehouse: string;
-  /** A table's name that the store can hold, though careless code could not. */
+  /** A table name that the store supports, although careless code would not. */
   unusual_name: string;
   close(): Promise<void>;
 }
 
 const NO_CHANGE = { updates: {}, removals: [] };
 
-/** What every CatalogStore must hold. Each test has a namespace of its own, so one store serves all. */
+/** The contract of every CatalogStore. Each test has a separate namespace, so all tests can share one store. */
 export function describeCatalogStore(name: string, open: () => Promise<StoreUnderTest>): void {
   describe(`catalog store on ${name}`, () => {
     let under_test: StoreUnderTest;

@@ -19,7 +19,7 @@ const unreachable = (id: string) => async (): Promise<void> => {
 const hangs = (signal: AbortSignal): Promise<void> =>
   new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 
-/** Probes by source; one that is not named answers. */
+/** Probes by source; a source without an entry answers. */
 type Probes = Partial<Record<string, Producer["probe"]>>;
 
 function requestFor(

@@ -22,7 +22,7 @@ import { eventually } from "../support/eventually.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-/** A process in a part's place. */
+/** A process in place of a service. */
 async function startPart(cluster: string): Promise<number> {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
   await once(child, "spawn");

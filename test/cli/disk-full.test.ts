@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/coinlake.ts";
 import { freshMark, untilGone } from "../crash/processes.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** Mounts a small disk that only the process sees, as root or in a separate user namespace. */
+/** Mounts a small disk that only this process sees, as root or in a separate user namespace. */
 const NAMESPACE = process.getuid?.() === 0 ? ["unshare", "-m"] : ["unshare", "-Urm"];
 const canMount =
   process.platform === "linux" &&
@@ -29,7 +29,7 @@ describe(
     let url = "";
     let mark = "";
     let stderr = "";
-    /** The mounted disk, as this process reaches it. */
+    /** Path by which this process reaches the mounted disk. */
     let disk = "";
 
     before(async () => {
@@ -88,7 +88,7 @@ describe(
       await eventually(ask, { what: report, timeout_ms: MOST_MS, interval_ms: 100 });
     }
 
-    /** Takes every byte that is left. */
+    /** Fills the disk. */
     function fill(): void {
       const file = openSync(join(disk, "ballast"), "a");
       try {

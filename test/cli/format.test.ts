@@ -232,7 +232,7 @@ test("a report of maintenance fits a terminal of 80 columns, with every figure b
   for (const line of `${report}\n${history}`.split("\n")) assert.ok(line.length <= 80, `${line.length}: ${line}`);
   for (const figure of ["100000→120", "50000→0", "2900→293", "5000→130", "99880", "342.0"])
     assert.ok(report.includes(figure) && history.includes(figure), `${figure} in\n${report}`);
-  // What did not change is shown once, and a table's name stands before the first of its runs.
+  // The report shows an unchanged value once, and a table's name before the first of its runs.
   assert.match(report, /^  orphans\s+120\s+0\s+1\.23\s+130\s+3\s+0\.0$/m);
   assert.equal(report.split(LARGE.table).length, 2);
   assert.ok(history.includes("03-14 02:10"));

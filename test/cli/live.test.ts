@@ -45,7 +45,7 @@ describe("start with live sources", () => {
 
   const serverOf = (kind: ExchangeKind): ExchangeServer => exchanges.get(kind) ?? assert.fail();
 
-  /** Every product trades once more; whoever is subscribed hears of it. */
+  /** Trades every product once more; every subscriber receives the trades. */
   function tradeEverywhere(): void {
     for (const kind of kinds) for (const product of EXCHANGES[kind].products) serverOf(kind).trade(product);
   }
@@ -145,7 +145,7 @@ function idsIn(records: readonly LogRecord[], kind: ExchangeKind, product: strin
   );
 }
 
-/** Empty as long as the log or its topic is not there. */
+/** Empty while the log or its topic does not exist. */
 async function recordsIn(log_file: string): Promise<LogRecord[]> {
   if (!existsSync(log_file)) return [];
   const log = openSqliteLog({ file: log_file });

@@ -10,7 +10,7 @@ import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
 import { childrenOf, freshMark, skipWithoutProcesses, untilGone } from "../crash/processes.ts";
 
 const TOPIC = "crypto.prices.raw";
-/** How soon a start shows records in its log; an idle machine takes a second. */
+/** Limit for the first records of a start; an idle machine takes one second. */
 const RECORDS_TIMEOUT_MS = 60_000;
 
 describe("start", () => {
@@ -24,7 +24,10 @@ describe("start", () => {
   });
   after(() => folder.remove());
 
-  /** A lake in a folder of its own, and how many records its log has, once they are so many. */
+  /**
+   * A lake in a separate folder; `untilRecords` resolves to the number of records in its log when there are at least
+   * `least`.
+   */
   function lakeCalled(name: string): { data: string[]; untilRecords(least: number): Promise<number> } {
     const data_folder = join(folder.path, name);
     const lake_folder = join(data_folder, "replay-market-5");
@@ -48,7 +51,7 @@ describe("start", () => {
       const { mark, env } = freshMark();
       const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
       await untilRecords(5);
-      // A terminal sends it to every process in the foreground.
+      // A terminal sends the signal to every foreground process.
       for (const worker of await childrenOf(mark, child.pid ?? 0, AbortSignal.timeout(RECORDS_TIMEOUT_MS)))
         process.kill(worker, "SIGINT");
       child.kill("SIGINT");
@@ -144,7 +147,7 @@ describe("start", () => {
   }
 });
 
-/** 0 as long as the log or its topic is not there. */
+/** 0 while the log or its topic does not exist. */
 async function recordsIn(log_file: string): Promise<number> {
   if (!existsSync(log_file)) return 0;
   const log = openSqliteLog({ file: log_file });

@@ -9,7 +9,7 @@ import { projectFolder } from "../../src/lake/tools.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
 /**
- * What `npm start -- --help` prints before anything is installed. After a change of the command line:
+ * The output of `npm start -- --help` before the installation. After a change of the command line:
  *   UPDATE_HELP=1 npm test -- cli/stored-help
  */
 const FOLDER = join(projectFolder(), "bin", "help");
@@ -61,12 +61,12 @@ describe("Help and hints before anything is installed", () => {
       );
   });
 
-  /** A fresh clone, as far as the bootstrap sees it. */
+  /** Runs the bootstrap as in a fresh clone. */
   function bootstrap(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     const clone = join(folder.path, "clone");
     for (const name of ["bin", "package.json", "package-lock.json"])
       cpSync(join(projectFolder(), name), join(clone, name), { recursive: true });
-    // What it would install, it cannot.
+    // Installing fails, so a case that installs fails too.
     const done = spawnSync(
       process.execPath,
       [join(clone, "bin", "bootstrap.js"), "--", "node", "src/cli/main.ts", ...args],
@@ -122,7 +122,7 @@ describe("Help and hints before anything is installed", () => {
   test("npm itself hands its options and its configuration over in this way", () => {
     bootstrap(["start", "--help"]);
     const is_windows = process.platform === "win32";
-    // What is not answered at once would install: every case is an error or asks for help.
+    // Any other call would install: every case is an error or asks for help.
     const npm = (npmrc: string, ...args: string[]) => {
       writeFileSync(join(folder.path, "clone", ".npmrc"), npmrc);
       const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));

@@ -9,7 +9,7 @@ import { warmCoinlake } from "../support/warm-coinlake.ts";
 const folder = temporaryFolder();
 const inFolder = (name: string): string => join(folder.path, name);
 
-/** What was typed, with which exit code it ends, and what is said: of what was typed wrong, and of what is not as it should be. */
+/** Each case has a command line, its exit code and its message, for wrong input and for wrong states of a lake. */
 const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] = [
   [["--version"], 0, /^\d+\.\d+\.\d+$/m],
   [["rules"], 2, /Usage: coinlake rules/],
@@ -50,7 +50,14 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   ],
 ];
 
+<<<<<<< HEAD
 /** Commands that run in separate processes: one success, usage errors, failures, and one that reads standard input. */
+=======
+/**
+ * Commands that run in separate processes: one that succeeds, usage errors, failures, and one that reads standard
+ * input.
+ */
+>>>>>>> w-test
 const OWN_PROCESS: ReadonlySet<string> = new Set([
   "--version",
   "rules nonsense",

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { probe } from "../../src/services/machine/probe.ts";
 
-/** Just enough of each part's own protocol to leave something behind, and to find it again. */
+/** The minimum of each service's protocol to store data and to read it back. */
 export interface Found {
   COINLAKE_KAFKA_BROKERS: string;
   AWS_ENDPOINT_URL_S3: string;
@@ -13,7 +13,7 @@ export interface Found {
   COINLAKE_HIVE_URI: string;
 }
 
-/** Runs Kafka's own topic tool; resolves to what it prints. */
+/** Runs Kafka's topic tool; resolves to its output. */
 export function topics(found: Found, kafka_files: string, args: readonly string[]): string {
   const tool = [
     "-cp",
@@ -35,7 +35,7 @@ export function s3(found: Found, method: "PUT" | "GET", path: string, body?: str
   return client.fetch(`${found.AWS_ENDPOINT_URL_S3}${path}`, { method, ...(body === undefined ? {} : { body }) });
 }
 
-/** The metastore's first touch of S3 loads Amazon's SDK. */
+/** The metastore's first access to S3 loads Amazon's SDK. */
 const FIRST_ANSWER_MS = 60_000;
 const STRING = 11;
 const STRUCT = 12;

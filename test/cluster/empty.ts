@@ -11,11 +11,11 @@ import { s3SettingsFrom } from "../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../src/storage/s3/storage.ts";
 
 const DELETED_AT_ONCE = 32;
-/** Kafka answers that a topic is deleted some time before it is. */
+/** Kafka confirms the deletion of a topic some time before it is complete. */
 const DELETED_TIMEOUT_MS = 30_000;
 const LOOK_MS = 50;
 
-/** Leaves the parts of a cluster that run as they were when they started for the first time, but for what they have learnt. */
+/** Resets the running services of a cluster to the data of their first start; their caches remain warm. */
 export async function emptyServers(folder: string): Promise<void> {
   const environment = readEnvironment(folder);
   const runs = (name: ServiceName): boolean => readRunning(folder, name) !== null;

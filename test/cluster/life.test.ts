@@ -17,11 +17,11 @@ import { createDatabase, databases, s3, topics, type Found } from "./clients.ts"
 const folder = temporaryFolder();
 const data = join(folder.path, "data");
 const cluster = join(data, "cluster");
-/** Where the command line is told to put every port. */
+/** Environment variables that set every port of the command line. */
 const ports: Record<string, string> = {};
 
 before(async () => {
-  // As root, PostgreSQL runs as somebody else, who must get through.
+  // As root, PostgreSQL runs as another user, which needs access to the folder.
   chmodSync(folder.path, 0o711);
   const variables = SERVICES.flatMap((part) => part.ports.map(({ variable }) => variable));
   const numbers = await freePorts(variables.length);
@@ -33,7 +33,7 @@ after(async () => {
 });
 
 async function run(...args: string[]) {
-  // A shell that has read an `environment.env` has this one too.
+  // A shell that has loaded an `environment.env` has this variable too.
   return await coinlake(["cluster", ...args, "--native", "--data", data], {
     ...ports,
     SPARK_REMOTE: "sc://127.0.0.1:15002",
@@ -55,7 +55,7 @@ function environment(): Found {
   return Object.fromEntries(lines.map((line) => line.split(/=(.*)/s))) as unknown as Found;
 }
 
-/** What each part was given before it was killed. */
+/** Data that each service stored before it was killed. */
 const OBJECT = "/warehouse/kept.txt";
 let kafka_files = "";
 
@@ -83,7 +83,7 @@ test("each part does its work", async () => {
   assert.equal(await (await s3(found, "GET", OBJECT)).text(), "kept");
   await createDatabase(found, "kept", "s3://warehouse/kept.db");
   assert.match(await databases(found), /kept/);
-  // The metastore made the database's folder, in the bucket.
+  // The metastore created the database's folder in the bucket.
   assert.match(await (await s3(found, "GET", "/warehouse")).text(), /<Key>kept\.db\//);
 });
 
@@ -132,7 +132,7 @@ test("a taken port is refused by its owner's name, before anything starts", asyn
   assert.ok(!existsSync(join(other, "cluster", "kafka")));
 });
 
-/** Resolves once every part does its work. */
+/** Resolves when every service runs. */
 async function untilAllRun(): Promise<ServiceStatus[]> {
   for (;;) {
     const parts = await status();

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { ObjectName } from "../../src/storage/s3/location.ts";
 import type { S3Settings } from "../../src/storage/s3/settings.ts";
 
-/** S3 as other programs use it: past this project's storage. */
+/** Writes to S3 as other programs do, without this project's storage. */
 async function put(settings: S3Settings, path: string, body: Uint8Array): Promise<void> {
   const client = new AwsClient({
     accessKeyId: settings.access_key_id,
@@ -16,7 +16,7 @@ async function put(settings: S3Settings, path: string, body: Uint8Array): Promis
   assert.ok(response.ok, `PUT ${path}: ${response.status} ${await response.text()}`);
 }
 
-/** A bucket of its own for whoever asks; returns its name. */
+/** Creates a bucket for the caller; returns its name. */
 export async function makeBucket(settings: S3Settings): Promise<string> {
   const bucket = `test-${randomUUID()}`;
   await put(settings, bucket, new Uint8Array());

@@ -5,12 +5,15 @@ import { clusterFolder } from "../../src/services/state.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { emptyServers } from "./empty.ts";
 
-/** Names the folder of the cluster that the runner keeps for file after file: servers that have run for a while work faster. */
+/**
+ * Environment variable with the folder of the cluster that the runner shares between test files: servers that have run
+ * for a while are faster.
+ */
 export const KEPT_CLUSTER = "COINLAKE_TEST_CLUSTER";
 
-/** Parts of a cluster and those that they need, on free ports. */
+/** Services of a cluster and those that they need, on free ports. */
 export class Servers {
-  /** A data folder (`--data`), new and empty, whose cluster these are. */
+  /** A new, empty data folder (`--data`) of this cluster. */
   readonly data: string;
   readonly #names: readonly ServiceName[];
   readonly #remove: () => void;
@@ -30,19 +33,19 @@ export class Servers {
     this.#is_kept = is_kept;
   }
 
-  /** With nothing in them, and for nobody else until they are left. */
+  /** Starts the services without data, for exclusive use until `leave`. */
   static async start(...names: ServiceName[]): Promise<Servers> {
     return await Servers.#open(names, process.env[KEPT_CLUSTER]);
   }
 
-  /** Newly started and nobody's before, for who asks how they start, or leaves them other than empty. */
+  /** Starts new services that no other test shares, for tests of the first start and tests that leave data behind. */
   static async startNew(...names: ServiceName[]): Promise<Servers> {
     return await Servers.#open(names);
   }
 
   static async #open(names: readonly ServiceName[], kept?: string): Promise<Servers> {
     const folder = temporaryFolder();
-    // As root, PostgreSQL runs as somebody else, who must get through.
+    // As root, PostgreSQL runs as another user, which needs access to the folder.
     chmodSync(folder.path, 0o711);
     try {
       if (kept !== undefined) symlinkSync(kept, clusterFolder(folder.path));
@@ -55,7 +58,7 @@ export class Servers {
     }
   }
 
-  /** Variables by which clients find them, credentials included. */
+  /** Environment variables with the services' addresses and credentials. */
   get environment(): Readonly<Record<string, string>> {
     return this.#cluster.environment;
   }
@@ -64,24 +67,27 @@ export class Servers {
     return this.#cluster.services;
   }
 
-  /** Starts what does not run, each part where it was before. */
+  /** Starts the services that do not run, each on its previous port. */
   async up(): Promise<void> {
     this.#cluster = await up(this.#names, this.data);
   }
 
-  /** Leaves nothing behind but what the runner keeps. */
+  /** Stops the services, unless the runner shares the cluster, and removes the data folder. */
   async leave(): Promise<void> {
     if (!this.#is_kept) await this.stop();
     this.#remove();
   }
 
-  /** Their data stay. */
+  /** Stops the services; their data remain. */
   async stop(): Promise<void> {
     await this.#cluster.stop();
   }
 }
 
-/** Servers remember the path that they were started with: not by way of a data folder that goes before they do. */
+/**
+ * Servers keep the path of their start, so the path must not lead through a data folder that is removed before they
+ * stop.
+ */
 function up(names: readonly ServiceName[], data: string): Promise<RunningCluster> {
   const folder = clusterFolder(data);
   return startServices(names, { folder: existsSync(folder) ? realpathSync(folder) : folder, ports: "free" });

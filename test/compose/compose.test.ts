@@ -9,7 +9,9 @@ import { BROKER_SETTINGS } from "../../src/services/definitions/kafka.ts";
 import { SPARK_SETTINGS } from "../../src/services/definitions/spark.ts";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 
-/** The compose file is held to the specification's schema, and to what the native launcher starts: one cluster, two ways to run it. */
+/**
+ * Compares the compose file with the specification's schema and with the native launcher: both start the same cluster.
+ */
 interface Service {
   image: string;
   build?: { dockerfile?: string };
@@ -67,14 +69,14 @@ for (const { name, title, version, ports } of SERVICES) {
     assert.match(image, new RegExp(`:${version.replaceAll(".", "\\.")}`));
     if (build)
       assert.match(readFileSync(build.dockerfile ?? "Dockerfile", "utf8"), new RegExp(`COPY requirements/${name}`));
-    // The controller's is between the processes of one machine, and stays in the container.
+    // The controller's port connects processes of one machine, and is not published.
     const [client] = ports;
     assert.ok(
       published.length === 1 && published[0]?.startsWith(`127.0.0.1:\${${client?.variable}:-${client?.default}}:`),
       published.join(),
     );
     assert.equal(settings.get(client?.variable ?? ""), String(client?.default));
-    // The metastore keeps nothing: its data are PostgreSQL's. Airflow's tasks work on Coinlake's.
+    // The metastore stores nothing itself: PostgreSQL has its data. Airflow's tasks use Coinlake's data folder.
     assert.equal(mounted.length, { hive: 0, airflow: 2 }[name as string] ?? 1);
   });
 }
@@ -92,7 +94,7 @@ test("clients find the parts by the same variables", () => {
   );
   const provided = Object.fromEntries(SERVICES.map((part) => [part.name, part.provides({ ports, secrets })]));
   const all = { ...provided.kafka, ...provided.minio, ...provided.hive, ...provided.spark };
-  // A Spark that is told where Spark is takes itself for a client, and ends.
+  // With SPARK_REMOTE set, Spark's server starts as a client and exits.
   assert.equal(service("spark").environment?.SPARK_REMOTE, undefined);
   for (const name of ["coinlake", "producers", "airflow"]) {
     const { environment = {} } = service(name);
@@ -110,7 +112,7 @@ test("clients find the parts by the same variables", () => {
   }
 });
 
-/** Where a service's first volume lies in it. */
+/** Mount path of a service's first volume. */
 function mountOf(name: string): string {
   return service(name).volumes?.[0]?.split(":")[1] ?? assert.fail(name);
 }
@@ -118,14 +120,14 @@ function mountOf(name: string): string {
 test("what has to outlive a container lies in its volume", () => {
   assert.equal(service("kafka").environment?.KAFKA_LOG_DIRS, mountOf("kafka"));
   assert.ok(service("minio").command?.[2]?.endsWith(` ${mountOf("minio")}`));
-  // The images' own places.
+  // The data paths of the images.
   assert.equal(mountOf("postgres"), "/var/lib/postgresql/data");
   assert.match(readFileSync("docker/airflow.Dockerfile", "utf8"), new RegExp(`AIRFLOW_HOME=${mountOf("airflow")} `));
   for (const name of ["producers", "coinlake"])
     assert.equal(service(name).command?.[(service(name).command?.indexOf("--data") ?? 0) + 1], mountOf(name));
 });
 
-/** With every variable at its default. */
+/** Replaces every variable with its default. */
 function filled(value: string): string {
   return value.replace(/\$\{\w+:-([^}]*)\}/g, "$1");
 }
@@ -227,7 +229,7 @@ test("the servers get the same memory, database and bucket in both", () => {
 
 test("every variable of the compose file is explained in .env.example, and none there is without use", () => {
   const used = new Set([...text.matchAll(/(?<!\$)\$\{(\w+)/g)].map(([, name]) => name ?? ""));
-  // Docker itself reads this one.
+  // Docker itself reads this variable.
   used.add("COMPOSE_PROFILES");
   assert.deepEqual([...settings.keys()].sort(), [...used].sort());
   for (const [, name = "", fallback = ""] of text.matchAll(/\$\{(\w+):-([^}]*)\}/g))

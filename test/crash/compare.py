@@ -1,10 +1,11 @@
-"""What a lake holds against what was sent to it, value by value.
+"""Compares a lake with the records that were sent to it, value by value.
 
     python compare.py CATALOG_URL RECORDING.jsonl TRUTH.jsonl
     python compare.py CATALOG_URL digests
 
-Independent on purpose: PyIceberg reads; facts, minutes and hours are computed anew here from the accepted elements. The first
-form prints a JSON report and exits 1 on a difference; the second prints the rows and a checksum of each silver and gold table.
+Intentionally independent: PyIceberg reads the lake; this script computes facts, minutes and hours from the accepted
+elements. The first form prints a JSON report and exits 1 on a difference; the second prints the rows and a checksum of
+each silver and gold table.
 """
 
 import base64
@@ -69,7 +70,7 @@ def at(row):
 
 
 class Average(Decimal):
-    """The lake computes it with doubles and keeps 24 decimals: equal is what differs by no more than that costs."""
+    """An average that equals the lake's within the error of doubles and of rounding to 24 decimals."""
 
     __hash__ = Decimal.__hash__
 
@@ -81,7 +82,7 @@ class Average(Decimal):
 
 
 def candle(updates, length_us):
-    """Updates by coin and period, each period's in order of event time, ties by offset."""
+    """Updates by coin and period, in order of event time, then offset."""
     periods = defaultdict(list)
     for (offset, element), (coin, at_us, price, volume, cap) in updates.items():
         periods[coin, at_us - at_us % length_us].append((at_us, offset, element, price, volume, cap))
@@ -90,7 +91,7 @@ def candle(updates, length_us):
 
 
 def last_known(members, index):
-    """DuckDB's arg_max passes over nulls."""
+    """DuckDB's arg_max ignores nulls."""
     return next((member[index] for member in reversed(members) if member[index] is not None), None)
 
 

@@ -13,7 +13,7 @@ import { drain, live, type Life } from "./life.ts";
 import { describeMoment, type Kill } from "./plan.ts";
 
 const COMPARE = fileURLToPath(new URL("compare.py", import.meta.url));
-/** By then a drain is among its models on a fast machine, and still parsing on a slow one. */
+/** At this time a drain runs models on a fast machine, and still parses on a slow one. */
 const LATEST_WORKER_DEATH_MS = 8_000;
 const REPORT_MAX_BYTES = 16 * 1024 * 1024;
 
@@ -21,9 +21,11 @@ export interface Experiment {
   folder: string;
   seed: number;
   plan: readonly Kill[];
-  /** Length of the stream: more than the lives before the drain can take, so that all of them are killed under way. */
+  /**
+   * Length of the stream: more than the lives before the drain can consume, so that every kill hits a running stream.
+   */
   records: number;
-  /** Whether to hold the result against a full refresh too. */
+  /** Whether to compare the result with a full refresh too. */
   is_refreshed: boolean;
   onDeath?(kill: Kill, life: Life): void;
 }
@@ -31,9 +33,9 @@ export interface Experiment {
 export interface Survival {
   market: KnownMarket;
   lives: { kill: Kill; life: Life }[];
-  /** Records in the log when the kills were over. */
+  /** Records in the log after the last kill. */
   records_before_drain: number;
-  /** What `verify --json` printed. */
+  /** Output of `verify --json`. */
   verification: {
     figures: Record<string, unknown> & {
       bronze_records: number;
@@ -42,19 +44,19 @@ export interface Survival {
       rejected: number;
     };
   };
-  /** What the independent comparison printed. */
+  /** Output of the independent comparison. */
   comparison: Record<string, unknown>;
 }
 
 /**
- * Starts the pipeline on a stream with known content, kills it as planned, each life on the lake that the last one left, lets the
- * last one drain (its dbt worker dies once), and holds the lake against what was sent. Throws what went wrong, in the words of
- * the process concerned.
+ * Runs the pipeline on a stream with known content and kills it as planned; each life continues the lake of the
+ * previous one. The last life drains, and its dbt worker is killed once. Then compares the lake with the sent records.
+ * Throws the failure with the output of the process concerned.
  */
 export async function survive({ folder, seed, plan, records, is_refreshed, onDeath }: Experiment): Promise<Survival> {
   const market = await writeKnownMarket(folder, { seed, records });
   const data_folder = join(folder, "lakes");
-  // One port for all lives, as a user has it: each must get it back from the one that was killed.
+  // One port for all lives, as a user configures it: each life must bind the port of the killed one.
   const args = [
     "--source",
     `replay:${market.recording}`,
@@ -69,7 +71,8 @@ export async function survive({ folder, seed, plan, records, is_refreshed, onDea
   const records_before_drain = await recordsIn(data_folder);
   for (const kill of plan.filter(({ is_draining }) => is_draining))
     lives.push({ kill, life: await liveAndTell(args, kill, onDeath) });
-  // Only now: restarts come at once, whether the worker of the life before has seen yet that it is alone or not.
+  // Waits only here, because a restart does not wait for the previous life's worker to notice that its parent has
+  // exited.
   await Promise.all(lives.map(({ life }) => life.worker_gone));
 
   const drained = await drain(args, Math.floor(uniform(seed, 2, 0) * LATEST_WORKER_DEATH_MS));
@@ -93,7 +96,7 @@ async function liveAndTell(args: readonly string[], kill: Kill, onDeath: Experim
   }
 }
 
-/** Silver and gold, built by increments under fire, equal what one full refresh of the same bronze gives. */
+/** Asserts that silver and gold, built by increments between kills, equal a full refresh of the same bronze. */
 async function compareWithFullRefresh(data_folder: string): Promise<void> {
   const built = await withPyIceberg(data_folder, ["digests"]);
   const refreshed = await coinlake(["dbt", "--data", data_folder, "run", "--full-refresh"]);
@@ -101,7 +104,7 @@ async function compareWithFullRefresh(data_folder: string): Promise<void> {
   assert.deepEqual(built, await withPyIceberg(data_folder, ["digests"]), "increments and a full refresh differ");
 }
 
-/** 0 where no life came so far as to make a lake, or a log in it. */
+/** 0 if no life created a lake with a log. */
 async function recordsIn(data_folder: string): Promise<number> {
   const [name] = listLakes(data_folder);
   if (name === undefined) return 0;
@@ -114,7 +117,7 @@ async function recordsIn(data_folder: string): Promise<number> {
   }
 }
 
-/** Throws with the script's report where the lake differs. */
+/** Throws with the script's report if the lake differs. */
 async function withPyIceberg(data_folder: string, args: readonly string[]): Promise<Record<string, unknown>> {
   const lake = await openLake(findLake(data_folder, null));
   try {
@@ -136,7 +139,7 @@ async function withPyIceberg(data_folder: string, args: readonly string[]): Prom
   }
 }
 
-/** Below the range that systems hand out themselves: nobody gets it between two lives by chance. */
+/** A port below the ephemeral range, so that no other process gets it by chance between two lives. */
 async function freePort(seed: number): Promise<number> {
   for (let attempt = 0; ; attempt += 1) {
     const port = 20_000 + Math.floor(uniform(seed, 1, process.pid, attempt) * 10_000);

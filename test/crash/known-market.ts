@@ -7,9 +7,9 @@ import { systemClock } from "../../src/base/clock.ts";
 import { recordLine } from "../producer/record-line.ts";
 
 export interface KnownMarket {
-  /** JSON lines of raw records, for `--source replay:FILE`: the record in line n gets offset n in the log. */
+  /** Path of JSON lines of raw records, for `--source replay:FILE`: the record in line n gets offset n in the log. */
   recording: string;
-  /** JSON lines, one an element: where it lies, what must become of it, and what it says. */
+  /** Path of JSON lines, one per element: its position, expected outcome and values. */
   truth: string;
   records: number;
   accepted: number;
@@ -17,7 +17,10 @@ export interface KnownMarket {
   refused: number;
 }
 
-/** Five coins every five seconds, one in twenty dirty; begins before midnight, so that a day, its hours and its minutes change under the kills. */
+/**
+ * Five coins every five seconds, 5 % dirty. The market begins before midnight, so that a day, its hours and its minutes
+ * change during the kills.
+ */
 const MARKET = {
   coins: 5,
   interval_ms: 5000,
@@ -25,7 +28,7 @@ const MARKET = {
   start_us: Date.parse("2025-10-10T22:40:00Z") * 1000,
 } as const;
 
-/** Writes a recording of the simulated market, and beside it what a correct lake makes of it. */
+/** Writes a recording of the simulated market and the expected content of the lake. */
 export async function writeKnownMarket(
   folder: string,
   options: { seed: number; records: number },

@@ -4,26 +4,28 @@ import { startCoinlake, type Finished } from "../support/coinlake.ts";
 import type { Kill, Moment } from "./plan.ts";
 import { childrenOf, freshMark, untilGone } from "./processes.ts";
 
-/** A life that outlasts this has not come to its moment; it is ended, and counted as such. */
+/** A longer life has not reached its moment; it is ended, and counted as not reached. */
 const LONGEST_LIFE_MS = 90_000;
 
 export interface Life {
   finished: Finished;
   lived_ms: number;
-  /** Whether its moment came. A process that had to be ended otherwise, or ended well before it, did not come so far. */
+  /**
+   * Whether the moment was reached. False for a process that had to be ended otherwise or ended well before the moment.
+   */
   is_reached: boolean;
-  /** Resolves when its dbt worker is gone too; rejects if that one lives on. */
+  /** Resolves when the dbt worker has exited too; rejects if it remains. */
   worker_gone: Promise<void>;
 }
 
-/** A process that ended by itself, against the plan. */
+/** A process that ended by itself, contrary to the plan. */
 export class UnplannedEnd extends Error {
   constructor({ code, signal, stderr }: Finished) {
     super(`the process ended by itself (${signal ?? `exit code ${code}`}):\n${stderr.slice(-4000)}`);
   }
 }
 
-/** One life of the pipeline, from its start to the moment of its death. Throws UnplannedEnd. */
+/** One life of the pipeline, from its start to its kill. Throws UnplannedEnd. */
 export async function live(args: readonly string[], { moment, speed, is_draining }: Kill): Promise<Life> {
   const { mark, env } = freshMark();
   const born_ms = performance.now();
@@ -51,7 +53,7 @@ export async function live(args: readonly string[], { moment, speed, is_draining
   };
 }
 
-/** The last life, to its own end, although its dbt worker is killed once. */
+/** The last life, which exits by itself although its dbt worker is killed once. */
 export async function drain(args: readonly string[], worker_dies_after_ms: number): Promise<Finished> {
   const { mark, env } = freshMark();
   const { child, finished } = startCoinlake(["start", ...args, "--speed", "max", "--until-drained"], env);
@@ -72,7 +74,7 @@ interface Watched {
   signal: AbortSignal;
 }
 
-/** Waits for a moment that is not a step; false when the process ended before it, or never came so far. */
+/** Waits for a moment that is not a failpoint; false if the process ended before it, or never reached it. */
 async function passes(
   moment: Exclude<Moment, { kind: "step" }>,
   { mark, pid, stderr, signal }: Watched,
@@ -90,7 +92,7 @@ async function passes(
   return up_to_date.signal.aborted;
 }
 
-/** Whether the time passed before the signal came. */
+/** Whether the time passed before the signal aborted. */
 async function pause(time_ms: number, signal: AbortSignal): Promise<boolean> {
   return wait(time_ms, true, { signal }).catch(() => false);
 }

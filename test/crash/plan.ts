@@ -1,39 +1,44 @@
 import { uniform } from "../../producers/simulated/random.ts";
 import { STEPS, type Step } from "../../src/base/failpoints.ts";
 
-/** When a life of the process ends. */
+/** The moment at which a life of the process ends. */
 export type Moment =
-  /** The process kills itself on reaching the step for the nth time. */
+  /** The process kills itself when it reaches the failpoint for the nth time. */
   | { kind: "step"; step: Step; nth: number }
-  /** The process is killed from outside, so long after its birth. */
+  /** The process is killed from outside, this long after its start. */
   | { kind: "time"; after_ms: number }
-  /** The dbt worker is killed so long after its birth; the process must bring gold up to date nevertheless, and is killed then. */
+  /**
+   * The dbt worker is killed this long after its start; the process must bring gold up to date nevertheless, and is
+   * killed then.
+   */
   | { kind: "worker"; after_ms: number };
 
 export interface Kill {
   moment: Moment;
-  /** How fast the recording plays in this life. */
+  /** Replay speed in this life. */
   speed: number | "max";
-  /** Whether the process was told to end by itself once everything is in gold and tested. */
+  /** Whether the process exits by itself when everything is in gold and tested. */
   is_draining: boolean;
 }
 
 /**
- * Recorded seconds a second, of which five bring a record: a life that ends with an append lasts for a second or two, one that
- * waits for the dbt worker for half a minute where the machine is busy, and each shall take some dozens.
+ * Recorded seconds per second, five of which yield one record. A life that ends with an append lasts one or two
+ * seconds; one that waits for the dbt worker lasts half a minute on a busy machine. At this speed each reads some
+ * dozens of records.
  */
 const SPEED_OF_APPENDS = 100;
 const SPEEDS = [10, 25, 50];
-/** Kills by time fall anywhere from the first import of a module to after the first increment. */
+/** Kills by time range from the first import of a module to the end of the first increment. */
 const LATEST_KILL_MS = 12_000;
-/** A worker takes a few seconds to parse the project, and then some for an increment. */
+/** A worker takes a few seconds to parse the project, then a few more for an increment. */
 const LATEST_WORKER_KILL_MS = 9_000;
 
 type Draw = (below: number) => number;
 
 /**
- * One round of a plan meets every step, most of them once. How often a step must come before it kills: appends come several a
- * second; a commit to bronze comes first at once and then every ten seconds, and each table that dbt writes is a commit too.
+ * One round of a plan reaches every failpoint, most of them once. `nth` depends on the frequency of a failpoint:
+ * several appends per second; a commit to bronze at once and then every ten seconds; one commit for each table that dbt
+ * writes.
  */
 const ROUND: readonly ((draw: Draw) => Moment)[] = [
   (draw) => ({ kind: "step", step: "before append", nth: 1 + draw(20) }),
@@ -52,7 +57,7 @@ const ROUND: readonly ((draw: Draw) => Moment)[] = [
   ...Array.from({ length: 6 }, () => (draw: Draw): Moment => ({ kind: "time", after_ms: draw(LATEST_KILL_MS) })),
 ];
 
-/** The last kills meet the process while it drains: among the models of a large batch, and among the tests. */
+/** The last kills hit the process while it drains: between the models of a large batch, and between the tests. */
 const DRAINING: readonly ((draw: Draw) => Moment)[] = [
   (draw) => ({ kind: "time", after_ms: 500 + draw(6000) }),
   (draw) => ({ kind: "step", step: "inside transform", nth: 4 + draw(16) }),
@@ -61,7 +66,10 @@ const DRAINING: readonly ((draw: Draw) => Moment)[] = [
 export const KILLS_IN_A_ROUND = ROUND.length;
 export const KILLS_WHILE_DRAINING = DRAINING.length;
 
-/** So many kills, the same for the same seed: whole rounds in a shuffled order as far as they go, and two kills while draining. */
+/**
+ * `count` kills, equal for equal seeds: whole rounds in a shuffled order as far as they fit, and two kills while
+ * draining.
+ */
 export function planKills(seed: number, count: number): Kill[] {
   const draw = drawFrom(seed);
   const kills: Kill[] = [];
@@ -74,7 +82,9 @@ export function planKills(seed: number, count: number): Kill[] {
   return kills;
 }
 
-/** Every step once, and no waiting for a worker where the step does not need one: the plan that fits into a test run. */
+/**
+ * Each failpoint once, without waiting for a worker unless the failpoint needs one: the plan that fits into a test run.
+ */
 export function planEveryStep(seed: number): Kill[] {
   const draw = drawFrom(seed);
   const moments: Moment[] = [
@@ -101,7 +111,7 @@ export function describeMoment({ moment, is_draining }: Kill): string {
   return `${moment.kind === "worker" ? "the dbt worker" : "the process"} after ${moment.after_ms} ms${when}`;
 }
 
-/** What the kill is counted under. */
+/** Name under which the kill is counted. */
 export function kindOf({ moment, is_draining }: Kill): string {
   if (is_draining) return "while draining";
   if (moment.kind === "time") return "at a random moment";
@@ -109,7 +119,7 @@ export function kindOf({ moment, is_draining }: Kill): string {
   return moment.step.endsWith("pointer") && moment.nth > 1 ? `${moment.step}, 2nd to 8th` : moment.step;
 }
 
-/** 1, and `late` in one of four: then it takes a further commit interval to come. */
+/** 1, or `late` in one of four cases, which takes a further commit interval. */
 function rarely(draw: Draw, late: number): number {
   return draw(4) === 0 ? late : 1;
 }

@@ -2,17 +2,20 @@ import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { eventually } from "../support/eventually.ts";
 
-/** A worker sees at once that its parent is gone; on a loaded machine "at once" may take a while. */
+/** A worker notices its parent's exit at once; on a loaded machine this may take some seconds. */
 const END_TIMEOUT_MS = 15_000;
 const LOOK_MS = 20;
 
-/** For a test's `skip`: false where processes can be found by their mark, else the reason. */
+/** The reason to skip a test; false if processes can be found by their mark. */
 export const skipWithoutProcesses =
   process.platform === "linux" ? false : "finds the dbt worker through /proc, which only Linux has";
 
 let marks = 0;
 
-/** The environment that marks a process and, as they inherit it, all that it starts, so that they can be found as orphans too. */
+/**
+ * An environment that marks a process and, by inheritance, all processes that it starts, so that orphans can be found
+ * too.
+ */
 export function freshMark(): { mark: string; env: NodeJS.ProcessEnv } {
   const mark = `${process.pid}-${(marks += 1)}`;
   return { mark, env: { COINLAKE_TEST_MARK: mark } };
@@ -25,7 +28,7 @@ export function processesOf(mark: string): number[] {
     .map(Number);
 }
 
-/** Empty for a process that is gone or somebody else's. */
+/** Empty for a process that has exited or belongs to another user. */
 function environmentOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, "latin1");
@@ -34,7 +37,7 @@ function environmentOf(pid: string): string {
   }
 }
 
-/** Ids of the processes that `parent` started, waiting for the first; none if the signal aborts before. */
+/** Ids of the child processes of `parent`, waiting for the first one; none if the signal aborts before. */
 export async function childrenOf(mark: string, parent: number, signal: AbortSignal): Promise<number[]> {
   while (!signal.aborted) {
     const children = processesOf(mark).filter((pid) => pid !== parent);
@@ -44,7 +47,7 @@ export async function childrenOf(mark: string, parent: number, signal: AbortSign
   return [];
 }
 
-/** Resolves when no process with the mark runs any more; rejects when one does not end. */
+/** Resolves when no process with the mark is running; rejects if one does not end. */
 export async function untilGone(mark: string): Promise<void> {
   await eventually(() => processesOf(mark).length === 0, {
     what: () => `the end of the processes ${processesOf(mark).join(", ")}, which outlived the one that started them`,

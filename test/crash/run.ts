@@ -12,11 +12,14 @@ const USAGE = `Kills the pipeline again and again, restarts it each time, and ho
 Takes some five seconds a kill and prints the seed that repeats a failed round. Exits 0 if nothing was lost, doubled or changed.`;
 
 const DEFAULT_KILLS = 300;
-/** Each round begins with a lake that does not exist yet, and ends with the proof: a failure is at most so many kills old. */
+/** Each round begins with a new lake and ends with the comparison, so a failure is at most this many kills old. */
 const KILLS_IN_A_ROUND = 50;
-/** Several times what a life takes in on an idle machine, so that a busy one does not run out of records to be killed over. */
+/**
+ * Several times the records that a life consumes on an idle machine, so that no machine runs out of records before the
+ * last kill.
+ */
 const RECORDS_PER_KILL = 100;
-/** Besides, for the drain. */
+/** Additional records for the drain. */
 const RECORDS_AT_LEAST = 300;
 
 interface Tally {

@@ -42,7 +42,7 @@ const { fetch } = globalThis;
 after(() => (globalThis.fetch = fetch));
 
 test("candles that are filled in hours late appear once the source reports it", async (t) => {
-  // The lake's API, in which minutes 10 to 20 are missing until the gap is filled.
+  // The lake's API, which lacks minutes 10 to 20 until the gap is filled.
   let known = [...minutes(0, 10), ...minutes(20, 300)];
   const asked: (string | null)[] = [];
   globalThis.fetch = (async (path: string) => {

@@ -7,7 +7,9 @@ import { BRONZE, Lakes, type TestLake } from "./lake.ts";
 
 const NOW = "2026-03-01T12:00:00.000000Z";
 
-/** Every message is its own source and, where its text says so, its own coin: none can hide behind another. */
+/**
+ * Each message has a separate source and, if its text contains COIN, a separate coin, so that cases are independent.
+ */
 function recordOf({ payload }: Case, offset: number): SourceRecord {
   const bytes =
     typeof payload === "string"
@@ -24,7 +26,7 @@ describe("bad input", () => {
   let lakes: Lakes;
   let lake: TestLake;
   const records = CASES.map(recordOf);
-  /** By offset: what silver says of each element, in their order. */
+  /** Silver's rows of each record, by offset, in element order. */
   const verdicts = new Map<number, Record<string, string | null>[]>();
 
   before(async () => {

@@ -1,17 +1,23 @@
-/** What must become of one element of a message: the reason of its refusal, `duplicate`, or columns that silver gives it. */
+/**
+ * The expected outcome of one element of a message: a rejection reason, `duplicate`, or columns with their silver
+ * values.
+ */
 export type Outcome = string | Readonly<Record<string, string | null>>;
 
 export interface Case {
   title: string;
-  /** As it comes from the network. In text, COIN stands for a coin of the case's own, SOURCE for its source, and NOW for the time of ingestion. */
+  /**
+   * The bytes received. In text, COIN is replaced by a coin unique to the case, SOURCE by its source, and NOW by the
+   * ingestion time.
+   */
   payload: string | Uint8Array;
-  /** One for each element, in their order; one for a message that is refused whole. */
+  /** One for each element, in order; one for a message that is rejected whole. */
   outcomes: readonly Outcome[];
 }
 
 const MEBIBYTE = 1024 * 1024;
 
-/** A member in place of its namesake; a name alone leaves the member out. */
+/** Replaces the member of the same name; a name without a value removes the member. */
 function objectWith(members: readonly string[], changed: string): string {
   const name = /^"[^"]*"/.exec(changed)?.[0] ?? "";
   const others = members.filter((member) => !member.startsWith(name));
@@ -23,7 +29,7 @@ const ELEMENT = ['"id":"COIN"', '"symbol":"coin"', '"name":"A coin"', '"current_
 const tick = (changed: string) => objectWith(TICK, changed);
 const element = (changed: string) => objectWith(ELEMENT, changed);
 
-/** A body refused whole. */
+/** A body that is rejected whole. */
 const body = (title: string, payload: string | Uint8Array, reason: string): Case => ({
   title,
   payload,
@@ -48,7 +54,7 @@ const price = (text: string, outcome: string): Case[] => {
     inPage(`"current_price":${text}`, found),
   ];
 };
-/** A price as text only: it is no JSON number. */
+/** A price as text only, because it is not a JSON number. */
 const priceText = (text: string, outcome: string): Case =>
   inTick(`"price":"${text}"`, /^[a-z]/.test(outcome) ? outcome : { price: outcome });
 
@@ -64,7 +70,7 @@ const BODIES: readonly Case[] = [
   body("two messages in one", `${tick('"x":1')}\n${tick('"x":2')}`, "invalid_json"),
   body("single quotes", "{'product':'COIN','price':'1.5','time':'NOW'}", "invalid_json"),
   body("a comment", `/* hello */ ${tick('"x":1')}`, "invalid_json"),
-  // No JSON, but DuckDB's reader knows what is meant.
+  // Invalid JSON that DuckDB's reader accepts.
   body("NaN", tick('"price":NaN'), "price_not_a_number"),
   body("Infinity", `[${element('"current_price":Infinity')}]`, "price_not_a_number"),
   body("a byte order mark", Buffer.from(`\ufeff${tick('"x":1')}`), "invalid_json"),
@@ -205,7 +211,7 @@ const TIMES: readonly Case[] = [
   inTick('"time":"2026-03-01 12:00:00"', { price_at: "2026-03-01 12:00:00+00" }),
 ];
 
-/** A price is worth keeping whatever its company says: what cannot be believed of the rest is not known. */
+/** An invalid value beside a valid price becomes null; the price is accepted. */
 const COMPANY: readonly Case[] = [
   inPage('"market_cap":null', { market_cap: null, dropped_figures: null }),
   inPage('"market_cap":"much"', { market_cap: null, dropped_figures: "market_cap" }),

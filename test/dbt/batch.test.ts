@@ -27,6 +27,6 @@ test("a run ends before the record with which too many bytes would be read at on
     await lake.increment({ max_payload_bytes_at_once: 50_000 });
     ends.push((await logOffsets(lake.open.catalog, crypto.reconciliation.accepted))[`${TOPIC}/0`]);
   }
-  // The first record comes through whatever its size; five of the large ones fill what may be read at once.
+  // The first record is read at any size; five large ones reach the limit of one read.
   assert.deepEqual(ends, [1, 6, 10_008]);
 });

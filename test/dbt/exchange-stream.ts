@@ -16,7 +16,7 @@ interface Feed {
   source: string;
   product: string;
   count: number;
-  /** What the feed sends of trades that come together; one message, or several. */
+  /** The feed's messages for trades of one moment: one or several. */
   messages(product: string, trades: readonly Trade[]): string[];
   route: string;
   body(trades: readonly Trade[]): string;
@@ -68,7 +68,10 @@ const BINANCE = {
     `[${trades.map(({ number, price, amount, at_us }) => `{"a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}`).join(",")}]`,
 };
 
-/** Products of one coin on several exchanges, with trade numbers that they share; one coin by its product alone; one quoted in no dollar. */
+/**
+ * Products of one coin on several exchanges, with shared trade numbers; one coin that only its product names; one
+ * product that is not quoted in dollars.
+ */
 const FEEDS: readonly Feed[] = [
   { ...COINBASE, product: "BTC-USD", count: 90 },
   { ...COINBASE, product: "BTC-USDT", count: 40 },
@@ -78,13 +81,13 @@ const FEEDS: readonly Feed[] = [
   { ...BINANCE, product: "NEWUSDT", count: 20 },
 ];
 
-/** Trades lie on a grid of so many seconds: many are at one time, those of one feed and those of several. */
+/** Grid of trade times in seconds: many trades have equal times, within one feed and between feeds. */
 const GRID_S = 30;
 
 /**
- * What feeds of exchanges send from `start_us` on, with gaps that are filled up to hours later: an envelope has the trades that were
- * missed and, as routes answer by the page, some that were not. Pages and messages of several trades have the newest first where the
- * exchange's have.
+ * Messages of the exchanges' feeds from `start_us`, with gaps that are filled up to hours later. An envelope has the
+ * missing trades and, because routes answer in pages, some trades that were not missing. Pages and messages of several
+ * trades have the newest first if the exchange's do.
  */
 export function exchangeTrades(seed: number, start_us: number): SourceRecord[] {
   return FEEDS.flatMap((feed, index) => {

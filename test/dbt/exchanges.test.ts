@@ -9,7 +9,7 @@ import { EXCHANGES, FAST, until } from "../producers/exchange-run.ts";
 import { ExchangeServer } from "../producers/exchange-server.ts";
 import { Lakes, TOPIC, type TestLake } from "./lake.ts";
 
-/** Digits that floating point would not keep, sizes small and large. */
+/** Digits that floating point would not preserve, with small and large sizes. */
 const PRICES = [
   "0.000000012345678901",
   "104235.123456789012345678",
@@ -19,7 +19,7 @@ const PRICES = [
 ];
 const QUANTITIES = ["0.0012300", "123456789.00000001", "40.0"];
 
-/** One exchange with a producer whose process dies and starts again, over one log. */
+/** One exchange with a producer whose process crashes and restarts, over one log. */
 class Market {
   readonly server: ExchangeServer;
   readonly #lake: TestLake;
@@ -57,7 +57,7 @@ class Market {
     await until(() => this.products.every((product) => this.server.isSubscribed(product)), "a subscription");
   }
 
-  /** What the process held and had not appended is gone with it. */
+  /** Discards the records that the process held and had not appended. */
   async die(): Promise<void> {
     this.#life?.stop.abort();
     await this.#life?.run;
@@ -147,7 +147,9 @@ describe("trades of three exchanges whose connections fail", () => {
   });
 });
 
-/** As silver has it: eighteen decimals of a price, eight of a quantity; and the milliseconds that Binance tells. */
+/**
+ * The row as silver stores it: eighteen decimals of a price, eight of a quantity, and Binance's times in milliseconds.
+ */
 function asRow(kind: ExchangeKind, { product, id, price, quantity, at_us }: KnownTrade): string[] {
   const told_us = kind === "binance" ? Math.floor(at_us / 1000) * 1000 : at_us;
   return [kind, product, String(id), decimal(price, 24), decimal(quantity, 8), String(told_us)];

@@ -23,7 +23,7 @@ import { temporaryFolder } from "../support/coinlake.ts";
 export const TOPIC = crypto.topic.name;
 export const BRONZE = crypto.bronze.table;
 
-/** Every table that the dbt project makes. */
+/** Every table of the dbt project. */
 export const MODELS = [
   "silver.crypto_price_updates",
   "silver.crypto_price_duplicates",
@@ -36,20 +36,20 @@ export const MODELS = [
   "gold.dim_time",
 ] as const;
 
-/** Lakes hold times of their own; only the machine's clock must go on, because commits are stamped with it. */
+/** Lakes have separate times, but the machine's clock must advance, because it stamps commits. */
 const clock: Clock = {
   now_us: () => Date.now() * 1000,
   wait: () => Promise.reject(new Error("nothing in these tests has a reason to wait")),
 };
 
 export interface LakesOptions {
-  /** Folder of a dbt project in place of the pipeline's own. */
+  /** Folder of a dbt project that replaces the pipeline's project. */
   project?: string;
 }
 
 /**
- * One lake after the other for the tests of a file, all with the same warm dbt worker, whose start costs seconds of CPU. The
- * worker knows one catalog address from its start on; the server behind it answers from whichever lake is open.
+ * Sequential lakes for the tests of a file, which share one warm dbt worker, because its start costs seconds of CPU.
+ * The worker has one catalog address for its lifetime; the server at that address answers for the open lake.
  */
 export class Lakes {
   readonly #folder = temporaryFolder();
@@ -81,7 +81,7 @@ export class Lakes {
     return new Lakes(front, served, options);
   }
 
-  /** A new, empty lake; the one before is closed. */
+  /** Closes the previous lake and opens a new, empty one. */
   async fresh({ partitions = 1 }: { partitions?: number } = {}): Promise<TestLake> {
     await this.#opened.lake?.close();
     this.#count += 1;
@@ -92,13 +92,13 @@ export class Lakes {
     return lake;
   }
 
-  /** Closes the lake that is open: its folder can then be copied. */
+  /** Closes the open lake, so that its folder can be copied. */
   async release(): Promise<void> {
     await this.#opened.lake?.close();
     this.#opened = { lake: null };
   }
 
-  /** Lets the worker run the models over another catalog until they have consumed the offsets. */
+  /** Runs the models over another catalog until they have consumed the offsets. */
   async build(catalog: Catalog, offsets: Record<string, number>): Promise<void> {
     await this.over(catalog, async (worker) => {
       do {
@@ -108,7 +108,7 @@ export class Lakes {
     });
   }
 
-  /** Lets the worker see another catalog meanwhile; null where it needs none. */
+  /** Serves another catalog to the worker during `work`; null if the worker needs none. */
   async over<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
     const before = this.#served.catalog;
     this.#served.catalog = catalog;
@@ -127,9 +127,9 @@ export class Lakes {
   }
 }
 
-/** A lake of the real parts: SQLite log and catalog, DuckDB's Parquet, dbt, SQL. */
+/** A lake of real components: SQLite log and catalog, DuckDB's Parquet, dbt, SQL. */
 export class TestLake {
-  /** What `--data` takes on the command line. */
+  /** The value of `--data` on the command line. */
   readonly data_folder: string;
   readonly open: OpenLake;
   readonly session: QuerySession;
@@ -151,18 +151,20 @@ export class TestLake {
     return new TestLake(data_folder, open, await QuerySession.open(open), worker);
   }
 
-  /** Makes the records durable in the log, as one append. */
+  /** Appends the records durably to the log, in one append. */
   async append(records: readonly SourceRecord[]): Promise<void> {
     await this.open.log.append(TOPIC, records);
   }
 
-  /** Copies what the log holds to bronze, in commits of about the given size. */
+  /** Copies the log to bronze, in commits of about the given size. */
   async ingest(commit_size_bytes: number = crypto.bronze.commit_size_bytes): Promise<void> {
     const ingest = await this.#ingestBy(commit_size_bytes);
     await ingest.drain();
   }
 
-  /** The process's ingester is new for each call, as after a restart: only the table says where to go on. */
+  /**
+   * Each call has a new ingester, as after a restart: only the table's committed offsets determine where it continues.
+   */
   async #ingestBy(commit_size_bytes: number): Promise<Ingest> {
     const { log, catalog, storage } = this.open;
     const records = await openParquetWriter({ storage });
@@ -181,7 +183,7 @@ export class TestLake {
     });
   }
 
-  /** One `dbt run`. Throws with dbt's words where a model fails. */
+  /** One `dbt run`. Throws with dbt's output if a model fails. */
   async increment(vars: Readonly<Record<string, string | number | boolean>> = {}, ...flags: string[]): Promise<void> {
     const failed = (await this.dbt("run", "--no-write-json", "--vars", JSON.stringify(vars), ...flags)).nodes.filter(
       ({ status }) => status === "error",
@@ -189,7 +191,7 @@ export class TestLake {
     if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
   }
 
-  /** Increments until silver has all of bronze. */
+  /** Runs increments until silver has all of bronze. */
   async catchUp(): Promise<void> {
     const { catalog } = this.open;
     do await this.increment();
@@ -202,7 +204,7 @@ export class TestLake {
     return this.#worker.run(args);
   }
 
-  /** The figures of `verify`, which must find nothing; throws with everything that it finds. */
+  /** The figures of `verify`; throws with all findings if there are any. */
   async reconcile(): Promise<ReconciledFigures["figures"]> {
     const { findings, figures } = await verify({ ...this.open, checksums: null }, crypto);
     const broken = findings.map(({ code, message }) => `${code}: ${message}`);
@@ -210,12 +212,12 @@ export class TestLake {
     return figures;
   }
 
-  /** Rows as text, in the order of the SQL. */
+  /** Rows as text, in the SQL's order. */
   async rows(sql: string): Promise<(string | null)[][]> {
     return (await this.session.query(sql)).rows;
   }
 
-  /** Changes tables as another engine would, past the pipeline. */
+  /** Changes tables as another engine would, without the pipeline. */
   async change(sql: string): Promise<void> {
     const instance = await openDuckDB();
     const connection = await instance.connect();

@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => lakes.close());
 
-/** Few enough that a layer takes several runs to catch up with the other. */
+/** Small enough that a layer needs several runs to catch up with the previous one. */
 const SMALL = 90;
 
 function transformOf(lake: TestLake, max_records_per_run = SMALL): Transform {
@@ -56,7 +56,7 @@ async function standsAt(lake: TestLake, table: string): Promise<number> {
   return (await logOffsets(lake.open.catalog, table))[`${TOPIC}/0`] ?? 0;
 }
 
-/** As Spark's `alter table … write ordered by` does. */
+/** Sets the sort order as Spark's `alter table … write ordered by` does. */
 async function sortByFirstColumn(lake: TestLake, table: string): Promise<void> {
   const identifier = tableNamed(table);
   const { metadata } = await lake.open.catalog.loadTable(identifier);
@@ -73,7 +73,7 @@ async function sortByFirstColumn(lake: TestLake, table: string): Promise<void> {
   await lake.open.catalog.commit([{ identifier, requirements: [], updates }]);
 }
 
-/** The order stays the table's, and no file that dbt wrote pretends to be in it. */
+/** Asserts that the table keeps its sort order, and that no file that dbt wrote claims it. */
 async function assertSortedByOthersOnly(lake: TestLake, table: string): Promise<void> {
   const { metadata } = await lake.open.catalog.loadTable(tableNamed(table));
   assert.equal(metadata["default-sort-order-id"], 1, table);

@@ -15,7 +15,7 @@ const START_MS = Date.parse("2026-03-01T12:00:00Z");
 const PRODUCTS = "silver.crypto_products";
 const UNMAPPED = `select source, product, count(*) from silver.crypto_price_updates where is_mapped = false group by all order by all`;
 
-/** A trade of ten units at a price of two, second by second. */
+/** A trade of ten units at a price of two, at the given second. */
 function match(second: number, product: string, source = "coinbase"): SourceRecord {
   const at_ms = START_MS + second * 1000;
   const trade = {

@@ -22,7 +22,10 @@ function trade(trade_id: number, price: number, symbol = "ETH/USD") {
   return { symbol, side: "buy", price, qty: 0.1, ord_type: "market", trade_id, timestamp: MOMENT };
 }
 
-/** Trades of one moment each: a page with the newest first, a gap filled after a later trade, a message with the newest first. */
+/**
+ * Trades of equal time: a page with the newest first, a gap filled after a later trade, a message with the newest
+ * first.
+ */
 const TRADES: readonly SourceRecord[] = [
   record("coinbase", 1, {
     product: "DOT-USD",
@@ -36,16 +39,16 @@ const TRADES: readonly SourceRecord[] = [
     body: [aggregate(301, "0.70"), aggregate(302, "0.80")],
   }),
   record("kraken", 4, { channel: "trade", type: "update", data: [trade(52, 3003), trade(51, 3001)] }),
-  // Numbers that no double tells apart, in text order the other way round.
+  // Trade numbers that no double distinguishes, and whose text order is reversed.
   record("coinbase", 5, { type: "match", product_id: "SOL-USD", ...match("10000000000000000", "103") }),
   record("coinbase", 6, { type: "match", product_id: "SOL-USD", ...match("9999999999999999", "101") }),
-  // Two exchanges and two products: by source, then by product.
+  // Two exchanges and two products: order by source, then by product.
   record("kraken", 7, { channel: "trade", type: "update", data: [trade(1, 70_002, "BTC/USD")] }),
   record("coinbase", 8, { type: "match", product_id: "BTC-USDT", ...match(5, "70001") }),
   record("coinbase", 9, { type: "match", product_id: "BTC-USD", ...match(6, "70000") }),
 ];
 
-/** Open and close of each coin, for every span. */
+/** Open and close of each coin, for every interval. */
 const CANDLES: readonly (readonly [coin: string, open: string, close: string])[] = [
   ["bitcoin", "70000", "70002"],
   ["cardano", "0.7", "0.9"],
@@ -54,7 +57,7 @@ const CANDLES: readonly (readonly [coin: string, open: string, close: string])[]
   ["solana", "101", "103"],
 ];
 
-/** DuckDB writes a DECIMAL(38, 18) with all its digits. */
+/** DuckDB prints a DECIMAL(38, 18) with all its digits. */
 const plain = (price: string | null | undefined) => (price ?? "").replace(/\.?0+$/, "");
 
 describe("trades of one moment", () => {
@@ -88,7 +91,8 @@ describe("trades of one moment", () => {
     const minutes = "select crypto_id, price_first, price from silver.crypto_prices_clean order by 1";
     const inView = (sql: string) => sql.replace(/gold|silver/, "live");
     try {
-      // Every second trade first: what comes in the next increment changes opens and closes that the tables hold.
+      // Every second trade first: the trades of the next increment change opens and closes that the tables already
+      // have.
       for (const kept of [1, 0]) {
         await lake.append(TRADES.filter((_, index) => index % 2 === kept));
         await tail.catchUp();
@@ -112,13 +116,13 @@ describe("trades of one moment", () => {
     }
   });
 
-  /** Two hours later for question 3, which looks back two hours. */
+  /** Two hours later for question 3, which compares with two hours before. */
   async function priceNow(lake: TestLake, number: number, coin: string, tail: LiveLake | null): Promise<string> {
     const question = crypto.questions.find((one) => one.number === number) ?? assert.fail();
     const as_of = new Date(MOMENT_MS + (number === 3 ? 2 * 3_600_000 : 0)).toISOString();
     const live = tail === null ? {} : { live: { query: (sql: string) => tail.query(sql), snapshots: () => [] } };
     const answer = await ask(lake.session, crypto, question, { as_of, values: { coin }, ...live });
-    // Question 3 also asks what the lake said then, and leaves the session there.
+    // Question 3 also queries a past lake time, and leaves the session there.
     await lake.session.travelTo(null);
     const { columns, rows } = answer.parts[0]?.result ?? assert.fail();
     return plain(rows[0]?.[columns.findIndex(({ name }) => name === "price_usd")]);
@@ -143,7 +147,7 @@ describe("trades of one moment", () => {
     ]);
     await lake.ingest();
     await lake.catchUp();
-    // In a later increment, of an event that the table holds; and twice in one record.
+    // In a later increment: a copy of an event that the table has, and two copies in one record.
     await lake.append([
       record("coinbase", 5, { type: "match", product_id: "DOT-USD", ...match(7, "7.1000") }),
       record("coinbase", 6, {

@@ -5,22 +5,25 @@ import type { SourceRecord } from "../../src/producer/producer.ts";
 import { Lakes, MODELS, type TestLake } from "./lake.ts";
 import { marketStream, shuffled } from "./stream.ts";
 
-/** How a stream reaches gold. */
+/** The course of a stream from the log to gold. */
 interface Journey {
-  /** Seed of the order of arrival. */
+  /** Seed of the arrival order. */
   order: number;
-  /** How far a record may be displaced, as a share of the stream; at 0 they come in the order of their ingestion. */
+  /** Maximum displacement of a record, as a share of the stream; 0 is the order of ingestion. */
   spread: number;
-  /** Where the stream is cut into appends, in per mille; each append is ingested, then follows one increment. */
+  /**
+   * Positions of the cuts between appends, in per mille of the stream; each append is ingested, then one increment
+   * runs.
+   */
   cuts: number[];
   /** Payload bytes of one commit to bronze. */
   commit_size_bytes: number;
-  /** Records that each increment takes of a partition; less than there are leaves the rest to the next one. */
+  /** Maximum records of a partition per increment; remaining records are left to the next one. */
   max_records_per_run: number[];
   partitions: number;
 }
 
-/** A cut where the prices that the next increment looks back at lie in the partition of the day before. */
+/** After a cut here, the prices that the next increment compares with are in the partition of the previous day. */
 const AFTER_MIDNIGHT_US = Date.parse("2026-02-28T00:20:00Z") * 1000;
 
 const journey = ({ spreads, partitions }: { spreads: number[]; partitions: number[] }) =>
@@ -38,7 +41,7 @@ const anyhow = journey({ spreads: [0.2, 1.5], partitions: [2] });
 
 const COORDINATES = "log_topic, log_partition, log_offset, element_index";
 
-/** What each table says, without where in the log it was said: the same for every order of arrival. */
+/** The content of each table without log positions, which is equal for every arrival order. */
 const CONTENT: Record<(typeof MODELS)[number], string> = {
   "silver.crypto_price_updates": `* exclude (ingested_at, is_backfill, ${COORDINATES}, element_count)`,
   "silver.crypto_price_duplicates": "identity, price_at, crypto_id, source",
@@ -51,7 +54,7 @@ const CONTENT: Record<(typeof MODELS)[number], string> = {
   "gold.dim_time": "*",
 };
 
-/** A long search is a command: COINLAKE_ORDER_RUNS=100 COINLAKE_ORDER_SEED=7 npm test -- lake/order */
+/** For a long search, run COINLAKE_ORDER_RUNS=100 COINLAKE_ORDER_SEED=7 npm test -- lake/order */
 const RUNS = Number(process.env["COINLAKE_ORDER_RUNS"] ?? 2);
 const SEED = Number(process.env["COINLAKE_ORDER_SEED"] ?? 20_260_227);
 
@@ -112,7 +115,7 @@ async function contentOf(lake: TestLake): Promise<string[][]> {
   return contents;
 }
 
-/** Shows the first few rows that differ: whole tables would bury them. */
+/** Shows only the first few differing rows. */
 function assertSame(table: string, one: readonly string[] = [], other: readonly string[] = []): void {
   const [of_one, of_other] = [new Set(one), new Set(other)];
   const lacking = {
@@ -123,7 +126,7 @@ function assertSame(table: string, one: readonly string[] = [], other: readonly 
   assert.equal(one.length, other.length, table);
 }
 
-/** Rebuilds all tables from bronze and compares every column of every row, coordinates included. */
+/** Rebuilds all tables from bronze and compares every column of every row, including log positions. */
 async function assertRefreshChangesNothing(lake: TestLake): Promise<void> {
   await lake.rows("create or replace schema memory.kept");
   for (const table of MODELS) await lake.rows(`create table memory.kept.${nameOf(table)} as from lake.${table}`);

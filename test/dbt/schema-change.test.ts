@@ -12,7 +12,7 @@ const START_MS = Date.parse("2026-03-01T12:00:00Z");
 const UPDATES = "silver.crypto_price_updates";
 const MINUTES = "silver.crypto_prices_clean";
 
-/** A page of one coin, at a minute of its own. */
+/** A page of one coin in a separate minute. */
 function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord {
   const at_ms = START_MS + minute * 60_000;
   const coin = {
@@ -32,8 +32,8 @@ function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord
 }
 
 /**
- * The pipeline's dbt project as somebody edits it over time: variables say how far. A worker parses its project once, and five
- * workers would only prove that again.
+ * The pipeline's dbt project as it changes over time: variables select the version. A worker parses its project once,
+ * so five versions need only one worker.
  */
 function editableProject(folder: string): string {
   cpSync(join(projectFolder(), "dbt_crypto"), folder, {
@@ -87,7 +87,7 @@ describe("a schema that changes", () => {
     await lake.increment(vars);
   }
 
-  /** Data files that the table's head holds, whatever deletes lie on them. */
+  /** Data files of the table's current snapshot, including those with deletes. */
   async function dataFiles(table: string): Promise<string[]> {
     const rows = await lake.rows(
       `select file_path from iceberg_metadata(lake.${table}) where manifest_content = 'DATA' and status <> 'DELETED'`,
@@ -255,7 +255,7 @@ describe("a lake whose decimals have other places", () => {
     ]);
     for (const [index, table] of HELD.entries()) {
       const [was, is] = [before_tables[index]!, await load(table)];
-      // One for the conversion, one for the new rows.
+      // One snapshot for the conversion, one for the new rows.
       assert.equal(is.snapshots.length - was.snapshots.length, 2, table);
       const old = await lake.session.query(`select * from lake.${table} at (version => ${was["current-snapshot-id"]})`);
       assert.ok(

@@ -5,16 +5,19 @@ import { isoFromMicros, systemClock } from "../../src/base/clock.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
 import { exchangeTrades } from "./exchange-stream.ts";
 
-/** Crosses midnight after two hours, so that minutes, candles and changes over an hour span two partitions. */
+/**
+ * The stream crosses midnight after two hours, so that minutes, candles and changes over an hour span two partitions.
+ */
 const START_US = Date.parse("2026-02-27T22:00:00Z") * 1000;
 const SECOND_US = 1_000_000;
 const STEP_MS = 150_000;
 const DRAW = { gap: 101, price: 102, time: 103, dirt: 104, delay: 105, again: 106, order: 107, absence: 108 } as const;
 
 /**
- * What several sources say of one market: two that send pages (with dirt, a rename, a listing and a delisting each, and a
- * silence in one of them), one whose coins come and go, two that send ticks, and three exchanges with gaps that are filled later.
- * Some records are late to arrive, some come twice. In the order of ingestion.
+ * Records of several sources of one market: two sources of pages (with dirt, and a rename, a listing and a delisting
+ * each, and a silence in one of them), one source of pages whose coins repeatedly disappear, two sources of ticks, and
+ * three exchanges with gaps that are filled later. Some records are late, some are duplicated. In the order of
+ * ingestion.
  */
 export async function marketStream(seed: number): Promise<SourceRecord[]> {
   const said: Words = new Map();
@@ -35,7 +38,7 @@ export async function marketStream(seed: number): Promise<SourceRecord[]> {
   return [...delayed, ...again].sort((a, b) => a.ingested_at_us - b.ingested_at_us);
 }
 
-/** The records, each displaced by up to `spread` of the whole stream: 0 leaves the order, 1 and more knows no order. */
+/** The records, each displaced by up to `spread` of the whole stream: 0 keeps the order, 1 or more shuffles freely. */
 export function shuffled(records: readonly SourceRecord[], seed: number, spread: number): SourceRecord[] {
   return records
     .map((record, index) => ({ record, place: index + records.length * spread * uniform(seed, DRAW.order, index) }))
@@ -51,12 +54,13 @@ interface PageOptions {
   until_step: number;
 }
 
-/** What was said of a coin at a time, by whom. */
+/** The value and source of each coin and time. */
 type Words = Map<string, string>;
 
 /**
- * Pages of a simulated market, without those that contradict an earlier page about a coin at the same time, or another source:
- * of two that disagree the first in the log counts, and of two sources the later one; then content does depend on the order.
+ * Pages of a simulated market, without those that contradict an earlier page or another source about a coin at the same
+ * time. Of two conflicting elements the first in the log is accepted, and of two sources the later one wins, so with
+ * them the content would depend on the order.
  */
 async function pages(
   { seed, source, coins, from_step, until_step }: PageOptions,
@@ -85,7 +89,7 @@ function contradictingSteps(
     const is_believable = verdict !== "refused" || reason === "late_event" || reason === "future_event";
     if (quote === null || !is_believable) continue;
     const identity = `${quote.coin_id} ${quote.last_updated_us}`;
-    // Of two elements of one page the first counts in any order.
+    // Of two elements of one page, the first is accepted in any order.
     if (said_in_step.has(`${step} ${identity}`)) continue;
     said_in_step.add(`${step} ${identity}`);
     const word = [source, Number(quote.price), quote.market_cap, quote.total_volume].join(" ");
@@ -97,7 +101,7 @@ function contradictingSteps(
 
 const FLICKERING_COINS = ["bitcoin", "tether", "flick", "flack", "flock", "fluck"];
 
-/** Pages whose coins are left out for two to five pages at a time: between any two pages something is about to be delisted. */
+/** Pages that omit coins for two to five pages at a time, so that a delisting is pending between any two pages. */
 function flickeringPages(seed: number): SourceRecord[] {
   const records: SourceRecord[] = [];
   for (let step = 0; step < 110; step += 1) {
@@ -130,7 +134,7 @@ interface TickOptions {
 
 const TICK_DIRT: readonly string[] = ['"price":null', '"price":"-1"', '"price":0', '"prize":1', '"price":"free"'];
 
-/** Trades about every two minutes, at microseconds that nobody else has; one in twelve cannot be believed. */
+/** Trades about every two minutes, at unique microseconds; one in twelve is invalid. */
 function ticksOf({ seed, source, product, count }: TickOptions): SourceRecord[] {
   const records: SourceRecord[] = [];
   let price_usd = 100;
@@ -149,14 +153,14 @@ function ticksOf({ seed, source, product, count }: TickOptions): SourceRecord[] 
   return records;
 }
 
-/** One record in five comes up to five minutes late, one in twenty later than silver takes it. */
+/** Delays one record in five by up to five minutes, and one in twenty beyond silver's limit. */
 function delay(record: SourceRecord, draw: number): SourceRecord {
   if (draw >= 0.25) return record;
   const delay_s = draw >= 0.05 ? (draw - 0.05) * 1400 : 301 + draw * 20_000;
   return { ...record, ingested_at_us: record.ingested_at_us + Math.floor(delay_s * SECOND_US) };
 }
 
-/** One record in ten comes twice: half of those as they were, half as a later delivery. */
+/** Duplicates one record in ten: half of the duplicates unchanged, half as a later delivery. */
 function secondArrival(record: SourceRecord, draw: number): SourceRecord[] {
   if (draw >= 0.1) return [];
   const delay_us = draw < 0.05 ? 0 : Math.floor(draw * 1000) * SECOND_US + 13;

@@ -8,13 +8,13 @@ import { BRONZE, Lakes, MODELS, type TestLake } from "./lake.ts";
 const TWO_HOURS_MS = 2 * 3_600_000;
 const MINUTE_MS = 60_000;
 
-/** A price of Ether, told as it was made. */
+/** A price of Ether, ingested at its event time. */
 function tick(price: string, at_ms: number): SourceRecord {
   const payload = JSON.stringify({ product: "ethereum", price, time: new Date(at_ms).toISOString() });
   return { key: "ethereum", source: "exchange", payload: Buffer.from(payload), ingested_at_us: at_ms * 1000 };
 }
 
-/** What a lake said once, in the words of the command line. */
+/** Output of the command line for one state of a lake. */
 interface Answers {
   answers: {
     parts: {
@@ -30,11 +30,11 @@ describe("time travel", () => {
   let lakes: Lakes;
   let lake: TestLake;
   const events_ms = [10, 9].map((minutes) => Date.now() - minutes * MINUTE_MS);
-  /** When the lake held nothing; the first price; both. Times of the lake, which no event knows. */
+  /** Lake times: the empty lake, the first price, both prices. They are independent of event times. */
   let empty_ms = 0;
   let first_ms = 0;
   let both_ms = 0;
-  /** All rows as they were at first_ms, by table; a table that never had any has no snapshot. */
+  /** All rows at first_ms, by table; a table that never had rows has no snapshot. */
   const rows_then = new Map<string, (string | null)[][]>();
 
   before(async () => {

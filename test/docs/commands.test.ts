@@ -7,10 +7,10 @@ import { after, before, test } from "node:test";
 import { startCoinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
 import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
-/** Every command that a page prints is run here as printed, but for what is named below: the lake's folder, ports, FILE and TIME. */
+/** This test runs every command of the pages as printed, except for the lake's folder, ports, FILE and TIME. */
 const PAGES = globSync(["*.md", "data-modeling/*.md", "docs/**/*.md", "examples/*.md"]);
 
-/** No source answers, whatever network the machine has. */
+/** An address at which no source answers, on any network. */
 const NOWHERE = "http://127.0.0.1:9";
 const EXCHANGES = ["BINANCE", "COINBASE", "KRAKEN"];
 const OFFLINE = {
@@ -23,7 +23,7 @@ const OFFLINE = {
   ),
 };
 
-/** Commands that this suite is part of, or that need what the embedded profile does not bring. */
+/** Commands that contain this suite, or that need more than the embedded profile. */
 const NOT_RUN: Record<string, string> = {
   "npm test": "runs this test",
   "npm run -s test:fast": "runs a part of the tests that run beside this one",
@@ -61,12 +61,12 @@ function commandsOf(page: string): Command[] {
     .map((line) => ({ page, text: line }));
 }
 
-/** Splits a command as a shell would, for what pages use: double quotes and spaces. */
+/** Splits a command as a shell does, limited to the syntax of the pages: double quotes and spaces. */
 function wordsOf(text: string): string[] {
   return [...text.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? "");
 }
 
-/** The arguments of `coinlake` that the command stands for; null where it is no command of ours to run here. */
+/** The arguments of the `coinlake` command; null for any other command or one that this test does not run. */
 function argumentsOf(text: string): string[] | null {
   if (Object.keys(NOT_RUN).some((prefix) => text.startsWith(prefix))) return null;
   const filled = text
@@ -83,15 +83,15 @@ function argumentsOf(text: string): string[] | null {
   return words.slice(5);
 }
 
-/** Ends by itself where the command does; else is stopped once it has answered. */
+/** Resolves when the command exits; stops `start` once its dashboard has answered. */
 async function run(args: string[]): Promise<Finished> {
   const [name = "", ...rest] = args;
-  // Sources that are named are not replaced where they do not answer: such a start serves its page and goes on trying, in a lake
-  // that has nothing to say to the commands after it.
+  // `start` with named sources does not replace them if they do not answer: it serves its dashboard and retries. Such
+  // commands get a separate data folder, because their lake remains empty.
   const is_waiting =
     name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
   const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
-  // What follows dbt's own command is dbt's; other commands have sub-commands, which take the options.
+  // dbt passes all arguments after its own command to dbt; other commands have subcommands, which accept the options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
   if (name !== "start" || args.includes("--until-drained")) return coinlakeByKind(all, OFFLINE);
   const { child, finished } = startCoinlake(all, OFFLINE);
@@ -108,7 +108,7 @@ async function run(args: string[]): Promise<Finished> {
   return finished;
 }
 
-/** Requests that pages print, as the first pipeline with answers to all questions answered them. */
+/** Requests of the pages, with the answers of the first pipeline that answers all questions. */
 const answers: { line: string; is_stream: boolean; code: number | null; body: string }[] = [];
 
 let is_requested = false;
@@ -120,7 +120,7 @@ async function requestOnce(url: string | undefined): Promise<void> {
     [...readFileSync(page, "utf8").matchAll(/^curl .*$/gm)].map(([line]) => line),
   );
   for (const request of requests) {
-    // The event stream has no end: curl gives up after its first seconds, with exit code 28.
+    // The event stream is endless: curl stops at its timeout, with exit code 28.
     const is_stream = request.includes("/api/events");
     const line = request
       .replace("http://127.0.0.1:4000", url)
@@ -145,7 +145,7 @@ before(async () => {
 after(() => folder.remove());
 
 const commands = [...new Map(PAGES.flatMap(commandsOf).map((command) => [command.text, command])).values()];
-// A reader starts before asking.
+// A reader runs `start` before `ask`.
 const ordered = [
   ...commands.filter(({ text }) => text.startsWith("npm start")),
   ...commands.filter(({ text }) => !text.startsWith("npm start")),

@@ -10,7 +10,7 @@ import { openLake, type OpenLake } from "../../src/lake/open.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
-/** With an asked-for token, so that these sessions are known to show it. */
+/** A given token, so that the test can search the sessions' output for it. */
 const TOKEN = "0123456789abcdef0123456789abcdef";
 const folder = temporaryFolder();
 let lake: OpenLake;
@@ -35,7 +35,7 @@ after(async () => {
 });
 
 let count = 0;
-/** A table of two snapshots, and the manifests that each of them brought, the older first. */
+/** A table of two snapshots, and the manifests that each snapshot added, oldest first. */
 async function newTable(): Promise<{ name: string; manifests: [string, string] }> {
   count += 1;
   const name = `silver.t_${count}`;

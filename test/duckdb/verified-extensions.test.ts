@@ -37,7 +37,7 @@ test("Extensions count as verified once they were loaded, and no longer when a f
 test("An instance loads unsigned extensions neither after the first opening nor after a later one.", async () => {
   const [signed = ""] = globSync("duckdb/v*/*/avro.duckdb_extension", { cwd: toolsFolder() });
   const bytes = readFileSync(join(toolsFolder(), signed));
-  // The signature is the file's end.
+  // The signature is at the end of the file.
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
   const unsigned = join(folder.path, "other.duckdb_extension");
   writeFileSync(unsigned, bytes);

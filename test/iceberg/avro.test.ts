@@ -94,7 +94,7 @@ describe("Avro files", () => {
     const whole_blocks = written.length;
     for (let length = 0; length < whole_blocks; length += 1) {
       try {
-        // A file may end after its header: it then has no records.
+        // A file may end after its header; it then has no records.
         assert.deepEqual(decodeAvro(written.subarray(0, length), new Map()).records, []);
       } catch (error) {
         assert.equal((error as { code?: string }).code, "INVALID_AVRO", `cut at ${length}: ${String(error)}`);

@@ -1,6 +1,6 @@
 import { CONTENT, type DataFile, type PartitionTuple } from "../../src/iceberg/manifest-model.ts";
 
-/** A data file that is only named: 250 rows, 1,000 bytes, no metrics. */
+/** A data file entry without a file: 250 rows, 1,000 bytes, no metrics. */
 export function dataFile(file_path: string, partition: PartitionTuple): DataFile {
   return {
     content: CONTENT.data,

@@ -12,7 +12,7 @@ const TRAILER_BYTES = 8;
 const words = (count: number, seed: number) =>
   Buffer.from(Array.from({ length: count }, (_, index) => `word ${(index * seed) % 97} `).join(""));
 
-/** How many bytes of `member` the one deflate stream behind its header takes. */
+/** Length in bytes of the single deflate stream after the header of `member`. */
 function streamLength(member: Uint8Array): number {
   const { engine } = inflateRawSync(member.subarray(HEADER_BYTES), { info: true }) as unknown as {
     engine: { bytesWritten: number };

@@ -32,7 +32,7 @@ describe("the files of snapshots", () => {
   });
   after(() => lake.close());
 
-  /** Reads through a cache of so many files, and tells which manifests had to be read. */
+  /** Reads through a cache of at most `max_files` files, and returns which manifests were read. */
   function counting(max_files: number) {
     const read: string[] = [];
     const counted = { read: (location: string) => (read.push(location), storage.read(location)) } as FileStorage;
@@ -59,7 +59,7 @@ describe("the files of snapshots", () => {
   });
 
   test("are kept for the manifests used last, within the number of files", async () => {
-    // A manifest of one file counts as two.
+    // A manifest of one file counts as two files.
     const { files, manifestsRead } = counting(2 * COMMITS - 2);
     await files.of(table.metadata, snapshotAt(4));
     assert.equal(manifestsRead(), 4);
@@ -67,7 +67,7 @@ describe("the files of snapshots", () => {
     assert.equal(manifestsRead(), COMMITS - 5);
     await files.of(table.metadata, snapshotAt(4));
     assert.equal(manifestsRead(), 0);
-    // The twelfth takes the place of the one used longest ago, which is none of the first four.
+    // The twelfth manifest evicts the least recently used one, which is not among the first four.
     await files.of(table.metadata, currentSnapshot(table.metadata)!);
     manifestsRead();
     await files.of(table.metadata, snapshotAt(4));

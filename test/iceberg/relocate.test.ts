@@ -20,7 +20,7 @@ const locate = (location: string): string =>
 
 type Fields = Extract<AvroSchema, { fields?: unknown }>;
 
-/** A manifest as a later version's writer might write it: with fields that are not known here, at both levels, under other names. */
+/** A manifest of a later version's writer: with unknown fields at both levels, under other names. */
 function foreignManifest(entries: readonly object[]): Uint8Array {
   const schema = structuredClone(manifestSchema([{ field_id: 1000, name: "day", type: "date" }])) as Fields;
   const data_file = schema.fields?.find(({ name }) => name === "data_file")?.type as Fields;

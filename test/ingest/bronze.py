@@ -1,4 +1,4 @@
-"""Reads, and appends to, a bronze table through the REST catalog with PyIceberg. Usage: bronze.py URL read|append."""
+"""Reads a bronze table, or appends to it, through the REST catalog with PyIceberg. Usage: bronze.py URL read|append."""
 
 import json
 import sys

@@ -10,7 +10,10 @@ import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { LIMITS, TABLE, TOPIC, recordsOf } from "./lake.ts";
 
-/** FOLDER COUNT: appends records up to COUNT, going on where the log ends, and copies them to bronze; dies at the step that is named. */
+/**
+ * Arguments: FOLDER COUNT. Appends records up to COUNT, from the end of the log, and copies them to bronze; crashes at
+ * the failpoint in COINLAKE_KILL_AT.
+ */
 const [folder = "", count] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];
 const step = instruction ? crashAt(instruction) : noop;

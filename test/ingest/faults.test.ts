@@ -25,7 +25,7 @@ import {
   type IngestLake,
 } from "./lake.ts";
 
-/** Data files that the table's rows come from, all of which must be on disk, and no others beside them. */
+/** Asserts that the table's data files are all on disk, without orphan files. */
 async function assertNoStrayFiles({ dataFiles, catalog }: IngestLake): Promise<void> {
   const { metadata } = await catalog.loadTable(TABLE);
   const known = Number(metadata.snapshots.at(-1)?.summary["total-data-files"]);
@@ -44,7 +44,7 @@ describe("Ingest under faults", () => {
       const contested = faultyCatalog(catalog, {
         async commit(changes) {
           if ((interferences += 1) <= 3) {
-            // Between staging and commit, somebody moves the table: an empty append, and a property beside it.
+            // Another writer commits to the table between staging and commit: an empty append, and a property change.
             const staged = await stager.stage(await other.loadTable(TABLE), [], { [`note-${interferences}`]: "mine" });
             await other.commit([staged.change]);
           }
@@ -83,7 +83,7 @@ describe("Ingest under faults", () => {
 
   type Commit = Catalog["commit"];
   const lost = (cause?: unknown) => new UnknownOutcome("the answer was lost", cause);
-  /** What may have become of a commit whose answer never came. */
+  /** Possible outcomes of a commit whose response is lost. */
   const outcomes: [title: string, fault: (commit: Commit, nth: number) => Commit][] = [
     [
       "it stood",

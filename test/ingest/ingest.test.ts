@@ -126,12 +126,12 @@ describe("Ingest", () => {
         .slice(1)
         .map(({ at_us }, position) => Math.round((at_us - commits[position]!.at_us) / 1e6));
       assert.deepEqual(waits_s, [5, 10, 10], "the first intervals grow up to the full one");
-      // Records enough are due at once.
+      // Enough records are due at once.
       const burst_us = clock.now_us();
       await append(recordsOf(52, 102));
       assert.ok(clock.now_us() - burst_us < 1_000_000);
       await append([recordOf(102, { payload: Buffer.alloc(300_000, "x") })]);
-      // By now the records are known to be large: a few are enough.
+      // The records are now known to be large, so a few are enough.
       const before_us = clock.now_us();
       await append([recordOf(103), recordOf(104)]);
       assert.ok(clock.now_us() - before_us < 1_000_000);
@@ -185,7 +185,7 @@ describe("Ingest", () => {
           ]);
         await setOffsets(JSON.stringify({ [`${TOPIC}/0`]: 500 }));
         await assert.rejects(makeIngest().runOnce(), { code: "LOG_BEHIND" });
-        // A property that is behind its snapshot does not count.
+        // A property that is older than its snapshot is ignored.
         await setOffsets(JSON.stringify({ [`${TOPIC}/0`]: 10 }));
         assert.equal(await makeIngest().runOnce(), null);
         await log.append(TOPIC, recordsOf(100, 200));

@@ -21,7 +21,7 @@ import {
 interface PythonView {
   rows: BronzeRow[];
   files: number;
-  /** Files that a filter on offsets beyond all must still open: none, if bounds are right. */
+  /** Files that a filter on offsets beyond the end must still open: none, if bounds are correct. */
   files_past_the_end: number;
 }
 
@@ -119,7 +119,7 @@ describe("Bronze among other engines", () => {
     }));
 });
 
-/** Languages order the keys of an object differently. */
+/** Languages order an object's keys differently. */
 function sorted(row: BronzeRow): BronzeRow {
   return Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))) as unknown as BronzeRow;
 }

@@ -40,7 +40,7 @@ export interface IngestLake extends Lake {
   makeIngest(options?: Partial<IngestOptions>): Ingest;
   /** All rows by partition and offset, through the REST server. */
   rows(): Promise<BronzeRow[]>;
-  /** Locations of all Parquet files on disk, whether the table knows them or not. */
+  /** Locations of all Parquet files on disk, including orphan files. */
   dataFiles(): Promise<string[]>;
 }
 
@@ -58,7 +58,7 @@ export function recordsOf(from: number, to: number): SourceRecord[] {
   return Array.from({ length: to - from }, (_, i) => recordOf(from + i));
 }
 
-/** A whole lake as far as bronze, on a temporary folder. */
+/** A lake with a log and bronze, in a temporary folder. */
 export async function withIngestLake(
   body: (lake: IngestLake) => Promise<void>,
   { partitions = 3 } = {},
@@ -101,7 +101,7 @@ export async function withIngestLake(
   }
 }
 
-/** DuckDB takes half a second to load its extensions: one serves all tests of a file. */
+/** DuckDB takes half a second to load its extensions, so all tests of a file share one connection. */
 let shared: Promise<DuckDBConnection> | null = null;
 let aliases = 0;
 
@@ -120,7 +120,7 @@ export async function readBronze(catalog_url: string): Promise<BronzeRow[]> {
   return rows as unknown as BronzeRow[];
 }
 
-/** What the log holds, in bronze's terms: the oracle. */
+/** The log's content as bronze rows: the expected result. */
 export async function readLog(log: Log, topic = TOPIC): Promise<BronzeRow[]> {
   const rows: BronzeRow[] = [];
   for (const { partition, begin } of await log.bounds(topic)) {
@@ -144,7 +144,7 @@ export async function readLog(log: Log, topic = TOPIC): Promise<BronzeRow[]> {
   return rows;
 }
 
-/** Delegates to a real catalog; tests replace what they want to go wrong. */
+/** Delegates to a real catalog; tests replace the methods that should fail. */
 export function faultyCatalog(
   catalog: Catalog,
   faults: Partial<Pick<Catalog, "commit" | "loadTable">>,
@@ -160,7 +160,7 @@ export function faultyCatalog(
   };
 }
 
-/** By value, with a message that one can read: thousands of rows are no diff. */
+/** Compares by value with a short message, because a diff of thousands of rows is unreadable. */
 export function assertSameRows(actual: readonly BronzeRow[], expected: readonly BronzeRow[]): void {
   const at = Array.from({ length: Math.max(actual.length, expected.length) }, (_, i) => i).find(
     (i) => !isDeepStrictEqual({ ...actual[i] }, { ...expected[i] }),

@@ -9,7 +9,7 @@ interface StatedOffsets {
   offsets?: object;
 }
 
-/** A table whose snapshots state these offsets, and whose property states others. */
+/** A table whose snapshots have these committed offsets, and whose property has others. */
 function table(property: object | null, current: Long | null, ...stated: StatedOffsets[]): OffsetFields {
   const entry = (offsets: object | null | undefined): Record<string, string> =>
     offsets ? { [LOG_OFFSETS_PROPERTY]: JSON.stringify(offsets) } : {};

@@ -74,7 +74,7 @@ print(table.current_snapshot().timestamp_ms)`;
   describe("as docs/operations/connect.md documents", () => {
     const page = readFileSync(join(projectFolder(), "docs", "operations", "connect.md"), "utf8");
 
-    /** The page's code in a language that names the catalog's default address, with this lake's address instead. */
+    /** The page's code in a language, with this lake's address in place of the catalog's default address. */
     function printed(language: string): string {
       const blocks = [...page.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter(
         ([, of, code]) => of === language && code?.includes("http://127.0.0.1:8181"),
@@ -84,7 +84,7 @@ print(table.current_snapshot().timestamp_ms)`;
     }
 
     test("DuckDB attaches and reads", async () => {
-      // The machine has the extensions as files already: nothing is to be fetched.
+      // The machine has the extension files already, so DuckDB must not download them.
       const sql = printed("sql").replace("INSTALL iceberg; ", "");
       const program = `
 import duckdb, sys

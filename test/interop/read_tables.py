@@ -1,8 +1,9 @@
-"""Reads tables of a lake as users of PyIceberg and of DuckDB in Python would, and tells what each of them found.
+"""Reads tables of a lake as users of PyIceberg and of DuckDB in Python would, and prints the result of each.
 
 Usage: read_tables.py URL EXTENSIONS, with a JSON list of [table, snapshot id or null] on standard input.
-Prints, for each, by reader: columns as [name, type], the number of rows, and a checksum of their values: the SHA-256 of the
-sorted SHA-256s of the rows, a row being a JSON array of texts (times in microseconds since the epoch, bytes in hexadecimal).
+Prints, for each table and reader, the columns as [name, type], the number of rows, and a checksum of their values: the
+SHA-256 of the sorted SHA-256s of the rows, where a row is a JSON array of texts (times in microseconds since the epoch,
+bytes in hexadecimal).
 """
 
 import hashlib

@@ -6,20 +6,20 @@ import { fileURLToPath } from "node:url";
 import type { QuerySession } from "../../src/duckdb/session.ts";
 import { pythonExecutable, toolsFolder } from "../../src/lake/tools.ts";
 
-/** A table at its head, or at a snapshot. */
+/** A table at its current snapshot or at a given one. */
 export type Place = readonly [table: string, snapshot_id: string | null];
 
-/** What a reader found of a table; columns as [name, type], types in DuckDB's words. */
+/** A reader's result for a table; columns as [name, type], with DuckDB's type names. */
 export interface Found {
   columns: [string, string][];
   rows: number;
-  /** Of all values of all rows, in any order; read_tables.py says how. */
+  /** Checksum of all values of all rows, in any order; read_tables.py defines it. */
   checksum: string;
 }
 
 const SCRIPT = fileURLToPath(new URL("read_tables.py", import.meta.url));
 
-/** Iceberg's types in DuckDB's words; decimals have their own. */
+/** DuckDB's names of Iceberg's types, except decimals. */
 const DUCKDB_TYPES: Readonly<Record<string, string>> = {
   string: "VARCHAR",
   int: "INTEGER",
@@ -30,7 +30,10 @@ const DUCKDB_TYPES: Readonly<Record<string, string>> = {
   binary: "BLOB",
 };
 
-/** PyIceberg, DuckDB in Python and our own session find the same columns, types and values at each place. Returns them. */
+/**
+ * Asserts that PyIceberg, DuckDB in Python and Coinlake's session read the same columns, types and values at each
+ * snapshot. Returns them.
+ */
 export async function assertReadersAgree(
   session: QuerySession,
   url: string,
@@ -57,7 +60,7 @@ function inDuckDBsWords(iceberg_type: string): string {
   return DUCKDB_TYPES[iceberg_type] ?? iceberg_type.replace(", ", ",").toUpperCase();
 }
 
-/** Columns, rows and checksum by our own session. */
+/** Columns, rows and checksum read by Coinlake's session. */
 export async function read(session: QuerySession, table: string, snapshot_id: string | null): Promise<Found> {
   const from = `lake.${table}${snapshot_id === null ? "" : ` at (version => ${snapshot_id})`}`;
   const { columns } = await session.query(`select * from ${from} limit 0`);
@@ -78,7 +81,7 @@ function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Standard output of a Python program; rejects with what it said where it fails. */
+/** Standard output of a Python program; rejects with its error output if it fails. */
 export async function python(args: readonly string[], input = ""): Promise<string> {
   const child = spawn(pythonExecutable(), args, { stdio: ["pipe", "pipe", "pipe"] });
   let stdout = "";

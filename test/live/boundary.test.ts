@@ -11,16 +11,18 @@ import { Lakes, type TestLake } from "../dbt/lake.ts";
 const RECORDS = 3_000;
 const START_US = Date.parse("2026-03-01T23:58:00Z") * 1000;
 
-/** Figures that a lake must give once it holds the first records of the stream, however they are spread over tables and tail. */
+/**
+ * Figures that a lake must yield when it has the first records of the stream, for any split between tables and tail.
+ */
 interface Figures {
   accepted: number;
   duplicates: number;
   refused: number;
-  /** Of the accepted, in whole units. */
+  /** Volume of the accepted trades, in whole units. */
   volume: number;
 }
 
-/** Trades over midnight, a tenth of them copies of earlier ones, another tenth without a price. */
+/** Trades over midnight; a tenth are copies of earlier ones, another tenth lack a price. */
 function knownStream(): { records: SourceRecord[]; after: Figures[] } {
   const records: SourceRecord[] = [];
   const figures: Figures[] = [{ accepted: 0, duplicates: 0, refused: 0, volume: 0 }];
@@ -45,7 +47,7 @@ function knownStream(): { records: SourceRecord[]; after: Figures[] } {
       volume: before_it.volume + (kind === "trade" ? volume : 0),
     });
   }
-  // A copy of a copy counts as one of the original.
+  // A copy of a copy counts as a copy of the original.
   return { records, after: figures };
 }
 

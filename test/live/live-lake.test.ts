@@ -10,7 +10,7 @@ import { marketStream } from "../dbt/stream.ts";
 
 const TABLES = [BRONZE, ...MODELS];
 
-/** Rows of a relation as text, in an order of their own, its columns by name. */
+/** Rows of a relation as sorted text, with columns ordered by name. */
 async function rowsOf(live: LiveLake, relation: string): Promise<string[]> {
   const { columns, rows } = await live.query(`from ${relation}`);
   const order = columns.map(({ name }, index) => ({ name, index })).sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -36,7 +36,7 @@ describe("the live views", () => {
   after(() => lakes.close());
 
   async function live(lake: TestLake): Promise<LiveLake> {
-    // Seeds are loaded into each lake; what is compiled is the same.
+    // Seeds are loaded into each lake; the compiled SQL is the same.
     models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
     return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock });
   }
@@ -50,7 +50,7 @@ describe("the live views", () => {
       await lake.append(stream.slice(20, 30));
       const bounds = await lake.open.log.bounds(TOPIC);
       const ends = Object.fromEntries(bounds.map(({ partition, end }) => [`${TOPIC}/${partition}`, end]));
-      // As after a loss of bronze, whose rows had let the log be pruned.
+      // The state after a loss of bronze, whose records had been pruned from the log.
       for (const { partition, end } of bounds)
         await lake.open.log.prune(TOPIC, partition, end, Number.MAX_SAFE_INTEGER);
       await assert.rejects(tail.until(ends, new AbortController().signal), {
@@ -74,7 +74,7 @@ describe("the live views", () => {
         for (const table of TABLES) promised.set(table, await rowsOf(tail, `live.${table.split(".")[1]}`));
         from = to;
         await lake.ingest();
-        // Sometimes bronze is ahead of the models for a while.
+        // In some rounds bronze is ahead of the models.
         if (part % 3 === 1 && to < stream.length) continue;
         await lake.catchUp();
         for (const table of TABLES)

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AbsorbPace, RebindPace } from "../../src/live/pace.ts";
 
-/** A stream of so many records a second, absorbed in batches that cost so much: the share of a core, and the longest cycle, once it is steady. */
+/**
+ * A stream of `records_per_s`, absorbed in batches of `cost_ms` each: returns the share of a core and the longest cycle
+ * in steady state.
+ */
 function absorbed(records_per_s: number, cost_ms: number): { share: number; longest_ms: number } {
   const pace = new AbsorbPace();
   let now_ms = 0;
@@ -20,7 +23,7 @@ function absorbed(records_per_s: number, cost_ms: number): { share: number; long
     if (began_ms < 10_000) continue;
     busy_ms += cost_ms;
     longest_ms = Math.max(longest_ms, now_ms - began_ms);
-    // With nothing there, the tail waits for the next record.
+    // Without new records, the tail waits for the next one.
     if (Math.floor((now_ms * records_per_s) / 1000) + 1 === taken) now_ms = Math.ceil((taken * 1000) / records_per_s);
   }
   return { share: busy_ms / 10_000, longest_ms };

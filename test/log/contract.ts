@@ -5,7 +5,7 @@ import type { Log, LogRecord } from "../../src/log/log.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
 
 export interface LogUnderTest {
-  /** Opens the same log again: what was acknowledged must be there. */
+  /** Opens the same log again: acknowledged records must be present. */
   open(): Promise<Log>;
   dispose(): Promise<void>;
 }
@@ -31,7 +31,7 @@ async function readAll(log: Log, topic: string): Promise<LogRecord[]> {
   return all;
 }
 
-/** What every implementation of Log must hold, run against a fresh log per test. */
+/** The contract of every implementation of Log, run against a fresh log per test. */
 export function logContract(name: string, makeLog: () => Promise<LogUnderTest>): void {
   const withLog = (title: string, body: (log: Log, reopen: () => Promise<Log>) => Promise<void>) =>
     it(title, async () => {

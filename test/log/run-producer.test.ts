@@ -53,7 +53,7 @@ const record = (number: number): SourceRecord => ({
   ingested_at_us: number,
 });
 
-/** A source of so many numbered records in batches of three, which can fail before a batch. */
+/** A source of `records` numbered records in batches of three, which can fail before a batch. */
 function counting(records: number, fails_at = Infinity, error = new Error("the source failed")): Producer {
   return {
     id: "counting",
@@ -173,7 +173,7 @@ test("An abort ends the run after the append under way, and is no error even whe
   await log.close();
 });
 
-/** The log, each call of which fails so many times before it is answered; an append that fails may have come through. */
+/** A log whose calls each fail `failures` times before they succeed; a failed append may have been written. */
 function away(log: Log, { failures, is_written }: { failures: number; is_written: boolean }): Log {
   let left = failures;
   const attempt = async <T>(call: () => Promise<T>): Promise<T> => {

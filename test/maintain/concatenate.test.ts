@@ -18,7 +18,7 @@ import {
 import { startPyIceberg, type PyIceberg } from "./pyiceberg.ts";
 
 const ROWS = 2_000;
-/** Wide enough that the row group of a file counts as large; text of hashes does not shrink. */
+/** Wide enough that a file's row group counts as large; the text of hashes does not compress. */
 const WIDE = `concat_ws('', ${[1, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47].map((factor) => `md5((i * ${factor})::varchar)`).join(", ")})`;
 
 describe("compaction of files with large row groups, which are copied as they are", () => {
@@ -43,7 +43,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     return table;
   }
 
-  /** The first file has no share and no value of `empty`, the second one has NaN. */
+  /** The first file has no share and no value in `empty`; the second one has NaN. */
   async function fill(table: string, files: number): Promise<void> {
     for (let index = 0; index < files; index += 1) {
       const share = ["null", "case when i % 5 = 0 then 'nan'::double else i / 7 end", "i / 3"][index % 3];
@@ -151,7 +151,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     await fill(table, 3);
     const victim = pathOfLocation((await locationsOf(lake, table))[1] ?? "");
     const bytes = await readFile(victim);
-    // The footer is whole, and names more bytes than there are.
+    // The footer is complete, but refers to more bytes than the file has.
     await writeFile(victim, Buffer.concat([bytes.subarray(0, 4), bytes.subarray(-100_000)]));
     await assert.rejects(compact(table), { code: "DATA_FILES_FAILED" });
     assert.deepEqual(await unreferencedFiles(lake, table), []);

@@ -11,11 +11,11 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
 /**
- * The day of `npm run -s bench -- day`, cut down to forty minutes of few records without dbt: the same lake twice, in the same
- * simulated time, maintained and not.
+ * The day of `npm run -s bench -- day`, reduced to forty minutes with few records and without dbt: the same lake twice,
+ * over the same simulated time, with and without maintenance.
  */
 
-/** One that is appended to, one with partitions and one without whose rows are replaced. */
+/** One append-only table, and two whose rows are replaced: one with partitions and one without. */
 const light_tables = ["silver.crypto_price_updates", "silver.crypto_prices_clean", "gold.dim_crypto"];
 const MARKET = { is_light: true, light_tables, coins: 5, interval_ms: 30_000, history_ms: 0 };
 const MINUTES = 40;
@@ -42,7 +42,7 @@ after(async () => {
   folder.remove();
 });
 
-/** Rows and a sum over all values of each snapshot, in one statement. */
+/** Row count and a sum over all values of each snapshot, in one statement. */
 async function readSnapshots(day: 0 | 1, table: string, ids: readonly unknown[]): Promise<string[]> {
   const select = (id: unknown, index: number): string =>
     `select ${index} as nth, count(*), sum(hash(rows)::hugeint) from (from lake.${table} at (version => ${String(id)})) as rows`;
@@ -88,7 +88,7 @@ test("every snapshot that the retention policy promises reads, with the values o
       if (promised.has(snapshot_id))
         assert.ok(times.has(at_ms), `${table} of ${new Date(at_ms).toISOString()} has expired`);
     }
-    // One of several that became current in the same millisecond is enough: a compaction changes no row.
+    // One of several snapshots that became current in the same millisecond is enough: a compaction changes no row.
     const idsIn = (of: typeof metadata): unknown[] => [...times].map((at_ms) => currentAt(of, at_ms)?.snapshot_id);
     assert.deepEqual(
       await readSnapshots(0, table, idsIn(metadata)),

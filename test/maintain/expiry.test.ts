@@ -43,7 +43,7 @@ describe("expiry", () => {
     return expireTable(lake.parts(overrides), identifierOf(table), options);
   }
 
-  /** A table with a snapshot for each of `count` appends of ten rows, ids from 0. */
+  /** A table with one snapshot for each of `count` appends of ten rows, with ids from 0. */
   async function tableOf(name: string, count: number): Promise<string> {
     const table = `gold.${name}`;
     await lake.sql(`create table lake.${table} (id bigint, value double)`);
@@ -112,7 +112,7 @@ describe("expiry", () => {
     const at_tag = (await everyValue(lake, table)).at;
     await withValuesKept(lake, table, () => expire(table));
     const { at } = await everyValue(lake, table);
-    // A branch's ancestors are its history: the second snapshot is one of the third's.
+    // A branch's history is its ancestors: the second snapshot is an ancestor of the third.
     assert.deepEqual(
       [...at.keys()].sort(),
       [...ids.slice(0, 3), (await lake.load(table)).metadata["current-snapshot-id"]].map(String).sort(),

@@ -203,7 +203,9 @@ describe("compaction of tables that others wrote", () => {
       });
     }
 
-    /** A snapshot of any format: what its fields are is none of compaction's business. */
+    /**
+     * Commits a snapshot with files in any format, because compaction does not read the fields of a foreign snapshot.
+     */
     async function commitForeign(name: string, files: Awaited<ReturnType<typeof writeData>>[]): Promise<void> {
       const catalog = catalogWith(lake, {
         commit: (changes) =>

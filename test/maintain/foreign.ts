@@ -17,14 +17,14 @@ import type { Snapshot } from "../../src/iceberg/model.ts";
 import { locationOfPath, pathOfLocation } from "../../src/storage/file/location.ts";
 import type { MaintainedLake } from "./lake.ts";
 
-/** Commits as another engine might make them: allowed by the specification, and never made by DuckDB. */
+/** Commits as another engine may make them: the specification allows them, but DuckDB never makes them. */
 
 const FILE_PATH_COLUMN = 2147483646;
 const POSITION_COLUMN = 2147483545;
 
 export interface ForeignDelete {
   rows: readonly (readonly [data_file: string, position: number])[];
-  /** Bounds of the column `file_path`: exact, cut off as some engines do, or none. */
+  /** Bounds of the column `file_path`: exact, truncated as some engines do, or absent. */
   bounds?: "exact" | "cut off" | "none";
   referenced_data_file?: string;
   content?: number;
@@ -71,7 +71,10 @@ export async function commitFiles(
   return snapshot;
 }
 
-/** A position delete file, written and not committed. Rows may name several data files, or one that does not exist. */
+/**
+ * Writes a position delete file without committing it. Its rows may refer to several data files, or to one that does
+ * not exist.
+ */
 export async function writeDeletes(lake: MaintainedLake, table: string, deletion: ForeignDelete): Promise<DataFile> {
   const { rows, bounds = "exact" } = deletion;
   const location = `${(await lake.load(table)).metadata.location}/data/${randomUUID()}-deletes.parquet`;
@@ -109,7 +112,10 @@ export async function commitDeletes(
   return files;
 }
 
-/** A data file from rows of a query over columns with the field ids given, named as `spell` does in the metadata. */
+/**
+ * Writes a data file from the rows of a query over columns with the given field ids; its path in the metadata is the
+ * result of `spell`.
+ */
 export async function writeData(
   lake: MaintainedLake,
   query: string,
@@ -148,7 +154,7 @@ async function fileAt(location: string): Promise<DataFile> {
   };
 }
 
-/** A location under the lake's folder, whose name needs care. */
+/** A location in the lake's folder, with characters in its name that need escaping. */
 export function locationIn(lake: MaintainedLake, ...names: readonly string[]): string {
   return [locationOfPath(lake.folder), ...names].join("/");
 }

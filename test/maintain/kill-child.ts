@@ -10,7 +10,10 @@ import { crashAt, noop } from "../../src/base/failpoints.ts";
 import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 
-/** FOLDER TABLE: every action on a table of a lake that others write at the same time; dies at the step that is named. */
+/**
+ * Arguments: FOLDER TABLE. Runs every maintenance action on a table of a lake that other processes write at the same
+ * time; crashes at the failpoint in the environment.
+ */
 const [folder = "", table = ""] = process.argv.slice(2);
 const instruction = process.env["COINLAKE_KILL_AT"];
 const step = instruction ? crashAt(instruction) : noop;

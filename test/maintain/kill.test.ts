@@ -18,7 +18,7 @@ import {
 } from "./lake.ts";
 import { startPyIceberg, type PyIceberg } from "./pyiceberg.ts";
 
-/** The commits of a run are those of a replacement and of an expiry, each with the pointer's move; deletions come in groups. */
+/** A run commits a replacement and an expiry, each with a pointer move; deletions run in groups. */
 const MOMENTS = [
   ...MAINTENANCE_STEPS.map((step) => `${step}:1`),
   "before pointer:1",
@@ -28,22 +28,22 @@ const MOMENTS = [
   "inside deletion:2",
 ];
 const TABLE = "gold.killed";
-/** A writer that commits without a pause would leave maintenance no moment for a commit. */
+/** A writer that commits without a pause would never let maintenance commit. */
 const WRITER_INTERVAL_MS = 60;
-/** After so many commits the writer rests until the process has ended. */
+/** Maximum commits of the writer while one process runs. */
 const COMMITS_IN_A_LIFE = 5;
-/** The writer may have been first each time: then the run ends before its moment comes, and another one is killed. */
+/** If the writer wins every conflict, the run ends before its failpoint, and another run is killed. */
 const MAX_LIVES = 4;
 
 describe("maintenance under SIGKILL, beside a writer", () => {
   let lake: MaintainedLake;
   let pyiceberg: PyIceberg;
-  /** What the table holds, as the writer knows it. */
+  /** The table's content according to the writer. */
   const expected = new Map<number, string>();
-  /** What it held at the writer's snapshots, by id. */
+  /** The table's content at the writer's snapshots, by id. */
   const at = new Map<string, string[]>();
   let next = 0;
-  /** Commits of the writer that were refused: each leaves the files that DuckDB had written for it. */
+  /** Rejected commits of the writer: each leaves orphan files that DuckDB had written. */
   let refusals = 0;
 
   before(async () => {
@@ -61,7 +61,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
     Array.from(expected, ([id, note]) => JSON.stringify([String(id), note, dayOf(id)])).sort();
   const dayOf = (id: number): string => `2025-10-1${id % 2}`;
 
-  /** Appends three rows; every other time takes one of those of the commit before away, and changes another. */
+  /** Appends three rows; every second call also deletes one row of the previous commit and changes another. */
   async function write(): Promise<void> {
     const ids = [next, next + 1, next + 2];
     next += 3;
@@ -89,7 +89,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
     if (own !== undefined) at.set(String(own["snapshot-id"]), rows());
   }
 
-  /** Runs all actions in a process that is killed at the moment given, while the writer goes on. */
+  /** Runs all actions in a process that is killed at the given failpoint, while the writer continues. */
   async function live(moment: string): Promise<boolean> {
     const child = fork(join(import.meta.dirname, "kill-child.ts"), [lake.folder, TABLE], {
       env: { ...process.env, COINLAKE_KILL_AT: moment },
@@ -137,7 +137,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
       const noted = new Set(lake.store.of(TABLE));
       await maintainTable(lake.parts(), lake.store, TABLE, []);
       assert.deepEqual(lake.store.of(TABLE), []);
-      // A commit that was cut off leaves its metadata file, as anyone's does, and the orphan may be there yet.
+      // An interrupted commit leaves its metadata file, as any writer's does, and the orphan file may still exist.
       const left = (await unreferencedFiles(lake, TABLE)).filter(
         (location) => location !== orphan && !location.endsWith(".metadata.json"),
       );

@@ -19,10 +19,10 @@ import { openLake, type Lake } from "../catalog/lake.ts";
 
 const HOUR_US = 3_600_000_000;
 
-/** Files that a killed commit leaves in a table's folder become orphans after a day. */
+/** Files that a killed commit leaves in a table's folder become orphan files after a day. */
 export const AFTER_A_DAY_US = 25 * HOUR_US;
 
-/** The time of the machine, which tests move ahead. */
+/** The machine's clock plus an offset, which tests increase. */
 export class MovedClock implements Clock {
   ahead_us = 0;
 
@@ -35,7 +35,7 @@ export class MovedClock implements Clock {
   }
 }
 
-/** A lake whose tables DuckDB writes through the REST catalog, and what maintains it. */
+/** A lake whose tables DuckDB writes through the REST catalog, with its maintenance. */
 export interface MaintainedLake extends Lake {
   url: string;
   clock: MovedClock;
@@ -43,7 +43,7 @@ export interface MaintainedLake extends Lake {
   store: MaintenanceStore;
   duckdb: DuckDBInstance;
   parts(overrides?: Partial<MaintenanceParts>): MaintenanceParts;
-  /** Runs statements, `lake` being the catalog's name; rows of the last as JSON. */
+  /** Runs statements in which the catalog's name is `lake`; returns the rows of the last one as JSON. */
   sql(statements: string): Promise<unknown[][]>;
   load(table: string): Promise<LoadedTable>;
   commit(table: string, updates: readonly Update[]): Promise<void>;
@@ -106,7 +106,7 @@ export async function valuesOf(
   return (await lake.sql(`from lake.${table}${version}`)).map((row) => JSON.stringify(row)).sort();
 }
 
-/** The values of a table, now and at each of its snapshots, by id. */
+/** The values of a table at present and at each of its snapshots, by id. */
 export interface Values {
   now: string[];
   at: Map<string, string[]>;
@@ -119,7 +119,10 @@ export async function everyValue(lake: MaintainedLake, table: string): Promise<V
   return { now: await valuesOf(lake, table), at };
 }
 
-/** Runs `action` and asserts that it changed no value of the table nor of any snapshot that is left, and that no file is missing. */
+/**
+ * Runs `action` and asserts that it changed no value of the table or of any remaining snapshot, and that no file is
+ * missing.
+ */
 export async function withValuesKept<T>(lake: MaintainedLake, table: string, action: () => Promise<T>): Promise<T> {
   const before = await everyValue(lake, table);
   const result = await action();
@@ -131,7 +134,7 @@ export async function withValuesKept<T>(lake: MaintainedLake, table: string, act
   return result;
 }
 
-/** Every file that any snapshot, statistics or the metadata log names, as the metadata spells it. */
+/** Every file that a snapshot, statistics or the metadata log names, as spelled in the metadata. */
 export async function referencedFiles({ storage, load }: MaintainedLake, table: string): Promise<Set<string>> {
   const { metadata, metadata_location } = await load(table);
   const files = new Set([metadata_location, ...metadata["metadata-log"].map((entry) => entry["metadata-file"])]);
@@ -161,7 +164,7 @@ export async function assertNothingDangles(lake: MaintainedLake, table: string):
   assert.deepEqual(missing, [], `files that ${table} refers to and that are not there`);
 }
 
-/** Files in the table's folder that nothing refers to. */
+/** Orphan files in the table's folder. */
 export async function unreferencedFiles(lake: MaintainedLake, table: string): Promise<string[]> {
   const referenced = await referencedFiles(lake, table);
   return [...(await filesOnDisk(lake, table))].filter((location) => !referenced.has(location));
@@ -184,13 +187,13 @@ export async function locationsOf(lake: MaintainedLake, table: string, content =
   return (await liveEntries(lake, table, content)).map(({ data_file }) => data_file.file_path);
 }
 
-/** Removes orphans of any age: to be used where no writer is at work. */
+/** Removes orphan files of any age; only for tables without concurrent writers. */
 export async function removeAllOrphans(lake: MaintainedLake, table: string): Promise<void> {
   const clock: Clock = { now_us: () => lake.clock.now_us() + AFTER_A_DAY_US, wait: () => lake.clock.wait() };
   await removeOrphans(lake.parts({ clock }), tableNamed(table));
 }
 
-/** A table of `files` files with `rows` rows each: ids from 0. */
+/** A table of `files` files with `rows` rows each, with ids from 0. */
 export async function tableOf(lake: MaintainedLake, name: string, files: number, rows = 10): Promise<string> {
   const table = `gold.${name}`;
   await lake.sql(`create table lake.${table} (id bigint, value double, day date)`);
@@ -204,7 +207,7 @@ export async function append(lake: MaintainedLake, table: string, from: number, 
   );
 }
 
-/** Has compaction find, between the rewrite of the files and its commit, that `action` was done. */
+/** Runs `action` between compaction's rewrite of the files and its commit. */
 export function beforeReplacing(action: () => Promise<unknown>): Partial<MaintenanceParts> {
   let is_done = false;
   return {
@@ -216,13 +219,13 @@ export function beforeReplacing(action: () => Promise<unknown>): Partial<Mainten
   };
 }
 
-/** Makes files look as if they were written `hours` ago. */
+/** Sets the files' modification time to `hours` ago. */
 export async function age(locations: Iterable<string>, hours = 48): Promise<void> {
   const at = new Date(Date.now() - hours * 3_600_000);
   for (const location of locations) await utimes(pathOfLocation(location), at, at);
 }
 
-/** Delegates to the lake's catalog; tests put in what happens around its methods. */
+/** Delegates to the lake's catalog; tests wrap its methods. */
 export function catalogWith({ catalog }: Lake, changed: Partial<TableCatalog>): TableCatalog {
   return {
     createNamespace: (namespace) => catalog.createNamespace(namespace),
@@ -235,7 +238,7 @@ export function catalogWith({ catalog }: Lake, changed: Partial<TableCatalog>): 
   };
 }
 
-/** A catalog on which `action` runs once, right before the first commit whose changes satisfy `when`. */
+/** A catalog that runs `action` once, before the first commit whose changes satisfy `when`. */
 export function beforeCommit(
   lake: Lake,
   action: () => Promise<unknown>,

@@ -8,8 +8,8 @@ import { DEFAULT_RETENTION, snapshotsToKeep, UNSETTLED_BYTES } from "../../src/m
 import { windowOf } from "../../src/maintain/window.ts";
 
 /**
- * The plan of compaction and the choice of snapshots over a month of increments, without files: what the two of them decide is all
- * that the number of files and the bytes on disk depend on.
+ * Simulates the compaction plan and the choice of snapshots over a month of increments, without files: these two
+ * decisions alone determine the number of files and the bytes on disk.
  */
 
 const MINUTE_MS = 60_000;

@@ -38,7 +38,7 @@ describe("orphan removal", () => {
     return removeOrphans(lake.parts(overrides), identifierOf(table), options);
   }
 
-  /** A table whose files all look old, at `location` or where the catalog puts it. */
+  /** A table whose files all have an old modification time, at `location` or at the catalog's default. */
   async function tableOf(name: string, location?: string): Promise<string> {
     const table = `gold.${name}`;
     const fields = [{ id: 1, name: "id", required: false, type: "long" }];
@@ -104,7 +104,7 @@ describe("orphan removal", () => {
     const catalog = catalogWith(lake, {
       async loadTable(identifier) {
         loads += 1;
-        // The folder was listed between the first look at the table and the second.
+        // The folder is listed between the first and the second load of the table.
         if (loads === 2) await commitFiles(lake, table, [{ file }]);
         return lake.catalog.loadTable(identifier);
       },

@@ -37,7 +37,7 @@ const COLD: PartitionState = { kind: "cold" };
 const BY_SIZE: PartitionState = { kind: "sizes" };
 const anyState = fc.constantFrom<PartitionState>(COLD, BY_SIZE, { kind: "windows", open_window_ms: 5 * HOUR_MS });
 
-/** Files of any size, in the order of their windows, some with deletes of their own or shared ones. */
+/** Files of any size, in window order, some with separate or shared delete files. */
 const anyFiles = fc
   .array(
     fc.record({

@@ -51,7 +51,7 @@ describe("PyIceberg on tables that are maintained", () => {
     }
   }
 
-  /** Ids and notes by DuckDB, partitioned by day, with deletes. */
+  /** A table with ids and notes that DuckDB wrote, partitioned by day, with deletes. */
   async function tableOf(name: string): Promise<string> {
     const table = `gold.${name}`;
     await lake.sql(`create table lake.${table} (id bigint, note varchar, day date)`);

@@ -7,12 +7,12 @@ import { pythonExecutable } from "../../src/lake/tools.ts";
 const SCRIPT = fileURLToPath(new URL("reader.py", import.meta.url));
 
 export interface PyIceberg {
-  /** What reader.py's action gives; rejects with PyIceberg's error. */
+  /** Result of an action of reader.py; rejects with PyIceberg's error. */
   call<T = unknown>(action: string, args: Record<string, unknown>): Promise<T>;
   close(): Promise<void>;
 }
 
-/** One Python process for all that a test file asks of PyIceberg: it takes seconds to start. */
+/** One Python process for all PyIceberg calls of a test file, because it takes seconds to start. */
 export function startPyIceberg(catalog_url: string): PyIceberg {
   const child = spawn(pythonExecutable(), [SCRIPT, catalog_url], { stdio: ["pipe", "pipe", "inherit"] });
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

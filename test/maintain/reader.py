@@ -1,7 +1,8 @@
-"""Reads and writes tables as a user of PyIceberg would, for as long as standard input is open.
+"""Reads and writes tables as a user of PyIceberg would, until standard input closes.
 
-Usage: reader.py URL, with a JSON object a line: {"do": "read", "table": …, "snapshot_id": … or null}, and what else `ACTIONS` has.
-Answers each with a JSON object a line: {"result": …} or {"error": …}. Rows are lists of texts, sorted.
+Usage: reader.py URL, with one JSON object per line: {"do": "read", "table": …, "snapshot_id": … or null}, or another
+action of `ACTIONS`. Answers each with one JSON object per line: {"result": …} or {"error": …}. Rows are sorted lists of
+texts.
 """
 
 import json
@@ -58,6 +59,6 @@ for line in sys.stdin:
     request = json.loads(line)
     try:
         answer = {"result": ACTIONS[request.pop("do")](**request)}
-    except Exception as error:  # told to the test, which fails by it
+    except Exception as error:  # the test receives it and fails
         answer = {"error": f"{type(error).__name__}: {error}"}
     print(json.dumps(answer), flush=True)

@@ -46,7 +46,7 @@ function metadataOf(
   } as unknown as TableMetadata;
 }
 
-/** What expiry leaves: the snapshots kept, and when they were current. */
+/** The metadata after expiry: the kept snapshots, and the times at which they were current. */
 function expired(metadata: TableMetadata, kept: ReadonlySet<Long>): TableMetadata {
   const snapshots = metadata.snapshots.filter((snapshot) => kept.has(snapshot["snapshot-id"]));
   return {
@@ -57,10 +57,13 @@ function expired(metadata: TableMetadata, kept: ReadonlySet<Long>): TableMetadat
   };
 }
 
-/** For any moment within a tier the answer lags by less than two of its distances; by nothing where it keeps every snapshot. */
+/**
+ * Asserts that for any moment within a tier, the result lags by less than two of the tier's intervals, or not at all if
+ * the tier keeps every snapshot.
+ */
 function assertPromise(all: readonly Made[], left: readonly Made[], now_ms: number, { tiers }: RetentionPolicy): void {
   for (const { at_ms } of all) {
-    // A snapshot's answer is worst right when it came, and right before the next one did.
+    // The lag is greatest when a snapshot becomes current, and just before the next one does.
     for (const moment_ms of [at_ms, at_ms + 1, at_ms - 1]) {
       const was = currentAt(all, moment_ms);
       const tier = tiers.find(({ within_ms }) => now_ms - moment_ms <= within_ms);
@@ -76,7 +79,7 @@ function assertPromise(all: readonly Made[], left: readonly Made[], now_ms: numb
   }
 }
 
-/** The last one that is no younger, by halving: histories here have thousands of entries. */
+/** The last snapshot not later than `at_ms`, by binary search: histories here have thousands of entries. */
 function currentAt(snapshots: readonly Made[], at_ms: number): Made | undefined {
   let [low, high] = [0, snapshots.length];
   while (low < high) {
@@ -87,7 +90,7 @@ function currentAt(snapshots: readonly Made[], at_ms: number): Made | undefined 
   return snapshots[low - 1];
 }
 
-/** Gaps of seconds to weeks, so that bursts and silences alternate. */
+/** Intervals of seconds to weeks, so that bursts and silences alternate. */
 const anyHistory = fc.array(
   fc.record({
     gap_ms: fc.oneof(
@@ -150,7 +153,7 @@ describe("which snapshots a table keeps", () => {
     const all: Made[] = [];
     for (let id = 1; at_ms < NOW_MS; id += 1) {
       at_ms += 30_000;
-      // As many as five minutes bring are enough for what lies further back than the first tier.
+      // Before the first tier, one commit per five minutes is enough.
       if (at_ms < NOW_MS - DAY_MS && id % 10 !== 0) continue;
       left.push({ id, at_ms, is_compacted: id % 16 === 0 });
       all.push(left.at(-1)!);

@@ -1,8 +1,8 @@
-"""Updates, minutes and hours of a lake against those computed from a recorded WebSocket session alone, by value.
+"""Compares a lake's updates, minutes and hours with those computed from a recorded WebSocket session, by value.
 
     python exchange_trades.py CATALOG_URL SESSION.txt.gz PRODUCTS.csv
 
-Independent on purpose: PyIceberg reads, json and Decimal compute. Prints a JSON report; exits 1 on a difference.
+Intentionally independent: PyIceberg reads, json and Decimal compute. Prints a JSON report; exits 1 on a difference.
 """
 
 import csv
@@ -39,7 +39,7 @@ def trades_of(message):
 
 
 def read_session(path):
-    """(source, time of receipt, message) in the order of the file."""
+    """(source, time of receipt, message) in file order."""
     source = None
     with gzip.open(path, "rt") as file:
         for line in file:
@@ -77,7 +77,7 @@ def candles(updates, length):
         spans[coin, start].append((at, product, number, price, value))
     rows = set()
     for (coin, start), members in spans.items():
-        # A session is of one source; trades of one moment go by product, then by number.
+        # A session has one source; trades of equal time are ordered by product, then by number.
         members.sort(key=lambda member: member[:3])
         prices = [member[3] for member in members]
         values = [member[4] for member in members if member[4] is not None]

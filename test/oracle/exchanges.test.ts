@@ -17,7 +17,7 @@ const PRODUCTS = join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.c
 
 interface Session {
   file: string;
-  /** Trades within five minutes of their receipt, each once. */
+  /** Distinct trades within five minutes of their receipt. */
   updates: number;
   converted?(text: string): string;
 }

@@ -10,7 +10,7 @@ const SECOND_US = 1_000_000;
 const START_US = Date.parse("2026-03-10T23:40:00Z") * 1000;
 const DRAW = { gap: 1, move: 2 } as const;
 
-/** Two jumpy products at odd times, with silences longer than a window, over midnight. */
+/** Two volatile products at irregular times, with silences longer than a window, over midnight. */
 function ticks(seed: number): SourceRecord[] {
   const records: SourceRecord[] = [];
   for (const product of ["aaa", "bbb"]) {
@@ -43,7 +43,7 @@ interface Point {
   price: bigint;
 }
 
-/** The question's definition, tick by tick, with nothing left out. */
+/** The question's definition, tick by tick, without any optimisation. */
 function episodes(
   points: readonly Point[],
   {

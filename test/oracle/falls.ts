@@ -15,8 +15,8 @@ interface Tick {
 }
 
 /**
- * The falls in a candle file, by the plainest scan there is: for each tick, the highest price of the window that ends with it.
- * Knows nothing of SQL, logs or tables; a test compares what the lake says with this.
+ * The falls in a candle file, by the simplest scan: for each tick, the highest price of the window that ends with it.
+ * Independent of SQL, logs and tables; a test compares the lake's answer with it.
  */
 export function fallsInCandles(path: string, options: { percent: number; minutes: number; hours: number }): Fall[] {
   const falls: Fall[] = [];

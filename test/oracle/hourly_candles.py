@@ -1,8 +1,8 @@
-"""Hourly candles of a lake against those computed from the candle file alone, as decimals, by value.
+"""Compares a lake's hourly candles with those computed from the candle file, as decimals, by value.
 
     python hourly_candles.py CATALOG_URL CANDLES.csv.gz
 
-Independent on purpose: PyIceberg reads, the csv module and Decimal compute. Prints a JSON report; exits 1 on a difference.
+Intentionally independent: PyIceberg reads, the csv module and Decimal compute. Prints a JSON report; exits 1 on a difference.
 """
 
 import csv

@@ -10,7 +10,7 @@ import { readRows } from "../../src/duckdb/read.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { compareLogPosition, compareEvents, type EventPosition } from "../../src/pipeline/event-order.ts";
 
-/** Names that start alike, and characters that UTF-16 and UTF-8 sort differently. */
+/** Names with common prefixes, and characters that UTF-16 and UTF-8 sort differently. */
 const NAMES = ["a", "a|b", "a.b", "A", "币安", "\uFF21", "\u{1F600}", "BTC-USD", "BTC-USDT"];
 
 const position: fc.Arbitrary<EventPosition> = fc.record({
@@ -47,7 +47,7 @@ describe("the order of events", () => {
         });
         const names = "index, price_at, source, product, trade_number, log_partition, log_offset, element_index";
         const table = `(values ${rows.join(", ")}) as t(${names})`;
-        // Equal positions keep the order of the list in both.
+        // Both sorts keep the list order of equal positions.
         const sorted = await readRows(
           connection,
           `select index from ${table} order by ${EVENT_ORDER.join(", ")}, index`,

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "nod
 import { basename, dirname, join } from "node:path";
 import type { Operation } from "./trace.ts";
 
-/** A draw from [0, 1): whether something that was not synced reached the disk all the same. */
+/** A draw from [0, 1) that decides whether an unsynced change reached the disk. */
 export type Draw = () => number;
 
 interface Change {
@@ -11,7 +11,7 @@ interface Change {
   is_applied: boolean;
 }
 
-/** Bytes that grow in place. */
+/** A byte buffer that grows in place. */
 class Content {
   #buffer = Buffer.alloc(4096);
   length = 0;
@@ -37,9 +37,9 @@ class Content {
 }
 
 class File {
-  /** What processes see. */
+  /** The content that processes see. */
   readonly now = new Content();
-  /** What a power cut leaves. */
+  /** The content that survives a power cut. */
   readonly durable = new Content();
   pending: Change[] = [];
 
@@ -65,15 +65,15 @@ class Folder {
 }
 
 /**
- * A disk that keeps no more than POSIX promises: the content of a file as it was when the last fsync or fdatasync of it began, and the
- * entries of a folder as they were when the last fsync of that folder began. What was written, made, renamed or removed since then
- * is gone after a power cut, unless the draw keeps it. A rename across folders is one change. SQLite's `-shm` files are left out: they
- * are memory shared by processes, and SQLite makes them again.
+ * A disk that keeps only what POSIX guarantees: the content of a file at the start of its last fsync or fdatasync, and
+ * the entries of a folder at the start of its last fsync. A power cut discards all later writes, creations, renames and
+ * removals, unless the draw keeps them. A rename across folders is one change. SQLite's `-shm` files are excluded:
+ * processes share them as memory, and SQLite recreates them.
  */
 export class Disk {
   readonly #root_path: string;
   readonly #root = new Folder();
-  /** Where the next plain write of a descriptor goes. */
+  /** Position of the next plain write of a descriptor. */
   readonly #positions = new Map<string, number>();
 
   /** The folder `root` itself is durable. */
@@ -126,7 +126,7 @@ export class Disk {
     );
   }
 
-  /** Puts what a power cut leaves in the place of the root folder. The disk itself is used up. */
+  /** Replaces the root folder with the state after a power cut. The disk cannot be used afterwards. */
   cutTo(root: string, draw: Draw): void {
     keepSome(this.#root, draw);
     rmSync(root, { recursive: true, force: true });
@@ -184,7 +184,7 @@ export class Disk {
   }
 }
 
-/** The files below a real folder, as `contents` has them. */
+/** The files in a real folder, in the form of `contents`. */
 export function filesBelow(root: string, isLeftOut: (path: string) => boolean = () => false): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
@@ -203,7 +203,7 @@ function later(folders: readonly Folder[], end: number, apply: () => void): void
   for (const folder of folders) folder.pending.push(change);
 }
 
-/** Changes that had ended when a sync began. */
+/** Applies the changes that had ended when a sync began. */
 function applyBefore(pending: Change[], start: number): void {
   const left = pending.filter((change) => change.end >= start);
   for (const change of pending) if (change.end < start) applyOnce(change);
@@ -215,7 +215,7 @@ function applyOnce(change: Change): void {
   change.is_applied = true;
 }
 
-/** Of a folder's changes the first few may have been kept, as a journal keeps them; of writes to a file any. */
+/** Keeps a prefix of a folder's changes, as a journal does, and any of the writes to a file. */
 function keepSome(folder: Folder, draw: Draw): void {
   const kept = Math.floor(draw() * (folder.pending.length + 1));
   for (const change of folder.pending.slice(0, kept)) applyOnce(change);

@@ -13,7 +13,7 @@ import type { Producer } from "../../src/producer/producer.ts";
 import { Transform } from "../../src/transform/transform.ts";
 import type { DbtWorker } from "../../src/transform/worker.ts";
 
-/** What the recorded run and the runs after a power cut do with a lake, and what they read of it. */
+/** The operations of the recorded run and of the runs after a power cut, and their queries. */
 
 export const TOPIC = crypto.topic.name;
 const APPENDED_RECORDS = 5;
@@ -24,7 +24,7 @@ export function lakeOf(seed: number) {
   return { name: `replay-market-${seed}`, kind: "replay", pipeline: crypto.name } as const;
 }
 
-/** Takes the recording up to a record, in many small appends. */
+/** Appends the recording up to a record, in many small appends. */
 export async function append(
   open: OpenLake,
   recording: string,
@@ -92,7 +92,7 @@ export async function tableNames({ catalog }: OpenLake): Promise<string[]> {
   return names;
 }
 
-/** Sequence numbers of the tables' last snapshots: they only grow. */
+/** Sequence numbers of the tables' latest snapshots; they only increase. */
 export async function heads(open: OpenLake): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const name of await tableNames(open))
@@ -101,13 +101,13 @@ export async function heads(open: OpenLake): Promise<Record<string, number>> {
 }
 
 export interface Digests {
-  /** By table: all rows now. */
+  /** All current rows, by table. */
   now: Record<string, string>;
-  /** By snapshot id: all rows of a table at that snapshot. */
+  /** All rows of a table at a snapshot, by snapshot id. */
   at: Record<string, string>;
 }
 
-/** Reads every row of every table at every snapshot that is not in `known`. */
+/** Reads every row of every table at every snapshot that `known` lacks. */
 export async function digest(open: OpenLake, known: Digests["at"] = {}): Promise<Digests> {
   const duckdb = await openDuckDB();
   const connection = await duckdb.connect();

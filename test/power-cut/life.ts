@@ -11,8 +11,9 @@ import { DbtWorker } from "../../src/transform/worker.ts";
 import { append, build, digest, heads, ingest, lakeOf, tableNames, type Digests } from "./lake.ts";
 
 /**
- * The run that is recorded: DATA SEED RECORDING RECORDS MARKS DIGESTS. Rounds of appends, ingest, an increment by dbt and, after some,
- * maintenance. What has been acknowledged so far is written to MARKS, a line at a time, where the record of the run shows it too.
+ * The recorded run. Arguments: DATA SEED RECORDING RECORDS MARKS DIGESTS. Runs rounds of appends, ingest, a dbt
+ * increment and, in some rounds, maintenance. Writes each acknowledgement to MARKS, one per line, so that the trace has
+ * its position too.
  */
 const [data_folder = "", seed = "", recording = "", total = "", marks_file = "", digests_file = ""] =
   process.argv.slice(2);

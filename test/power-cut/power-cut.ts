@@ -22,7 +22,7 @@ const MARKET_SEED = 5;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const run = promisify(execFile);
 
-/** What had been acknowledged at a moment: a lake, so many records, and commits by table. */
+/** What had been acknowledged at a position of the trace: the lake, a number of records, and commits by table. */
 interface Acknowledged {
   lake: string | null;
   appended: number;
@@ -30,28 +30,28 @@ interface Acknowledged {
 }
 
 interface Mark {
-  /** Position in the record. */
+  /** Position in the trace. */
   end: number;
   acknowledged: Partial<Acknowledged>;
 }
 
 export interface Cut {
   seed: number;
-  /** Which part of the run the power was cut after, from 0 to 1. */
+  /** The part of the run after which the power was cut, from 0 to 1. */
   moment: number;
   acknowledged: Acknowledged;
-  /** Records that the log had after the cut. */
+  /** Records in the log after the cut. */
   kept_records: number;
 }
 
-/** One recorded run of a lake, at any moment of which the power can be cut. */
+/** One recorded run of a lake, whose power can be cut at any moment. */
 export class RecordedRun {
   readonly #market: KnownMarket;
   readonly #data_folder: string;
   readonly #operations: readonly Operation[];
   readonly #marks: readonly Mark[];
   readonly #digests: Digests;
-  /** One dbt worker for the lakes after all cuts: it knows one catalog address, behind which the open lake answers. */
+  /** One dbt worker for the lakes after all cuts: it has one catalog address, at which the open lake answers. */
   readonly #worker: DbtWorker;
   readonly #front: CatalogServer;
   readonly #opened: { lake: OpenLake | null };
@@ -76,7 +76,7 @@ export class RecordedRun {
     this.#opened = parts.opened;
   }
 
-  /** Records a run in a separate folder. Throws where the record does not explain every byte that the run left on disk. */
+  /** Records a run in a separate folder. Throws if the trace does not explain every byte that the run left on disk. */
   static async record(folder: string, records: number): Promise<RecordedRun> {
     const market = await writeKnownMarket(folder, { seed: MARKET_SEED, records });
     const data_folder = join(folder, "data");
@@ -126,7 +126,7 @@ export class RecordedRun {
     return new RecordedRun({ market, data_folder, operations, marks, digests, worker, front, opened });
   }
 
-  /** How many operations on files there were, and how many of them made something durable. */
+  /** The number of file operations, and the number of syncs among them. */
   get size(): { operations: number; syncs: number } {
     return {
       operations: this.#operations.length,
@@ -135,9 +135,10 @@ export class RecordedRun {
   }
 
   /**
-   * Cuts the power at a moment that the seed decides, starts again, and asserts that nothing acknowledged is lost, that every snapshot
-   * has the rows that it had, and that the lake, once the recording is through, has the rows that it has without a cut. With
-   * `is_by_command` it is `start` that goes on, from what is in the folder; else its parts, with a dbt that is warm.
+   * Cuts the power at a moment determined by the seed, restarts, and asserts that no acknowledged data is lost, that
+   * every snapshot has its rows, and that after the whole recording the lake has the same rows as without a cut. With
+   * `is_by_command`, the `start` command continues from the folder; otherwise its components do, with a warm dbt
+   * worker.
    */
   async cut(seed: number, { is_by_command = false } = {}): Promise<Cut> {
     const moment = uniform(MARKET_SEED, 7, seed);
@@ -145,7 +146,7 @@ export class RecordedRun {
     const disk = new Disk(this.#data_folder);
     for (const operation of this.#operations) if (operation.end <= last) disk.apply(operation);
     let drawn = 0;
-    // A third of the disks keep nothing that was not synced, the others some of it.
+    // On a third of the disks no unsynced change survives, on the others some do.
     disk.cutTo(this.#data_folder, seed % 3 === 0 ? () => 0 : () => uniform(MARKET_SEED, 8, seed, (drawn += 1)));
     const acknowledged: Acknowledged = { lake: null, appended: 0, heads: {} };
     for (const mark of this.#marks) if (mark.end <= last) Object.assign(acknowledged, mark.acknowledged);
@@ -175,7 +176,7 @@ export class RecordedRun {
       }
       const { at } = await digest(open);
       for (const [id, rows] of Object.entries(at)) {
-        // A snapshot of which nobody was told, and that the run replaced before it was looked at, has no digest.
+        // A snapshot that was not acknowledged, and that the run replaced before reading it, has no digest.
         if (this.#digests.at[id] !== undefined) assert.equal(rows, this.#digests.at[id], `snapshot ${id}`);
       }
       return kept;
@@ -224,12 +225,14 @@ export class RecordedRun {
   }
 }
 
-/** What dbt parsed and compiled is made again where it is missing; nothing of it is synced, so that a power cut takes all of it. */
+/**
+ * Files that dbt parsed and compiled: dbt recreates them if missing. It syncs none of them, so a power cut removes all.
+ */
 function isCache(path: string): boolean {
   return /\/dbt(?:\/|$)/.test(path);
 }
 
-/** The model of the disk, once it has seen the whole run, has the very files that the run left. */
+/** Asserts that the disk model, after the whole trace, has exactly the files that the run left. */
 function explains(operations: readonly Operation[], data_folder: string): void {
   const disk = new Disk(data_folder);
   for (const operation of operations) disk.apply(operation);

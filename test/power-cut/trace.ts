@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-/** What a traced process tree did to files: system calls as strace prints them, in the order in which they ended. */
+/** File operations of a traced process tree: system calls as printed by strace, in the order of their completion. */
 
-/** For a test's `skip`: false where runs can be traced, else the reason. */
+/** The reason to skip a test; false if runs can be traced. */
 export const skipWithoutStrace =
   process.platform !== "linux"
     ? "records system calls with strace, which only Linux has"
@@ -17,10 +17,10 @@ const CALLS =
     .concat(
       "renameat2 unlink unlinkat mkdir mkdirat rmdir link linkat symlink symlinkat copy_file_range sendfile".split(" "),
     );
-/** Longer writes are cut off in the record, and refused by `readTrace`. */
+/** strace truncates longer writes, and `readTrace` rejects them. */
 const MAX_WRITE_BYTES = 32 * 1024 * 1024;
 
-/** The command line that runs `command` and records what it and all that it starts do to files. */
+/** The command line that runs `command` and traces the file operations of its process tree. */
 export function traced(
   command: readonly string[],
   record: string,
@@ -38,11 +38,11 @@ export function traced(
     "-e",
     `trace=${CALLS.join(",")}`,
   ];
-  // Requests to io_uring are no system calls, and would not be seen.
+  // Requests to io_uring are not system calls, so strace would not see them.
   return { command: "strace", args: [...options, "-o", record, ...command], env: { UV_USE_IO_URING: "0" } };
 }
 
-/** `start` and `end` are positions in the record: a call that was under way when another one began overlaps it. */
+/** `start` and `end` are positions in the trace; overlapping calls have overlapping positions. */
 export type Operation = { start: number; end: number } & (
   | {
       kind: "open";
@@ -64,8 +64,8 @@ export type Operation = { start: number; end: number } & (
 );
 
 /**
- * Operations on files below `root`, but not on those that `isLeftOut`. Throws where the record has a call there that the model of the
- * disk does not know.
+ * Operations on files in `root`, except those for which `isLeftOut` is true. Throws if the trace has a call there that
+ * the disk model does not support.
  */
 export function readTrace(
   record: string,
@@ -125,7 +125,7 @@ function operationOf(text: string, isBelow: (path: string) => boolean): Unplaced
   const descriptor = /^(\d+)<([^>]*)>(\(deleted\))?/.exec(args.slice(0, 4096));
   const path = descriptor === null ? undefined : textOf(descriptor[2] ?? "");
   if (path === undefined || !isBelow(path)) {
-    // Out of the modelled disk anything may be copied; what is copied into it would have to be known.
+    // A copy out of the modelled disk has no effect on it; a copy into it would need its content.
     if (name === "sendfile") return null;
     if ([...strings.slice(0, 2), ...pathsIn(args)].some(isBelow))
       throw new Error(`The model of the disk does not know ${name} of ${path}`);
@@ -183,7 +183,7 @@ function textOf(hex: string): string {
   return Buffer.from(hex.replaceAll("\\x", ""), "hex").toString();
 }
 
-/** The quoted arguments, as bytes. Everything inside quotes is in hexadecimal, so that no quote is among it. */
+/** The quoted arguments, as bytes. Text inside quotes is hexadecimal, so it contains no quote. */
 function dataIn(args: string): Buffer[] {
   return args
     .split('"')
@@ -194,12 +194,12 @@ function stringsIn(args: string): string[] {
   return args.length > 16_384 ? [] : dataIn(args).map(String);
 }
 
-/** Paths of descriptors. */
+/** Paths of the descriptors. */
 function pathsIn(args: string): string[] {
   return args.length > 16_384 ? [] : Array.from(args.matchAll(/\d+<([^>]*)>/g), (match) => textOf(match[1] ?? ""));
 }
 
-/** Relative names are below the descriptor before them. */
+/** A relative path is resolved against the descriptor before it. */
 function pathOf(args: string, path: string): string {
   if (path.startsWith("/")) return path;
   const folder = /^(?:\d+|AT_FDCWD)<([^>]*)>/.exec(args)?.[1];

@@ -6,11 +6,14 @@ export interface Collected {
   records: SourceRecord[];
   batches: Batch[];
   reports: SourceReport[];
-  /** The position after the last batch that carried one. */
+  /** The last position in any batch. */
   position: string | null;
 }
 
-/** What a producer gives from a position on, up to `max_records` where given; the rest is left, as if the process were killed. */
+/**
+ * The records of a producer from a position, up to `max_records` if given; the producer is then abandoned, as in a
+ * crash.
+ */
 export async function collect(
   producer: Producer,
   options: { position?: string | null; clock?: Clock; max_records?: number; signal?: AbortSignal } = {},

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../src/base/clock.ts";
 
-/** A clock that jumps ahead whenever somebody waits, and remembers what they waited for. */
+/** A clock that jumps ahead on every wait, and records the waits. */
 export class FakeClock implements Clock {
   #now_us: number;
   readonly waits_ms: number[] = [];
@@ -21,7 +21,7 @@ export class FakeClock implements Clock {
     this.#now_us += delay_ms * 1000;
   }
 
-  /** Time passes without anybody waiting: a suspended machine, or a stepped clock. */
+  /** Advances the time without a wait: a suspended machine, or a stepped clock. */
   jump_ms(delay_ms: number): void {
     this.#now_us += delay_ms * 1000;
   }

@@ -1,7 +1,7 @@
 import { isoFromMicros } from "../../src/base/clock.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
 
-/** A record as a JSON line, its payload as text where its bytes are UTF-8. */
+/** A record as a JSON line, with its payload as text if its bytes are UTF-8. */
 export function recordLine({ key, source, payload, ingested_at_us }: SourceRecord): string {
   const bytes = Buffer.from(payload);
   const text = bytes.toString("utf8");

@@ -6,7 +6,7 @@ import { waitUntil } from "../../src/producer/wait.ts";
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** A clock that jumps by so much in the middle of the first wait. */
+/** A clock that jumps by `jump_ms` during the first wait. */
 function jumpingClock(jump_ms: number): Clock & { waited_ms: number } {
   let now_ms = 1_800_000_000_000;
   return {

@@ -28,7 +28,7 @@ const poller = (options: Partial<CoingeckoOptions> = {}): Producer =>
   });
 const never = new AbortController().signal;
 
-/** Pulls so many records, then aborts, so that the producer ends as it does in life. */
+/** Reads a number of records, then aborts, so that the producer ends as in operation. */
 async function pull(
   producer: Producer,
   records: number,
@@ -222,7 +222,7 @@ for (const { title, body, code } of NO_DATA) {
       assert.equal(JSON.parse(position!).used, payloads.length);
     }
     assert.deepEqual(payloads, [Buffer.from(body), Buffer.from(body), Buffer.from(PAGE)]);
-    // The third batch is given before its page counts as read.
+    // The third batch is yielded before its page counts as read.
     assert.deepEqual(states, ["connecting", "failed", "failed"]);
     assert.deepEqual(codes(reports).slice(0, 2), [code, code]);
     assert.deepEqual(clock.waits_ms.slice(0, 2), [1000, 2000]);

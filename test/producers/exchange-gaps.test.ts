@@ -18,7 +18,7 @@ const restored = (book: GapBook, products = PRODUCTS, limits = LIMITS): GapBook 
 const bounds = (gaps: readonly { first_id: number; last_id: number }[]): number[][] =>
   gaps.map(({ first_id, last_id }) => [first_id, last_id]);
 
-/** Ids of the runs. */
+/** The ids in the ranges. */
 const spread = (runs: readonly { first_id: number; last_id: number }[]): number[] =>
   runs
     .flatMap(({ first_id, last_id }) => Array.from({ length: last_id - first_id + 1 }, (_, index) => first_id + index))

@@ -8,22 +8,22 @@ export interface KnownTrade {
   at_us: number;
 }
 
-/** How an exchange says things: what its recordings and its documentation show. Prices are spliced in as text. */
+/** An exchange's message formats, according to its recordings and documentation. Prices are inserted as text. */
 export interface ExchangeDialect {
-  /** Several trades a message where the exchange does so. */
+  /** Messages of the trades; several trades per message if the exchange does so. */
   messages(trades: readonly KnownTrade[]): string[];
-  /** What follows a subscription besides its answer: the trade before it, where the exchange tells it. */
+  /** Messages after a subscription, besides its answer: the previous trade, if the exchange sends it. */
   welcome(newest: KnownTrade | undefined): string[];
   heartbeats(newest: ReadonlyMap<string, number>): string[];
-  /** The answers to what a client sent, and what it is subscribed to from then on. */
+  /** The responses to a client's message, and the client's subscriptions after it. */
   hear(
     message: string,
     subscribed: readonly string[],
     isKnown: (product: string) => boolean,
   ): { answers: string[]; subscribed: string[] };
-  /** Subscribed by the address alone. */
+  /** Products that the URL itself subscribes. */
   inAddress(url: URL): string[];
-  /** The product and the body of a REST answer, or null where the path is no such route. */
+  /** The product and the body of a REST response, or null if the path is not a trade route. */
   rest(url: URL, tradesOf: (product: string) => readonly KnownTrade[]): string | null;
   ws_path: string;
 }

@@ -11,7 +11,7 @@ import { krakenProtocol } from "../../producers/kraken.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { collect } from "../producer/collect.ts";
 
-/** Messages as the exchanges document or recordings show them. */
+/** Messages from the exchanges' documentation or from recordings. */
 const MESSAGES: [
   title: string,
   read: (message: string) => ExchangeMessage,

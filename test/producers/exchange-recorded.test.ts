@@ -11,7 +11,7 @@ import { ExchangeServer } from "./exchange-server.ts";
 
 const RECORDING = "coinbase-websocket.txt.gz";
 
-/** What the server of the recording sent, in order: its trades told apart. */
+/** The messages of the recording's server, in order, with their trades. */
 function recorded(): { text: string; trade: KnownTrade | null }[] {
   const lines = gunzipSync(readFileSync(marketData(RECORDING) ?? ""))
     .toString("utf8")
@@ -60,11 +60,12 @@ test(
         if (trade !== null) {
           server.trades.set(trade.product, [...(server.trades.get(trade.product) ?? []), trade]);
           trades += 1;
-          // After the ten first trades, one per product, every eighth message of a trade ends the connection before it.
+          // After the first ten trades, one per product, every eighth trade message ends the connection before it is
+          // sent.
           if (trades > 12 && trades % 8 === 0) outage = 3;
         }
         if (outage > 0) {
-          // In good order, so that what was sent before arrives: only then is it known what was missed.
+          // A clean close, so that earlier messages arrive: only then are the missed trades known.
           if (outage === 3) server.close();
           if (trade !== null) outage -= 1;
           if (outage > 0 || trade !== null) continue;

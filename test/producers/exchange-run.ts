@@ -13,7 +13,7 @@ import { eventually } from "../support/eventually.ts";
 interface Exchange {
   make(options: Partial<ExchangeOptions>): Producer;
   protocol: ExchangeProtocol;
-  /** Products that the source has, the first traded most. */
+  /** Products of the source; the first one trades most. */
   products: readonly [string, string, string];
 }
 
@@ -23,7 +23,7 @@ export const EXCHANGES: Readonly<Record<ExchangeKind, Exchange>> = {
   kraken: { make: kraken, protocol: krakenProtocol, products: ["BTC/USD", "ETH/USD", "SOL/USD"] },
 };
 
-/** As in life, a hundred times faster. */
+/** The production timings, a hundred times faster. */
 export const FAST = {
   connection: { connect_timeout_ms: 2_000, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 },
   gaps: { max_gap: 5_000, max_jump: 1_000_000, max_open: 200, max_recent: 1_000, max_saved: 20, settle_ms: 60 },
@@ -34,14 +34,14 @@ export const FAST = {
   max_attempts: 3,
 } satisfies Partial<ExchangeOptions>;
 
-/** Sources of these tests answer within milliseconds. */
+/** The sources of these tests respond within milliseconds. */
 const INTERVAL_MS = 2;
 
 export async function until(condition: () => boolean, what: string): Promise<void> {
   await eventually(condition, { what, interval_ms: INTERVAL_MS });
 }
 
-/** A source under way, consumed like the log does: what it gave, said, and the position behind it. */
+/** A running source whose batches are consumed as the log does, with its records, its reports and its last position. */
 export class ExchangeRun {
   readonly records: SourceRecord[] = [];
   readonly reports: SourceReport[] = [];
@@ -50,11 +50,11 @@ export class ExchangeRun {
   readonly producer: Producer;
   readonly #protocol: ExchangeProtocol;
   readonly #ids = new Map<string, { streamed: Set<number>; fetched: Set<number> }>();
-  /** Records that the ids already tell of. */
+  /** Number of records whose ids are extracted. */
   #read = 0;
   readonly #abort = new AbortController();
   readonly #end: Promise<void>;
-  /** Batches are not taken while this is pending. */
+  /** While this is pending, no batch is consumed. */
   hold: Promise<void> = Promise.resolve();
 
   constructor(server: ExchangeServer, options: Partial<ExchangeOptions> & { position?: string | null } = {}) {
@@ -78,7 +78,7 @@ export class ExchangeRun {
     }
   }
 
-  /** Resolves once it has ended; rejects with what ended it. */
+  /** Resolves when the producer has ended; rejects with its error. */
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#end;
@@ -98,7 +98,7 @@ export class ExchangeRun {
     return this.reports.filter((report) => report.code === code).map(({ message }) => message);
   }
 
-  /** Numbers of a product's trades, ascending, each once: those that came as messages, and those that came in pages. */
+  /** A product's distinct trade numbers, ascending: those in messages, and those in pages. */
   ids(product: string): { streamed: number[]; fetched: number[]; all: number[] } {
     for (const record of this.records.slice(this.#read)) this.#note(textOf(record));
     this.#read = this.records.length;
@@ -144,7 +144,7 @@ export class ExchangeRun {
   }
 }
 
-/** The parts of a filled record's envelope, or null where the text is none. */
+/** The parts of a filled record's envelope, or null if the text is not an envelope. */
 export function pageOf(text: string): { product: string; backfill: string; body: unknown } | null {
   if (!text.startsWith('{"product":')) return null;
   const page = JSON.parse(text) as { product: string; backfill?: string; body: unknown };

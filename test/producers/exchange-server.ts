@@ -3,13 +3,13 @@ import type { AddressInfo, Socket } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
 import { DIALECTS, type ExchangeDialect, type ExchangeKind, type KnownTrade } from "./exchange-messages.ts";
 
-/** What the next REST request gets; without a command, the truth. */
+/** Response to the next REST request; without a command, the correct response. */
 export type RestCommand =
   | { do: "answer"; status: number; headers?: Record<string, string>; body: string }
   | { do: "hang" }
   | { do: "cut" };
 
-/** What the next handshakes get. */
+/** Response to the next handshakes. */
 export interface HandshakeCommand {
   status: number;
   headers?: Record<string, string>;
@@ -23,22 +23,22 @@ interface Client {
 const MAX_BURST_S = 0.1;
 
 /**
- * A local exchange: a WebSocket feed and its REST route over one known stream of trades, with the faults of real ones on command.
- * It knows every trade it ever made, delivered or not.
+ * A local exchange: a WebSocket feed and its REST route over one known stream of trades, with the faults of real
+ * exchanges on command. It records every trade, delivered or not.
  */
 export class ExchangeServer {
   readonly kind: ExchangeKind;
-  /** The known stream by product, in the order of ids. */
+  /** The known stream by product, ordered by id. */
   readonly trades = new Map<string, KnownTrade[]>();
   /** Paths of the REST requests, in order. */
   readonly requests: string[] = [];
   readonly rest_commands: RestCommand[] = [];
   readonly handshake_commands: HandshakeCommand[] = [];
-  /** Products that are refused; the others are known. */
+  /** Rejected products; all others are known. */
   readonly unknown_products = new Set<string>();
-  /** Trades that REST does not have. */
+  /** Trades that REST omits. */
   readonly forgotten = new Set<KnownTrade>();
-  /** Neither messages nor pongs, while connections stay open. */
+  /** Sends neither messages nor pongs, while connections remain open. */
   is_silent = false;
   are_acks_withheld = false;
   connections = 0;
@@ -61,7 +61,7 @@ export class ExchangeServer {
     return server;
   }
 
-  /** Opens on the port it had before, the first time on a free one. */
+  /** Listens on its previous port, or on a free one the first time. */
   async listen(): Promise<void> {
     const http = createServer((request, response) => this.#answer(request, response));
     http.on("connection", (socket) => {
@@ -81,7 +81,7 @@ export class ExchangeServer {
     this.#http = http;
   }
 
-  /** As if the machine died: every connection breaks, nothing listens. */
+  /** Simulates a crash of the machine: breaks every connection and stops listening. */
   async kill(): Promise<void> {
     this.cut();
     for (const socket of this.#sockets) socket.destroy();
@@ -102,7 +102,7 @@ export class ExchangeServer {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Points a Coinlake process here. */
+  /** Environment variables that point a Coinlake process to this server. */
   environment(products: readonly string[]): Record<string, string> {
     const prefix = `COINLAKE_${this.kind.toUpperCase()}`;
     return {
@@ -112,7 +112,7 @@ export class ExchangeServer {
     };
   }
 
-  /** Bytes sent to clients that the network has not taken yet. */
+  /** Bytes sent to clients that are still in the sockets' buffers. */
   get unsent_bytes(): number {
     return [...this.#clients].reduce((sum, { socket }) => sum + socket.bufferedAmount, 0);
   }
@@ -125,13 +125,13 @@ export class ExchangeServer {
     return [...this.#clients].some(({ subscribed }) => subscribed.includes(product));
   }
 
-  /** The next trade of a product, known from now on and delivered to nobody yet. */
+  /** Creates the next trade of a product, without delivering it. */
   make(product: string, options: { price?: string; quantity?: string; at_us?: number } = {}): KnownTrade {
     const known = this.trades.get(product) ?? [];
     this.trades.set(product, known);
     const newest = known.at(-1);
     const id = (newest?.id ?? 1000) + 1;
-    // Strictly increasing, since Kraken's REST tells trades by their time.
+    // Strictly increasing, because Kraken's REST pages by time.
     const at_us = options.at_us ?? Math.max(Date.now() * 1000, (newest?.at_us ?? 0) + 1);
     const trade = {
       product,
@@ -144,7 +144,7 @@ export class ExchangeServer {
     return trade;
   }
 
-  /** Delivers trades, in the order given, to everybody who is subscribed. */
+  /** Delivers trades to all subscribers, in the given order. */
   deliver(...trades: readonly KnownTrade[]): void {
     for (const client of this.#clients) {
       const wanted = trades.filter(({ product }) => client.subscribed.includes(product));
@@ -158,7 +158,10 @@ export class ExchangeServer {
     return trade;
   }
 
-  /** Trades all products in turn, so many a second in all, until the signal aborts; `lose` decides which are not delivered. */
+  /**
+   * Trades all products in turn, at a total rate per second, until the signal aborts; trades for which `lose` is true
+   * are not delivered.
+   */
   async run(options: {
     products: readonly string[];
     per_second: number;
@@ -169,7 +172,7 @@ export class ExchangeServer {
     let [last_ms, owed, made] = [performance.now(), 0, 0];
     while (!signal.aborted) {
       const now_ms = performance.now();
-      // A market does not make up for the time in which a busy machine did not run this process: no burst follows.
+      // After a pause of a busy machine the market does not catch up, so no burst follows.
       owed = Math.min(owed + ((now_ms - last_ms) / 1000) * per_second, per_second * MAX_BURST_S);
       last_ms = now_ms;
       for (; owed >= 1; owed -= 1) {
@@ -181,21 +184,21 @@ export class ExchangeServer {
     }
   }
 
-  /** To every client, as it is. */
+  /** Sends the data unchanged to every client. */
   send(data: string | Buffer): void {
     for (const client of this.#clients) this.#send(client, data);
   }
 
-  /** Breaks every connection in the middle, without a word. */
+  /** Breaks every connection without a close message. */
   cut(): void {
     for (const { socket } of this.#clients) socket.terminate();
     this.#clients.clear();
   }
 
-  /** Ends every connection as servers do. */
+  /** Closes every connection as servers do. */
   close(code = 1001): void {
     for (const { socket } of this.#clients) socket.close(code, "going away");
-    // What is sent from now on reaches nobody.
+    // Later messages reach no client.
     this.#clients.clear();
   }
 

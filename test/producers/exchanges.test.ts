@@ -11,7 +11,7 @@ const idsOf = (trades: readonly KnownTrade[] | undefined): number[] => (trades ?
 const without = (ids: readonly number[], others: readonly number[]): number[] =>
   ids.filter((id) => !others.includes(id));
 
-/** Unbroken runs of the numbers, as gaps are told. */
+/** Contiguous ranges of the numbers, as in reported gaps. */
 function runsOf(product: string, ids: readonly number[]): [string, number, number][] {
   const runs: [string, number, number][] = [];
   for (const id of ids) {
@@ -292,7 +292,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
         ["it does not have them"],
       );
       assert.match(run.said("GAP_LOST")[0] ?? "", new RegExp(`${main}: 2 trades`));
-      // What is lost is remembered over restarts.
+      // Lost trades are remembered across restarts.
       server.trade(main);
       await until(() => run.ids(main).streamed.length === 3, "another came");
       const saved = JSON.parse(run.position ?? "") as { lost: Gap[]; lost_count: number };
@@ -300,7 +300,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     });
 
     test("While REST fails, gaps stay open; then they are filled.", async () => {
-      // Long enough for each answer on a busy machine: a status that comes too late would be a time-out.
+      // Long enough for each response on a busy machine: a late status would be a timeout.
       const run = start({ request_timeout_ms: 2_000 });
       await run.connected(server);
       server.rest_commands.push(
@@ -345,7 +345,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.trade(main);
       const ids = idsOf(Array.from({ length: 130 }, () => server.make(main)));
       server.trade(main);
-      // Told by time, a page goes on past what was asked for: what was given up comes with it.
+      // With time cursors a page extends past the requested trades, and so includes the trades that were given up.
       const [asked, lost] = kind === "kraken" ? [ids.slice(0, 100), []] : [ids.slice(30), ids.slice(0, 30)];
       await until(() => run.status.missed.filled === 130 - lost.length, "the rest is filled");
       assert.deepEqual(run.gaps("lost"), runsOf(main, lost));
@@ -420,7 +420,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
     test("A refused product is told, and the others go on.", async () => {
       server.unknown_products.add(second);
       const run = start();
-      if (kind === "binance") return; // It accepts any name, and stays silent.
+      if (kind === "binance") return; // The source accepts any name and sends nothing for unknown ones.
       await until(() => run.codes.includes("CONNECTED"), "a connection");
       assert.equal(run.said("SUBSCRIPTION_REFUSED").length, 1);
       assert.match(run.said("SUBSCRIPTION_REFUSED")[0] ?? "", new RegExp(`the source rejected ${second}`));
@@ -439,7 +439,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       );
       server.unknown_products.clear();
       await until(() => run.status.state === "live", "it is connected");
-      // What was refused on a connection is asked for again on the next one.
+      // Products that were rejected on a connection are requested again on the next one.
       server.cut();
       await run.connected(server);
     });

@@ -1,6 +1,7 @@
 /**
- * Rewrites a recorded session of Kraken's v1 feed as v2 would have sent it. v1 numbers no trades: they are numbered here, per
- * product, in their order. Digits are carried over as text, times from seconds with decimals to RFC 3339 with microseconds.
+ * Converts a recorded session of Kraken's v1 feed to the v2 format. v1 has no trade numbers: this function numbers the
+ * trades per product, in order. Digits are copied as text; times change from decimal seconds to RFC 3339 with
+ * microseconds.
  */
 export function krakenSessionAsV2(session: string): string {
   const newest = new Map<string, number>();
@@ -31,7 +32,7 @@ function messageAsV2(text: string, newest: Map<string, number>): string {
   return `{"channel":"trade","type":"update","data":[${rows.join(",")}]}`;
 }
 
-/** v1's other events become v2's status: transport either way. */
+/** v1's other events become v2's status: both are transport. */
 function statusAsV2(text: string): string {
   const { event, status = "online" } = JSON.parse(text) as { event?: string; status?: string };
   return JSON.stringify({ channel: "status", type: "update", data: [{ system: status, v1_event: event }] });

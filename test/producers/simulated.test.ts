@@ -136,7 +136,7 @@ interface Judged {
   price: string | null;
 }
 
-/** The rules once more, from the bytes alone. */
+/** A second implementation of the rules, from the bytes alone. */
 function judge(records: readonly SourceRecord[]): Judged[] {
   const seen = new Set<string>();
   return records.flatMap((record): Judged[] => {
@@ -207,7 +207,7 @@ test("What is expected of a market is what its bytes say, for any market, howeve
         assert.match(quote?.price ?? "", /^\d+(\.\d{1,18})?$/);
       }
     }),
-    // One market dirty enough for every fate, whatever else is drawn.
+    // One market dirty enough for every outcome, independent of the random markets.
     {
       numRuns: 30,
       examples: [

@@ -20,7 +20,10 @@ interface Printed {
   unchanged: number;
 }
 
-/** Great Expectations itself over a lake of real parts, by the command that Airflow calls; its server runs beside it. */
+/**
+ * Runs the real Great Expectations over a real lake with the command that Airflow calls; a server for the lake runs at
+ * the same time.
+ */
 describe("what is expected of a lake", () => {
   let market: OpenMarket;
   before(async () => {
@@ -107,7 +110,7 @@ describe("what is expected of a lake", () => {
       );
       await page.goto(`${market.url}/data-docs`);
       await untilText(page, "gold.fact_crypto_ticks");
-      // Links are followed as a reader would, with the session that the page has.
+      // Follows links as a reader would, in the page's session.
       await Promise.all([page.waitForNavigation(), page.click("tbody a[href^='validations/gold/fact_crypto_ticks']")]);
       await untilText(page, "The coin of a fact is in dim_crypto");
       await untilText(page, /Evaluated Expectations\s+\d+/);
@@ -213,7 +216,7 @@ describe("what is expected of a lake", () => {
       await untilText(page, "A coin has exactly one current version");
       await untilText(page, /\d+ of \d+ not met/);
       assert.deepEqual(await accessibilityOf(page), []);
-      // What somebody sent is text, in Data Docs too.
+      // Received text is shown as text in Data Docs too.
       await page.goto(`${market.url}/data-docs/index.html`);
       await Promise.all([
         page.waitForNavigation(),

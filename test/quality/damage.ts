@@ -1,12 +1,12 @@
-/** What can be wrong with a lake: one row each, changed past the pipeline, and what must notice it. */
+/** A defect of a lake: one row, changed outside the pipeline, and the expectations that must fail. */
 export interface Damage {
   title: string;
-  /** Picks the row by SQL of one column, which stands for $1. */
+  /** SQL of one column that selects the row; its value replaces $1. */
   row: string;
   sql: string;
-  /** `table: expectation`, all that are not met any more. */
+  /** `table: expectation` for every expectation that fails. */
   unmet: string[];
-  /** Stands in what is shown of the unexpected rows of the first of them. */
+  /** Pattern in the displayed unexpected rows of the first of them. */
   sample: RegExp;
 }
 

@@ -9,11 +9,11 @@ import { produce } from "../browser/market.ts";
 import { Lakes, TOPIC, type TestLake } from "../dbt/lake.ts";
 
 const DAY_US = 86_400_000_000;
-/** Two hours before midnight, so that one simulated market lies on two days. */
+/** Two hours before midnight, so that one simulated market spans two days. */
 const START_US = Math.floor(Date.UTC(2025, 9, 10, 22) * 1000);
 const STEP_MS = 60_000;
 
-/** Time goes by when it is waited for, and only then. */
+/** A clock that advances only during waits. */
 class PatientClock implements Clock {
   waits = 0;
   #now_us = START_US + DAY_US;
@@ -154,7 +154,7 @@ describe("a plan of what to check", () => {
           updates: [{ action: "set-properties", updates: { [LOG_OFFSETS_PROPERTY]: place } }],
         },
       ]);
-    // Ahead of the others: a property that is behind the table's snapshot does not count.
+    // A property that is older than the table's snapshot is ignored.
     await goTo(`{"${TOPIC}/0": 9999}`);
     const clock = new PatientClock();
     await assert.rejects(plan({ clock }), {
@@ -178,7 +178,7 @@ function partsOf({ batches }: Pick<Plan, "batches">, table: string): [part: stri
   return batches.filter((batch) => batch.table === table).map(({ part, condition }) => [part, condition]);
 }
 
-/** As if everything in the plan had been checked, and met. */
+/** The result of a run in which every expectation of the plan is met. */
 function resultOf({ batches, unchanged }: Plan): QualityResult {
   const tables = Map.groupBy([...batches, ...unchanged], ({ table }) => table);
   const checked_at = "2025-10-12T00:00:00Z";

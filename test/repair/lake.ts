@@ -23,7 +23,7 @@ import { PreparedLake } from "../verify/prepared-lake.ts";
 export const SEED = "silver.crypto_products";
 const TABLES = [BRONZE, SEED, ...MODELS];
 
-/** The lake of the verify suite, with the rows that it was made with, and `repair` over one warm dbt. */
+/** The lake of the verify suite, with its original rows, and `repair` over one warm dbt worker. */
 export class RepairedLake {
   readonly made: PreparedLake;
   readonly #rows: ReadonlyMap<string, Content>;
@@ -80,14 +80,14 @@ export class RepairedLake {
     return this.made.change(work);
   }
 
-  /** Throws with everything that is found. */
+  /** Throws with all findings if there are any. */
   async verify(): Promise<Verification["checks"]> {
     const { checks, findings } = await this.made.verify();
     if (findings.length > 0) throw new Error(findings.map(({ code, message }) => `${code}: ${message}`).join("\n"));
     return checks;
   }
 
-  /** Tables whose rows are not as they were made. */
+  /** Tables whose rows differ from the original ones. */
   async changedTables(): Promise<string[]> {
     const rows = await contentOf(this.made, (table) => this.#rows.get(table)?.columns ?? "*");
     return TABLES.filter((table) => rows.get(table)?.digest !== this.#rows.get(table)?.digest);
@@ -134,7 +134,7 @@ export class RepairedLake {
     return this.made.dataFile(table);
   }
 
-  /** The log forgets what bronze has. */
+  /** Prunes the records that bronze has from the log. */
   async pruneLog(): Promise<void> {
     await this.with(async ({ log }) => {
       for (const { partition, end } of await log.bounds(TOPIC))
@@ -169,7 +169,7 @@ interface Content {
   digest: string;
 }
 
-/** A digest of all rows of every table, in one order. */
+/** A digest of all rows of every table, in a fixed order. */
 async function contentOf(made: PreparedLake, columnsOf: (table: string) => string): Promise<Map<string, Content>> {
   return made.change(async (open) => {
     const session = await QuerySession.open(open);

@@ -9,7 +9,10 @@ import { TOPIC } from "../dbt/lake.ts";
 import { DAMAGES } from "../verify/damages.ts";
 import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
 
-/** Every kind of damage takes minutes: some that take different ways are tested always, all with COINLAKE_EVERY_DAMAGE=1. */
+/**
+ * Every kind of damage takes minutes: a selection with different repairs is always tested, all of them with
+ * COINLAKE_EVERY_DAMAGE=1.
+ */
 const ALWAYS = new Set([
   "a table's pointer is moved to the version before",
   "maintenance.db is cut off",
@@ -24,8 +27,9 @@ const ALWAYS = new Set([
 ]);
 
 /**
- * Not repaired: `restore` is what verify advises for alerts; of a value that was changed through the catalog, and that the log has forgotten, no
- * other copy is left; and a model that reads its own table does not run over one whose columns were renamed.
+ * Damage that `repair` cannot repair: for alerts, `verify` advises `restore`; a bronze value that was changed through
+ * the catalog, and whose record is pruned from the log, has no other copy; and a model that reads its own table cannot
+ * run over renamed columns.
  */
 const LEFT = /^alerts\.db|^a price of bronze is changed that the log has forgotten$|^a column is renamed$/;
 
@@ -42,7 +46,10 @@ const HOURS = "gold.fact_crypto_hourly";
 const TICKS = "gold.fact_crypto_ticks";
 const COINS = "gold.dim_crypto";
 
-/** The dry run says it and changes nothing; applied, everything is as it was, and a second look finds nothing. */
+/**
+ * Asserts that the dry run reports the actions and changes nothing, that applying them restores the original state, and
+ * that another run finds nothing.
+ */
 async function repairs(expected: readonly RegExp[], options: Partial<RepairOptions> = {}): Promise<void> {
   const found = await prepared.repair(options);
   for (const words of expected)
@@ -202,7 +209,7 @@ describe("bronze comes back", () => {
     const checks = await prepared.verify();
     assert.match(JSON.stringify(checks), new RegExp(`${countOffsets(lost)} acknowledged as lost`));
     assert.deepEqual(await prepared.changedTables(), [BRONZE]);
-    // Rows that bronze no longer has the records of are not dropped.
+    // Rows whose records bronze does not have any more are not dropped.
     rmSync(await prepared.dataFile(TICKS));
     const [ticks] = await prepared.repair({ is_applied: true });
     assert.equal(ticks?.outcome, "impossible");
@@ -278,7 +285,7 @@ for (const { title, damage, code, table, mends } of DAMAGES) {
     const named = table === undefined || mends !== undefined ? {} : { table };
     const found = await prepared.repair(named);
     assert.notDeepEqual(found, [], code);
-    // A log that is gone has to be accepted as such.
+    // The loss of a log must be accepted explicitly.
     const is_loss_accepted = found.some(
       ({ outcome, action }) => outcome === "impossible" && /accept the loss/.test(action),
     );

@@ -42,7 +42,7 @@ after(() => folder.remove());
 
 const lakeOf = () => findLake(join(folder.path, "lakes"), null);
 
-/** The paths of what a power cut may leave without a byte, as the catalog names them. */
+/** Paths of the files that a power cut may leave empty, as the catalog names them. */
 async function newestFiles(): Promise<{ metadata: string; bronze: string; silver: string }> {
   const open = await openLake(lakeOf());
   try {

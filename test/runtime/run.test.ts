@@ -18,7 +18,10 @@ after(() => folder.remove());
 const died = (): OperatingError => new OperatingError("DBT_WORKER_DIED", "It died.", { next_step: "Wait." });
 const passed = { is_success: true, seconds: 1, cpu_seconds: 1, nodes: [] };
 
-/** Drains twenty records into a dbt that answers `catchUp` and `test` as told, call by call; the last answer stays. */
+/**
+ * Drains twenty records into a dbt whose `catchUp` and `test` return the given results, call by call; the last result
+ * repeats.
+ */
 async function drain(dbt: {
   catchUp: (() => number)[];
   test?: (() => typeof passed)[];
@@ -30,7 +33,7 @@ async function drain(dbt: {
   const told: string[] = [];
   const answer = <T>(answers: (() => T)[]): T => ((answers.length > 1 ? answers.shift() : answers[0]) as () => T)();
   const run: PipelineRun = {
-    // The clock runs away while an append takes its real time: what is due by it is not what these tests are about.
+    // The clock advances during an append's real time; the resulting test runs are not part of these tests.
     pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
     producers: dbt.producers ?? [simulated({ speed: "max", until_step: 20 })],
     log,
@@ -124,7 +127,7 @@ test("A stop while bronze is waited for is told to whom it is waited for.", asyn
   assert.deepEqual(await drain({ catchUp: [failing(closed)], signal: stopping.signal, ingestDrain }), ["20 appended"]);
 });
 
-/** A source that gives one record, then cannot go on. */
+/** A source that yields one record and then fails. */
 function failingSource(
   id: string,
   error: Error = new OperatingError("FILE_CHANGED", "It is gone.", { next_step: "Mourn." }),
@@ -167,13 +170,16 @@ test("A programmer's error in one source ends the run at once, others or not.", 
 interface Load {
   records?: number;
   record_bytes?: number;
-  /** Of an increment, and of a run of the tests. */
+  /** CPU seconds of an increment, and of a run of the tests. */
   cpu_seconds?: number;
-  /** What every increment fails with. */
+  /** Error of every increment. */
   error?: OperatingError;
 }
 
-/** The seconds after the start at which increments and tests began, over some minutes in which so much waits, and each takes so much of a core. */
+/**
+ * The times, in seconds after the start, at which increments and tests began, over some minutes with the given backlog
+ * and CPU cost.
+ */
 async function scheduleOver(
   minutes: number,
   { records = 3, record_bytes = 100, cpu_seconds = 1, error }: Load,

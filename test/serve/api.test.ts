@@ -39,7 +39,7 @@ describe("the API over a running lake", () => {
     await lake.ingest();
     await lake.catchUp();
     running = await startRunning(lake);
-    // What no table has yet: only the tail does.
+    // Records that no table has yet: only the live tail has them.
     await lake.append(stream.slice(committed));
     await running.caughtUp();
   });
@@ -452,7 +452,7 @@ describe("the API over a running lake", () => {
 
   test("shows duplicates whose values differ from what counts, with both values", async () => {
     const { total, items } = Conflicts.parse(await running.json("/api/quality/conflicts"));
-    // The simulated market repeats coins at another price.
+    // The simulated market repeats coins with a different price.
     assert.ok(total > 0 && items.length === Math.min(total, 50), `${total} conflicts, ${items.length} listed`);
     for (const { differences } of items)
       assert.deepEqual(
@@ -679,7 +679,7 @@ describe("the API over a running lake", () => {
         .get(name)
         ?.samples.find(({ labels }) => Object.entries(wanted).every(([key, text]) => labels[key] === text))?.value ??
       NaN;
-    // The live tail's rows, and the one process beside this one that the test names.
+    // The live tail's rows, and the one child process that the test names.
     const rows_bytes = value("coinlake_duckdb_tag_memory_bytes", { instance: "live", tag: "in_memory_table" });
     assert.ok(rows_bytes > 0 && rows_bytes <= value("coinlake_duckdb_memory_bytes", { instance: "live" }));
     if (process.platform === "linux")

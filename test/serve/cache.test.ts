@@ -11,7 +11,7 @@ class StillClock {
 
 const AGE = { fresh_ms: 1_000, stale_ms: 60_000 };
 
-/** A cache whose entries each cost `cost_ms` of the clock, and how often each was computed. */
+/** A cache whose entries each cost `cost_ms` of the clock, with a count of their computations. */
 function counted(cost_ms: number) {
   const clock = new StillClock();
   const cache = new AnswerCache(clock);
@@ -62,7 +62,7 @@ describe("a cache of answers", () => {
     clock.ms += 59_000;
     assert.equal(await ask("answer", { ...AGE, version: "one" }), 1);
     assert.equal(computed.get("answer"), 1);
-    // Refreshed now, for the next request.
+    // The entry is refreshed now, for the next request.
     assert.equal(await ask("answer", { ...AGE, version: "two" }), 1);
     await Promise.resolve();
     assert.equal(computed.get("answer"), 2);

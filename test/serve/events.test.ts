@@ -10,7 +10,7 @@ import { textOf } from "../../src/alert/evaluate/decimal.ts";
 import { LatestTicks } from "../../src/serve/events/ticks.ts";
 import { collectGarbage } from "../support/garbage.ts";
 
-/** Memory of the buffers that something still refers to. */
+/** Memory of the buffers that are still referenced. */
 function arrayBufferBytes(): number {
   collectGarbage();
   return process.memoryUsage().arrayBuffers;
@@ -22,7 +22,7 @@ interface Event {
   data: string;
 }
 
-/** As the standard parses a stream; an unfinished event at its end is none. */
+/** Parses a stream as the standard does; an incomplete event at its end is ignored. */
 function parseEvents(text: string): Event[] {
   return text
     .split("\n\n")
@@ -72,7 +72,7 @@ describe("a ring of events", () => {
     const ring = new EventRing("boot", { max_frames: 10_000, max_bytes: 4 * 1024 * 1024 });
     for (let round = 0; round < 20_000; round += 1) {
       ring.push("ticks", round);
-      // What a server does between two events: short-lived buffers from the slab that Node shares.
+      // Simulates a server's work between two events: short-lived buffers from the slab that Node shares.
       for (let other = 0; other < 20; other += 1) Buffer.from("x".repeat(2_000));
     }
     const held_bytes = arrayBufferBytes() - before_bytes;
@@ -123,7 +123,7 @@ describe("a basket of ticks", () => {
       ],
     );
     assert.equal(basket.is_empty, true);
-    // Of one moment the highest number is the newest, within a basket and from one to the next.
+    // Of events at one time, the one with the highest number is the newest, within a basket and across baskets.
     basket.add(tick("c", 5n, 9, 5n));
     basket.add(tick("c", 4n, 9, 4n));
     const prices = () => basket.take().ticks.map(({ price }) => price.at(-1));
@@ -199,7 +199,7 @@ describe("a client of the event stream", () => {
           if (parseEvents(text).length >= cut_after || seen.length + parseEvents(text).length >= sent) break;
         }
         response.destroy();
-        // What came after the last whole event is lost to the client, as in a browser.
+        // A client loses data after the last complete event, as a browser does.
         const events = parseEvents(text).slice(0, cut_after);
         assert.deepEqual(
           events.filter(({ name }) => name === "gap"),

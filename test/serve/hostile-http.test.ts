@@ -32,7 +32,7 @@ describe("the server under hostile requests", () => {
   });
   after(() => running.close());
 
-  /** Bytes as they are, past every client library that would mend them. */
+  /** Sends unmodified bytes, because client libraries would correct them. */
   async function raw(text: string, { port } = running.server): Promise<Answered> {
     const socket = connect(port, "127.0.0.1");
     socket.on("error", () => {});
@@ -53,7 +53,7 @@ describe("the server under hostile requests", () => {
     );
   };
 
-  /** What everything else is judged by: an honest client is answered meanwhile. */
+  /** Asserts that the server still answers a correct client. */
   async function answersHonestly(): Promise<void> {
     const response = await running.get("/api/status");
     assert.equal(response.status, 200);
@@ -213,7 +213,8 @@ describe("the server under hostile requests", () => {
         `${JSON.stringify(text)}: ${status}`,
       );
     }
-    // Two lengths, and a length beside chunks: where two servers read them apart, one's body is the other's request.
+    // Two lengths, or a length beside chunks: if two servers interpret them differently, one's body is the other's
+    // request.
     for (const headers of [
       "Content-Length: 5\r\nContent-Length: 6",
       "Content-Length: 5\r\nTransfer-Encoding: chunked",
@@ -252,7 +253,7 @@ describe("the server under hostile requests", () => {
       ).status,
       413,
     );
-    // The connection outlives the answer: a reset under what is still being sent could take the answer along.
+    // The connection outlives the response: a reset during sending could discard the response.
     const socket = connect(running.server.port, "127.0.0.1");
     socket.write(
       "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
@@ -293,7 +294,7 @@ describe("the server under hostile requests", () => {
       if (index % 50 === 0) await answersHonestly();
     }
     await answersHonestly();
-    // One of each kind is cut off by the server; the time it takes is the server's to choose.
+    // The server closes one connection of each kind; it determines the time.
     const drip = connect(running.server.port, "127.0.0.1");
     drip.on("error", () => {});
     await once(drip, "connect");

@@ -309,7 +309,7 @@ describe("the SQL console under hostile statements", () => {
       assert.equal(response.status, 200);
       return response;
     };
-    // Nobody reads: what the sockets do not hold waits in the file.
+    // No client reads: data beyond the sockets' buffers waits in the file.
     const [cancelled, left, read, unread] = [
       await exported("a"),
       await exported("b"),

@@ -6,7 +6,10 @@ export interface Family {
   samples: { name: string; labels: Record<string, string>; value: number }[];
 }
 
-/** Prometheus' text format 0.0.4, strictly: every sample under its family's HELP and TYPE, no series twice. */
+/**
+ * Parses Prometheus' text format 0.0.4 strictly: every sample follows its family's HELP and TYPE, and no series
+ * repeats.
+ */
 export function parsePrometheus(text: string): Map<string, Family> {
   const families = new Map<string, Family>();
   const series = new Set<string>();

@@ -24,24 +24,27 @@ export interface RunningOptions {
   console_limits?: Partial<ConsoleLimits>;
 }
 
-/** A server over a test lake, with a live tail and alerts that run; everything real but the sources, whose words the test says. */
+/**
+ * A server over a test lake, with a live tail and a running alert engine. Everything is real except the sources, whose
+ * status the test sets.
+ */
 export interface Running {
   server: RunningServer;
   url: string;
   live: LiveLake;
   alerts: AlertEngine;
-  /** What the sources say of themselves; may be changed. */
+  /** Status of the sources; may be changed. */
   sources: SourceStatus[];
-  /** What carries the log to bronze elsewhere; may be changed. */
+  /** The external process that ingests the log into bronze; may be changed. */
   stream: Stream | null;
   failures: { code: string; message: string }[];
   tests: { ran_at_us: number; result: CommandResult } | null;
-  /** Errors that the server told nobody but its terminal. */
+  /** Errors that the server reported only on its terminal. */
   errors: unknown[];
   get(path: string, init?: RequestInit): Promise<Response>;
   json<T = unknown>(path: string, init?: RequestInit): Promise<T>;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
-  /** Resolves once the tail has all that the log holds, and the alerts with it. */
+  /** Resolves when the tail has all records of the log, and the alerts have evaluated them. */
   caughtUp(): Promise<void>;
   close(): Promise<void>;
 }
@@ -96,7 +99,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     stream: () => running.stream,
     tests: () => running.tests,
     failures: () => running.failures,
-    // Any process that lives: dbt's own is the lake's, and started when it is needed.
+    // Any running process: the lake starts its own dbt only when needed.
     dbt_pid: () => process.pid,
     console: {
       command: process.execPath,
@@ -165,7 +168,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   return running;
 }
 
-/** What a paged route lists, page by page. */
+/** All items of a paged route. */
 export async function itemsOf<T>(running: Running, path: string, limit: number): Promise<T[]> {
   const items: T[] = [];
   const separator = path.includes("?") ? "&" : "?";
@@ -179,7 +182,7 @@ export async function itemsOf<T>(running: Running, path: string, limit: number):
   return items;
 }
 
-/** The problem that a request is answered with. */
+/** The problem in the response to a request. */
 export async function problemOf(running: Running, path: string, init?: RequestInit): Promise<Problem> {
   const response = await running.get(path, init);
   assert.equal(response.headers.get("content-type"), "application/problem+json", path);

@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { OperatingError } from "../../src/base/errors.ts";
 import { SparkRefused, sparkFailure } from "../../src/spark/failure.ts";
 
-/** What Spark answers says in details which exception it was; what breaks a connection has none. */
+/** Spark's error responses name the exception in their details; a broken connection has none. */
 function refused(message: string): SparkRefused {
   const error = new ConnectError(message, Code.Internal);
   error.details.push({ type: "google.rpc.ErrorInfo", value: new Uint8Array() });
@@ -19,7 +19,7 @@ test("What Spark refuses by its rules is refused for good; what failed below it 
     "(org.apache.spark.sql.AnalysisException) [TABLE_OR_VIEW_NOT_FOUND] The table cannot be found.",
   ];
   for (const message of refusals) assert.equal(refused(message).is_retryable, false, message);
-  // Spark 4.1 in these words, with its metastore or its store away.
+  // Error texts of Spark 4.1 when its metastore or its storage is unavailable.
   const passing = [
     "Failed to list namespace under namespace: bronze in Hive Metastore",
     "Failed to get table info from metastore bronze.crypto_ticks_raw",

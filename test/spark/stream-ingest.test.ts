@@ -20,7 +20,7 @@ const away = (): Error =>
 const lost = (): Error =>
   new OperatingError("STREAM_LOST", "Spark no longer knows this run.", { next_step: "Start it." });
 
-/** A run of the stream that has committed up to an offset; what `look` throws, Spark answers. */
+/** A run of the stream that has committed up to an offset; errors that `look` throws are Spark's responses. */
 function query(next: number, look = (): void => {}): StreamingQuery {
   const progress: Partial<StreamProgress> = {
     sources: [{ description: "", input_rows: 0, end: { [TOPIC]: { 0: next } }, latest: null, lag: null }],
@@ -32,7 +32,10 @@ function query(next: number, look = (): void => {}): StreamingQuery {
   } as unknown as StreamingQuery;
 }
 
-/** An ingest whose stream is started as told, start by start; the last answer stays. The log ends at offset 10. */
+/**
+ * An ingest whose stream starts with the given results, start by start; the last result repeats. The log ends at offset
+ * 10.
+ */
 function ingest(...starts: (() => StreamingQuery)[]) {
   const told: string[] = [];
   const properties: Record<string, string> = {};

@@ -4,9 +4,9 @@ import type { Storage } from "../../src/storage/storage.ts";
 
 export interface StorageUnderTest {
   storage: Storage;
-  /** An empty folder (or prefix) of its own for each test. */
+  /** A separate empty folder (or prefix) for each test. */
   root: string;
-  /** Writes a file the way an engine does: directly, past this project's Storage. */
+  /** Writes a file as an engine does: directly, without this project's Storage. */
   writeAsEngine(location: string, bytes: Uint8Array): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ async function listed(storage: Storage, location: string): Promise<string[]> {
   return locations.sort();
 }
 
-/** What every Storage must hold, whatever it lies on. */
+/** The contract of every Storage implementation. */
 export function describeStorage(name: string, open: () => Promise<StorageUnderTest>): void {
   describe(`storage on ${name}`, () => {
     test("what was written is read back, byte for byte, empty files included", async () => {
@@ -47,7 +47,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
         await storage.write(`${root}/${name}`, bytes);
         assert.deepEqual(await inOne(storage.readPieces(`${root}/${name}`)), Buffer.from(bytes), name);
       }
-      // Nothing is left open by who takes one piece.
+      // A reader that stops after one piece leaves no file open.
       for await (const piece of storage.readPieces(`${root}/large`)) if (piece.length > 0) break;
       await assert.rejects(inOne(storage.readPieces(`${root}/missing`)), { code: "FILE_NOT_FOUND" });
     });

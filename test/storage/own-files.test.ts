@@ -29,7 +29,7 @@ before(() => {
 });
 after(() => folder.remove());
 
-/** Each names a file outside of the table's folder. */
+/** Locations of files outside the table's folder. */
 const OUTSIDE: [name: string, folder: string, location: () => string][] = [
   ["elsewhere on the disk", table, () => locationOfPath(file("outside", "a"))],
   ["by ..", table, () => `${table}/../../../${file("outside", "b").split("/").slice(-2).join("/")}`],

@@ -13,7 +13,7 @@ export interface Finished {
 
 const MAIN = join(projectFolder(), "src", "cli", "main.ts");
 
-/** Starts the command line as its own process, as a user would. */
+/** Starts the command line as a separate process, as a user would. */
 export function startCoinlake(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
@@ -44,7 +44,7 @@ export function coinlake(
   return startCoinlake(args, env, input).finished;
 }
 
-/** A folder that is gone when the test file ends. */
+/** A folder that is removed when the test file ends. */
 export function temporaryFolder(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "coinlake-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };

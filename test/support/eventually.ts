@@ -1,9 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 export interface EventuallyOptions {
-  /** What is waited for; names it, with what was seen in place of it, when it does not come. */
+  /**
+   * What the caller waits for; the error after a timeout contains it, with the last observed state if given as a
+   * function.
+   */
   what: string | (() => string);
-  /** Machines that run tests are busy: the limit only tells a wait from one that never ends. */
+  /** Test machines are busy, so the limit only distinguishes a slow wait from an endless one. */
   timeout_ms?: number;
   interval_ms?: number;
 }
@@ -12,8 +15,13 @@ const TIMEOUT_MS = 60_000;
 const INTERVAL_MS = 20;
 
 /**
+<<<<<<< HEAD
  * Asks until the answer is neither null, undefined nor false, and resolves to it; rejects after the time-out. An error
  * of `ask` ends the wait.
+=======
+ * Calls `ask` until the result is neither null, undefined nor false, and resolves to it; rejects after the timeout. An
+ * error that `ask` throws ends the wait, because it is not transient.
+>>>>>>> w-test
  */
 export async function eventually<T>(
   ask: () => T | Promise<T>,

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
 
-/** For a test's `skip`: false where a process can be given another clock, else the reason. */
+/** The reason to skip a test; false if a process can run with another clock. */
 export const skipWithoutFaketime =
   spawnSync("faketime", ["-f", "+1d", "true"]).status === 0
     ? false
     : "gives a process another clock with faketime, which is not installed";
 
-/** The command that runs `command` by a clock that is off by so many seconds; timers and time-outs run as always. */
+/** The command that runs `command` with a clock offset in seconds; timers and timeouts are unchanged. */
 export function withClockOff(
   seconds: number,
   [program, ...args]: readonly [string, ...string[]],

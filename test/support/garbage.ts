@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc") as () => void;
 
-/** Frees all that nothing refers to, so that what a test then measures is what is kept. Buffers go in a second pass. */
+/** Frees all unreferenced memory, so that a test measures only what is retained. Buffers are freed in a second pass. */
 export function collectGarbage(): void {
   gc();
   gc();

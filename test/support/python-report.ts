@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { pythonExecutable } from "../../src/lake/tools.ts";
 
-/** A Python script's standard output, whatever its exit code: the report says what differs. */
+/** A Python script's standard output for any exit code, because the report contains the differences. */
 export async function pythonReport(
   script: string,
   args: readonly string[],

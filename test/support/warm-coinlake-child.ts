@@ -2,7 +2,13 @@ import { main } from "../../src/cli/main.ts";
 import type { Finished } from "./coinlake.ts";
 import type { WarmRequest } from "./warm-coinlake.ts";
 
+<<<<<<< HEAD
 /** Runs the command lines that arrive, one at a time, and sends back what a separate process would have written. */
+=======
+/**
+ * Runs the received command lines, one at a time, and returns the output that a separate process would have written.
+ */
+>>>>>>> w-test
 async function run({ args, env }: WarmRequest): Promise<Finished> {
   const written = { stdout: "", stderr: "" };
   const restores = [
@@ -36,7 +42,7 @@ function capture(stream: NodeJS.WriteStream, add: (text: string) => void): () =>
   return () => (stream.write = write);
 }
 
-// Every command adds listeners that a process of one command would take along when it ends.
+// Every command adds listeners, which a process of one command drops on exit.
 process.setMaxListeners(0);
 process.on("message", (request: WarmRequest) => {
   void run(request).then((finished) => process.send?.(finished));

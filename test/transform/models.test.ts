@@ -9,7 +9,7 @@ const { project } = crypto.transform;
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-/** Answers commands one after the other, in the order in which they were asked for, as dbt does. */
+/** Answers commands one at a time, in request order, as dbt does. */
 class CommandQueue {
   readonly ran: string[] = [];
   readonly #failing: string | null;

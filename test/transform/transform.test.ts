@@ -28,7 +28,7 @@ async function consumed(table: string, next: number): Promise<void> {
   ]);
 }
 
-/** Increments that move silver to these offsets, one after the other, and then no further. */
+/** Simulates increments that move silver to these offsets in turn, and then no further. */
 async function catchUp(...offsets: number[]): Promise<number> {
   let runs = 0;
   const worker = {

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../support/coinlake.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-/** Starts dbt for a lake of its own, whose catalog listens elsewhere; resolves to what dbt left there when it was ready. */
+/** Starts dbt for a separate lake whose catalog listens at another port; resolves to dbt's files when it was ready. */
 async function startFor(lake: string, port: number): Promise<string> {
   const dbt_folder = join(folder.path, lake);
   const worker = new DbtWorker({
@@ -25,7 +25,7 @@ async function startFor(lake: string, port: number): Promise<string> {
 test("what dbt parsed for one lake serves the next, wherever its catalog listens", async () => {
   await startFor("one", 1);
   const target = await startFor("two", 2);
-  // dbt writes it whenever it has parsed anything.
+  // dbt writes this file whenever it has parsed anything.
   assert.ok(!existsSync(join(target, "partial_parse.msgpack")), readdirSync(target).join(" "));
 });
 

@@ -9,19 +9,19 @@ import { pathOfLocation } from "../../src/storage/file/location.ts";
 import type { FindingCode } from "../../src/verify/finding.ts";
 import { BRONZE, flipBit, FOREIGN, type PreparedLake } from "./prepared-lake.ts";
 
-/** One way to damage a lake, what finds it, and how it is named. */
+/** One way to damage a lake, the check that finds it, and the finding's text. */
 export interface Damage {
   title: string;
   damage(lake: PreparedLake): unknown;
   found_by: "verify" | "verify --deep";
   code: FindingCode;
-  /** In the message, or in what is said of the rows. */
+  /** Pattern in the message, or in the description of the rows. */
   said: RegExp;
-  /** The table named; absent where the damage is to the lake itself. */
+  /** The reported table; absent if the damage concerns the lake itself. */
   table?: string;
-  /** In the next step, beside the command for the table. */
+  /** Pattern in the next step, besides the command for the table. */
   mends?: RegExp;
-  /** The models have to be run again over what bronze is now. */
+  /** True if the models must run again over the changed bronze. */
   is_in_bronze?: boolean;
 }
 
@@ -53,7 +53,7 @@ const overwrite = (name: string) => (lake: PreparedLake) => {
   writeFileSync(lake.file(name), Buffer.alloc(20_000, "no database "));
 };
 
-/** The property that says how far a table has consumed the log, moved by so many records. */
+/** Moves a table's committed offsets, in its property, by a number of records. */
 const moveOffsets = (table: string, records: number) => (lake: PreparedLake) =>
   lake.change(async ({ catalog }) => {
     const identifier = tableNamed(table);
@@ -76,7 +76,7 @@ export const dropBuilt = (is_purging: boolean) => async (lake: PreparedLake) => 
   for (const table of Object.keys(crypto.reconciliation.tables)) await drop(table, is_purging)(lake);
 };
 
-/** A page in the middle of the file: its header, and so its length and layout, are whole. */
+/** Overwrites a page in the middle of the file; its header, and so its length and layout, remain valid. */
 const overwritePage = (name: string) => (lake: PreparedLake) => {
   const file = lake.file(name);
   emptyWal(file);
@@ -132,7 +132,7 @@ function swap(a: string, b: string): void {
   renameSync(`${a}.moved`, b);
 }
 
-/** A file of a snapshot that is kept and not current. */
+/** The manifest list of a retained snapshot that is not current. */
 async function earlierManifestList(lake: PreparedLake, table: string): Promise<string> {
   const { metadata } = await lake.load(table);
   const current = await lake.snapshot(table);

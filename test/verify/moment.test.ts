@@ -17,10 +17,12 @@ const FOLLOWING = Object.entries(crypto.reconciliation.tables).flatMap(([table, 
 );
 const offsets = (next: number) => JSON.stringify({ [NAME]: next });
 
-/** A commit: the offsets that it reaches, and whether it brings rows. */
+/** A commit: its committed offsets, and whether it adds rows. */
 type Step = [next: number, has_rows: boolean];
 
-/** The metadata of a table with these commits behind it, recorded as the catalog does; or without the records of an older version. */
+/**
+ * A table's metadata after these commits, recorded as the catalog does, or without the records, as in an older version.
+ */
 function tableAfter(name: string, steps: readonly Step[], { is_recorded = true } = {}): LoadedTable {
   let metadata: TableMetadata = emptyMetadata(`file:///lake/${name}`, "0b0bd3b2-6d0d-4f0e-8a3c-1e2b0d0c0a0f");
   for (const [index, [next, has_rows]] of steps.entries()) {
@@ -52,7 +54,7 @@ function tableAfter(name: string, steps: readonly Step[], { is_recorded = true }
   };
 }
 
-/** All tables, the first of them as far as `first` says, the others as `rest`. */
+/** All tables: the first one with the commits of `first`, the others with those of `rest`. */
 function lakeOf(first: readonly Step[], rest: readonly Step[], options: { is_recorded?: boolean } = {}): LoadedTable[] {
   const bronze = tableAfter(crypto.bronze.table, [[1_000, true]]);
   return [bronze, ...FOLLOWING.map((name, index) => tableAfter(name, index === 0 ? first : rest, options))];
@@ -108,7 +110,7 @@ test("a commit that brings no rows moves the offsets, and the snapshot before it
 });
 
 test("tables that have no state in common are not compared", () => {
-  // The first table went from 100 to 300 at once, the others stand between.
+  // The first table advanced from 100 to 300 in one commit; the other tables are between.
   assert.equal(
     choose(
       lakeOf(
@@ -185,10 +187,10 @@ test("a table that no increment has made is not missing, one that was made is", 
     ],
   ).slice(0, -1);
   assert.deepEqual(chooseMoment(old, crypto, made)?.missing, ["gold.dim_time"]);
-  // A model that a later version brought.
+  // A model that a later version added.
   const after_upgrade = chooseMoment(old, crypto, unmade);
   assert.deepEqual([after_upgrade?.missing, after_upgrade?.unmade], [[], ["gold.dim_time"]]);
-  // One that this version made, and that was purged.
+  // A model that this version created and that was purged.
   const [bronze, first, ...others] = old;
   assert.ok(bronze !== undefined && first !== undefined);
   const properties = { ...first.metadata.properties, "coinlake.models-version": "2" };

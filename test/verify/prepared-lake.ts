@@ -30,8 +30,8 @@ const INCREMENTS = 3;
 const MAX_INCREMENTS = 8;
 
 /**
- * One lake for many tests: made once, by the real parts, in increments; its folder is put back as it was before each test. What the models
- * make of its bronze is kept too, for the tests that leave bronze alone.
+ * One lake for many tests, created once by the real components, in increments. Each test starts from the original
+ * folder. Tests that do not change bronze share one result of rebuilding the models.
  */
 export class PreparedLake {
   readonly data_folder: string;
@@ -69,7 +69,7 @@ export class PreparedLake {
     return prepared;
   }
 
-  /** The lake as it was made. */
+  /** Restores the original lake. */
   reset(): void {
     rmSync(this.data_folder, { recursive: true, force: true });
     cpSync(join(this.#copies.path, "lake"), this.data_folder, { recursive: true });
@@ -90,7 +90,7 @@ export class PreparedLake {
     }
   }
 
-  /** `is_bronze_whole`: what the models make of bronze is then known already. */
+  /** With `is_bronze_whole`, the models' result for bronze is already known. */
   async verifyDeep({ is_bronze_whole = true } = {}): Promise<DeepVerification> {
     const open = await openToVerify(this.lake);
     try {
@@ -102,7 +102,10 @@ export class PreparedLake {
     }
   }
 
-  /** As `verifyDeep` over whole bronze, while `work` is done in place of building silver and gold again; then they are, unless it throws. */
+  /**
+   * Runs `verifyDeep` over unchanged bronze with `work` in place of the rebuild of silver and gold; the rebuild follows
+   * unless `work` throws.
+   */
   async verifyDeepDuring(work: () => Promise<void>): Promise<DeepVerification> {
     const open = await openToVerify(this.lake);
     try {
@@ -121,7 +124,7 @@ export class PreparedLake {
     return found;
   }
 
-  /** Deletes a row, and expires the snapshot that had it. */
+  /** Deletes a row, and expires the snapshot that contained it. */
   async expireSnapshot(table: string): Promise<void> {
     const { "snapshot-id": id } = await this.snapshot(table);
     await this.sql(`delete from lake.${table} where log_offset = 3`);
@@ -141,7 +144,10 @@ export class PreparedLake {
     await this.sql(`create table lake.${FOREIGN} as select value as id from range(1000) as ids(value)`);
   }
 
-  /** Verifies another lake again and again while increments are committed to it, until some came in the middle of one; then deeply. */
+  /**
+   * Verifies another lake repeatedly while increments are committed to it, until some commits fall into a verification;
+   * then verifies it deeply.
+   */
   async verifyWhileWritten(): Promise<{ findings: Finding[]; moving: number; verified: number }> {
     const written = await this.#lakes.fresh();
     const records = await marketStream(9);
@@ -159,7 +165,7 @@ export class PreparedLake {
         await increment(number);
       seen.is_done = true;
     };
-    // The first makes the tables: until then there is nothing to verify.
+    // The first increment creates the tables: before it there is nothing to verify.
     await increment(0);
     const writing = write();
     while (!seen.is_done) {
@@ -183,19 +189,19 @@ export class PreparedLake {
     return rebuild(request, (catalog, _server, { offsets }) => this.#lakes.build(catalog, { ...offsets }));
   }
 
-  /** Runs dbt over a catalog; null where it is only asked about its project. */
+  /** Runs dbt over a catalog; null for commands that need only its project. */
   models<T>(catalog: Catalog | null, work: (worker: Pick<DbtWorker, "run">) => Promise<T>): Promise<T> {
     return this.#lakes.over(catalog, work);
   }
 
-  /** A file of the lake that the tests of the first increment left: an old copy of the catalog. */
+  /** Restores an old copy of the catalog, from the first increment. */
   restoreOldCatalog(): void {
     for (const end of ["", "-wal"])
       cpSync(join(this.#copies.path, `catalog-of-the-first-increment.db${end}`), `${this.lake.catalog_file}${end}`);
     rmSync(`${this.lake.catalog_file}-shm`, { force: true });
   }
 
-  /** As in a lake of a version that took none. */
+  /** Removes the checksums, as in a lake of a version that stored none. */
   forgetChecksums(): void {
     const database = new DatabaseSync(this.lake.catalog_file);
     database.exec("delete from file_checksums");
@@ -206,7 +212,7 @@ export class PreparedLake {
     return join(this.lake.folder, name);
   }
 
-  /** As another writer would, with the lake open for writing. */
+  /** Changes the lake as another writer would, with the lake open for writing. */
   async change<T>(work: (open: OpenLake) => Promise<T>): Promise<T> {
     const open = await openLake(this.lake);
     try {
@@ -216,7 +222,7 @@ export class PreparedLake {
     }
   }
 
-  /** SQL of another DuckDB, to which the catalog is `lake`. */
+  /** Runs SQL in another DuckDB, in which the catalog's name is `lake`. */
   async sql(statement: string): Promise<void> {
     await this.change(async ({ server }) => {
       const instance = await openDuckDB();
@@ -259,7 +265,7 @@ export class PreparedLake {
   }
 }
 
-/** Turns one bit of a file over, at a share of its length. */
+/** Flips one bit of a file, at a share of its length. */
 export function flipBit(path: string, share = 0.5): void {
   const bytes = readFileSync(path);
   const position = Math.floor(bytes.length * share);

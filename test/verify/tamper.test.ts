@@ -20,7 +20,7 @@ import { BRONZE, FOREIGN, PreparedLake } from "./prepared-lake.ts";
 
 const VERSION = "coinlake.models-version";
 
-/** Damage is searched for by the quick look or the deep one; each case says by which it is found. */
+/** Quick or deep verification searches for the damage; each case names the one that finds it. */
 let lake: PreparedLake;
 before(async () => {
   lake = await PreparedLake.make();
@@ -129,7 +129,7 @@ test("a store that this user may only read is read without files beside it", { s
     chmodSync(folder.path, 0o555);
     const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/base/sqlite.ts"))};
       console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
-    // Root may write everywhere.
+    // Root may write to any file.
     const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {
       uid: 65_534,
       encoding: "utf8",
@@ -210,7 +210,7 @@ test("files of an older lake get their checksums from the first deep look, which
   lake.reset();
   lake.forgetChecksums();
   const scratch = temporaryFolder();
-  // Of a process that was killed.
+  // The spill folder of a killed process.
   mkdirSync(join(scratch.path, "coinlake-spill-999999999-x"));
   const { code, stdout, stderr } = await coinlake([
     "verify",

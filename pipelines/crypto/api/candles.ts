@@ -48,8 +48,8 @@ function sourceOf(interval: Interval): string {
 }
 
 /**
- * Candles of up to 15 minutes are built from minutes, longer ones from hours; both are exact for every interval. For
- * one coin, or for all if `id` is null.
+ * Candles of up to 15 minutes are built from minutes, longer ones from hours; both are exact for every interval.
+ * Returns the candles of one coin, or of all coins if `id` is null.
  */
 function candlesSql(table: TableNaming, id: string | null, interval: Interval, { from_ms, to_ms }: Span): string {
   const source = sourceOf(interval);
@@ -77,8 +77,8 @@ function hasHours(tables: ReadTables): boolean {
 const MOST_SHARED = 6;
 
 /**
- * All hours but the last few are final: they are read from the table, at a fraction of the cost. The last ones are
- * computed from the live views for all coins at once, and shared by concurrent requests.
+ * All hours but the last few are final: they are read from the table, which is much cheaper. The last ones are computed
+ * from the live views for all coins at once; concurrent requests share the result.
  */
 async function findCandles(
   tables: ReadTables,
@@ -136,7 +136,7 @@ async function endBefore(
   return Math.min(before_ms, Date.parse(time(found["hour_at"])) + Math.max(step_ms, HOUR_S * 1000));
 }
 
-/** End of the candles: now, the newest event; in the past, the coin's newest row in the table. */
+/** End of the candles. For the present, the newest event; for a past lake time, the coin's newest row in the table. */
 async function newest(tables: ReadTables, id: string, interval: Interval): Promise<string | null> {
   if (tables.at === null) return tables.latest_event();
   const source = sourceOf(interval);
@@ -174,7 +174,7 @@ export const candles: ApiResource = {
   },
 };
 
-/** A coin unknown in the past is not an error: it had no candles. */
+/** A coin that the lake did not know at that time is not an error: it had no candles. */
 async function idOf(tables: ReadTables, given: string): Promise<string | null> {
   try {
     return await tables.subject(given);

@@ -17,8 +17,8 @@ const CoinQuery = PageQuery.extend({
 const WINDOW = "interval 48 hour";
 
 /**
- * Every current coin with its price now, an hour and a day before, from minutes. The minutes that contain those times
- * are read from ticks, so that the changes are exact.
+ * Every current coin with its price now, one hour ago and one day ago, from minutes. The minutes that contain those
+ * times are read from ticks, so that the changes are exact.
  */
 function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string {
   const moment = (span: string) => `(timestamptz '${latest}' - ${span})`;
@@ -95,7 +95,7 @@ function coinOf(row: Record<string, string | null>): Coin {
   };
 }
 
-/** Cached for a second, for all sort orders. */
+/** All coins, cached for one second and shared by all sort orders. */
 async function everyCoin(tables: ReadTables): Promise<Coin[]> {
   return tables.once("coins", async () => {
     const latest = await tables.latest_event();

@@ -1,6 +1,6 @@
 import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
 
-/** Converts DuckDB's text to the API's. */
+/** Converts DuckDB's decimal text to the API's. */
 
 export function decimalOrNull(text: string | null | undefined): string | null {
   return text == null ? null : trimDecimal(text);
@@ -19,7 +19,7 @@ export function timeOrNull(text: string | null | undefined): string | null {
   return text == null ? null : time(text);
 }
 
-/** Whether `a` is before `b` by value; decimals as text, so none is rounded. */
+/** Whether `a` is before `b` by value. Decimals are compared as text, so no value is rounded. */
 export function compareDecimals(a: string, b: string): number {
   const [left, right] = [unscaled(a), unscaled(b)];
   return left < right ? -1 : left > right ? 1 : 0;

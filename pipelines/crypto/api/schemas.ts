@@ -18,7 +18,9 @@ export const Coin = z
     volume_24h: Decimal.nullable(),
     market_cap: Decimal.nullable(),
     is_delisted: z.boolean(),
-    /** Prices of the last 24 hours, oldest first, at most 96: the last of each quarter of an hour that has one. */
+    /**
+     * Prices of the last 24 hours, oldest first, at most 96: the last price of each quarter of an hour that has one.
+     */
     sparkline: z.array(Decimal),
   })
   .openapi("Coin");
@@ -41,11 +43,11 @@ export const Candle = z.object({
   price_updates: Count,
 });
 
-/** Oldest first; `next` is the cursor of the page before these in time. */
+/** Oldest first; `next` is the cursor of the page with earlier candles. */
 export const Candles = z
   .object({
     interval: z.enum(INTERVALS),
-    /** Lake time of the tables read; null for now, with what arrived since the last commit. */
+    /** Lake time of the tables read; null for the present, which includes events after the last commit. */
     at: Time.nullable(),
     snapshots: z.array(Snapshot),
     items: z.array(Candle),

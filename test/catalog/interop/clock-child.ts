@@ -7,7 +7,10 @@ import { currentSnapshot } from "../../../src/iceberg/stage.ts";
 import { locationOfPath } from "../../../src/storage/file/location.ts";
 import { FileStorage } from "../../../src/storage/file/storage.ts";
 
-/** Runs statements on a lake, by the clock that its process has, and prints what readers see of gold.prices before and after them. */
+/**
+ * Runs statements on a lake with the clock of this process, and prints what readers see of gold.prices before and after
+ * them.
+ */
 const [folder = "", ...statements] = process.argv.slice(2);
 const catalog = new Catalog({
   store: new SqliteStore(`${folder}/catalog.db`),
@@ -22,7 +25,7 @@ await attachCatalog(connection, server.url, "lake");
 const session = await QuerySession.open({ catalog, server, s3: null });
 const PRICES = { namespace: ["gold"], name: "prices" };
 
-/** The sum of the ids, by every way to read the current state. */
+/** The sum of the ids, by every way to read the current snapshot. */
 async function look(): Promise<Record<string, unknown> | null> {
   if (!(await catalog.hasTable(PRICES))) return null;
   const current = currentSnapshot((await catalog.loadTable(PRICES)).metadata)?.["snapshot-id"];

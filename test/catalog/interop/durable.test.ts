@@ -15,7 +15,7 @@ const storage = new FileStorage();
 let lake: Lake;
 let duckdb: DuckDBInstance;
 let connection: DuckDBConnection;
-/** Files of the tables' folders that were not durable when a pointer was about to move. */
+/** Files in the tables' folders that were not durable before a pointer move. */
 let late: string[] = [];
 let pointers = 0;
 
@@ -28,7 +28,7 @@ function step(name: string): void {
   }
 }
 
-/** Without the manifest list of a snapshot that its own commit dropped (see join.ts), which the catalog deletes. */
+/** Omits the manifest list of a snapshot that its own commit dropped (see join.ts), because the catalog deletes it. */
 async function keptOf(paths: readonly string[]): Promise<string[]> {
   const tables = await lake.catalog.listTables(["gold"]);
   const loaded = await Promise.all(tables.map((identifier) => lake.catalog.loadTable(identifier)));

@@ -40,7 +40,7 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     await lake.close();
   });
 
-  /** A snapshot of the same files as the one before. */
+  /** Commits a snapshot with the same files as the previous one. */
   async function commitSameRows(index: number): Promise<void> {
     const { metadata } = await lake.catalog.loadTable(TABLE);
     const last = metadata.snapshots.at(-1) ?? assert.fail("no snapshot");

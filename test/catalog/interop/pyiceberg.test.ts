@@ -16,7 +16,7 @@ const skip = existsSync(pythonExecutable()) ? false : "the Python environment is
 describe("PyIceberg on the catalog", { skip }, () => {
   let lake: Lake;
   let url = "";
-  /** What each case of the script gave: one process for all, because Python takes seconds to start. */
+  /** Results of the script by case: one process runs all cases, because Python takes seconds to start. */
   let results: Record<string, unknown> = {};
   before(async () => {
     lake = await openLake();

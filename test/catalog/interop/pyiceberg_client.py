@@ -1,4 +1,4 @@
-"""Uses the catalog the way a PyIceberg user would. Runs the cases named, in order; prints their results as one JSON object.
+"""Uses the catalog as a PyIceberg user would. Runs the named cases in order; prints their results as one JSON object.
 
 Usage: pyiceberg_client.py URL CASE...
 """
@@ -64,7 +64,7 @@ def life_of_a_table(catalog):
 
 
 def errors(catalog):
-    """The error types that PyIceberg makes of the catalog's answers."""
+    """The PyIceberg error types of the catalog's error responses."""
     result = []
     for attempt in (
         lambda: catalog.load_table("pyiceberg.nothing"),
@@ -87,7 +87,7 @@ def errors(catalog):
 
 
 def nested_types(catalog):
-    """Field ids of nested columns are assigned by the catalog and found again by the reader."""
+    """The catalog assigns field ids to nested columns, and the reader finds them."""
     schema = Schema(
         NestedField(10, "id", LongType(), required=True),
         NestedField(20, "places", ListType(30, StructType(NestedField(40, "name", StringType(), required=False)), False), required=False),
@@ -111,7 +111,7 @@ def staged(catalog):
 
 
 def read_by_duckdb_written(catalog):
-    """Read what another engine wrote, at every snapshot, and append to it."""
+    """Read a table of another engine at every snapshot, and append to it."""
     table = catalog.load_table("duck.ticks")
     counts = [table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows for snapshot in table.snapshots()]
     table.append(pa.table({"id": pa.array([1000], pa.int64()), "coin": ["from python"]}))
@@ -119,7 +119,7 @@ def read_by_duckdb_written(catalog):
 
 
 def overwrite(catalog):
-    """Replace all rows, then one of several rows in a file; the rows at every snapshot, oldest first."""
+    """Replace all rows, then one of several rows in a file; return the rows at every snapshot, oldest first."""
     table = catalog.create_table("pyiceberg.overwritten", pa.schema([("id", pa.int64())]))
     table.append(pa.table({"id": [1, 2, 3]}))
     table.overwrite(pa.table({"id": [4, 5]}))
@@ -129,7 +129,7 @@ def overwrite(catalog):
 
 
 def read_versions(catalog):
-    """The number of rows of every snapshot of a table that DuckDB wrote, oldest first, and its parent's place in the list."""
+    """The row count of each snapshot of a table that DuckDB wrote, oldest first, and its parent's index in the list."""
     table = catalog.load_table("bronze.increments")
     ids = [snapshot.snapshot_id for snapshot in table.snapshots()]
     parents = [ids.index(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None for snapshot in table.snapshots()]
@@ -137,7 +137,7 @@ def read_versions(catalog):
 
 
 def long_history(catalog):
-    """Read a table of thousands of snapshots by its metadata file alone, and write to it."""
+    """Read a table of thousands of snapshots from its metadata file alone, and write to it."""
     table = catalog.load_table("bronze.long")
     static = StaticTable.from_metadata(table.metadata_location)
     rows = static.scan().to_arrow().num_rows

@@ -1,4 +1,4 @@
-/** Run by the store's test as a process of its own: moves one pointer up by one, `count` times, whatever others do. */
+/** A separate process of the store's test: increments one pointer `count` times, while other processes do the same. */
 import { OperatingError } from "../../../src/base/errors.ts";
 import { SqliteStore } from "../../../src/catalog/sqlite/store.ts";
 import { pointerMove } from "../pointer-move.ts";

@@ -15,7 +15,7 @@ interface DagRun {
 const LOOK_MS = 250;
 const RUN_TIMEOUT_MS = 900_000;
 
-/** Airflow's REST API, as a person's browser uses it. */
+/** Airflow's REST API, as its web interface uses it. */
 export class AirflowClient {
   readonly #url: string;
   readonly #token: string;
@@ -27,7 +27,7 @@ export class AirflowClient {
     this.#dag = dag;
   }
 
-  /** Throws where the password is not the one. */
+  /** Throws for a wrong password. */
   static async login(
     environment: Readonly<Record<string, string>>,
     dag: string,
@@ -54,7 +54,7 @@ export class AirflowClient {
     return (await response.json()) as T;
   }
 
-  /** Once the DAG's file has been read: some seconds after the start. */
+  /** Unpauses the DAG when Airflow has parsed its file, some seconds after the start. */
   async unpause(): Promise<void> {
     for (;;) {
       const { dags } = await this.#call<{ dags: { dag_id: string }[] }>("GET", `/dags?dag_id_pattern=${this.#dag}`);
@@ -72,12 +72,12 @@ export class AirflowClient {
     return (await this.#call<DagRun>("POST", `/dags/${this.#dag}/dagRuns`, { logical_date: null, conf })).dag_run_id;
   }
 
-  /** The run that a schedule's last time has, once it is there. */
+  /** The run of the schedule's last time, when it exists. */
   scheduled(): Promise<string> {
     return this.#firstOf("scheduled");
   }
 
-  /** A backfill of the day; resolves to its run, once it is there. */
+  /** Starts a backfill of the day; resolves to its run when it exists. */
   async backfill(day: string): Promise<string> {
     const at = `${day}T00:00:00Z`;
     await this.#call("POST", "/backfills", {
@@ -102,7 +102,7 @@ export class AirflowClient {
     }
   }
 
-  /** How the run ended. */
+  /** Final state of the run. */
   async end(run_id: string): Promise<string> {
     const give_up_at_ms = performance.now() + RUN_TIMEOUT_MS;
     for (;;) {
@@ -122,7 +122,7 @@ export class AirflowClient {
     return task_instances.map(({ task_id, state, try_number }) => ({ task_id, state, try_number }));
   }
 
-  /** What the tasks that failed had to say, for whoever reads that the run did. */
+  /** Log output of the failed tasks, for the message of a failed test. */
   async failures(run_id: string): Promise<string> {
     const failed = (await this.tasks(run_id)).filter(({ state }) => state === "failed");
     const logs = failed.map(async ({ task_id, try_number }) => {
@@ -133,7 +133,7 @@ export class AirflowClient {
     return (await Promise.all(logs)).join("\n\n");
   }
 
-  /** Names of the assets that the run told of. */
+  /** Names of the assets for which the run reported events. */
   async assetsOf(run_id: string): Promise<string[]> {
     const { asset_events } = await this.#call<{ asset_events: { name: string; source_run_id: string }[] }>(
       "GET",

@@ -93,7 +93,7 @@ for (const pipeline of pipelines) {
       tasks.map(({ task_id, after: before_it }) => [task_id, before_it]),
       order.map((id, index) => [id, order.slice(Math.max(0, index - 1), index)]),
     );
-    // What comes after something that failed does not run.
+    // Tasks downstream of a failed task do not run.
     assert.deepEqual(
       tasks.filter(({ trigger_rule }) => trigger_rule !== "all_success"),
       [],
@@ -152,7 +152,7 @@ for (const pipeline of pipelines) {
   });
 }
 
-/** Its help names every option of the call. */
+/** Asserts that the command's help names every option of the call. */
 async function assertKnown(words: string): Promise<void> {
   const [command = ""] = /^[a-z]+( [a-z]+)?(?= |$)/.exec(words) ?? [];
   const { code, stdout, stderr } = await coinlake([...command.split(" "), "--help"]);

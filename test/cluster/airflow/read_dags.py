@@ -1,4 +1,4 @@
-"""Loads the DAGs of a folder as Airflow does, and prints what of them a test compares."""
+"""Loads the DAGs of a folder as Airflow does, and prints the properties that a test compares."""
 
 import json
 import os

@@ -6,13 +6,13 @@ import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /**
- * Stands where a task calls the command line: notes the call, and answers with the exit codes that the test has laid out for it,
- * one after the other, 0 beyond them. What is to be real goes on to the real command line.
+ * Replaces the command line in Airflow's tasks: records each call and returns the exit codes of the test's plan in
+ * order, then 0. Calls of `real` commands run the real command line.
  */
 export interface Plan {
-  /** By the words of the command before its options. */
+  /** Exit codes by the command's words before its options. */
   codes: Record<string, number[]>;
-  /** Commands, by their first word, that are the real command line's. */
+  /** First words of the commands that run the real command line. */
   real: string[];
 }
 
@@ -30,7 +30,7 @@ if (plan.real.includes(args[0] ?? "")) {
   const main = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
   process.exit(spawnSync(process.execPath, [main, ...args], { stdio: "inherit" }).status ?? 1);
 }
-// A call that is held says who it is, and waits for the file to be gone.
+// A held call records its process id and waits until the file is removed.
 const held = join(folder, `hold ${text}`);
 if (existsSync(held)) writeFileSync(held, String(process.pid));
 while (existsSync(held)) await wait(LOOK_MS);

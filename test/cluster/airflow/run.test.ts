@@ -14,17 +14,20 @@ import { Servers } from "../servers.ts";
 import { AirflowClient } from "./client.ts";
 import type { Plan } from "./recorder.ts";
 
-/** The real Airflow runs the real DAG; the command line is a recorder but for the alerts, which are those of a lake. */
+/**
+ * The real Airflow runs the real DAG. A recorder replaces the command line, except for the alerts, which are those of a
+ * lake.
+ */
 const DAG = "crypto_pipeline";
 const SETTINGS = {
   COINLAKE_CLI: fileURLToPath(new URL("recorder.ts", import.meta.url)),
-  // Every run of this file is late.
+  // Every run of this file exceeds its deadline.
   COINLAKE_DEADLINE_SECONDS: "5",
-  // Rarely, and at the beginning of the day that is run again.
+  // A rare schedule, at the start of the day that the test runs again.
   COINLAKE_SCHEDULE: "0 0 10 10 *",
 };
 const LOOK_MS = 50;
-/** Less than a server takes that is asked to end: it was killed. */
+/** Less than the time of a graceful server shutdown, so the server was killed. */
 const END_TIMEOUT_MS = 10_000;
 
 const folder = temporaryFolder();
@@ -51,7 +54,7 @@ async function up(): Promise<void> {
   airflow = await AirflowClient.login(servers.environment, DAG);
 }
 
-/** Lays out the exit codes of what is called from now on. */
+/** Sets the exit codes of the next calls. */
 function plan(codes: Plan["codes"]): void {
   rmSync(join(folder.path, "calls.txt"), { force: true });
   writeFileSync(join(folder.path, "plan.json"), JSON.stringify({ codes, real: ["alerts"] } satisfies Plan));

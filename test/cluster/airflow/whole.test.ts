@@ -14,8 +14,9 @@ import { Servers } from "../servers.ts";
 import { AirflowClient } from "./client.ts";
 
 /**
- * Nothing stands for anything here: the DAG calls the command line, which works on a lake in the cluster that nobody else carries on.
- * The market is October 2025 as it was recorded, where this machine has it, so that what the DAG leaves can be held against it.
+ * Nothing is replaced here: the DAG calls the command line, on a lake in the cluster that no other process transforms.
+ * The market is the recorded October 2025, if this machine has it, so that the test can compare the DAG's results with
+ * it.
  */
 const DAG = "crypto_pipeline";
 const RECORDING = "market-1h-2025-10.csv.gz";
@@ -38,7 +39,7 @@ before(async () => {
   };
   lake = produced.lake;
   await run("streams", "start");
-  // The DAG runs once, when it begins.
+  // The DAG runs once, when it is unpaused.
   Object.assign(process.env, { COINLAKE_DATA: servers.data, COINLAKE_LAKE: lake, COINLAKE_SCHEDULE: "0 0 10 10 *" });
   airflow_servers = await Servers.startNew("airflow");
 });
@@ -72,7 +73,7 @@ test("a run carries bronze on to silver and gold, proves each, maintains the tab
 test("gold has the recording's hourly candles, exactly", { skip: skipWithout(RECORDING) }, async () => {
   const { environment } = servers;
   const open = await openLake(findLake(servers.data, lake), { env: environment });
-  // PyIceberg's names for what Amazon's clients know.
+  // PyIceberg's option names for the settings of Amazon's clients.
   const found = {
     PYICEBERG_CATALOG__LAKE__S3__ENDPOINT: environment["AWS_ENDPOINT_URL_S3"] ?? "",
     PYICEBERG_CATALOG__LAKE__S3__ACCESS_KEY_ID: environment["AWS_ACCESS_KEY_ID"] ?? "",

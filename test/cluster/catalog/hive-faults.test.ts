@@ -7,7 +7,7 @@ import { Servers } from "../servers.ts";
 
 let servers: Servers;
 let cable: Cable;
-/** Asks through the cable, and past it. */
+/** One store connects through the proxy, the other directly. */
 let far: HiveStore;
 let near: HiveStore;
 let warehouse = "";
@@ -81,7 +81,7 @@ test("names that Hive would fold or refuse are refused here, and found nowhere",
   assert.equal(await near.pointer(table("LOWER")), null);
 });
 
-/** Lies between a client and the metastore; loses the answer to one call, by the call's name. */
+/** A proxy between a client and the metastore; drops the response to one call, by the call's name. */
 class Cable {
   cut_answer_to: string | null = null;
   most_at_once = 0;
@@ -123,7 +123,7 @@ class Cable {
     for (const end of [client, metastore]) end.on("error", () => end.destroy());
   }
 
-  /** Resolves when all ends that were there are closed. */
+  /** Resolves when all connections open at the call are closed. */
   async breakAll(): Promise<void> {
     await Promise.all(
       [...this.#ends].map((end) => new Promise<void>((closed) => void end.once("close", () => closed()).destroy())),

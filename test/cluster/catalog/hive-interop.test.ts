@@ -19,7 +19,7 @@ const script = fileURLToPath(new URL("hive_client.py", import.meta.url));
 let servers: Servers;
 let catalog: Catalog;
 let server: CatalogServer;
-/** What the script saw, by case. */
+/** The script's results, by case. */
 let seen: Record<"made_here" | "made_there", Record<string, unknown>>;
 before(async () => {
   servers = await Servers.start("hive");

@@ -1,7 +1,7 @@
-"""Reads and writes tables through two catalogs at once: PyIceberg's own Hive catalog, and ours over REST in front of the same
-metastore. Prints what it saw as one JSON object.
+"""Reads and writes tables through two catalogs: PyIceberg's Hive catalog, and Coinlake's REST catalog over the same
+metastore. Prints the results as one JSON object.
 
-Usage: hive_client.py REST_URL HIVE_URI; S3 and its credentials come from the environment.
+Usage: hive_client.py REST_URL HIVE_URI; the environment has the address and credentials of S3.
 """
 
 import json
@@ -20,7 +20,7 @@ ARROW_SCHEMA = pa.schema([("coin", pa.string()), ("price", pa.decimal128(38, 18)
 
 
 def speak_hive_4():
-    """PyIceberg asks for tables by two calls that Hive 4.0.1 no longer has; their successors answer the same questions."""
+    """Replaces two calls of PyIceberg that Hive 4.0.1 has removed by their successors, which return the same tables."""
     Client.get_table = lambda self, dbname, tbl_name: self.get_table_req(GetTableRequest(dbName=dbname, tblName=tbl_name)).table
     Client.get_table_objects_by_name = lambda self, dbname, tbl_names: self.get_table_objects_by_name_req(GetTablesRequest(dbName=dbname, tblNames=tbl_names)).tables
 
@@ -35,7 +35,7 @@ def coins(catalog, name):
 
 
 def made_here(rest, hive):
-    """A table of ours: written over REST, read and written by the Hive catalog, and read over REST again."""
+    """A table of Coinlake's: written over REST, read and written by the Hive catalog, and read over REST again."""
     rest.create_namespace("ours", {"comment": "made over REST", "owner": "ana"})
     table = rest.create_table("ours.prices", ARROW_SCHEMA, properties={"gone": "soon", "kept": "yes"})
     table.append(rows("bitcoin"))

@@ -1,7 +1,7 @@
 import { openKafkaLog } from "../../../src/log/kafka/log.ts";
 import { message } from "../../log/contract.ts";
 
-/** A process to be killed: appends numbered batches of 100 from its last position on. BROKER PREFIX */
+/** A process for tests to kill: appends numbered batches of 100 from its last position. Arguments: BROKER PREFIX */
 const [broker = "", prefix = ""] = process.argv.slice(2);
 const KEYS = ["bitcoin", "ether", "doge", "sol", "ada", "xrp"];
 const log = await openKafkaLog({ brokers: [broker], prefix });

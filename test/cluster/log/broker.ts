@@ -5,7 +5,7 @@ import { Servers } from "../servers.ts";
 
 const LOOK_MS = 10;
 
-/** A Kafka of a test's own, that it may kill. */
+/** A Kafka broker for one test, which the test may kill. */
 export class Broker {
   readonly #servers: Servers;
 
@@ -21,7 +21,7 @@ export class Broker {
     return [this.#servers.environment["COINLAKE_KAFKA_BROKERS"]!];
   }
 
-  /** Resolves once it is gone. */
+  /** Resolves when the process has exited. */
   async kill(): Promise<void> {
     const state = this.#servers.services.get("kafka")!;
     process.kill(state.pid, "SIGKILL");
@@ -29,7 +29,7 @@ export class Broker {
     await untilPortsAreFree(state);
   }
 
-  /** Where it was before, with what it had. */
+  /** Restarts the broker on its port with its data. */
   async restart(): Promise<void> {
     await this.#servers.up();
   }

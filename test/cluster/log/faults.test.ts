@@ -17,11 +17,11 @@ const ALL = { max_records: 1_000_000, max_bytes: 1_000_000_000 };
 const KEYS = ["bitcoin", "ether", "doge", "sol", "ada", "xrp"];
 const PRODUCE = 0;
 
-/** `count` messages from number `from` on, each under one of the keys. */
+/** `count` messages with numbers from `from`, each under one of the keys. */
 const numbered = (from: number, count: number) =>
   Array.from({ length: count }, (_, i) => message(String(from + i), KEYS[(from + i) % KEYS.length]));
 
-/** The numbers in the log, in the log's order within each key. */
+/** The numbers in the log by key, in log order. */
 async function numbersByKey(log: Log): Promise<Map<string, number[]>> {
   const found = new Map<string, number[]>();
   for (const { partition, begin } of await log.bounds("t")) {
@@ -31,7 +31,7 @@ async function numbersByKey(log: Log): Promise<Map<string, number[]>> {
   return found;
 }
 
-/** Each of the first `count` numbers once, in order under its key. */
+/** Asserts that the log has each of the first `count` numbers once, in order under its key. */
 async function assertWhole(log: Log, count: number): Promise<void> {
   const found = await numbersByKey(log);
   for (const [index, key] of KEYS.entries()) {
@@ -99,7 +99,7 @@ describe("A broker that is killed", () => {
     }
   }
 
-  /** Keeps the answer to the next produce request from being read, and gives the connection that it is to come on. */
+  /** Drops the response to the next produce request; resolves to the connection of that request. */
   function deafenNextProduce(): Promise<Connection> {
     const sent = channel("tracing:plt:kafka:connections:api:start");
     return new Promise((resolve) => {

@@ -113,7 +113,7 @@ describe("The Kafka log and its cluster", () => {
           messages: [{ topic: `${prefix}u`, key: Buffer.from("k"), value: Buffer.from("theirs"), headers }],
         });
         await transaction.commit();
-        // The marker that ends a transaction follows the commit.
+        // A transaction's end marker follows the commit.
         await log.waitForAppend("u", [{ partition: 0, begin: 0, end: 1 }], AbortSignal.timeout(10_000));
         await assert.rejects(log.read("u", 0, 0, ALL), { code: "FOREIGN_RECORD", message: /\/0, offset 1:/ });
       });
@@ -195,7 +195,7 @@ describe("The Kafka log and its cluster", () => {
         (await log.bounds("t")).map(({ end }) => end),
         [0, 0],
       );
-      // Together they are more than a broker takes in one request.
+      // Together they exceed the maximum request size of a broker.
       await log.append(
         "t",
         ["a", "b"].map((key) => ({ ...message("x", key), payload: too_large.subarray(1) })),

@@ -11,7 +11,7 @@ import { keepWithin } from "../../../src/maintain/retention.ts";
 import { MaintenanceStore } from "../../../src/maintain/store.ts";
 import { Servers } from "../servers.ts";
 
-/** Each leaves a data file, a delete file and their manifests, which every later one reads. */
+/** Each commit adds a data file, a delete file and their manifests, which every later commit reads. */
 const COMMITS = 60;
 const TABLE = "silver.events";
 const IN_SPARK = `embedded.${TABLE}`;
@@ -36,7 +36,7 @@ before(async () => {
   await connection.run(
     `CREATE TABLE lake.${TABLE} (id BIGINT, coin VARCHAR, value DECIMAL(38, 18), day DATE) PARTITIONED BY (day)`,
   );
-  // As that of a table with hundreds of snapshots: one that is compressed.
+  // Compressed, like the metadata of a table with hundreds of snapshots.
   const updates = { "write.metadata.compression-codec": "gzip" };
   await lake.catalog.commit([
     {
@@ -66,7 +66,7 @@ after(async () => {
   await servers?.leave();
 });
 
-/** Rows leave and rows come in one transaction, as dbt's increments have it. */
+/** Deletes and inserts rows in one transaction, as dbt's increments do. */
 async function write(commit: number): Promise<void> {
   const rows = `SELECT ${commit} * 3 + n, 'coin-' || (n % 2), (${commit}::DECIMAL(38, 18) + n) / 7, DATE '2026-03-01' + (${commit} % 3)::INTEGER FROM range(3) AS r(n)`;
   await connection.run(

@@ -155,7 +155,7 @@ function client(): AwsClient {
 
 const urlOf = (location: string) => location.replace(/^s3a?:\//, servers.environment.AWS_ENDPOINT_URL_S3 ?? "");
 
-/** MinIO takes the time of change that a copy of an object is to keep. */
+/** MinIO accepts a modification time for a copy of an object. */
 async function put(location: string, changed_at_ms: number): Promise<void> {
   const headers = { "X-Minio-Source-Mtime": new Date(changed_at_ms).toISOString() };
   const { ok, status } = await client().fetch(urlOf(location), { method: "PUT", body: "x", headers });

@@ -1,4 +1,4 @@
-"""Runs a notebook's cells in order, as its reader would, and prints what each printed; ends with the cell that failed.
+"""Runs a notebook's cells in order, as a reader would, and prints the output of each; stops at the first failing cell.
 
     run_notebook.py NOTEBOOK
 """

@@ -5,7 +5,7 @@ import { MODELS } from "../../dbt/lake.ts";
 export interface Difference {
   table: string;
   rows: [one: number, other: number];
-  /** Rows that one of them has and the other has not, the first few of each. */
+  /** Rows that only one of the lakes has; the first few of each. */
   only_in_one: unknown[];
   only_in_other: unknown[];
 }
@@ -13,7 +13,7 @@ export interface Difference {
 const REFUSED = "silver.crypto_prices_rejected";
 const SHOWN = 5;
 
-/** A refused element as JSON by value: DuckDB writes numbers anew that nobody asked for, 0.50 as 0.5; Spark leaves them as they were. */
+/** A rejected element as JSON by value: DuckDB reformats numbers (0.50 becomes 0.5), Spark does not. */
 function canonical(row: Record<string, unknown>): string {
   return JSON.stringify({ ...row, element: parsed(String(row["element"])) });
 }
@@ -34,7 +34,9 @@ function onlyIn(one: readonly string[], other: readonly string[]): Pick<Differen
   };
 }
 
-/** Compares silver and gold of two lakes, row for row, apart from the columns named; resolves to the tables that differ. */
+/**
+ * Compares silver and gold of two lakes row by row, except for the named columns; resolves to the tables that differ.
+ */
 export async function differencesBetween(
   one: OpenLake,
   other: OpenLake,

@@ -18,7 +18,7 @@ import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";
 
 const SERVICES: readonly ServiceName[] = ["kafka", "minio", "postgres", "hive", "spark"];
-/** Longer than anybody waits for an answer (30 s): then it is told, and tried again. */
+/** Longer than every request timeout (30 s), so the failure is reported and the request retried. */
 const AWAY_MS: Partial<Record<ServiceName, number>> = { kafka: 35_000, hive: 35_000 };
 let servers: Servers;
 let market: string;
@@ -46,7 +46,7 @@ const start = (...options: string[]): string[] => [
 
 async function recordsIn(log: KafkaLog): Promise<number> {
   const bounds = await log.bounds(TOPIC).catch(() => []);
-  // Those that were pruned meanwhile too.
+  // Includes pruned records.
   return bounds.reduce((sum, { end }) => sum + end, 0);
 }
 
@@ -85,7 +85,7 @@ test("every process is killed in its turn while records come in, two stay away f
     await servers.up();
     await untilMore(before, 25);
   }
-  // By the process that has lived through all of it.
+  // Built by the process that ran through all faults.
   await untilCarried();
   running.child.kill("SIGKILL");
   await running.finished;
@@ -119,7 +119,7 @@ test("every process is killed in its turn while records come in, two stay away f
 
 interface Read {
   rows: Record<string, number>;
-  /** Bronze has each offset of the topic once. */
+  /** Whether bronze has each offset of the topic once. */
   is_exact: boolean;
 }
 
@@ -141,8 +141,8 @@ async function readByDuckDB(lake: OpenLake): Promise<Read> {
 }
 
 /**
- * A producer that is killed between its records' acknowledgement and its position's gives those records again: the log then has them
- * twice, at other offsets, and silver counts them as duplicates.
+ * A producer that is killed after its records' acknowledgement and before its position's yields those records again:
+ * the log then has them twice, at other offsets, and silver counts them as duplicates.
  */
 async function goldDifferences(one: OpenLake, other: OpenLake) {
   const differences = await differencesBetween(one, other, ["log_topic", "log_partition", "log_offset"]);

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { isoFromMicros } from "../../../src/base/clock.ts";
 import { marketStream } from "../../dbt/stream.ts";
 
-/** Writes a dirty market of several sources as a recording that `replay:` takes; returns how many records it has. */
+/** Writes a dirty market of several sources as a recording for `replay:`; returns its number of records. */
 export async function writeMarket(file: string, seed: number): Promise<number> {
   const records = await marketStream(seed);
   const lines = records.map(({ source, key, payload, ingested_at_us }) => {

@@ -25,7 +25,7 @@ after(async () => {
   await servers?.leave();
 });
 
-/** Runs the pipeline over the recording, as a user would; resolves once gold holds and has proved everything. */
+/** Runs the pipeline over the recording, as a user would; resolves when gold is complete and every test passes. */
 async function replay(...options: string[]): Promise<string> {
   const { code, stdout, stderr } = await coinlake([
     "start",
@@ -64,7 +64,7 @@ async function answersOf(lake: string): Promise<unknown> {
   assert.equal(code, 0, stderr);
   const { answers } = JSON.parse(stdout) as { answers: { parts: Record<string, unknown>[] }[] };
   assert.equal(answers.length, 5);
-  // Snapshots and their times are a lake's own, and so is what it knew at a time.
+  // Snapshots, their times and time-travel results differ between lakes.
   return answers.map(({ parts, ...answer }) => ({
     ...answer,
     parts: parts
@@ -80,7 +80,7 @@ async function verify(lake: string): Promise<Record<string, unknown>> {
 }
 
 test("the same market gives the same tables and answers through Kafka, Spark, Hive and S3 as through one process", async () => {
-  // Filled by one process and followed by another, as in Docker.
+  // One process fills the lake and another one transforms it, as in Docker.
   const filled = await coinlake([
     "produce",
     "--source",

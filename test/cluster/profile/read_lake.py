@@ -1,9 +1,9 @@
-"""What PyIceberg reads of a lake, apart from every engine of Coinlake's.
+"""Reads a lake with PyIceberg, independently of Coinlake's engines.
 
     read_lake.py CATALOG_URL TOPIC TABLE...
 
-The first table is bronze. Prints JSON: rows by table, and whether bronze has each offset of the topic once. S3 is found by the
-environment.
+The first table is bronze. Prints JSON: rows by table, and whether bronze has each offset of the topic once. The
+environment has the address and credentials of S3.
 """
 
 import json

@@ -120,7 +120,7 @@ test("what nobody waits for any more is ended in Spark too", async () => {
   const left = session.sql(endless, { signal: ending.signal });
   setTimeout(() => ending.abort(new Error("enough")), 500);
   await assert.rejects(left, /enough/);
-  // It would have waited for the cores that the others took.
+  // It would have waited for the cores of the other queries.
   assert.deepEqual(await session.sql("select count(*) as rows from range(1000)", { timeout_ms: 30_000 }), [
     { rows: 1000n },
   ]);
@@ -135,7 +135,7 @@ test("what a client that was killed has left is gone on with until it is ended, 
     stdio: "inherit",
   });
   const exit = once(client, "exit");
-  // It takes both cores: whoever comes later waits.
+  // The query uses both cores, so later queries wait.
   const isBusy = async (): Promise<boolean> => {
     try {
       await session.sql("select count(*) from range(1000)", { timeout_ms: 3_000 });

@@ -95,7 +95,7 @@ test("a server that is not there is named, and worth another try", async () => {
 });
 
 describe("an answer that is lost on the way", () => {
-  /** Passes requests on to MinIO, and may cut the connection instead of answering. */
+  /** A proxy that forwards requests to MinIO, and can cut the connection instead of responding. */
   let cable: Server;
   let cut: (request: IncomingMessage, pass_number: number) => boolean = () => false;
   let passes = 0;
@@ -133,7 +133,7 @@ describe("an answer that is lost on the way", () => {
   });
 });
 
-/** As the server saw it: `Host` and every signed header unchanged, or the signature would not hold. */
+/** Forwards the request unchanged: a changed `Host` or signed header would invalidate the signature. */
 async function passOn(
   request: IncomingMessage,
   endpoint: string,

@@ -34,7 +34,7 @@ after(async () => {
   await servers?.leave();
 });
 
-/** Starts what does not run, and finds Spark where it listens now. */
+/** Starts the services that do not run, and sets Spark's current address. */
 async function up(): Promise<void> {
   await servers.up();
   streams?.disconnect();
@@ -55,7 +55,7 @@ async function killSpark(): Promise<void> {
   while (identify(pid) !== null) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The table holds each record of the topic once, and each as it was sent. */
+/** Asserts that the table has each record of the topic once and unchanged. */
 async function assertExactlyOnce(foreign = 0): Promise<void> {
   const [row] = await streams.session.sql(`
     select
@@ -77,7 +77,7 @@ async function assertExactlyOnce(foreign = 0): Promise<void> {
   });
 }
 
-/** Resolves once it watches: to the first event from now on that satisfies. */
+/** Resolves when the watch has begun; `found` resolves to the first event from then on that satisfies the condition. */
 async function watchFor(is_wanted: (event: StreamEvent) => boolean): Promise<{ found: Promise<StreamEvent> }> {
   const events = await streams.watch(AbortSignal.timeout(60_000));
   const find = async () => {
@@ -112,7 +112,7 @@ test("whoever comes later finds the stream by its name, watches it, and stops it
     [job.name],
   );
   assert.equal((await query.status()).is_active, true);
-  // Any number may watch.
+  // Several clients may watch at once.
   const watched = await Promise.all([watchFor(hasRecords), watchFor(hasRecords)]);
   await topic.append(300);
   for (const { found } of watched) {

@@ -1,13 +1,16 @@
 import { Admin, Producer, type MessageToProduce } from "@platformatic/kafka";
 
-/** Of record 0; each is a microsecond after the one before. The middle of a run lies at midnight: two of the table's partitions. */
+/**
+ * Time of record 0; each record is one microsecond after the previous one. A run crosses midnight, so it has two of the
+ * table's partitions.
+ */
 const FIRST_AT_US = Date.UTC(2026, 0, 2) * 1000 - 500;
 
-/** A topic whose record number N, N from 0, is known from N alone. */
+/** A topic whose record number N (from 0) is a function of N. */
 export class Topic {
   readonly name: string;
   readonly partitions: number;
-  /** How many records it has. */
+  /** Number of records. */
   count = 0;
   readonly #admin: Admin;
   readonly #producer: Producer;
@@ -24,7 +27,7 @@ export class Topic {
     await this.#admin.createTopics({ topics: [this.name], partitions: this.partitions, replicas: 1 });
   }
 
-  /** Resolves when the broker has them all. */
+  /** Resolves when the broker has all records. */
   async append(count: number): Promise<void> {
     const from = this.count;
     await this.#producer.send({
@@ -34,7 +37,7 @@ export class Topic {
     this.count += count;
   }
 
-  /** What somebody else might write: bytes, and nothing said about them. */
+  /** Appends a record of a foreign producer: bytes without headers. */
   async appendForeign(partition: number, value: Buffer | null): Promise<void> {
     await this.#producer.send({ messages: [{ topic: this.name, partition, ...(value && { value }) }], acks: -1 });
   }

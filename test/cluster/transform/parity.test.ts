@@ -11,12 +11,12 @@ import { Servers } from "../servers.ts";
 import { TwoLakes } from "./two-lakes.ts";
 
 const NOW = "2026-03-01T12:00:00.000000Z";
-/** Payloads of which a few fill a run; what becomes of them is no matter of the engine. */
+/** Size of large payloads, of which a few fill a run; their verdicts do not depend on the engine. */
 const LARGE_BYTES = 5_000_000;
 
 let servers: Servers;
 let lakes: TwoLakes;
-/** Pages, ticks and trades of many sources; late, twice, and out of order. */
+/** Pages, ticks and trades of many sources, with late records, duplicates and disorder. */
 let thirds: SourceRecord[][];
 before(async () => {
   servers = await Servers.start("kafka", "spark");
@@ -72,14 +72,14 @@ test("a commit whose property did not follow it is not done again: its snapshot 
   const { accepted } = crypto.reconciliation;
   const place = await logOffsets(lakes.catalog, accepted);
   await lakes.streams.session.sql(`alter table ${accepted} unset tblproperties ('coinlake.log-offsets')`);
-  // A snapshot of somebody who knows nothing of places, as compaction makes them.
+  // A foreign snapshot without committed offsets, as compaction writes them.
   await lakes.streams.session.sql(`insert into ${accepted} select * from ${accepted} where false`);
   assert.deepEqual(await logOffsets(lakes.catalog, accepted), place);
   await lakes.transform().increment();
   await lakes.assertSame();
 });
 
-/** Records that are each right, and together make more than a decimal holds: a change in percent, a minute's volume. */
+/** Records that are valid separately but overflow a decimal together: a change in percent, a minute's volume. */
 function extremes(): SourceRecord[] {
   const tick = (minutes_ago: number, members: object): SourceRecord => {
     const at_ms = Date.parse(NOW) - minutes_ago * 60_000;

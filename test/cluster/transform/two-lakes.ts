@@ -18,15 +18,15 @@ import { temporaryFolder } from "../../support/coinlake.ts";
 import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../../dbt/lake.ts";
 
 const SEED = "silver.crypto_products";
-/** Differing rows that are shown: whole tables would bury them. */
+/** Maximum differing rows shown. */
 const SHOWN = 4;
 const MOST_SHOWN_CHARACTERS = 2_000;
 
-/** The same records in an embedded lake, and through Kafka in one on Spark. */
+/** The same records in an embedded lake and, through Kafka, in a lake on Spark. */
 export class TwoLakes {
   readonly embedded: TestLake;
   readonly streams: SparkStreams;
-  /** Of the lake on Spark. */
+  /** Catalog of the lake on Spark. */
   readonly catalog: Catalog;
   readonly #lakes: Lakes;
   readonly #kafka: KafkaLog;
@@ -78,7 +78,7 @@ export class TwoLakes {
     this.#folder.remove();
   }
 
-  /** To both logs, and from there to both bronzes. */
+  /** Appends to both logs and ingests into both bronze tables. */
   async append(records: readonly SourceRecord[]): Promise<void> {
     await this.embedded.append(records);
     await this.#kafka.append(TOPIC, records);
@@ -90,17 +90,17 @@ export class TwoLakes {
     await query.drain();
   }
 
-  /** Bronze to gold, on Spark. */
+  /** The transform from bronze to gold on Spark. */
   transform(): Transform {
     return new Transform({ pipeline: crypto, catalog: this.catalog, worker: this.worker, engine: "spark" });
   }
 
-  /** One dbt command on Spark. */
+  /** Runs one dbt command on Spark. */
   dbt(...args: string[]): Promise<CommandResult> {
     return this.worker.run(args);
   }
 
-  /** Every row of every table, and every column of it, are the same. */
+  /** Asserts that all tables of both lakes have equal rows and columns. */
   async assertSame(): Promise<void> {
     const found: Record<string, object> = {};
     for (const table of [BRONZE, SEED, ...MODELS]) {
@@ -137,11 +137,11 @@ export class TwoLakes {
 
 interface Column {
   name: string;
-  /** As DuckDB names it. */
+  /** DuckDB's type name. */
   type: string;
 }
 
-/** A value as text that both engines give alike; times in microseconds. */
+/** A value as text that both engines yield alike; times in microseconds. */
 function onDuckDB({ name, type }: Column): string {
   if (type === "TIMESTAMP WITH TIME ZONE") return `epoch_us(${name})::varchar`;
   return type === "BLOB" ? `sha256(${name})` : `${name}::varchar`;
@@ -154,7 +154,7 @@ function onSpark({ name, type }: Column): string {
 
 type Row = readonly (string | null)[];
 
-/** As multisets: a row that is there twice counts twice. */
+/** Compares multisets: a duplicate row counts twice. */
 function differences(
   embedded: readonly Row[],
   on_spark: readonly Row[],
@@ -182,7 +182,7 @@ function differences(
   };
 }
 
-/** A refused element as JSON: DuckDB writes numbers anew that nobody asked for, 0.50 as 0.5; Spark leaves them as they were. */
+/** A rejected element as JSON: DuckDB reformats numbers (0.50 becomes 0.5), Spark does not. */
 function canonical(element: string | null): unknown {
   try {
     return JSON.parse(element ?? "null");

@@ -7,7 +7,7 @@ export const NOW_MS = 1_800_000_000_000;
 export const UUID = "9c12d441-03fe-4693-9a96-a0705ddf69c1";
 export const LOCATION = "file:///lake/warehouse/bronze/prices";
 
-/** Any write to it throws: inputs are never mutated. */
+/** Freezes the value deeply: any write to it throws, which proves that inputs are never mutated. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

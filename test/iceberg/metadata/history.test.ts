@@ -14,7 +14,7 @@ import { after, newTable, NOW_MS, tableWithSnapshots } from "./fixtures.ts";
 const idsOf = (table: TableMetadata) => historyOf(table).map(({ snapshot_id }) => snapshot_id);
 const remove = (...ids: Long[]) => ({ action: "remove-snapshots", "snapshot-ids": ids });
 
-/** As expiry commits it: what is kept, in the property, in one commit with the removal. */
+/** Removes snapshots as expiry does: one commit with the removal and the history property of the kept snapshots. */
 function expire(table: TableMetadata, ...ids: Long[]): TableMetadata {
   const kept = table.snapshots.map((snapshot) => snapshot["snapshot-id"]).filter((id) => !ids.includes(id));
   return after(

@@ -5,7 +5,7 @@ import type { Snapshot, TableMetadata, Update } from "../../../src/iceberg/model
 import { after, LOCATION, newTable, tableWithSnapshots } from "./fixtures.ts";
 
 const listOf = (id: number) => `${LOCATION}/metadata/snap-${id}-1.avro`;
-/** Added snapshots as engines send them; the sequence number is the id. */
+/** An added snapshot as engines send it; the sequence number is the id. */
 function add(id: number, parent_id: number | null, summary: Record<string, string>, extra: object = {}): Update {
   const parent = parent_id === null ? {} : { "parent-snapshot-id": parent_id };
   return {
@@ -31,7 +31,7 @@ const idsOf = (table: TableMetadata) => table.snapshots.map((snapshot) => snapsh
 const logOf = (table: TableMetadata) => table["snapshot-log"].map((entry) => entry["snapshot-id"]);
 const headOf = (table: TableMetadata): Snapshot => table.snapshots.at(-1) ?? assert.fail("no snapshot");
 
-/** The summaries of DuckDB's DELETE (merge-on-read) and INSERT. */
+/** The snapshot summaries of DuckDB's DELETE (merge-on-read) and INSERT. */
 const DELETE = {
   operation: "delete",
   "added-delete-files": "1",
@@ -53,7 +53,7 @@ const INSERT = {
   "total-delete-files": "1",
   "total-position-deletes": "5",
 };
-/** Of PyIceberg's overwrite, which removes whole files. */
+/** The summary of PyIceberg's overwrite, which removes whole files. */
 const REMOVE_FILES = { operation: "delete", "deleted-data-files": "1", "deleted-records": "10", "total-records": "0" };
 
 describe("snapshots that one commit adds one upon the other", () => {

@@ -29,7 +29,7 @@ const MET = [
   { type: "assert-default-sort-order-id", "default-sort-order-id": 0 },
 ];
 
-/** Each with the words of the reference implementation, in which its own tests look for them. */
+/** Unmet requirements, with the error texts of the reference implementation, which its tests check. */
 const NOT_MET: [requirement: { type: string; [key: string]: unknown }, words: string][] = [
   [{ type: "assert-create" }, "table already exists"],
   [{ type: "assert-table-uuid", uuid: OTHER_UUID }, `UUID does not match: expected ${UUID} != ${OTHER_UUID}`],

@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** A table with one commit a minute, each stamped by a clock that is off by so much. */
+/** A table with one commit per minute, each stamped by a clock with the given offset. */
 function tableBy(offsets_ms: readonly number[], base: TableMetadata = newTable()): TableMetadata {
   return offsets_ms.reduce((table, offset_ms, index) => {
     const now_ms = NOW_MS + (index + 1) * MINUTE_MS + offset_ms;

@@ -6,7 +6,7 @@ import { recordsOf, toMessage } from "../../../src/log/kafka/record.ts";
 const TAKEN_MS = 1_760_000_000_123;
 const CONTROL = 0x20;
 
-/** A batch as a broker gives it, of what was produced. */
+/** A batch of produced records as a broker returns it. */
 function batch(
   firstOffset: number,
   produced: readonly { key?: unknown; value?: unknown; headers?: unknown }[],

@@ -55,7 +55,7 @@ describe("The SQLite log and its file", () => {
       assert.equal(await log.prune("t", 0, 500, Number.MAX_SAFE_INTEGER), 500);
       assert.equal((await log.read("t", 0, 500, ALL)).length, 1);
     });
-    // Closing the last connection copies the WAL into the file.
+    // Closing the last connection copies the WAL into the database file.
     assert.ok(size_bytes(file) < 2_000_000, `${size_bytes(file)} bytes are left of 25 MB`);
   });
 
@@ -77,7 +77,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  /** Appends until the log refuses; what was acknowledged, and nothing else, must be there. */
+  /** Appends until the log rejects a batch. Asserts that the log has the acknowledged records and no others. */
   async function fillUp(log: Log): Promise<number> {
     let acknowledged = 0;
     const batch = Array.from({ length: 10 }, () => message("x".repeat(5000)));
@@ -219,7 +219,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  /** Node tells of each thread that starts. */
+  /** Node reports each thread that starts. */
   async function withThreadsSeen(body: (threads: readonly Worker[]) => Promise<void>): Promise<void> {
     const threads: Worker[] = [];
     const see = (thread: Worker): void => void threads.push(thread);
@@ -329,7 +329,7 @@ describe("The SQLite log and its file", () => {
         const refused = [log.append("t", [message("x")]), log.append("t", [message("y")])].map((append) =>
           assert.rejects(append, { code: "LOG_FAILED", is_retryable: false }),
         );
-        // Both must be under way: they are sent a few microtasks after the call.
+        // Both requests must be in flight: the log sends them a few microtasks after the call.
         await new Promise(setImmediate);
         await threads[0]?.terminate();
         await Promise.all(refused);
