@@ -44,14 +44,8 @@ if (files.length === 0) {
 }
 const MEMORY_LOOK_MS = 1_000;
 const timeout_ms = options.cluster ? 1_800_000 : 900_000;
-<<<<<<< HEAD
-// A cluster's servers keep two cores busy: two files at a time take as long as one after the other, and time out
-// more easily.
-// An embedded file waits now and then, for a clock or a page: one file more than there are cores keeps these busy.
-=======
 // A cluster's servers keep two cores busy: two files in parallel take as long as in sequence, and time out more easily.
 // An embedded file sometimes waits for a clock or a page: one file more than there are cores keeps the cores busy.
->>>>>>> w-test
 const concurrency = options.cluster ? 1 : Math.min(4, availableParallelism() + 1);
 
 /** Resolves to the exit code. After SIGINT or SIGTERM the running files are stopped and awaited. */

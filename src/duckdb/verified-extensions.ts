@@ -10,12 +10,8 @@ const verified_here = new Set<string>();
 /**
  * The extension files of a folder, and whether DuckDB has checked their signatures: in this process, or in an earlier
  * one whose stamp names the same files. A check reads all 85 MB and takes 0.5 s of CPU, longer than most queries. The
-<<<<<<< HEAD
- * bootstrap fetched the files by checksum; a user who can write to their folder can also replace the programs beside it.
-=======
  * folder belongs to the tools that the bootstrap downloaded by checksum; a user who can write to it can also replace
  * the programs beside it.
->>>>>>> w-engine
  */
 export class VerifiedExtensions {
   readonly #folder: string;

@@ -50,14 +50,10 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   ],
 ];
 
-<<<<<<< HEAD
-/** Commands that run in separate processes: one success, usage errors, failures, and one that reads standard input. */
-=======
 /**
  * Commands that run in separate processes: one that succeeds, usage errors, failures, and one that reads standard
  * input.
  */
->>>>>>> w-test
 const OWN_PROCESS: ReadonlySet<string> = new Set([
   "--version",
   "rules nonsense",

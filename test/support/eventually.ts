@@ -15,13 +15,8 @@ const TIMEOUT_MS = 60_000;
 const INTERVAL_MS = 20;
 
 /**
-<<<<<<< HEAD
- * Asks until the answer is neither null, undefined nor false, and resolves to it; rejects after the time-out. An error
- * of `ask` ends the wait.
-=======
  * Calls `ask` until the result is neither null, undefined nor false, and resolves to it; rejects after the timeout. An
  * error that `ask` throws ends the wait, because it is not transient.
->>>>>>> w-test
  */
 export async function eventually<T>(
   ask: () => T | Promise<T>,

@@ -2,13 +2,9 @@ import { main } from "../../src/cli/main.ts";
 import type { Finished } from "./coinlake.ts";
 import type { WarmRequest } from "./warm-coinlake.ts";
 
-<<<<<<< HEAD
-/** Runs the command lines that arrive, one at a time, and sends back what a separate process would have written. */
-=======
 /**
  * Runs the received command lines, one at a time, and returns the output that a separate process would have written.
  */
->>>>>>> w-test
 async function run({ args, env }: WarmRequest): Promise<Finished> {
   const written = { stdout: "", stderr: "" };
   const restores = [

@@ -28,13 +28,8 @@ let running: ChildProcess | null = null;
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
-<<<<<<< HEAD
- * Runs a command line in a process that stays, so that a test file pays for its start (a second of CPU) once. For
- * commands that read no standard input and wait for no signal. A test file also runs each kind of command in a separate
-=======
  * Runs a command line in a long-lived process, so that a test file pays the start cost (one second of CPU) once. For
  * commands that read no standard input and wait for no signal; a test file also runs each kind of command in a separate
->>>>>>> w-test
  * process.
  */
 export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
@@ -43,13 +38,9 @@ export function warmCoinlake(args: readonly string[], env: NodeJS.ProcessEnv = {
   return finished;
 }
 
-<<<<<<< HEAD
-/** Runs the first command of each kind in a separate process, and later ones in the warm process if the kind allows. */
-=======
 /**
  * Runs the first command of each kind in a separate process, and later ones in the warm process if the kind allows it.
  */
->>>>>>> w-test
 export function coinlakeByKind(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   const [kind = ""] = args;
   const is_tested = tested_kinds.has(kind);
