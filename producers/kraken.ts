@@ -98,7 +98,7 @@ function readAnswer({ success, result, symbol, error }: Record<string, unknown>)
 
 /**
  * The `since` cursor in nanoseconds, just before the trade. REST may or may not include the exact time, and the stream
- * rounds finer times to microseconds; a duplicate trade is harmless.
+ * gives only the microseconds of finer times; a duplicate trade is harmless.
  */
 function cursorAt(timestamp: unknown): string | null {
   const at_us = typeof timestamp === "string" ? microsFromIso(timestamp.replace(/(\.\d{6})\d+/, "$1")) : null;

@@ -3,8 +3,8 @@ import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 /**
- * Words that hide who does what, and private metaphors: docs/glossary.md has the standard terms. A space matches any white space,
- * the start of a comment line included.
+ * Words that hide who does what, and private metaphors: docs/glossary.md has the standard terms. A space matches any
+ * white space, including the start of a comment line.
  */
 const BANNED = [
   "anew",
@@ -40,7 +40,7 @@ const FILES = globSync([
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => !/node_modules|src\/spark\/protocol|\/target\/|__pycache__|^test\/language\.test\.ts$/.test(file));
 
-/** Not clean yet. A part leaves this list when it is clean; nothing joins it. */
+/** Parts with findings. Remove a part when it is clean; add none. */
 const NOT_CLEAN = {
   language: new Set<string>([
     "src/alert",

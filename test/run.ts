@@ -17,7 +17,7 @@ import { temporaryFolder } from "./support/coinlake.ts";
  *   npm test                          everything of the embedded profile
  *   npm test -- catalog               the files whose path contains `catalog`
  *   npm test -- --name "a part"       the tests whose name matches the regular expression
- *   npm test -- --durations FILE      also writes the duration of each file in seconds; test/durations.json orders the files
+ *   npm test -- --durations FILE      also writes each file's duration in seconds; test/durations.json orders the files
  *   npm run -s test:fast              files of at most a few seconds that start no Python, browser or other process
  *   npm run -s coverage -- catalog    also reports the lines of src/ that these tests run
  *   npm run -s test:cluster           everything of the cluster profile: downloads and starts the real servers

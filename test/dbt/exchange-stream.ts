@@ -69,7 +69,7 @@ const BINANCE = {
 };
 
 /**
- * Products of one coin on several exchanges, with shared trade numbers; one coin that only its product names; one
+ * Products of one coin on several exchanges, with shared trade numbers; one coin identified only by its product; one
  * product that is not quoted in dollars.
  */
 const FEEDS: readonly Feed[] = [

@@ -91,7 +91,8 @@ async function run(args: string[]): Promise<Finished> {
   const is_waiting =
     name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
   const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
-  // dbt passes all arguments after its own command to dbt; other commands have subcommands, which accept the options.
+  // `coinlake dbt` passes the arguments after dbt's command to dbt; other commands have subcommands, which accept the
+  // options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
   if (name !== "start" || args.includes("--until-drained")) return coinlakeByKind(all, OFFLINE);
   const { child, finished } = startCoinlake(all, OFFLINE);

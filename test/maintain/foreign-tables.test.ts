@@ -203,9 +203,7 @@ describe("compaction of tables that others wrote", () => {
       });
     }
 
-    /**
-     * Commits a snapshot with files in any format, because compaction does not read the fields of a foreign snapshot.
-     */
+    /** Commits a snapshot with the fields that any format version requires; compaction does not depend on them. */
     async function commitForeign(name: string, files: Awaited<ReturnType<typeof writeData>>[]): Promise<void> {
       const catalog = catalogWith(lake, {
         commit: (changes) =>

@@ -153,7 +153,7 @@ describe("which snapshots a table keeps", () => {
     const all: Made[] = [];
     for (let id = 1; at_ms < NOW_MS; id += 1) {
       at_ms += 30_000;
-      // Before the first tier, one commit per five minutes is enough.
+      // For times before the first tier, one commit per five minutes is enough.
       if (at_ms < NOW_MS - DAY_MS && id % 10 !== 0) continue;
       left.push({ id, at_ms, is_compacted: id % 16 === 0 });
       all.push(left.at(-1)!);

@@ -294,7 +294,7 @@ describe("the server under hostile requests", () => {
       if (index % 50 === 0) await answersHonestly();
     }
     await answersHonestly();
-    // The server closes one connection of each kind; it determines the time.
+    // The server closes one connection of each kind, each after the server's timeout.
     const drip = connect(running.server.port, "127.0.0.1");
     drip.on("error", () => {});
     await once(drip, "connect");

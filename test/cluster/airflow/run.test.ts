@@ -27,7 +27,7 @@ const SETTINGS = {
   COINLAKE_SCHEDULE: "0 0 10 10 *",
 };
 const LOOK_MS = 50;
-/** Less than the time of a graceful server shutdown, so the server was killed. */
+/** Less than a graceful shutdown of a server takes, so a server that ends within this time was killed. */
 const END_TIMEOUT_MS = 10_000;
 
 const folder = temporaryFolder();
