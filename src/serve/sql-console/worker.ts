@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
+import { releaseFreeMemory } from "../../duckdb/instances.ts";
 import type { ProfiledResult, TableScan } from "../../duckdb/profile.ts";
 import type { QueryResult, TableSnapshot } from "../../duckdb/session.ts";
 import type { ReadOptions } from "../../duckdb/read.ts";
@@ -28,6 +29,8 @@ export interface ConsoleEngine {
 
 /** The process exits above this: DuckDB's limit does not cover all its memory, nor the encoded rows. */
 const MAX_RSS_BYTES = 1024 ** 3;
+/** Above this the C heap's free memory is returned to the system before a query's reply. */
+const RELEASE_ABOVE_BYTES = MAX_RSS_BYTES / 2;
 const CHECK_INTERVAL_MS = 100;
 const EXPORT_MAX_BYTES = 1024 ** 3;
 const EXPORT_MAX_ROWS = 5_000_000;
@@ -57,9 +60,18 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
   try {
     // Concurrent queries share the memory for results.
     const max_bytes = request.limits.max_bytes / running.size;
-    reply(await perform(engine, { ...request, limits: { ...request.limits, max_bytes } }, signal, controller));
-  } catch (error) {
-    reply({ kind: "failed", id: request.id, failure: describeFailure(error, request, { is_late: timeout.aborted }) });
+    const limits = { ...request.limits, max_bytes };
+    const message = await perform(engine, { ...request, limits }, signal, controller).catch(
+      (error: unknown): Reply => ({
+        kind: "failed",
+        id: request.id,
+        failure: describeFailure(error, request, { is_late: timeout.aborted }),
+      }),
+    );
+    // Otherwise the memory that this query has freed would count against the next one. DuckDB refuses while others use it.
+    if (running.size === 1 && process.memoryUsage.rss() > RELEASE_ABOVE_BYTES)
+      await releaseFreeMemory().catch(() => {});
+    reply(message);
   } finally {
     running.delete(request.id);
   }
