@@ -98,13 +98,17 @@ async function run(args: string[]): Promise<Finished> {
   const { child, finished } = startCoinlake(all, OFFLINE);
   let said = "";
   let ending: Promise<void> | null = null;
+  let is_interrupted = false;
   const dashboardUrl = (): string | undefined => /dashboard +(http:\S+)/.exec(said)?.[1];
   child.stdout?.on("data", (text: string) => {
     if (/^5\. /m.test(text)) ending ??= requestOnce(dashboardUrl()).finally(() => child.kill("SIGINT"));
   });
   child.stderr?.on("data", (text: string) => {
     said += text;
-    if (is_waiting && dashboardUrl() !== undefined) child.kill("SIGINT");
+    if (!is_waiting || is_interrupted || dashboardUrl() === undefined) return;
+    // A second signal would end it at once.
+    is_interrupted = true;
+    child.kill("SIGINT");
   });
   return finished;
 }

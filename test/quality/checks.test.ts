@@ -51,7 +51,7 @@ describe("what is expected of a lake", () => {
     const browser = await startBrowser();
     try {
       const { page, problems } = await openPage(browser, `${market.url}/quality`);
-      await untilText(page, "Nothing checked yet");
+      await untilText(page, "Not validated yet");
       assert.deepEqual(problems, []);
     } finally {
       await browser.close();
