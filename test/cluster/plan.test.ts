@@ -236,5 +236,5 @@ test("an unknown part is refused by the command line", async () => {
     join(folder.path, "none"),
   ]);
   assert.equal(code, 2);
-  assert.match(stderr, /"zookeeper" is none of: kafka, minio, postgres, hive/);
+  assert.match(stderr, /Unknown service "zookeeper": use kafka, minio, postgres, hive/);
 });
