@@ -68,7 +68,8 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
         failure: describeFailure(error, request, { is_late: timeout.aborted }),
       }),
     );
-    // Otherwise the memory that this query has freed would count against the next one. DuckDB refuses while others use it.
+    // Otherwise the memory that this query has freed would count against the next one. The release is best effort: a
+    // failure leaves the limit above, and a query beside this one holds memory that cannot be released yet.
     if (running.size === 1 && process.memoryUsage.rss() > RELEASE_ABOVE_BYTES)
       await releaseFreeMemory().catch(() => {});
     reply(message);
