@@ -2,6 +2,7 @@ import { onAbort } from "../../base/abortable.ts";
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 import type { DatabaseSync } from "node:sqlite";
+import { Turns } from "../../base/turns.ts";
 import { OperatingError } from "../../base/errors.ts";
 import type { SourceRecord } from "../../producer/producer.ts";
 import { BUSY_RETRY_MS, isBusy, sqliteFailure, transact } from "../../base/sqlite.ts";
@@ -71,7 +72,7 @@ class SqliteLog implements Log {
   readonly #waiting = new Set<() => void>();
   readonly #thread: AppendThread;
   /** Settles when the last requested write is done, or has been sent to the thread. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns(1);
   /** Settles when the last append sent to the thread, and therefore each earlier one, is done. */
   #sent: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
@@ -189,7 +190,7 @@ class SqliteLog implements Log {
   }
 
   async #closeAfterWrites(): Promise<void> {
-    await this.#turn;
+    await this.#turns.take(async () => {});
     await this.#sent;
     await this.#thread.close();
     this.#database.close();
@@ -297,9 +298,7 @@ class SqliteLog implements Log {
   /** Starts each `work` after the previous one has ended. */
   async #inOrder<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closing !== null) throw closed(this.#file);
-    const turn = this.#turn.then(work);
-    this.#turn = Promise.allSettled([turn]);
-    return turn;
+    return this.#turns.take(work);
   }
 
   async #retrying<T>(verb: string, work: () => T): Promise<T> {
