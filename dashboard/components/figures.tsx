@@ -10,35 +10,26 @@ export function Missing({ why }: { why: string }) {
   );
 }
 
-export function Price({
-  value,
-  why = "no price yet",
-  with_unit = false,
-}: {
+interface DollarsProps {
   value: string | null;
   why?: string;
   with_unit?: boolean;
-}) {
-  const text = value === null ? null : formatPrice(value);
-  if (value === null || text === null) return <Missing why={why} />;
-  return (
-    <span class="figure" title={`${formatExact(value)} US dollars`}>
-      {text}
-      {with_unit ? <span class="unit"> USD</span> : null}
-    </span>
-  );
 }
 
-export function Amount({
-  value,
-  why = "not provided by the source",
-  with_unit = false,
-}: {
-  value: string | null;
-  why?: string;
-  with_unit?: boolean;
-}) {
-  const text = value === null ? null : formatAmount(value);
+export function Price({ why = "no price yet", ...props }: DollarsProps) {
+  return <Dollars {...props} why={why} format={formatPrice} />;
+}
+
+export function Amount({ why = "not provided by the source", ...props }: DollarsProps) {
+  return <Dollars {...props} why={why} format={formatAmount} />;
+}
+
+interface FormattedProps extends Required<Pick<DollarsProps, "why">>, Omit<DollarsProps, "why"> {
+  format: (value: string) => string | null;
+}
+
+function Dollars({ value, why, with_unit = false, format }: FormattedProps) {
+  const text = value === null ? null : format(value);
   if (value === null || text === null) return <Missing why={why} />;
   return (
     <span class="figure" title={`${formatExact(value)} US dollars`}>
