@@ -7,10 +7,10 @@ import { openLake } from "../src/lake/open.ts";
 import { openParquetWriter } from "../src/duckdb/parquet.ts";
 import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
-import type { SourceRecord } from "../src/producer/producer.ts";
 import { Transform } from "../src/transform/transform.ts";
 import { embeddedEngine } from "../src/transform/engine.ts";
 import { DbtWorker } from "../src/transform/worker.ts";
+import { APPEND_RECORDS, START_MS, trade } from "./binance-trades.ts";
 import { cpuSeconds } from "./load.ts";
 
 export interface TradesFigures {
@@ -27,41 +27,7 @@ export interface TradesFigures {
   models_s: Record<string, number>;
 }
 
-const START_MS = Date.UTC(2026, 0, 5, 1, 0);
-const COINS = [
-  "BTC",
-  "ETH",
-  "XRP",
-  "BNB",
-  "SOL",
-  "DOGE",
-  "ADA",
-  "TRX",
-  "LINK",
-  "AVAX",
-  "XLM",
-  "SUI",
-  "BCH",
-  "HBAR",
-  "LTC",
-  "SHIB",
-  "DOT",
-  "UNI",
-  "PEPE",
-  "AAVE",
-];
 const INCREMENT_MS = 15_000;
-const APPEND_RECORDS = 4_096;
-
-/** One trade as Binance's combined stream sends it: number `n` of all, at the given time. */
-function trade(n: number, at_ms: number): SourceRecord {
-  const coin = COINS[n % COINS.length] ?? "";
-  const product = `${coin}USDT`;
-  const price = (100 + (n % 997) / 100).toFixed(8);
-  const data = `"e":"aggTrade","E":${at_ms},"s":"${product}","a":${Math.floor(n / COINS.length)},"p":"${price}","q":"0.50000000","f":${n},"l":${n},"T":${at_ms},"m":true,"M":true`;
-  const payload = Buffer.from(`{"stream":"${product.toLowerCase()}@aggTrade","data":{${data}}}`);
-  return { key: product, source: "binance", payload, ingested_at_us: at_ms * 1000 };
-}
 
 /**
  * Measures dbt's time, in the warm worker, for 15 more seconds of trades in a lake that holds most of a day of them.

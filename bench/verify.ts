@@ -14,12 +14,12 @@ import { openOrCreateLake, rememberAsCurrent } from "../src/lake/lake.ts";
 import type { Log } from "../src/log/log.ts";
 import { openSqliteLog } from "../src/log/sqlite/log.ts";
 import { AT_ONCE } from "../src/base/pacing.ts";
-import type { SourceRecord } from "../src/producer/producer.ts";
 import { locationOfPath } from "../src/storage/file/location.ts";
 import { FileStorage } from "../src/storage/file/storage.ts";
 import { embeddedEngine } from "../src/transform/engine.ts";
 import { Transform } from "../src/transform/transform.ts";
 import { DbtWorker } from "../src/transform/worker.ts";
+import { APPEND_RECORDS, START_MS, trade } from "./binance-trades.ts";
 import { percentile } from "./percentile.ts";
 import { runCoinlake } from "./process.ts";
 
@@ -31,47 +31,9 @@ export interface VerifyFigures {
   commit: { without_ms: number; with_ms: number; checksums_ms: number };
 }
 
-const START_MS = Date.UTC(2026, 0, 5, 1, 0);
-const COINS = [
-  "BTC",
-  "ETH",
-  "XRP",
-  "BNB",
-  "SOL",
-  "DOGE",
-  "ADA",
-  "TRX",
-  "LINK",
-  "AVAX",
-  "XLM",
-  "SUI",
-  "BCH",
-  "HBAR",
-  "LTC",
-  "SHIB",
-  "DOT",
-  "UNI",
-  "PEPE",
-  "AAVE",
-];
-const APPEND_RECORDS = 4_096;
 const DAY_MS = 86_400_000;
 const COMMITS = 100;
 const COMMIT_RECORDS = 250;
-
-/** One trade as Binance's combined stream sends it: number `n` of all, at the given time. */
-function trade(n: number, at_ms: number): SourceRecord {
-  const product = `${COINS[n % COINS.length] ?? ""}USDT`;
-  const price = (100 + (n % 997) / 100).toFixed(8);
-  const number = Math.floor(n / COINS.length);
-  const data = `"e":"aggTrade","E":${at_ms},"s":"${product}","a":${number},"p":"${price}","q":"0.50000000","f":${n},"l":${n},"T":${at_ms},"m":true`;
-  return {
-    key: product,
-    source: "binance",
-    payload: Buffer.from(`{"stream":"${product.toLowerCase()}@aggTrade","data":{${data}}}`),
-    ingested_at_us: at_ms * 1000,
-  };
-}
 
 /**
  * Runs `verify` and `verify --deep` as processes over a lake with this many rows in bronze; reuses a lake that the
