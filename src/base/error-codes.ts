@@ -498,8 +498,3 @@ const DESCRIPTIONS = {
 export type ErrorCode = keyof typeof DESCRIPTIONS;
 
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorDescription>> = DESCRIPTIONS;
-
-/** Type guard for codes received as text from another thread or process of this program. */
-export function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, text);
-}
