@@ -81,7 +81,7 @@ function timeOf(name: string, text: string | undefined): number | null {
   if (text === undefined) return null;
   const at_ms = Date.parse(text);
   if (!Number.isNaN(at_ms) && /(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return at_ms * 1_000;
-  throw new OperatingError("INVALID_TIME", `${name}: "${text}" is no time`, {
-    next_step: "Write it as 2023-03-14T02:10:00Z.",
+  throw new OperatingError("INVALID_TIME", `${name}: invalid time "${text}"`, {
+    next_step: "Use ISO 8601 with a zone, such as 2023-03-14T02:10:00Z.",
   });
 }

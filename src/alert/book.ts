@@ -162,7 +162,7 @@ function cursorOf(seq: number): string {
 function seqOf(cursor: string): number {
   const text = Buffer.from(cursor, "base64url").toString("utf8");
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new OperatingError("INVALID_CURSOR", "The cursor is none that a page of alerts ended with", {
-    next_step: "Begin again without a cursor.",
+  throw new OperatingError("INVALID_CURSOR", "Unknown or expired cursor", {
+    next_step: "Start again without a cursor.",
   });
 }

@@ -65,7 +65,7 @@ function aheadOfLog(file: string, message: string): OperatingError {
     `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged`,
     {
       next_step:
-        "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then begin anew.",
+        "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then start empty.",
     },
   );
 }

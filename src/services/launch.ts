@@ -137,7 +137,7 @@ function died(service: Service, context: ServiceContext): OperatingError {
     "SERVICE_DIED",
     `${service.title} ended before it answered:\n${lastLines(context.folder)}`,
     {
-      next_step: `Read its logs in ${context.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` begins anew.`,
+      next_step: `Read its logs in ${context.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` starts from nothing.`,
     },
   );
 }

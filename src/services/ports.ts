@@ -38,7 +38,7 @@ export function portFrom({ variable, default: fallback }: Port, env: Environment
   if (text === null) return fallback;
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number <= MAX_PORT) return number;
-  throw new OperatingError("INVALID_PORT", `${variable} is "${text}", which is no port`, {
+  throw new OperatingError("INVALID_PORT", `${variable}: invalid port "${text}"`, {
     next_step: `Set it to a number from 1 to ${MAX_PORT}, or unset it for ${fallback}.`,
   });
 }

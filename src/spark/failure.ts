@@ -44,7 +44,7 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
       "SPARK_SESSION_CLOSED",
       `Spark has closed the session that was to ${doing}: ${firstLines(message)}`,
       {
-        next_step: "Begin a session with another id; an id that was closed is refused until the server starts anew.",
+        next_step: "Begin a session with another id; an id that was closed is refused until the server is restarted.",
         cause: error,
       },
     );
@@ -55,7 +55,7 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
       `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known`,
       {
         next_step:
-          "Look whether it has; if not, try again. A server that never answers is started anew by `coinlake cluster down --native`, then `up`.",
+          "Look whether it has; if not, try again. If the server never answers, restart it: `coinlake cluster down --native`, then `up`.",
         cause: error,
       },
     );

@@ -270,7 +270,7 @@ export class StreamingQuery {
 function lost(name: string, cause: unknown): OperatingError {
   return new OperatingError(
     "STREAM_LOST",
-    `Spark no longer knows this run of the stream "${name}": Spark or the stream was started anew`,
+    `Spark no longer knows this run of the stream "${name}": Spark or the stream was restarted`,
     {
       next_step: "Look for it by its name; where it does not run, start it, and it goes on from its checkpoint.",
       cause,

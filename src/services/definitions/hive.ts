@@ -64,7 +64,8 @@ export const hive: Service = {
           "SERVICE_NOT_CONFIGURED",
           `The metastore's schema could not be made in PostgreSQL:\n${last_lines}`,
           {
-            next_step: "If it was stopped half-way before, `coinlake cluster down --native --purge` begins anew.",
+            next_step:
+              "If it was stopped half-way before, `coinlake cluster down --native --purge` starts from nothing.",
           },
         ),
     });
