@@ -6,9 +6,9 @@ import { fileURLToPath } from "node:url";
 
 const help_folder = join(dirname(fileURLToPath(import.meta.url)), "help");
 
-/** The arguments of the command line, where COMMAND is `node src/cli/main.ts ARG ...`; null for other commands. */
+/** The arguments ARG of COMMAND if it is `node src/cli/main.ts ARG ...` (`.js` in the npm package); else null. */
 export function coinlakeArguments([program, script = "", ...args]) {
-  return program === "node" && script.replaceAll("\\", "/").endsWith("src/cli/main.ts") ? args : null;
+  return program === "node" && /src[/\\]cli[/\\]main\.[jt]s$/.test(script) ? args : null;
 }
 
 export function asksForHelp(args) {

@@ -1,11 +1,13 @@
-// Sets up a fresh clone, then runs COMMAND:
+// Sets up a fresh clone or an installed npm package, then runs COMMAND:
 //   node bin/bootstrap.js [--quiet] [--with test] -- COMMAND [ARG ...]
-// Plain JavaScript on purpose: it must run on the old Node that it replaces. Nothing is installed outside the project's
-// folder; everything fetched is pinned by lock files with checksums, and a second run only compares stamps.
+// Plain JavaScript on purpose: it must run on the old Node that it replaces. A clone installs everything in its
+// own folder; a package, whose folder may be shared or read-only, in the user's cache. Everything fetched is pinned by
+// lock files with checksums, and a second run only compares stamps.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { homedir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { asksForHelp, coinlakeArguments, storedHelp, swallowedOptions } from "./asked-help.js";
 
@@ -15,10 +17,20 @@ const PYTHON_WANTED = [3, 10];
 const DUCKDB_VERSION = "v1.5.5";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const tools = join(root, ".tools");
+// npm has installed a package's dependencies already, and leaves its lock file out.
+const is_package = !existsSync(join(root, "package-lock.json"));
+const tools = is_package ? packageTools() : join(root, ".tools");
 const is_windows = process.platform === "win32";
 const started_at = Date.now();
 let has_worked = false;
+
+/** The tools of a package: a folder for each version, because each version pins others. */
+function packageTools() {
+  const { COINLAKE_CACHE, XDG_CACHE_HOME } = process.env;
+  const cache = COINLAKE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "coinlake");
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return resolve(cache, `package-${version}`);
+}
 
 class SetupError extends Error {
   constructor(message, next_step) {
@@ -75,9 +87,21 @@ function writeStamp(name, text) {
 }
 
 function npm(args, next_step) {
-  const script = process.env.npm_execpath;
+  // Started by npx, the variable names npx's script, which lies beside npm's.
+  const script = process.env.npm_execpath?.replace(/npx-cli\.js$/, "npm-cli.js");
   if (script && /\.[cm]?js$/.test(script)) return run(process.execPath, [script, ...args], { next_step });
   return run(is_windows ? "npm.cmd" : "npm", args, { next_step });
+}
+
+function makeToolsFolder() {
+  try {
+    mkdirSync(tools, { recursive: true });
+  } catch (error) {
+    const next_step = is_package
+      ? "Name a folder that you may write to in COINLAKE_CACHE, then run the command again."
+      : "Make the folder of the checkout writable, then run the command again.";
+    throw new SetupError(`Cannot create the folder ${tools}: ${error.message}.`, next_step);
+  }
 }
 
 /** The path of a Node that can run the project: the present one, or one installed in .tools. */
@@ -88,7 +112,7 @@ function ensureNode() {
   const fetched = join(folder, "node_modules", "node", "bin", is_windows ? "node.exe" : "node");
   if (readStamp("node") === NODE_PACKAGE && existsSync(fetched)) return fetched;
   work(
-    `Node ${process.versions.node} is older than ${NODE_WANTED.join(".")}: installing ${NODE_PACKAGE} in .tools ...`,
+    `Node ${process.versions.node} is older than ${NODE_WANTED.join(".")}: installing ${NODE_PACKAGE} in ${tools} ...`,
   );
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), '{"private":true}');
@@ -100,15 +124,20 @@ function ensureNode() {
   return fetched;
 }
 
+function hasNodePackages() {
+  if (is_package) return true;
+  return readStamp("packages") === digestOf("package-lock.json") && existsSync(join(root, "node_modules"));
+}
+
 function ensureNodePackages() {
-  const digest = digestOf("package-lock.json");
-  if (readStamp("packages") === digest && existsSync(join(root, "node_modules"))) return;
+  if (hasNodePackages()) return;
   work("installing Node packages ...");
   npm(
-    ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+    // Under NODE_ENV=production npm would omit what bundles the dashboard.
+    ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"],
     "Check the network and your npm registry setting, then run the command again.",
   );
-  writeStamp("packages", digest);
+  writeStamp("packages", digestOf("package-lock.json"));
 }
 
 function findPython() {
@@ -208,10 +237,10 @@ function ensureDuckDBExtensions() {
 const POOL_THREADS = 32;
 
 /**
- * Environment that limits memory and start-up time. V8's young generation stays below 100 MB and glibc keeps no heap
- * per thread, which saves 150 of a busy lake's 600 MB. Node's compile cache saves each process half a second and 25 MB
- * of type stripping; Python's bytecode cache saves two seconds of dbt's start. Variables that the user has set take
- * precedence.
+ * Environment that names the tools, and limits memory and start-up time. V8's young generation stays below 100 MB and
+ * glibc keeps no heap per thread, which saves 150 of a busy lake's 600 MB. Node's compile cache saves each process half
+ * a second and 25 MB of type stripping; Python's bytecode cache saves two seconds of dbt's start. Variables that the
+ * user has set take precedence, except for the tools.
  */
 function lean(env) {
   return {
@@ -225,6 +254,7 @@ function lean(env) {
     // Empty, so that bytecode is written; PYTHONPYCACHEPREFIX keeps it out of the source folders.
     PYTHONDONTWRITEBYTECODE: "",
     PYTHONPYCACHEPREFIX: env.PYTHONPYCACHEPREFIX ?? join(tools, "bytecode"),
+    COINLAKE_TOOLS: tools,
   };
 }
 
@@ -267,11 +297,7 @@ function answered(args) {
 /** Whether the command line can run; --help needs Node and its packages, not Python. */
 function isSetUp() {
   const version = process.versions.node.split(".").map(Number);
-  return (
-    isAtLeast(version, NODE_WANTED) &&
-    readStamp("packages") === digestOf("package-lock.json") &&
-    existsSync(join(root, "node_modules"))
-  );
+  return isAtLeast(version, NODE_WANTED) && hasNodePackages();
 }
 
 function main(argv) {
@@ -281,7 +307,7 @@ function main(argv) {
   const args = coinlakeArguments(argv.slice(split + 1));
   if (args !== null && answered(args)) return;
   try {
-    mkdirSync(tools, { recursive: true });
+    makeToolsFolder();
     const node = ensureNode();
     ensureNodePackages();
     if (args !== null && asksForHelp(args)) return handOver(node, argv.slice(split + 1));

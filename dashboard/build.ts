@@ -1,9 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
-import { build, stop, type Metafile } from "esbuild";
+import type { Metafile, Plugin } from "esbuild";
+import { toolsFolder } from "../src/lake/tools.ts";
 
 /** A built file of the dashboard, in the form in which the server sends it. */
 export interface Asset {
@@ -22,7 +23,9 @@ export interface Asset {
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const project = fileURLToPath(new URL("..", import.meta.url));
 /** Bundling and compressing take over a second, so their result is cached for each state of the sources. */
-const cache = join(project, ".tools", "dashboard");
+const cache = join(toolsFolder(), "dashboard");
+/** The finished dashboard in the npm package, which has neither the sources nor the bundler. */
+const packed = join(folder, "assets.json");
 const FRAMES = ["index.html", "login.html"] as const;
 /** Module of each page by URL prefix, so that the first page's modules are requested before any script runs. */
 const PAGES: Readonly<Record<string, string>> = {
@@ -48,20 +51,22 @@ const TYPES: Record<string, string> = {
  * files, because the content security policy forbids inline code.
  */
 export async function buildDashboard(): Promise<ReadonlyMap<string, Asset>> {
+  if (existsSync(packed)) return unpackAssets(readFileSync(packed, "utf8"));
   const kept = join(cache, `${digestOfSources()}.json`);
-  if (existsSync(kept)) return unpack(readFileSync(kept, "utf8"));
+  if (existsSync(kept)) return unpackAssets(readFileSync(kept, "utf8"));
   const assets = await bundle();
   rmSync(cache, { recursive: true, force: true });
   mkdirSync(cache, { recursive: true });
   // Another process may write the same file; a rename is atomic.
   const draft = `${kept}.${process.pid}`;
-  writeFileSync(draft, pack(assets));
+  writeFileSync(draft, packAssets(assets));
   renameSync(draft, kept);
   return assets;
 }
 
-/** Builds the dashboard without the cache. */
-export async function bundle(): Promise<Map<string, Asset>> {
+/** Builds the dashboard without the cache; `edit` changes the text of its modules. */
+export async function bundle(edit?: (text: string) => string): Promise<Map<string, Asset>> {
+  const { build, stop } = await import("esbuild");
   const result = await build({
     absWorkingDir: project,
     // `early.ts` runs before the first paint; in the main bundle it would run too late, and a dark page would flash
@@ -81,6 +86,7 @@ export async function bundle(): Promise<Map<string, Asset>> {
     chunkNames: "[name]-[hash]",
     assetNames: "[name]-[hash]",
     define: { "process.env.NODE_ENV": '"production"' },
+    plugins: edit === undefined ? [] : [editing(edit)],
     metafile: true,
     write: false,
     logLevel: "silent",
@@ -98,6 +104,12 @@ export async function bundle(): Promise<Map<string, Asset>> {
   for (const frame of FRAMES)
     assets.set(`/${frame}`, assetOf(`/${frame}`, Buffer.from(framed(frame, result.metafile))));
   return assets;
+}
+
+function editing(edit: (text: string) => string): Plugin {
+  const load = ({ path }: { path: string }) =>
+    ({ contents: edit(readFileSync(path, "utf8")), loader: extname(path) === ".tsx" ? "tsx" : "ts" }) as const;
+  return { name: "edit", setup: (build) => build.onLoad({ filter: /\.tsx?$/ }, load) };
 }
 
 /** Whether a file is the empty module that esbuild emits for an SVG entry point. */
@@ -183,8 +195,8 @@ type Packed = Record<
   { body: string; type: string; etag: string; is_immutable: boolean; gzip: string | null; brotli: string | null }
 >;
 
-function pack(assets: ReadonlyMap<string, Asset>): string {
-  const packed = [...assets].map(([path, { body, gzip, brotli, ...rest }]) => {
+export function packAssets(assets: ReadonlyMap<string, Asset>): string {
+  const entries = [...assets].map(([path, { body, gzip, brotli, ...rest }]) => {
     return [
       path,
       {
@@ -195,10 +207,10 @@ function pack(assets: ReadonlyMap<string, Asset>): string {
       },
     ];
   });
-  return JSON.stringify(Object.fromEntries(packed));
+  return JSON.stringify(Object.fromEntries(entries));
 }
 
-function unpack(text: string): Map<string, Asset> {
+function unpackAssets(text: string): Map<string, Asset> {
   const decode = (base64: string | null) => (base64 === null ? null : Buffer.from(base64, "base64"));
   return new Map(
     Object.entries(JSON.parse(text) as Packed).map(([path, { body, gzip, brotli, ...rest }]) => {

@@ -34,7 +34,7 @@ const LONGEST_LINE = 120;
 
 const FILES = globSync([
   "*.{md,yml}",
-  "{bin,docs,examples,data-modeling}/**/*.{md,js,ts,txt}",
+  "{bin,docs,examples,data-modeling,package}/**/*.{md,js,ts,txt}",
   "{airflow,bench,dashboard,dbt_crypto,docker,pipelines,producers,quality,requirements,src,streaming,test}/**/*.{ts,tsx,css,html,sql,yml,py,md,sh}",
 ])
   .map((file) => file.replaceAll("\\", "/"))

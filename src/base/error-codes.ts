@@ -78,6 +78,7 @@ const DESCRIPTIONS = {
   CACHE_NOT_WRITABLE: {
     meaning: "The cache folder cannot be created; set COINLAKE_CACHE to a folder that you may write to.",
   },
+  CHECKOUT_REQUIRED: { meaning: "The npm package lacks what this command needs; run it in a checkout." },
   CHECKSUM_MISMATCH: { meaning: "A file differs from its expected checksum; fetch or restore it again." },
   CHECK_FAILED: {
     is_retryable: true,

@@ -57,10 +57,16 @@ export const SETTINGS = {
     help: "Python that the first start uses to install dbt",
   },
   COINLAKE_CACHE: {
-    group: "cluster",
+    group: "coinlake",
     type: "folder",
     default: "coinlake in the user's cache folder",
-    help: "Folder for downloaded servers; it may be deleted at any time",
+    help: "Folder for the cluster's servers and the npm package's tools; it may be deleted while nothing runs",
+  },
+  COINLAKE_TOOLS: {
+    group: "coinlake",
+    type: "folder",
+    default: ".tools of the checkout; for the npm package a folder in COINLAKE_CACHE",
+    help: "Folder of the Python environment and DuckDB's extensions; set by Coinlake",
   },
   COINLAKE_KAFKA_PORT: port("Kafka", 9092),
   COINLAKE_KAFKA_CONTROLLER_PORT: port("Kafka's controller", 9093),

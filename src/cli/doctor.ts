@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { openDuckDB } from "../duckdb/duckdb.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { findLake, listLakes } from "../lake/lake.ts";
-import { pythonExecutable } from "../lake/tools.ts";
+import { pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { EnvironmentSetting } from "../pipeline/definition.ts";
 import { describeSize, measureLake, overBudget } from "./lake-budget.ts";
 
@@ -123,8 +123,8 @@ function python(): Finding {
     state: "missing",
     detail: "not installed yet, or its Python was removed",
     remedy:
-      "Delete the folder .tools/python and run `npm start`; this requires Python 3.10 or newer with venv " +
-      "(Debian: `apt install python3-venv`).",
+      `Delete the folder ${join(toolsFolder(), "python")} and run \`npm start\`; ` +
+      "this requires Python 3.10 or newer with venv (Debian: `apt install python3-venv`).",
   };
 }
 
@@ -138,7 +138,7 @@ function dbt(): Finding {
     subject: "dbt",
     state: "missing",
     detail: "not installed in the Python environment",
-    remedy: "Delete the folder .tools/python and run `npm start`.",
+    remedy: `Delete the folder ${join(toolsFolder(), "python")} and run \`npm start\`.`,
   };
 }
 
@@ -148,11 +148,12 @@ async function duckdb(): Promise<Finding> {
     instance.closeSync();
     return ok("DuckDB with Iceberg", "loads");
   } catch (error) {
+    const extensions = join(toolsFolder(), "duckdb");
     return {
       subject: "DuckDB with Iceberg",
       state: "missing",
       detail: messageOf(error),
-      remedy: "Delete the folder .tools/duckdb and the file .tools/duckdb.stamp, then run `npm start`.",
+      remedy: `Delete the folder ${extensions} and the file ${extensions}.stamp, then run \`npm start\`.`,
     };
   }
 }

@@ -5,7 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
 import { withRetry, type RetryOptions } from "../base/retry.ts";
 import type { OpenLake } from "../lake/open.ts";
-import { projectFolder } from "../lake/tools.ts";
+import { mainScript } from "../lake/tools.ts";
 import { VERSION } from "../lake/version.ts";
 import { LiveLake } from "../live/live-lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -200,11 +200,10 @@ async function serve(
 
 /** The command of the process that runs typed SQL. */
 function sqlWorkerCommand({ lake }: OpenLake): PipelineHandle["console"] {
-  const main = join(projectFolder(), "src", "cli", "main.ts");
   const lake_options = ["--data", join(lake.folder, ".."), "--lake", lake.name];
   return {
     command: process.execPath,
-    args: ["--disable-warning=ExperimentalWarning", main, "sql-worker", ...lake_options],
+    args: ["--disable-warning=ExperimentalWarning", mainScript(), "sql-worker", ...lake_options],
   };
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
@@ -21,7 +22,7 @@ import {
 import type { StreamJob } from "../../spark/job.ts";
 import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
-import { projectFolder } from "../../lake/tools.ts";
+import { mainScript, projectFolder } from "../../lake/tools.ts";
 import { BRONZE_CONSUMER, type Column, type Pipeline } from "../../pipeline/definition.ts";
 import type { CommonOptions } from "../context.ts";
 import { formatTable } from "../table.ts";
@@ -235,11 +236,10 @@ function describeSupervisor(folder: string, supervisor: SupervisorStatus | null)
 }
 
 function supervisorCommand(data_folder: string): string[] {
-  const main = join(projectFolder(), "src", "cli", "main.ts");
   return [
     process.execPath,
     "--disable-warning=ExperimentalWarning",
-    main,
+    mainScript(),
     "cluster",
     "supervise",
     "--data",
@@ -285,12 +285,17 @@ async function composeStatus(output: Output): Promise<void> {
 }
 
 async function runCompose(args: readonly string[], stdout: "inherit" | "pipe" | NodeJS.WriteStream): Promise<string> {
+  const folder = projectFolder();
+  if (!existsSync(join(folder, "docker-compose.yml")))
+    throw new OperatingError("CHECKOUT_REQUIRED", "Docker builds the cluster's images from a checkout of Coinlake", {
+      next_step: "Add --native to run the cluster without Docker, or run the command in a checkout.",
+    });
   const docker = findTool({
     program: "docker",
     purpose: "runs the cluster's containers",
     remedy: "Install Docker with Compose, or add --native to run the cluster without Docker.",
   });
-  const child = spawn(docker, ["compose", ...args], { cwd: projectFolder(), stdio: ["inherit", stdout, "inherit"] });
+  const child = spawn(docker, ["compose", ...args], { cwd: folder, stdio: ["inherit", stdout, "inherit"] });
   let printed = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (printed += text));
   const code = await new Promise<number | null>((resolve, reject) => {

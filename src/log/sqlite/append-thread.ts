@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { OperatingError } from "../../base/errors.ts";
 import type { AppendAnswer, AppendFailure, AppendMessage, AppendRequest, AppendTarget } from "./append-worker.ts";
@@ -50,7 +51,8 @@ export class AppendThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL("append-worker.ts", import.meta.url), {
+    const script = `append-worker${extname(import.meta.filename)}`;
+    const worker = new Worker(new URL(script, import.meta.url), {
       workerData: this.#target,
       execArgv: ["--disable-warning=ExperimentalWarning"],
     });

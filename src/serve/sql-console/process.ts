@@ -23,6 +23,7 @@ const PASSED_VARIABLES = [
   "LD_LIBRARY_PATH",
   "MALLOC_ARENA_MAX",
   "UV_THREADPOOL_SIZE",
+  "COINLAKE_TOOLS",
 ];
 
 interface PendingReply {
