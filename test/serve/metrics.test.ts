@@ -4,14 +4,14 @@ import { test } from "node:test";
 import { emptyReport } from "../../src/maintain/parts.ts";
 import type { Tick } from "../../src/pipeline/definition.ts";
 import { EventLoopDelay } from "../../src/serve/event-loop-delay.ts";
-import { formatFamily, Metrics } from "../../src/serve/metrics.ts";
+import { family, Metrics, type Sample } from "../../src/serve/metrics.ts";
 import { PipelineFigures } from "../../src/serve/pipeline-figures.ts";
 import { residentBytes } from "../../src/serve/resident-memory.ts";
 import { Visibility } from "../../src/serve/visibility.ts";
 import { parsePrometheus } from "./prometheus.ts";
 import { eventually } from "../support/eventually.ts";
 
-test("counted and observed figures come out in Prometheus' format, whatever their labels hold", () => {
+test("counted and observed figures come out in Prometheus' format, whatever their labels hold", async () => {
   const metrics = new Metrics();
   const odd = 'a "b" \\ c\nd';
   metrics.count("requests_total", "Requests.\nAll of them.", { route: odd });
@@ -21,8 +21,19 @@ test("counted and observed figures come out in Prometheus' format, whatever thei
     metrics.observe("took_seconds", "How long.", seconds, { route: odd });
   metrics.observe("plain_seconds", "How long.", 0.3);
   const families = parsePrometheus(
-    metrics.text() +
-      formatFamily("up", "Whether.", "gauge", [{ value: Infinity }, { labels: { a: "b" }, value: Number.NaN }]),
+    await metrics.text([
+      family("up", "Whether.", "gauge", [
+        { labels: { a: "b" }, value: Infinity },
+        { labels: { a: odd }, value: Number.NaN },
+      ]),
+    ]),
+  );
+  assert.deepEqual(
+    families.get("up")?.samples.map(({ labels, value }) => [labels["a"], value]),
+    [
+      ["b", Infinity],
+      [odd, Number.NaN],
+    ],
   );
   assert.deepEqual(
     families.get("requests_total")?.samples.map(({ labels, value }) => [labels["route"], value]),
@@ -37,15 +48,28 @@ test("counted and observed figures come out in Prometheus' format, whatever thei
   assert.equal(took.find(({ labels }) => labels["le"] === "30")?.value, 4);
 });
 
-test("a family without a sample is left out", () => {
-  assert.equal(formatFamily("nothing", "None.", "gauge", []), "");
+test("samples with equal labels are added, and a family without a sample is left out", async () => {
+  const metrics = new Metrics();
+  const bytes = (value: number) => ({ labels: { instance: "answers" }, value });
+  const read = async (samples: readonly Sample[]) =>
+    parsePrometheus(
+      await metrics.text([
+        family("rows", "Rows.", "gauge", [{ value: 1 }]),
+        family("memory_bytes", "Memory.", "gauge", samples),
+      ]),
+    ).get("memory_bytes")?.samples;
+  assert.deepEqual(
+    (await read([bytes(2), bytes(3)]))?.map(({ value }) => value),
+    [5],
+  );
+  assert.equal(await read([]), undefined);
 });
 
-test("a series that is counted by zero is there before anything happened", () => {
+test("a series that is counted by zero is there before anything happened", async () => {
   const metrics = new Metrics();
   metrics.count("conflicts_total", "Conflicts.", {}, 0);
   assert.deepEqual(
-    parsePrometheus(metrics.text())
+    parsePrometheus(await metrics.text([]))
       .get("conflicts_total")
       ?.samples.map(({ value }) => value),
     [0],
@@ -83,15 +107,15 @@ test("records that were received before the tail had caught up are not counted a
   );
 });
 
-test("the pipeline's commits, increments, conflicts and retries are counted", () => {
+test("the pipeline's commits, increments, conflicts and retries are counted", async () => {
   const figures = new PipelineFigures(new Metrics());
   figures.committed({ rows: 40, size_bytes: 10_000, files: 1, duration_ms: 120 });
   figures.ingestReported({ level: "info", code: "COMMIT_CONFLICT", message: "Commit 1 of at most 8 failed" });
   figures.incremented(2.5);
   figures.retried({ code: "DBT_WORKER_DIED" });
-  const families = parsePrometheus(figures.metrics.text());
-  const value = (family: string, name = family) =>
-    families.get(family)?.samples.find((sample) => sample.name === name)?.value;
+  const families = parsePrometheus(await figures.metrics.text([]));
+  const value = (base: string, name = base) =>
+    families.get(base)?.samples.find((sample) => sample.name === name)?.value;
   assert.equal(value("coinlake_bronze_commit_records_total"), 40);
   assert.equal(value("coinlake_bronze_commit_seconds", "coinlake_bronze_commit_seconds_sum"), 0.12);
   assert.equal(value("coinlake_increment_seconds", "coinlake_increment_seconds_count"), 1);
@@ -100,17 +124,13 @@ test("the pipeline's commits, increments, conflicts and retries are counted", ()
   assert.equal(value("coinlake_bronze_commit_bytes_total"), 10_000);
 });
 
-test("maintenance is counted by action, with what write amplification is derived from; every series is there before the first run", () => {
+test("maintenance is counted by action, with what write amplification is derived from; every series is there before the first run", async () => {
   const figures = new PipelineFigures(new Metrics());
-  const read = () => parsePrometheus(figures.metrics.text());
-  const byAction = (family: string) =>
-    Object.fromEntries(
-      read()
-        .get(family)
-        ?.samples.map(({ labels, value }) => [labels["action"], value]) ?? [],
-    );
-  const value = (family: string) => read().get(family)?.samples[0]?.value;
-  assert.deepEqual(byAction("coinlake_maintenance_runs_total"), { compact: 0, expire: 0, orphans: 0 });
+  const read = async () => parsePrometheus(await figures.metrics.text([]));
+  const byAction = async (name: string) =>
+    Object.fromEntries((await read()).get(name)?.samples.map(({ labels, value }) => [labels["action"], value]) ?? []);
+  const value = async (name: string) => (await read()).get(name)?.samples[0]?.value;
+  assert.deepEqual(await byAction("coinlake_maintenance_runs_total"), { compact: 0, expire: 0, orphans: 0 });
   const before = { files: 8, delete_files: 2, size_bytes: 1_000, rows: 10, manifests: 2, snapshots: 9 };
   figures.maintained({
     ...emptyReport("compact", "gold.a", before),
@@ -132,11 +152,13 @@ test("maintenance is counted by action, with what write amplification is derived
     seconds: 0.25,
   });
   figures.maintenanceFailed();
-  assert.deepEqual(byAction("coinlake_maintenance_runs_total"), { compact: 2, expire: 1, orphans: 0 });
-  assert.deepEqual(byAction("coinlake_maintenance_seconds_total"), { compact: 2, expire: 0.25, orphans: 0 });
-  assert.deepEqual(byAction("coinlake_maintenance_deleted_files_total"), { compact: 0, expire: 30, orphans: 0 });
-  const totals = ["rewritten_bytes", "written_bytes", "expired_snapshots", "conflicts", "failures"].map((name) =>
-    value(`coinlake_maintenance_${name}_total`),
+  assert.deepEqual(await byAction("coinlake_maintenance_runs_total"), { compact: 2, expire: 1, orphans: 0 });
+  assert.deepEqual(await byAction("coinlake_maintenance_seconds_total"), { compact: 2, expire: 0.25, orphans: 0 });
+  assert.deepEqual(await byAction("coinlake_maintenance_deleted_files_total"), { compact: 0, expire: 30, orphans: 0 });
+  const totals = await Promise.all(
+    ["rewritten_bytes", "written_bytes", "expired_snapshots", "conflicts", "failures"].map((name) =>
+      value(`coinlake_maintenance_${name}_total`),
+    ),
   );
   assert.deepEqual(totals, [1_500, 1_000, 7, 2, 1]);
 });

@@ -15,7 +15,7 @@ export function parsePrometheus(text: string): Map<string, Family> {
   const series = new Set<string>();
   let current: [name: string, family: Family] | null = null;
   assert.ok(text.endsWith("\n"), "the last line ends");
-  for (const line of text.slice(0, -1).split("\n")) {
+  for (const line of text.slice(0, -1).split("\n").filter(Boolean)) {
     const help = /^# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
     const type = /^# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram)$/.exec(line);
     const sample =

@@ -3,7 +3,7 @@ import { instanceMemory } from "../../duckdb/instances.ts";
 import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
-import { formatFamily, type Sample } from "../metrics.ts";
+import { CONTENT_TYPE, family, type Family, type Sample } from "../metrics.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import { residentBytes } from "../resident-memory.ts";
 import type { Freshness, LayerStatus, Source, Stream } from "../schemas/status.ts";
@@ -20,11 +20,8 @@ export function metricRoutes(app: App, dependencies: ServerDependencies): { stop
       ...processFamilies(delay),
       ...(await memoryFamilies(dependencies)),
     ];
-    const text = [...families, dependencies.metrics.text()].join("");
-    return context.body(text, 200, {
-      "content-type": "text/plain; version=0.0.4; charset=utf-8",
-      "cache-control": "no-store",
-    });
+    const text = await dependencies.metrics.text(families);
+    return context.body(text, 200, { "content-type": CONTENT_TYPE, "cache-control": "no-store" });
   });
   app.openAPIRegistry.registerPath({
     method: "get",
@@ -58,17 +55,17 @@ function observeVisibility({ handle, metrics }: ServerDependencies): () => void 
   });
 }
 
-async function pipelineFamilies(dependencies: ServerDependencies): Promise<string[]> {
+async function pipelineFamilies(dependencies: ServerDependencies): Promise<Family[]> {
   const { handle, health } = dependencies;
   const now = await health.now();
   return [
-    formatFamily("coinlake_info", "Version of Coinlake, name and kind of the lake.", "gauge", [
+    family("coinlake_info", "Version of Coinlake, name and kind of the lake.", "gauge", [
       {
         labels: { version: handle.version, lake: handle.open.lake.name, kind: handle.open.lake.kind },
         value: 1,
       },
     ]),
-    formatFamily("coinlake_ready", "1 if /readyz reports ready.", "gauge", [{ value: Number(now.is_ready) }]),
+    family("coinlake_ready", "1 if /readyz reports ready.", "gauge", [{ value: Number(now.is_ready) }]),
     ...(await logFamilies(dependencies)),
     ...layerFamilies(now),
     ...streamFamilies(now.stream),
@@ -79,7 +76,7 @@ async function pipelineFamilies(dependencies: ServerDependencies): Promise<strin
   ];
 }
 
-async function logFamilies({ handle: { open, pipeline } }: ServerDependencies): Promise<string[]> {
+async function logFamilies({ handle: { open, pipeline } }: ServerDependencies): Promise<Family[]> {
   const bounds = await open.log.bounds(pipeline.topic.name);
   const byPartition = (value: (bound: (typeof bounds)[number]) => number): Sample[] =>
     bounds.map((bound) => ({
@@ -87,13 +84,13 @@ async function logFamilies({ handle: { open, pipeline } }: ServerDependencies): 
       value: value(bound),
     }));
   return [
-    formatFamily(
+    family(
       "coinlake_log_records_total",
       "Records appended to the log, over all runs.",
       "counter",
       byPartition(({ end }) => end),
     ),
-    formatFamily(
+    family(
       "coinlake_log_kept_records",
       "Records retained in the log.",
       "gauge",
@@ -102,23 +99,23 @@ async function logFamilies({ handle: { open, pipeline } }: ServerDependencies): 
   ];
 }
 
-function layerFamilies({ layers, rejected_today }: Freshness): string[] {
+function layerFamilies({ layers, rejected_today }: Freshness): Family[] {
   const byLayer = (value: (layer: LayerStatus) => number): Sample[] =>
     layers.map((layer) => ({ labels: { layer: layer.layer }, value: value(layer) }));
   return [
-    formatFamily(
+    family(
       "coinlake_layer_behind_records",
       "Records of the log that the layer lacks.",
       "gauge",
       byLayer(({ records_behind }) => records_behind),
     ),
-    formatFamily(
+    family(
       "coinlake_layer_behind_seconds",
       "Time since the oldest record that the layer lacks was ingested.",
       "gauge",
       byLayer(({ seconds_behind }) => seconds_behind),
     ),
-    formatFamily("coinlake_rejected_today", "Elements rejected since 00:00 UTC.", "gauge", [{ value: rejected_today }]),
+    family("coinlake_rejected_today", "Elements rejected since 00:00 UTC.", "gauge", [{ value: rejected_today }]),
   ];
 }
 
@@ -132,7 +129,7 @@ const TABLE_GAUGES = [
   ["snapshots", "snapshots", "Retained snapshots."],
 ] as const;
 
-async function tableFamilies({ handle, tables, disk }: ServerDependencies): Promise<string[]> {
+async function tableFamilies({ handle, tables, disk }: ServerDependencies): Promise<Family[]> {
   const lake = handle.open.lake.name;
   const loaded = await tables.all();
   const figures = await Promise.all(loaded.map((table) => tables.figures(table, handle.clock.now_us() / 1000)));
@@ -164,42 +161,40 @@ async function tableFamilies({ handle, tables, disk }: ServerDependencies): Prom
       onDisk("disk_bytes"),
       lake,
     ),
-    formatFamily("coinlake_table_snapshots_total", "Snapshots committed to the table.", "counter", commits),
+    family("coinlake_table_snapshots_total", "Snapshots committed to the table.", "counter", commits),
   ];
 }
 
-function liveFamilies({ handle: { live } }: ServerDependencies): string[] {
+function liveFamilies({ handle: { live } }: ServerDependencies): Family[] {
   const { tail_records, tail_size_bytes, pending_records } = live.state();
   return [
-    formatFamily("coinlake_live_tail_records", "Records in the live tail: not in every table yet.", "gauge", [
+    family("coinlake_live_tail_records", "Records in the live tail: not in every table yet.", "gauge", [
       { value: tail_records },
     ]),
-    formatFamily("coinlake_live_tail_bytes", "Bytes of the records in the live tail.", "gauge", [
-      { value: tail_size_bytes },
-    ]),
-    formatFamily("coinlake_live_pending_records", "Records not visible to queries yet.", "gauge", [
+    family("coinlake_live_tail_bytes", "Bytes of the records in the live tail.", "gauge", [{ value: tail_size_bytes }]),
+    family("coinlake_live_pending_records", "Records not visible to queries yet.", "gauge", [
       { value: pending_records },
     ]),
   ];
 }
 
-function sourceFamilies(sources: readonly Source[]): string[] {
+function sourceFamilies(sources: readonly Source[]): Family[] {
   const bySource = (value: (source: Source) => number): Sample[] =>
     sources.map((source) => ({ labels: { source: source.source }, value: value(source) }));
   return [
-    formatFamily(
+    family(
       "coinlake_source_silent",
       "1 if the source is silent.",
       "gauge",
       bySource(({ is_silent }) => Number(is_silent)),
     ),
-    formatFamily(
+    family(
       "coinlake_source_reconnects_total",
       "Reconnects to the source.",
       "counter",
       bySource(({ reconnects }) => reconnects),
     ),
-    formatFamily(
+    family(
       "coinlake_source_missed_messages",
       "Messages missing from the source's sequence numbers, by state.",
       "gauge",
@@ -210,13 +205,13 @@ function sourceFamilies(sources: readonly Source[]): string[] {
   ];
 }
 
-function alertFamilies({ handle: { alerts } }: ServerDependencies): string[] {
+function alertFamilies({ handle: { alerts } }: ServerDependencies): Family[] {
   const state = alerts.state();
   return [
-    formatFamily("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: state.active }]),
-    formatFamily("coinlake_alerts_kept", "Stored alerts, ended ones included.", "gauge", [{ value: state.alerts }]),
-    formatFamily("coinlake_alert_rules", "Enabled rules.", "gauge", [{ value: state.rules_enabled }]),
-    formatFamily(
+    family("coinlake_alerts_active", "Alerts that have not recovered.", "gauge", [{ value: state.active }]),
+    family("coinlake_alerts_kept", "Stored alerts, ended ones included.", "gauge", [{ value: state.alerts }]),
+    family("coinlake_alert_rules", "Enabled rules.", "gauge", [{ value: state.rules_enabled }]),
+    family(
       "coinlake_alert_deliveries",
       "Deliveries to sinks, by state.",
       "gauge",
@@ -226,39 +221,39 @@ function alertFamilies({ handle: { alerts } }: ServerDependencies): string[] {
 }
 
 /** A gauge by table, and the sum over the lake. */
-function tableAndLakeGauges(figure: string, help: string, samples: readonly Sample[], lake: string): string[] {
+function tableAndLakeGauges(figure: string, help: string, samples: readonly Sample[], lake: string): Family[] {
   if (samples.length === 0) return [];
   return [
-    formatFamily(`coinlake_table_${figure}`, help, "gauge", samples),
-    formatFamily(`coinlake_lake_${figure}`, `${help} Sum over the tables.`, "gauge", [
+    family(`coinlake_table_${figure}`, help, "gauge", samples),
+    family(`coinlake_lake_${figure}`, `${help} Sum over the tables.`, "gauge", [
       { labels: { lake }, value: samples.reduce((sum, { value }) => sum + value, 0) },
     ]),
   ];
 }
 
-function streamFamilies(stream: Stream | null): string[] {
+function streamFamilies(stream: Stream | null): Family[] {
   if (stream === null) return [];
   const { name, state, batch } = stream;
   const ofBatch = (value: number | null | undefined): Sample[] =>
     typeof value === "number" ? [{ labels: { stream: name }, value }] : [];
   return [
-    formatFamily("coinlake_stream_running", "1 if the stream that ingests the log into bronze runs.", "gauge", [
+    family("coinlake_stream_running", "1 if the stream that ingests the log into bronze runs.", "gauge", [
       { labels: { stream: name }, value: Number(state === "running") },
     ]),
-    formatFamily(
+    family(
       "coinlake_stream_batches_total",
       "Batches of the stream, over all runs.",
       "counter",
       ofBatch(batch && batch.number + 1),
     ),
-    formatFamily("coinlake_stream_batch_records", "Records in the last batch.", "gauge", ofBatch(batch?.records)),
-    formatFamily(
+    family("coinlake_stream_batch_records", "Records in the last batch.", "gauge", ofBatch(batch?.records)),
+    family(
       "coinlake_stream_batch_seconds",
       "Duration of the last batch.",
       "gauge",
       ofBatch(batch && batch.duration_ms / 1000),
     ),
-    formatFamily(
+    family(
       "coinlake_stream_waiting_records",
       "Unread records of the log when the last batch started.",
       "gauge",
@@ -267,19 +262,19 @@ function streamFamilies(stream: Stream | null): string[] {
   ];
 }
 
-function serverFamilies({ hub, console: sql }: ServerDependencies): string[] {
+function serverFamilies({ hub, console: sql }: ServerDependencies): Family[] {
   return [
-    formatFamily("coinlake_sse_clients", "Connected clients of the event stream.", "gauge", [{ value: hub.clients }]),
-    formatFamily("coinlake_sse_events_total", "Events published.", "counter", [{ value: hub.events }]),
-    formatFamily("coinlake_sse_kept_bytes", "Memory of the events retained for clients that reconnect.", "gauge", [
+    family("coinlake_sse_clients", "Connected clients of the event stream.", "gauge", [{ value: hub.clients }]),
+    family("coinlake_sse_events_total", "Events published.", "counter", [{ value: hub.events }]),
+    family("coinlake_sse_kept_bytes", "Memory of the events retained for clients that reconnect.", "gauge", [
       { value: hub.kept_bytes },
     ]),
-    formatFamily("coinlake_console_queries", "Console queries that are running.", "gauge", [{ value: sql.running }]),
-    formatFamily("coinlake_console_starts_total", "Console processes started.", "counter", [{ value: sql.starts }]),
+    family("coinlake_console_queries", "Console queries that are running.", "gauge", [{ value: sql.running }]),
+    family("coinlake_console_starts_total", "Console processes started.", "counter", [{ value: sql.starts }]),
   ];
 }
 
-function processFamilies(delay: EventLoopDelay): string[] {
+function processFamilies(delay: EventLoopDelay): Family[] {
   const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   const quantiles = [0.5, 0.99].flatMap((quantile): Sample[] => {
@@ -287,34 +282,27 @@ function processFamilies(delay: EventLoopDelay): string[] {
     return value === null ? [] : [{ labels: { quantile: String(quantile) }, value }];
   });
   return [
-    formatFamily("process_resident_memory_bytes", "Resident memory of the process.", "gauge", [{ value: rss }]),
-    formatFamily("process_cpu_seconds_total", "CPU time of the process.", "counter", [
-      { value: (user + system) / 1e6 },
-    ]),
-    formatFamily("nodejs_heap_used_bytes", "Memory of JavaScript objects.", "gauge", [{ value: heapUsed }]),
-    formatFamily("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free space included.", "gauge", [
+    family("process_resident_memory_bytes", "Resident memory of the process.", "gauge", [{ value: rss }]),
+    family("process_cpu_seconds_total", "CPU time of the process.", "counter", [{ value: (user + system) / 1e6 }]),
+    family("nodejs_heap_used_bytes", "Memory of JavaScript objects.", "gauge", [{ value: heapUsed }]),
+    family("nodejs_heap_total_bytes", "Memory of the JavaScript heap, free space included.", "gauge", [
       { value: heapTotal },
     ]),
-    formatFamily(
+    family(
       "nodejs_external_memory_bytes",
       "Memory of native objects referenced by JavaScript, array buffers included.",
       "gauge",
       [{ value: external }],
     ),
-    formatFamily("nodejs_array_buffers_bytes", "Memory of array buffers and Node Buffers.", "gauge", [
+    family("nodejs_array_buffers_bytes", "Memory of array buffers and Node Buffers.", "gauge", [
       { value: arrayBuffers },
     ]),
-    formatFamily(
-      "nodejs_eventloop_delay_seconds",
-      "Event-loop delay over the last 30 to 60 seconds.",
-      "gauge",
-      quantiles,
-    ),
+    family("nodejs_eventloop_delay_seconds", "Event-loop delay over the last 30 to 60 seconds.", "gauge", quantiles),
   ];
 }
 
 /** Memory outside JavaScript, and memory of the child processes. */
-async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<string[]> {
+async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<Family[]> {
   const duckdb = await instanceMemory();
   const processes = [
     ["dbt", handle.dbt_pid()],
@@ -326,48 +314,34 @@ async function memoryFamilies({ handle, console: sql }: ServerDependencies): Pro
     if (value !== null) resident.push({ labels: { process: name }, value });
   }
   return [
-    formatFamily(
+    family(
       "coinlake_duckdb_memory_bytes",
       "Memory that the process's DuckDB instances report.",
       "gauge",
-      sumByLabels(
-        duckdb.map(({ name, tags }) => ({
-          labels: { instance: name },
-          value: tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
-        })),
-      ),
+      duckdb.map(({ name, tags }) => ({
+        labels: { instance: name },
+        value: tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0),
+      })),
     ),
-    formatFamily(
+    family(
       "coinlake_duckdb_tag_memory_bytes",
       "Memory that DuckDB reports, by purpose.",
       "gauge",
-      sumByLabels(
-        duckdb.flatMap(({ name, tags }) =>
-          tags.map(({ tag, size_bytes }) => ({
-            labels: { instance: name, tag: tag.toLowerCase() },
-            value: size_bytes,
-          })),
-        ),
+      duckdb.flatMap(({ name, tags }) =>
+        tags.map(({ tag, size_bytes }) => ({
+          labels: { instance: name, tag: tag.toLowerCase() },
+          value: size_bytes,
+        })),
       ),
     ),
-    formatFamily(
+    family(
       "coinlake_process_resident_memory_bytes",
       "Resident memory of child processes; absent on systems without /proc.",
       "gauge",
       resident,
     ),
-    formatFamily("coinlake_catalog_cached_versions", "Table metadata versions cached by the catalog.", "gauge", [
+    family("coinlake_catalog_cached_versions", "Table metadata versions cached by the catalog.", "gauge", [
       { value: handle.open.catalog.cached_versions },
     ]),
   ];
-}
-
-/** Sums samples with equal labels: instances may share a name, but a series must be unique. */
-function sumByLabels(samples: readonly Required<Sample>[]): Sample[] {
-  const sums = new Map<string, Required<Sample>>();
-  for (const { labels, value } of samples) {
-    const key = JSON.stringify(labels);
-    sums.set(key, { labels, value: (sums.get(key)?.value ?? 0) + value });
-  }
-  return [...sums.values()];
 }
