@@ -147,7 +147,7 @@ export const crypto: Pipeline = {
     ],
   },
   live: {
-    elements: "crypto_elements",
+    elements: "stg_crypto__elements",
     is_candidate: "reason is null",
     has_timestamp_identity:
       "identity = concat_ws(':', source, coalesce(product, crypto_id), epoch_us(price_at)::varchar)",

@@ -60,7 +60,7 @@ function documentedTables(): Map<string, Column[]> {
 }
 
 const described = new Map(
-  [seeds, ...["bronze", "silver", "gold"].map((layer) => join(models, layer))].flatMap((folder) =>
+  [seeds, ...["staging", "silver", "gold"].map((layer) => join(models, layer))].flatMap((folder) =>
     readdirSync(folder)
       .filter((file) => file.endsWith(".yml"))
       .map((file) => readYaml(join(folder, file))),
@@ -86,7 +86,7 @@ test("the values that duplicates are compared by are those that are shown of a c
 });
 
 test("every model has its YAML beside it", () => {
-  for (const layer of ["bronze", "silver", "gold"]) {
+  for (const layer of ["staging", "silver", "gold"]) {
     const files = readdirSync(join(models, layer));
     for (const file of files.filter((name) => name.endsWith(".sql")))
       assert.ok(files.includes(file.replace(".sql", ".yml")), `${layer}/${file}`);
@@ -100,7 +100,7 @@ test("schema-design.md describes the tables and columns of the models, word for 
 });
 
 test("schema-design.md lists the reasons of the quarantine in the order in which silver looks for them", () => {
-  const sql = readFileSync(join(models, "bronze", "crypto_elements.sql"), "utf8");
+  const sql = readFileSync(join(models, "staging", "stg_crypto__elements.sql"), "utf8");
   const judged = [...sql.matchAll(/(?:then|else) '(\w+)'/g)].map(([, reason]) => reason);
   const yaml = readFileSync(join(models, "silver", "crypto_prices_rejected.yml"), "utf8");
   const accepted = [...(yaml.split("  values:\n")[1]?.split("- name:")[0] ?? "").matchAll(/- (\w+)$/gm)].map(
@@ -121,7 +121,7 @@ test("the diagram shows the lake's tables with their columns", () => {
   );
   const expected = new Map(
     [...described]
-      .filter(([table]) => table !== "crypto_elements")
+      .filter(([table]) => table !== "stg_crypto__elements")
       .map(([table, list]) => [table, list.map(({ name }) => name)]),
   );
   assert.deepEqual(drawn, expected);

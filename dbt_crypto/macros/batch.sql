@@ -64,7 +64,7 @@
 
 {#
     The batch of a run: the records between what the slowest of its tables has consumed and what bronze holds (or
-    `max_records_per_run` further on); a run of gold alone goes no further than silver. `crypto_elements` parses it once into a local table that every model reads.
+    `max_records_per_run` further on); a run of gold alone goes no further than silver. `stg_crypto__elements` parses it once into a local table that every model reads.
 #}
 {% macro batch_condition(bronze) %}
     {% if is_live() %}{{ return('true') }}{% endif %}

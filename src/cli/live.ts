@@ -1,6 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { LiveLake } from "../live/live-lake.ts";
+import { haveNamedModels } from "../live/shape.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { cachedModels, compileModels, lastModels, type LiveModels } from "../transform/models.ts";
 import { embeddedEngine } from "../transform/engine.ts";
@@ -30,11 +31,14 @@ export async function withLive<T>(
   }
 }
 
-/** The models that a pipeline compiled earlier; without them, compiles the models without changing the lake. */
+/**
+ * The models that a pipeline compiled earlier. Without them, or if they lack a model that the pipeline names, compiles
+ * the models without changing the lake.
+ */
 async function modelsOf(lake: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
   const { project } = pipeline.transform;
   const known = cachedModels(project, lake.lake.dbt_folder) ?? lastModels(lake.lake.dbt_folder);
-  if (known !== null) return known;
+  if (known !== null && haveNamedModels(pipeline, known)) return known;
   output.say("compiling the live views with dbt (the first `npm start` of a lake caches them) ...");
   const worker = new DbtWorker({ project, engine: embeddedEngine(lake), folder: lake.lake.dbt_folder });
   try {

@@ -15,6 +15,12 @@ export interface LiveShape {
   tables: CompiledRelation[];
 }
 
+/** Whether compiled models include all that the pipeline names; those that an earlier version compiled may not. */
+export function haveNamedModels({ live }: Pipeline, { relations }: LiveModels): boolean {
+  const compiled = new Set(relations.flatMap(({ kind, name }) => (kind === "model" ? [name] : [])));
+  return [live.elements, ...live.verdicts].every((name) => compiled.has(name));
+}
+
 /** Throws LIVE_MODELS_DIFFER where the pipeline's definition names a model that the project does not have. */
 export function shapeOf({ bronze, live }: Pipeline, { relations }: LiveModels): LiveShape {
   const find = (name: string, kind: CompiledRelation["kind"]): CompiledRelation => {

@@ -3,7 +3,7 @@ Arguments: the project's folder, and the file that stores the parsed project for
 
     -> {"args": ["run"]}
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
-    <- {"finished": "crypto_elements"}                          when each node finishes
+    <- {"finished": "stg_crypto__elements"}                     when each node finishes
     <- {"success": true, "seconds": 0.9, "cpu_seconds": 0.7, "error": null, "rss_bytes": 250000000, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
        and, after a command that lists nodes as JSON: "listed": [{"schema": ..., "alias": ...}]; after a compilation: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
 

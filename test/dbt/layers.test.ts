@@ -143,8 +143,8 @@ test("anything else that leaves out tables is refused", async () => {
   await lake.append(stream.slice(0, 20));
   await lake.ingest();
   for (const selection of [
-    "crypto_elements crypto_price_updates",
-    "crypto_elements path:models/gold crypto_listings",
+    "stg_crypto__elements crypto_price_updates",
+    "stg_crypto__elements path:models/gold crypto_listings",
     "path:models/silver",
   ]) {
     const { nodes } = await lake.dbt("run", "--no-write-json", "--select", ...selection.split(" "));

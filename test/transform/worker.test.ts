@@ -39,7 +39,7 @@ test("A worker above its memory limit is replaced between commands, and commands
   try {
     const answers: { pid: number | undefined; is_success: boolean }[] = [];
     const list = async () => {
-      const { is_success } = await worker.run(["list", "--select", "crypto_elements"]);
+      const { is_success } = await worker.run(["list", "--select", "stg_crypto__elements"]);
       answers.push({ pid: worker.pid, is_success });
     };
     for (let command = 0; command < 3; command += 1) await list();

@@ -1,5 +1,5 @@
 {% macro spark__batch_bounds() %}
-    {{ return('(select log_topic, log_partition, max(log_offset) + 1 as next_offset from global_temp.crypto_elements group by log_topic, log_partition)') }}
+    {{ return('(select log_topic, log_partition, max(log_offset) + 1 as next_offset from global_temp.stg_crypto__elements group by log_topic, log_partition)') }}
 {% endmacro %}
 
 {# A run's working set: a view that Spark holds computed, of this server and never in the lake. The next run puts its own in its place. #}

@@ -8,7 +8,7 @@
     each state is a version. Versions are computed from the listings of the earliest new minute onwards, on top of the version
     in effect before it: any order of arrival gives the versions that all listings together give.
 #}
-{% set first_new = first_new_listing(ref('crypto_elements')) %}
+{% set first_new = first_new_listing(ref('stg_crypto__elements')) %}
 {% set state = tuple_of('symbol, name, category, market_cap_rank, is_delisted') %}
 {% set read_from = listings_since(ref('crypto_listings'), first_new) %}
 with listings as (

@@ -2,7 +2,7 @@
 with days as (
 
     select distinct cast(price_date + ahead.day::integer as date) as day
-    from {{ ref('crypto_elements') }}, range(0, {{ var('time_horizon_days') | int + 1 }}) as ahead(day)
+    from {{ ref('stg_crypto__elements') }}, range(0, {{ var('time_horizon_days') | int + 1 }}) as ahead(day)
     where reason is null and {{ is_new_to_this_model() }}
     {% if is_incremental() %}
     except

@@ -5,7 +5,7 @@
 ) }}
 
 {% set is_new = is_new_to_this_model() %}
-{% set span = batch_span(ref('crypto_elements'), is_new) %}
+{% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
 {#
     Sums of large prices give up places for digits before the point, sums of small ones need theirs.
 #}
@@ -17,7 +17,7 @@ with minutes as (
 
     select *, date_trunc('hour', minute_at) as hour_at
     from {{ ref('crypto_prices_clean') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
         and minute_at >= date_trunc('hour', {{ span.first }}) and minute_at < date_trunc('hour', {{ span.last }}) + interval 1 hour
 
 ),
@@ -25,7 +25,7 @@ with minutes as (
 touched as (
 
     select distinct crypto_id, date_trunc('hour', price_at) as hour_at
-    from {{ ref('crypto_elements') }}
+    from {{ ref('stg_crypto__elements') }}
     where reason is null and {{ is_new }}
 
 )

@@ -13,18 +13,18 @@
     minute for facts already written, so those between 61 and 121 minutes after its start are written again.
 #}
 {% set is_new = is_new_to_this_model() %}
-{% set span = batch_span(ref('crypto_elements'), is_new) %}
+{% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
 with new_updates as (
 
     select * from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and {{ is_new }}
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }}) and {{ is_new }}
 
 ),
 
 touched as (
 
     select distinct crypto_id, date_trunc('minute', price_at) as minute_at
-    from {{ ref('crypto_elements') }}
+    from {{ ref('stg_crypto__elements') }}
     where reason is null and {{ is_new }}
 
 ),
@@ -33,7 +33,7 @@ touched as (
 earlier_updates as (
 
     select * from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements'), days_after=1) }})
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements'), days_after=1) }})
         and price_at >= date_trunc('minute', {{ span.first }}) + interval 61 minute
         and price_at < date_trunc('minute', {{ span.last }}) + interval 121 minute
         and percent_change_1h is null
@@ -58,7 +58,7 @@ minutes as (
 
     select crypto_id, minute_at, price
     from {{ ref('crypto_prices_clean') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements'), days_before=1, days_after=1) }})
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements'), days_before=1, days_after=1) }})
         and minute_at > {{ span.first }} - interval 121 minute and minute_at < {{ span.last }} + interval 60 minute
 
 )

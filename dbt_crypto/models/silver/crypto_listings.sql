@@ -27,7 +27,7 @@ with observations as (
         log_offset,
         element_index,
         false as is_known
-    from {{ ref('crypto_elements') }}
+    from {{ ref('stg_crypto__elements') }}
     where crypto_id is not null
         -- a page's element without a name or a symbol says nothing about the coin, but an accepted price has one
         and (format != 'page' or (symbol is not null and name is not null) or reason is null)
@@ -40,8 +40,8 @@ with observations as (
         source, crypto_id, listed_at, is_page, symbol, name, category, market_cap_rank,
         observed_at, log_partition, log_offset, element_index, true as is_known
     from {{ this }}
-    where date_trunc('hour', listed_at) in (select distinct date_trunc('hour', ingested_at) from {{ ref('crypto_elements') }})
-        and listed_date in ({{ batch_listing_dates(ref('crypto_elements')) }})
+    where date_trunc('hour', listed_at) in (select distinct date_trunc('hour', ingested_at) from {{ ref('stg_crypto__elements') }})
+        and listed_date in ({{ batch_listing_dates(ref('stg_crypto__elements')) }})
     {% endif %}
 
 ),

@@ -11,14 +11,14 @@ with kept as (
 
     select price_date, log_topic, log_partition, log_offset, element_index, identity
     from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and {{ is_new_to_this_model() }}
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }}) and {{ is_new_to_this_model() }}
 
 ),
 
 copies as (
 
     select elements.*
-    from {{ ref('crypto_elements') }} as elements
+    from {{ ref('stg_crypto__elements') }} as elements
     left join kept
         on elements.price_date = kept.price_date
         and elements.log_topic = kept.log_topic
@@ -35,13 +35,13 @@ known as {{ computed_once() }}(
 
     select price_date, identity, price_at, {{ values | join(', ') }}
     from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and trade_number in (select trade_number from copies)
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }}) and trade_number in (select trade_number from copies)
 
     union all
 
     select price_date, identity, price_at, {{ values | join(', ') }}
     from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
         and trade_number is null and identity in (select identity from copies)
 
 ),

@@ -13,7 +13,7 @@ with candidates as (
         {% call where_copies_may_be() %}
         , row_number() over (partition by identity, price_date order by log_partition, log_offset, element_index) as occurrence
         {% endcall %}
-    from {{ ref('crypto_elements') }}
+    from {{ ref('stg_crypto__elements') }}
     where reason is null and {{ is_new_to_this_model() }}
 
 )
@@ -23,12 +23,12 @@ with candidates as (
 , known as {{ computed_once() }}(
 
     select price_date, identity from {{ this }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }}) and trade_number in (select trade_number from candidates)
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }}) and trade_number in (select trade_number from candidates)
 
     union all
 
     select price_date, identity from {{ this }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
         and trade_number is null and identity in (select identity from candidates)
 
 )

@@ -5,7 +5,7 @@
 ) }}
 
 {% set is_new = is_new_to_this_model() %}
-{% set span = batch_span(ref('crypto_elements'), is_new) %}
+{% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
 {# Minutes that the batch touched, each computed again from all its price updates: a pure aggregate, in any order of arrival. #}
 with updates as (
 
@@ -14,7 +14,7 @@ with updates as (
         date_trunc('minute', price_at) as minute_at,
         {{ tuple_of(event_order() | join(', ')) }} as position
     from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('crypto_elements')) }})
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
         and price_at >= date_trunc('minute', {{ span.first }}) and price_at < date_trunc('minute', {{ span.last }}) + interval 1 minute
 
 ),
@@ -22,7 +22,7 @@ with updates as (
 touched as (
 
     select distinct crypto_id, date_trunc('minute', price_at) as minute_at
-    from {{ ref('crypto_elements') }}
+    from {{ ref('stg_crypto__elements') }}
     where reason is null and {{ is_new }}
 
 )

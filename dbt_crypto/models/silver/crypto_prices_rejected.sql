@@ -13,5 +13,5 @@ select
     log_offset,
     element_index,
     element_count
-from {{ ref('crypto_elements') }}
+from {{ ref('stg_crypto__elements') }}
 where reason is not null and {{ is_new_to_this_model() }}
