@@ -21,6 +21,7 @@
     {% set target = this.incorporate(type='table') %}
     {% call statement('schema', auto_begin=False) %}create schema if not exists {{ target.include(identifier=false) }}{% endcall %}
     {% call statement('main', auto_begin=False) %}create or replace table {{ target }} as ({{ sql }}){% endcall %}
+    {% do enforce_contract(columns_of(target, none).stage) %}
     {% call statement('bounds', auto_begin=False) %}
         create or replace table {{ api.Relation.create(database=this.database, schema=this.schema, identifier='bounds') }} as
         select log_topic, log_partition, max(log_offset) + 1 as next_offset from {{ target }} group by all

@@ -26,6 +26,7 @@
     {% call statement('stage', auto_begin=False) %}create or replace temp table {{ stage }} as ({{ sql }}){% endcall %}
     {% set found = columns_of(stage, none if is_new else target) %}
     {% set columns = found.stage | rejectattr('name', 'in', config.get('helper_columns', [])) | list %}
+    {% do enforce_contract(columns) %}
     {% if is_new %}
         {% call statement('create', auto_begin=False) %}{{ create_iceberg_table(target, columns) }}{% endcall %}
     {% else %}

@@ -51,6 +51,12 @@ function editableProject(folder: string): string {
       `return('decimal(38, ${places})')`,
       `return('decimal(38, ' ~ var('places_${places}', ${places}) ~ ')')`,
     );
+  // These versions lack their YAML, so the contract is enforced only where a test says so.
+  edit(
+    join(folder, "macros", "contract.sql"),
+    "config.get('contract').enforced",
+    "config.get('contract').enforced and var('is_contract_enforced', false)",
+  );
   const count = "count(*)::integer as price_updates";
   edit(
     join(folder, "models", "silver", "crypto_prices_clean.sql"),
@@ -124,7 +130,10 @@ describe("a schema that changes", () => {
 
   test("a column that a model gains is null in old rows, and no file is written anew", async () => {
     const files = await dataFiles(UPDATES);
-    await arrive([page(3)], { has_rank: true });
+    const broken = arrive([page(3)], { has_rank: true, is_contract_enforced: true });
+    await assert.rejects(broken, /enforced contract that failed[\s\S]*market_cap_rank[\s\S]*missing in contract/);
+    assert.equal(await typeOf(UPDATES, "market_cap_rank"), undefined);
+    await lake.increment({ has_rank: true });
     assert.deepEqual(await lake.rows(`select market_cap_rank from ${UPDATES} order by price_at`), [
       [null],
       [null],
@@ -272,8 +281,10 @@ describe("a lake whose decimals have other places", () => {
     await lake.reconcile();
   });
 
-  test("gets back what the old type dropped by a full refresh", async () => {
-    await lake.increment({}, "--full-refresh");
+  test("gets back what the old type dropped by a full refresh, which its contract allows", async () => {
+    const broken = lake.increment({ places_8: 18, is_contract_enforced: true }, "--full-refresh");
+    await assert.rejects(broken, /volume_24h[\s\S]*DECIMAL\(38,18\)[\s\S]*DECIMAL\(38,8\)[\s\S]*data type mismatch/);
+    await lake.increment({ is_contract_enforced: true }, "--full-refresh");
     assert.deepEqual((await prices())[1], ["101.000000000000000000000000", "100000000000000000000000.00000000", null]);
     assert.deepEqual(
       (await lake.dbt("test", "--no-write-json", "--select", "tables_are_as_documented")).nodes.filter(

@@ -14,6 +14,7 @@
     {% endif %}
 
     {% set columns = columns_of_query(sql) %}
+    {% do enforce_contract(columns) %}
     {% set names = columns | map(attribute='name') | join(', ') %}
     {% if is_new %}
         {% call statement('create') %}{{ create_iceberg_table(target, columns) }}{% endcall %}
