@@ -1,13 +1,12 @@
 {#
-    Tables of a later layer take what the batch says changed and read the rest from earlier layers, so all of them move together:
-    both layers in one run, or silver in one run and gold in another, each with a separate batch. A run that leaves out anything
-    else would leave rows behind for good, and is refused.
+    Tables of a later layer take what the batch says changed and read the rest from earlier layers, so one run builds all tables of both
+    layers, or all of silver, or all of gold, each with a separate batch. Any other selection would omit rows for good, and is rejected.
 #}
-{% macro refuse_partial_run() %}
-    {% set layers = layers_of_this_run() %}
+{% macro assert_complete_selection() %}
+    {% set layers = selected_layers() %}
     {% for node in models_of_the_log() if node.unique_id not in selected_resources and (node.is_batch or node.schema in layers) %}
         {% do exceptions.raise_compiler_error(
-            'This run leaves out ' ~ node.name ~ ', and the tables move together. Run it without --select, --exclude or retry: '
+            'This run leaves out ' ~ node.name ~ ', and all tables are built together. Run it without --select, --exclude or retry: '
             ~ 'each table continues after its last commit.'
         ) %}
     {% endfor %}
@@ -18,7 +17,7 @@
     millisecond, and most of its nodes are tests: a run asks once, for models alone.
 #}
 {% macro models_of_the_log() %}
-    {% set known = known_to_this_run('models') %}
+    {% set known = run_cache('models') %}
     {% if 'all' not in known %}
         {% set models = [] %}
         {% for id in graph.nodes if id.startswith('model.') %}
@@ -35,8 +34,8 @@
     {{ return(known['all']) }}
 {% endmacro %}
 
-{# Layers of which this run moves a table. #}
-{% macro layers_of_this_run() %}
+{# Layers of which this run builds a table. #}
+{% macro selected_layers() %}
     {% set layers = [] %}
     {% for node in models_of_the_log() if not node.is_batch and node.unique_id in selected_resources and node.schema not in layers %}
         {% do layers.append(node.schema) %}
@@ -44,8 +43,8 @@
     {{ return(layers or ['silver', 'gold']) }}
 {% endmacro %}
 
-{# Where tables stand in the log, one map each. #}
-{% macro places_of(layers) %}
+{# The consumed offsets of the layers' tables, one map each. #}
+{% macro offsets_of_layers(layers) %}
     {% set tables = [] %}
     {% for node in models_of_the_log() if not node.is_batch and node.schema in layers %}
         {% do tables.append(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) %}
@@ -53,11 +52,13 @@
     {{ return(offsets_of_all(tables)) }}
 {% endmacro %}
 
-{# The place up to which each of them has come. #}
-{% macro least_of(places) %}
+{# The offsets that every one of them has consumed. #}
+{% macro min_offsets(consumers) %}
     {% set least = {} %}
-    {% for place in places %}
-        {% for name in (place if loop.first else least) | list %}{% do least.update({name: [place.get(name, 0), least.get(name, place.get(name, 0))] | min}) %}{% endfor %}
+    {% for offsets in consumers %}
+        {% for name in (offsets if loop.first else least) | list %}
+            {% do least.update({name: [offsets.get(name, 0), least.get(name, offsets.get(name, 0))] | min}) %}
+        {% endfor %}
     {% endfor %}
     {{ return(least) }}
 {% endmacro %}
@@ -69,10 +70,10 @@
 {% macro batch_condition(bronze) %}
     {% if is_live() %}{{ return('true') }}{% endif %}
     {% if not execute %}{{ return('true') }}{% endif %}
-    {% set layers = layers_of_this_run() %}
-    {% set consumers = [{}] if flags.FULL_REFRESH else places_of(layers) %}
+    {% set layers = selected_layers() %}
+    {% set consumers = [{}] if flags.FULL_REFRESH else offsets_of_layers(layers) %}
     {% set from = {} %}
-    {% set heads = offsets_of(bronze) if 'silver' in layers else least_of(places_of(['silver'])) %}
+    {% set heads = offsets_of(bronze) if 'silver' in layers else min_offsets(offsets_of_layers(['silver'])) %}
     {% for name in heads %}
         {% set offsets = [] %}
         {% for consumer in consumers %}{% do offsets.append(consumer.get(name, 0)) %}{% endfor %}
@@ -81,7 +82,7 @@
     {% if flags.FULL_REFRESH %}{{ return(offsets_between(from, heads)) }}{% endif %}
     {% set limits = batch_limits(bronze, from) %}
     {% set to = {} %}
-    {# Tables that are past its end already stay where they are. #}
+    {# Tables that have consumed more than that do not change. #}
     {% for name, head in heads.items() %}{% do to.update({name: [head, limits[name]] | min}) %}{% endfor %}
     {{ return(offsets_between(from, to)) }}
 {% endmacro %}
@@ -126,8 +127,8 @@
     The rows that answer a question about the batch. A run asks each once: its batch stays unchanged to the end, and the least question
     takes Spark a third of a second and more.
 #}
-{% macro ask_batch(sql) %}
-    {% set answers = known_to_this_run('batch') %}
+{% macro query_batch(sql) %}
+    {% set answers = run_cache('batch') %}
     {% if sql not in answers %}{% do answers.update({sql: run_query(sql).rows}) %}{% endif %}
     {{ return(answers[sql]) }}
 {% endmacro %}
@@ -135,9 +136,9 @@
 {# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}
 {% macro batch_end() %}
     {% if not is_running() %}{{ return({}) }}{% endif %}
-    {% if flags.WHICH in ['run', 'build'] %}{% do refuse_partial_run() %}{% endif %}
+    {% if flags.WHICH in ['run', 'build'] %}{% do assert_complete_selection() %}{% endif %}
     {% set to = {} %}
-    {% for row in ask_batch("select log_topic || '/' || log_partition, next_offset from " ~ batch_bounds()) %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
+    {% for row in query_batch("select log_topic || '/' || log_partition, next_offset from " ~ batch_bounds()) %}{% do to.update({row[0]: row[1] | int}) %}{% endfor %}
     {{ return(to) }}
 {% endmacro %}
 
@@ -153,7 +154,7 @@
     {% set events = " from " ~ elements ~ " where reason is null and " ~ is_new %}
     {% if is_live() %}{{ return({'first': '(select min(price_at)' ~ events ~ ')', 'last': '(select max(price_at)' ~ events ~ ')'}) }}{% endif %}
     {% if not is_running() %}{{ return({'first': time_literal(none), 'last': time_literal(none)}) }}{% endif %}
-    {% set found = ask_batch("select min(price_at)::string, max(price_at)::string" ~ events)[0] %}
+    {% set found = query_batch("select min(price_at)::string, max(price_at)::string" ~ events)[0] %}
     {{ return({'first': time_literal(found[0]), 'last': time_literal(found[1])}) }}
 {% endmacro %}
 
@@ -167,7 +168,7 @@
     {% endif %}
     {% if not is_running() %}{{ return(date_literals([])) }}{% endif %}
     {% set days = [] %}
-    {% for row in ask_batch("select distinct price_date from " ~ elements ~ " where reason is null") %}
+    {% for row in query_batch("select distinct price_date from " ~ elements ~ " where reason is null") %}
         {% set date = modules.datetime.date.fromisoformat((row[0] | string)[:10]) %}
         {% for distance in range(-days_before, days_after + 1) %}{% do days.append(date + modules.datetime.timedelta(days=distance)) %}{% endfor %}
     {% endfor %}
@@ -179,7 +180,7 @@
     {% if is_live() %}{{ return("select cast(ingested_at as date) from " ~ elements ~ " where " ~ is_new_to_this_model()) }}{% endif %}
     {% if not is_running() %}{{ return(date_literals([])) }}{% endif %}
     {% set days = [] %}
-    {% for row in ask_batch("select distinct cast(ingested_at as date) from " ~ elements) %}{% do days.append((row[0] | string)[:10]) %}{% endfor %}
+    {% for row in query_batch("select distinct cast(ingested_at as date) from " ~ elements) %}{% do days.append((row[0] | string)[:10]) %}{% endfor %}
     {{ return(date_literals(days)) }}
 {% endmacro %}
 

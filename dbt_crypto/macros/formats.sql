@@ -174,7 +174,7 @@
 {% macro duckdb__rows_of_elements(records) -%}
     select
         * exclude (message, unreadable, listed),
-        record_refusal is null and list_format is not null as is_listed,
+        record_rejection is null and list_format is not null as is_listed,
         unnest(case when is_listed then listed else [message] end) as element,
         case when is_listed then len(listed) else 1 end as element_count,
         case when is_listed then generate_subscripts(listed, 1) - 1 else 0 end as element_index

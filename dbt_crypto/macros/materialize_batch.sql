@@ -31,5 +31,5 @@
 {% endmaterialization %}
 
 {# What is left to tidy up when a run has ended. #}
-{% macro forget_batch() %}{{ adapter.dispatch('forget_batch')() }}{% endmacro %}
-{% macro duckdb__forget_batch() %}{% endmacro %}
+{% macro drop_batch() %}{{ adapter.dispatch('drop_batch')() }}{% endmacro %}
+{% macro duckdb__drop_batch() %}{% endmacro %}

@@ -1,6 +1,6 @@
 {#
     Incremental tables in Iceberg, in place of dbt-duckdb's own (which renames inside a transaction, and Iceberg cannot).
-    A run is one atomic commit per table: rows leave, rows come, and the table's place in the log moves with them.
+    A run is one atomic commit per table: rows leave, rows come, and the table's consumed offsets change with them.
     A full refresh is the same commit with every row leaving, so readers never see an empty table.
 
     Config beside dbt's own:
@@ -14,7 +14,7 @@
 {% materialization incremental, adapter='duckdb' %}
     {% set target = this.incorporate(type='table') %}
     {% set is_new = load_cached_relation(this) is none %}
-    {% do refuse_partial_run() %}
+    {% do assert_complete_selection() %}
     {% set begin = consumed(this) %}
     {% set end = batch_end() %}
     {% if not is_new and not flags.FULL_REFRESH and offsets_between(begin, end) == 'false' %}
@@ -46,11 +46,11 @@
         {% endif %}
         call set_iceberg_table_properties({{ target }}, {
             {% if is_built_whole(begin) %}'{{ version_property() }}': '{{ models_version() }}',{% endif %}
-            '{{ offsets_property() }}': '{{ tojson(advanced(begin, end), sort_keys=true) }}'
+            '{{ offsets_property() }}': '{{ tojson(advance_offsets(begin, end), sort_keys=true) }}'
         });
     {% endcall %}
     {% do adapter.commit() %}
-    {% do remember_offsets(target, advanced(begin, end)) %}
+    {% do cache_offsets(target, advance_offsets(begin, end)) %}
     {% call statement('drop', auto_begin=False) %}drop table {{ stage }}{% endcall %}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}

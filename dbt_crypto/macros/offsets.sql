@@ -1,7 +1,6 @@
 {#
-    How far a table has come in the log: a map from "<topic>/<partition>" to the next offset to take. It lives in the
-    table's properties and changes in the same commit as the rows, so a run that was killed goes on where its last commit
-    is, table by table. One name for it in bronze, silver and gold.
+    A table's consumed offsets: a map from "<topic>/<partition>" to the next offset to take. It is a table property, in bronze, silver
+    and gold, that changes in the same commit as the rows: after a kill, each table resumes from its last commit.
 #}
 {% macro offsets_property() %}{{ return('coinlake.log-offsets') }}{% endmacro %}
 
@@ -10,21 +9,21 @@
     {{ return(adapter.dispatch('offsets_in')(relation)) }}
 {% endmacro %}
 
-{# Of several, one map each. What was asked for here is remembered for the tables' own models. #}
+{# The consumed offsets of several tables, one map each; the run caches them for the tables' models. #}
 {% macro offsets_of_all(relations) %}
-    {% do adapter.dispatch('look_up_offsets')(relations) %}
-    {% set places = [] %}
-    {% for relation in relations %}{% do places.append(offsets_of(relation)) %}{% endfor %}
-    {{ return(places) }}
+    {% do adapter.dispatch('load_offsets')(relations) %}
+    {% set found = [] %}
+    {% for relation in relations %}{% do found.append(offsets_of(relation)) %}{% endfor %}
+    {{ return(found) }}
 {% endmacro %}
 
 {#
-    Beforehand, in one question: dbt takes longer to ask one than DuckDB to answer it. A run looks once at each table, since only its own
-    commits move silver and gold on: a lake has one process that transforms. A test looks again, because a run may be under way beside it.
+    All in one query, because dbt's overhead for a query exceeds DuckDB's time. A run queries each table once, since only its own commits
+    change the offsets of silver and gold: a lake has one process that transforms. A test queries again, because a run may be under way.
 #}
-{% macro duckdb__look_up_offsets(relations) %}{% if is_moving_tables() %}{% do find_offsets(relations) %}{% endif %}{% endmacro %}
+{% macro duckdb__load_offsets(relations) %}{% if is_building() %}{% do query_offsets(relations) %}{% endif %}{% endmacro %}
 
-{% macro find_offsets(relations) %}
+{% macro query_offsets(relations) %}
     {% set queries = [] %}
     {% for relation in relations if load_relation(relation) is not none %}
         {% do queries.append(
@@ -33,20 +32,20 @@
     {% endfor %}
     {% if queries %}
         {% for row in run_query(queries | join(' union all ')).rows %}
-            {% do known_to_this_run('places').update({row[0]: fromjson(row[1]) if row[1] else {}}) %}
+            {% do run_cache('offsets').update({row[0]: fromjson(row[1]) if row[1] else {}}) %}
         {% endfor %}
     {% endif %}
 {% endmacro %}
 
 {% macro duckdb__offsets_in(relation) %}
-    {% if not is_moving_tables() or relation.render() not in known_to_this_run('places') %}{% do find_offsets([relation]) %}{% endif %}
-    {{ return(known_to_this_run('places')[relation.render()]) }}
+    {% if not is_building() or relation.render() not in run_cache('offsets') %}{% do query_offsets([relation]) %}{% endif %}
+    {{ return(run_cache('offsets')[relation.render()]) }}
 {% endmacro %}
 
-{# After a commit, what it has moved a table to. #}
-{% macro remember_offsets(relation, place) %}{% do known_to_this_run('places').update({relation.render(): place}) %}{% endmacro %}
+{# Stores the offsets that a commit has set. #}
+{% macro cache_offsets(relation, offsets) %}{% do run_cache('offsets').update({relation.render(): offsets}) %}{% endmacro %}
 
-{% macro is_moving_tables() %}{{ return(flags.WHICH in ['run', 'build', 'retry']) }}{% endmacro %}
+{% macro is_building() %}{{ return(flags.WHICH in ['run', 'build', 'retry']) }}{% endmacro %}
 
 {# A property of a table that exists; none where it is not set. #}
 {% macro table_property(relation, key) %}{{ return(adapter.dispatch('table_property')(relation, key)) }}{% endmacro %}
@@ -90,8 +89,8 @@
     {{ return('(' ~ (ranges | join(' or ')) ~ ')' if ranges else 'false') }}
 {% endmacro %}
 
-{# The map after [begin, end): partitions that the batch does not touch stay where they are. #}
-{% macro advanced(begin, end) %}
+{# The map after [begin, end): partitions that the batch does not touch keep their offsets. #}
+{% macro advance_offsets(begin, end) %}
     {% set offsets = dict(begin) %}
     {% for name, offset in end.items() %}{% do offsets.update({name: [offset, begin.get(name, 0)] | max}) %}{% endfor %}
     {{ return(offsets) }}
@@ -113,5 +112,5 @@
 {# Records that every one of the tables has consumed, for tests that compare tables while a run may be under way. #}
 {% macro consumed_by_all(tables) %}
     {% if not execute %}{{ return('true') }}{% endif %}
-    {{ return(offsets_between({}, least_of(offsets_of_all(tables)))) }}
+    {{ return(offsets_between({}, min_offsets(offsets_of_all(tables)))) }}
 {% endmacro %}

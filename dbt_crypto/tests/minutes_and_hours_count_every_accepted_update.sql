@@ -1,10 +1,10 @@
 {#
     Reconciliation of the aggregates: of each coin and hour, accepted updates = those counted in its minutes = those counted in its
-    candle. The three tables are compared where they stand at one place in the log, which is always so between runs.
+    candle. The three tables are compared where their consumed offsets are equal, which is always so between runs.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_prices_clean'), ref('fact_crypto_hourly')] %}
-{% set places = offsets_of_all(tables) %}
-{% set is_between_runs = places[0] == places[1] == places[2] %}
+{% set offsets = offsets_of_all(tables) %}
+{% set is_between_runs = offsets[0] == offsets[1] == offsets[2] %}
 with counts as (
 
     select crypto_id, date_trunc('hour', price_at) as hour_at, count(*) as updates, null as in_minutes, null as in_hours

@@ -101,7 +101,7 @@
 
 {% macro spark__rows_of_elements(records) -%}
     select {{ all_but('message, unreadable, listed') }}, case when is_listed then array_size(listed) else 1 end as element_count
-    from (select *, record_refusal is null and list_format is not null as is_listed from {{ records }})
+    from (select *, record_rejection is null and list_format is not null as is_listed from {{ records }})
     lateral view posexplode(case when is_listed then listed else array(message) end) as element_index, element
 {%- endmacro %}
 

@@ -31,7 +31,7 @@
             ) using iceberg tblproperties ('format-version' = '2')
         {% endcall %}
     {% endif %}
-    {# Seeds do not follow the log, and a run that failed may have left a place behind. #}
+    {# Seeds have no consumed offsets, and a run that failed may have left some in the session. #}
     {% do clear_summary(offsets_property()) %}
     {% set names = model.columns.keys() | join(', ') %}
     {% call statement('load') %}

@@ -5,7 +5,7 @@
 {% materialization incremental, adapter='spark' %}
     {% set target = this.incorporate(type='table') %}
     {% set is_new = load_cached_relation(this) is none %}
-    {% do refuse_partial_run() %}
+    {% do assert_complete_selection() %}
     {% set begin = consumed(this) %}
     {% set end = batch_end() %}
     {% if not is_new and not flags.FULL_REFRESH and offsets_between(begin, end) == 'false' %}
@@ -22,17 +22,17 @@
         {% do add_or_widen_columns(target, adapter.get_columns_in_relation(target), columns) %}
     {% endif %}
 
-    {% set place = advanced(begin, end) %}
+    {% set offsets = advance_offsets(begin, end) %}
     {% set replaces_all = flags.FULL_REFRESH and not is_new %}
     {% set replaces_some = not is_new and not replaces_all and (config.get('unique_key') or config.get('replace_on')) %}
     {% set replacement = none %}
     {% if replaces_some %}
-        {% set source = hold_stage(sql) %}
+        {% set source = cache_stage(sql) %}
         {% set replacement = new_rows(source).replacement %}
     {% else %}
         {% set source = '(' ~ sql ~ ')' %}
     {% endif %}
-    {% do set_summary(offsets_property(), tojson(place, sort_keys=true)) %}
+    {% do set_summary(offsets_property(), tojson(offsets, sort_keys=true)) %}
     {% call statement('main') %}
         {% if replacement %}
             {{ merge_replaced(target, source, columns, replacement) }}
@@ -42,8 +42,8 @@
     {% endcall %}
     {% do clear_summary(offsets_property()) %}
     {% if is_built_whole(begin) %}{% do set_table_property(target, version_property(), models_version()) %}{% endif %}
-    {% do set_table_property(target, offsets_property(), tojson(place, sort_keys=true)) %}
-    {% do remember_offsets(target, place) %}
+    {% do set_table_property(target, offsets_property(), tojson(offsets, sort_keys=true)) %}
+    {% do cache_offsets(target, offsets) %}
     {% if replaces_some %}{% do run_query('drop view ' ~ source) %}{% endif %}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
@@ -52,7 +52,7 @@
     The new rows, computed once: what they replace is found by them, and by them it is replaced. A global view, so that what a run that
     was killed leaves in Spark's memory makes way for the next run's.
 #}
-{% macro hold_stage(sql) %}
+{% macro cache_stage(sql) %}
     {% set stage = this.identifier ~ '__stage' %}
     {% call statement('stage') %}create or replace global temporary view {{ stage }} as {{ sql }}{% endcall %}
     {% call statement('hold') %}cache table global_temp.{{ stage }}{% endcall %}

@@ -1,39 +1,39 @@
 {#
-    Spark's statements change rows or properties, not both in one commit. So the place in the log goes into the summary of the snapshot
+    Spark's statements change rows or properties, not both in one commit. So the consumed offsets go into the summary of the snapshot
     that brings the rows, and into the table's property right after; a reader takes the greater of the two, partition by
-    partition. A run that was killed in between has lost nothing. Snapshots may expire, and compaction's have no place: then the
-    property says it.
+    partition. A run that was killed in between has lost nothing. Snapshots may expire, and compaction's have no offsets: then the
+    property has them.
 
-    Looking it up takes Spark a good part of a second, so a run looks once at each table, and at the summaries of several in one question.
-    Only its own commits move silver and gold on; of bronze it takes what is there when it begins.
+    Spark takes a good part of a second to load them, so a run loads them once a table, and the summaries of several tables in one query.
+    Only its own commits change the offsets of silver and gold; of bronze it takes what is there when it begins.
 #}
 {% macro spark__offsets_in(relation) %}
-    {% if relation.render() not in known_to_this_run('places') %}{% do spark__look_up_offsets([relation]) %}{% endif %}
-    {{ return(known_to_this_run('places')[relation.render()]) }}
+    {% if relation.render() not in run_cache('offsets') %}{% do spark__load_offsets([relation]) %}{% endif %}
+    {{ return(run_cache('offsets')[relation.render()]) }}
 {% endmacro %}
 
-{% macro spark__look_up_offsets(relations) %}
-    {% set places = {} %}
+{% macro spark__load_offsets(relations) %}
+    {% set of_properties = {} %}
     {% set snapshots = {} %}
-    {% for relation in relations if relation.render() not in known_to_this_run('places') and load_relation(relation) is not none %}
+    {% for relation in relations if relation.render() not in run_cache('offsets') and load_relation(relation) is not none %}
         {% set properties = table_properties(relation) %}
-        {% set place = fromjson(properties.get(offsets_property(), '{}')) %}
+        {% set offsets = fromjson(properties.get(offsets_property(), '{}')) %}
         {% if relation.render() == bronze_of_this_project() %}
-            {% do remember_offsets(relation, found_in_rows(relation, place)) %}
+            {% do cache_offsets(relation, offsets_in_rows(relation, offsets)) %}
         {% else %}
-            {% do places.update({relation: place}) %}
+            {% do of_properties.update({relation: offsets}) %}
             {% do snapshots.update({relation: properties.get('current-snapshot-id', 'none')}) %}
         {% endif %}
     {% endfor %}
     {% set summaries = current_summaries(snapshots) %}
-    {% for relation, place in places.items() %}
+    {% for relation, offsets in of_properties.items() %}
         {% set summary = summaries.get(relation.render()) %}
-        {% set offsets_named = {} if snapshots[relation] == 'none' else fromjson(summary) if summary else newest_summary(relation) %}
-        {% do remember_offsets(relation, advanced(place, offsets_named)) %}
+        {% set of_snapshots = {} if snapshots[relation] == 'none' else fromjson(summary) if summary else newest_summary(relation) %}
+        {% do cache_offsets(relation, advance_offsets(offsets, of_snapshots)) %}
     {% endfor %}
 {% endmacro %}
 
-{# What the current snapshots say of their places, by table; those that say nothing are left out. #}
+{# The offsets in the summaries of the current snapshots, by table, where they have any. #}
 {% macro current_summaries(snapshots) %}
     {% set queries = [] %}
     {% for relation, snapshot in snapshots.items() if snapshot != 'none' %}
@@ -48,10 +48,10 @@
     {{ return(summaries) }}
 {% endmacro %}
 
-{# Of the snapshots that led to the current table, the last that says a place: others may have come after it, as compaction's. #}
+{# The offsets of the newest ancestor snapshot that has any: snapshots after it, such as compaction's, have none. #}
 {% macro newest_summary(relation) %}
     {% set found = run_query(
-        "select summary['" ~ offsets_property() ~ "'] as place
+        "select summary['" ~ offsets_property() ~ "'] as offsets
         from " ~ relation ~ ".snapshots
         where summary['" ~ offsets_property() ~ "'] is not null
             and snapshot_id in (select snapshot_id from " ~ relation ~ ".history where is_current_ancestor)
@@ -70,9 +70,9 @@
     Spark's stream copies each partition of the log to bronze in its order, and does not say how far it has come: the rows do. Those below
     what was found before are passed over by their files' bounds.
 #}
-{% macro found_in_rows(bronze, place) %}
+{% macro offsets_in_rows(bronze, known) %}
     {% set passed = [] %}
-    {% for name, next in place.items() %}
+    {% for name, next in known.items() %}
         {% set topic, partition = name.rsplit('/', 1) %}
         {% do passed.append("(log_topic = '" ~ topic ~ "' and log_partition = " ~ partition ~ " and log_offset < " ~ next ~ ")") %}
     {% endfor %}
@@ -82,8 +82,8 @@
     ) %}
     {% set here = {} %}
     {% for row in found.rows %}{% do here.update({row[0]: row[1] | int}) %}{% endfor %}
-    {% if here and flags.WHICH in ['run', 'build', 'retry'] %}{% do set_table_property(bronze, offsets_property(), tojson(advanced(place, here), sort_keys=true)) %}{% endif %}
-    {{ return(advanced(place, here)) }}
+    {% if here and flags.WHICH in ['run', 'build', 'retry'] %}{% do set_table_property(bronze, offsets_property(), tojson(advance_offsets(known, here), sort_keys=true)) %}{% endif %}
+    {{ return(advance_offsets(known, here)) }}
 {% endmacro %}
 
 {% macro spark__table_property(relation, key) %}{{ return(table_properties(relation).get(key)) }}{% endmacro %}

@@ -3,7 +3,7 @@
 {# The quarantine: what silver refuses, with the reason, so that nothing is lost to bad input. #}
 select
     reason,
-    refused_element as element,
+    rejected_element as element,
     source,
     crypto_id,
     ingested_at,

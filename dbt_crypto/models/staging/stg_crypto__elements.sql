@@ -50,9 +50,12 @@ split_records as (
         coalesce(
             unreadable,
             case when list_format is not null then
-                case when listed is null then 'invalid_json' when {{ count_in('listed') }} = 0 then 'unrecognised_shape' end
+                case
+                    when listed is null then 'invalid_json'
+                    when {{ count_in('listed') }} = 0 then 'unrecognised_shape'
+                end
             end
-        ) as record_refusal
+        ) as record_rejection
     from formatted_records
 
 ),
@@ -68,8 +71,12 @@ fields as {{ computed_once() }}(
 
     select
         *,
-        case when record_refusal is null and list_format is distinct from 'trade_row' then {{ fields_of('element') }} end as field,
-        case when record_refusal is null and list_format = 'trade_row' then {{ values_of('element') }} end as row_values
+        case
+            when record_rejection is null and (list_format is distinct from 'trade_row') then {{ fields_of('element') }}
+        end as field,
+        case
+            when record_rejection is null and list_format = 'trade_row' then {{ values_of('element') }}
+        end as row_values
     from elements
 
 ),
@@ -78,13 +85,14 @@ recognised_fields as (
 
     select
         *,
-        case when record_refusal is null then coalesce(list_format, {{ single_format('field') }}) end as format,
+        case when record_rejection is null then coalesce(list_format, {{ single_format('field') }}) end as format,
         case
-            when record_refusal is not null then record_refusal
+            when record_rejection is not null then record_rejection
             when list_format = 'trade_row' then case when left(element, 1) != '[' then 'element_not_object' end
             when list_format is not null then case when left(element, 1) != '{' then 'element_not_object' end
             when field is null then case when {{ is_json('element') }} then 'unrecognised_shape' else 'invalid_json' end
-            when format is null then case when {{ names_another_kind('field') }} then 'not_a_trade' else 'unrecognised_shape' end
+            when format is null and {{ names_another_kind('field') }} then 'not_a_trade'
+            when format is null then 'unrecognised_shape'
         end as refusal
     from fields
 
@@ -154,7 +162,7 @@ numbered as (
 
 ),
 
-{# Which coin it is: pages say so, a product is looked up, and one that is not found is a separate coin, under its source's name. #}
+{# The coin: pages name it, a product is looked up, and one that is not found is a separate coin of its source. #}
 identified as (
 
     select
@@ -163,7 +171,8 @@ identified as (
             products.crypto_id,
             case
                 when numbered.format = 'page' then lower(numbered.given_id)
-                when {{ is_exchange_product('numbered') }} then {{ id_of_product('numbered.source', 'numbered.product') }}
+                when {{ is_exchange_product('numbered') }}
+                    then {{ id_of_product('numbered.source', 'numbered.product') }}
                 else lower(numbered.product_name)
             end
         ) as crypto_id,
@@ -211,7 +220,8 @@ judged as (
                 when price_at is null or not {{ is_finite('price_at') }} then 'invalid_time'
                 when price_at < {{ first_time() }} then 'time_before_2009'
                 -- what fills a gap is late by nature
-                when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second and not is_backfill then 'late_event'
+                when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second and not is_backfill
+                    then 'late_event'
                 when price_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
             end
         ) as reason
@@ -224,7 +234,9 @@ valued as (
     select
         *,
         -- the quote of a product that is not mapped may be no dollar
-        case when is_mapped is distinct from false then {{ value_of('traded_volume', 'price') }} end as traded_volume_usd
+        case
+            when (is_mapped is distinct from false) then {{ value_of('traded_volume', 'price') }}
+        end as traded_volume_usd
     from judged
 
 )
@@ -262,7 +274,10 @@ select
         {{ name_if_dropped('market_cap', 'market_cap_text', 'market_cap') }},
         {{ name_if_dropped('percent_change_1h', 'percent_change_1h_text', 'percent_change_1h') }},
         {{ name_if_dropped('traded_volume', 'volume_text', 'traded_volume') }},
-        case when is_mapped is distinct from false then {{ name_if_dropped('traded_volume_usd', 'traded_volume', 'traded_volume_usd') }} end,
+        case
+            when (is_mapped is distinct from false)
+                then {{ name_if_dropped('traded_volume_usd', 'traded_volume', 'traded_volume_usd') }}
+        end,
         case when {{ is_rounded('price_text', 'price') }} then 'price_digits' end
     ), '') as dropped_figures,
 
@@ -273,9 +288,18 @@ select
 
     -- who it is, and whether it counts
     trade_number,
-    concat_ws(':', source, coalesce(product, crypto_id), coalesce(trade_id || coalesce(':' || first_trade_id, ''), {{ microseconds_since_epoch('price_at') }}::string)) as identity,
+    concat_ws(
+        ':',
+        source,
+        coalesce(product, crypto_id),
+        coalesce(trade_id || coalesce(':' || first_trade_id, ''), {{ microseconds_since_epoch('price_at') }}::string)
+    ) as identity,
     -- tables filled before first_trade_id was part of the identity hold this one
-    case when first_trade_id is not null then concat_ws(':', source, coalesce(product, crypto_id), trade_id) end as former_identity,
+    case
+        when first_trade_id is not null then concat_ws(':', source, coalesce(product, crypto_id), trade_id)
+    end as former_identity,
     reason,
-    case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as refused_element
+    case
+        when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000)
+    end as rejected_element
 from valued
