@@ -3,8 +3,8 @@
     gold_reader.py CATALOG_URL SECONDS
 
 Scans with PyIceberg every SECONDS until its standard input closes. Prints one JSON line per table and scan: the table,
-its rows, and an error where a scan failed or the number of rows has decreased. In a dimension with history it counts the
-versions that began at least ten minutes before the newest one, because a later listing of a minute can change that
+its rows, and an error where a scan failed or the number of rows has decreased. In a dimension with history it counts
+the versions that began at least ten minutes before the newest one, because a later listing of a minute can change that
 minute's version.
 """
 

@@ -13,20 +13,30 @@ from datetime import datetime, timedelta, timezone
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
 
-SCHEMA = pa.schema([
-    ("source", pa.string()),
-    ("payload", pa.string()),
-    ("ingested_at", pa.timestamp("us", tz="UTC")),
-    ("log_offset", pa.int64()),
-])
+SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("payload", pa.string()),
+        ("ingested_at", pa.timestamp("us", tz="UTC")),
+        ("log_offset", pa.int64()),
+    ]
+)
 
 
 def rows(first, count):
     start = datetime(2025, 10, 9, tzinfo=timezone.utc) + timedelta(microseconds=100 * first)
-    payloads = [f'{{"e":"aggTrade","s":"BTCUSDT","a":{n},"p":"{60000 + n % 997}.{n % 89}"'.ljust(169) + "}" for n in range(first, first + count)]
+    payloads = [
+        f'{{"e":"aggTrade","s":"BTCUSDT","a":{n},"p":"{60000 + n % 997}.{n % 89}"'.ljust(169) + "}"
+        for n in range(first, first + count)
+    ]
     times = [start + timedelta(microseconds=100 * n) for n in range(count)]
     return pa.Table.from_arrays(
-        [pa.array(["bench"] * count), pa.array(payloads), pa.array(times, SCHEMA.field("ingested_at").type), pa.array(range(first, first + count), pa.int64())],
+        [
+            pa.array(["bench"] * count),
+            pa.array(payloads),
+            pa.array(times, SCHEMA.field("ingested_at").type),
+            pa.array(range(first, first + count), pa.int64()),
+        ],
         schema=SCHEMA,
     )
 

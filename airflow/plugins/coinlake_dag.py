@@ -59,7 +59,9 @@ def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: lis
         # Each table has one writer.
         max_active_runs=1,
         params={
-            "day": Param(None, type=["null", "string"], format="date", description="day to validate again: YYYY-MM-DD, UTC")
+            "day": Param(
+                None, type=["null", "string"], format="date", description="day to validate again: YYYY-MM-DD, UTC"
+            )
         },
         default_args={**RETRIES, "execution_timeout": timedelta(minutes=15), "on_failure_callback": report_failure},
         deadline=DeadlineAlert(
@@ -71,7 +73,9 @@ def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: lis
     )
 
     def task(task_id: str, command: str, **options) -> BashOperator:
-        return BashOperator(task_id=task_id, bash_command=words(command), skip_on_exit_code=None, do_xcom_push=False, dag=dag, **options)
+        return BashOperator(
+            task_id=task_id, bash_command=words(command), skip_on_exit_code=None, do_xcom_push=False, dag=dag, **options
+        )
 
     # Reschedule mode holds no worker slot between two short checks.
     wait = BashSensor(
@@ -104,13 +108,24 @@ def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: lis
 
 def report(dag_id: str, failure: str) -> list[str]:
     lake = ["--lake", os.environ["COINLAKE_LAKE"]] if os.environ.get("COINLAKE_LAKE") else []
-    return [os.environ["COINLAKE_CLI"], "alerts", "report", dag_id, "--failed", failure, "--data", os.environ["COINLAKE_DATA"], *lake]
+    return [
+        os.environ["COINLAKE_CLI"],
+        "alerts",
+        "report",
+        dag_id,
+        "--failed",
+        failure,
+        "--data",
+        os.environ["COINLAKE_DATA"],
+        *lake,
+    ]
 
 
 def report_failure(context) -> None:
     """Reports a task that failed after its last retry; runs on the task's worker."""
     instance = context["task_instance"]
-    failure = f"the task {instance.task_id} failed at attempt {instance.try_number}: {context.get('exception') or 'terminated'}"
+    reason = context.get("exception") or "terminated"
+    failure = f"the task {instance.task_id} failed at attempt {instance.try_number}: {reason}"
     subprocess.run(report(instance.dag_id, failure), check=True, timeout=ALERT_TIMEOUT_SECONDS)
 
 

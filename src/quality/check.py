@@ -2,10 +2,11 @@
 
 Standard input has the plan as a line of JSON. The output is a line of JSON for each event.
 
-    -> {"catalog_url": ..., "tables": [{"name": "silver.t", "snapshot_id": "1"}], "batches": [{"table": "silver.t", ...}], ...}
-    <- {"checked": {"table": "silver.t", "part": "2025-10-10", "rows": 1, "expectations": [...]}}         a batch at a time
-    <- {"documented": true}                                                                             once, at the end
-       {"broken": "..."}                                                                            an unreadable suite
+    -> {"catalog_url": ..., "tables": [{"name": "silver.t", "snapshot_id": "1"}],
+        "batches": [{"table": "silver.t", ...}], ...}
+    <- {"checked": {"table": "silver.t", "part": "2025-10-10", "rows": 1, "expectations": [...]}}   a batch at a time
+    <- {"documented": true}                                                                       once, at the end
+       {"broken": "..."}                                                                      an unreadable suite
 
 Reads the lake only. DuckDB holds one batch at a time, one day of one table, and spills to disk beyond its memory limit.
 Every expectation is SQL over the batch, so prices are compared as exact decimals. Standard output is reserved for the
@@ -28,10 +29,10 @@ sys.stdout = sys.stderr
 # Set before the import: disables usage statistics.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
+import data_docs  # noqa: E402
 import great_expectations as gx  # noqa: E402
 from great_expectations.core.run_identifier import RunIdentifier  # noqa: E402
 
-import data_docs  # noqa: E402
 import lake  # noqa: E402
 
 SAMPLE_ROWS = 3
@@ -83,7 +84,9 @@ def error_of(exceptions):
 
 def describe(result, engine):
     config, found = result.expectation_config, result.result
-    columns = [config.kwargs[key] for key in ("column", "column_A", "column_B", "column_list") if config.kwargs.get(key)]
+    columns = [
+        config.kwargs[key] for key in ("column", "column_A", "column_B", "column_list") if config.kwargs.get(key)
+    ]
     query = config.kwargs.get("unexpected_rows_query")
     sample = found.get("partial_unexpected_list") or []
     unexpected = found.get("unexpected_count")
@@ -114,14 +117,25 @@ def check(context, engine, suite, batch, checked_at):
     table = batch["table"]
     source = context.data_sources.get(lake.SOURCE)
     definition = gx.ValidationDefinition(
-        name=table, suite=suite, data=source.add_table_asset(table, table_name=lake.BATCH).add_batch_definition_whole_table("whole")
+        name=table,
+        suite=suite,
+        data=source.add_table_asset(table, table_name=lake.BATCH).add_batch_definition_whole_table("whole"),
     )
     result = context.validation_definitions.add(definition).run(
         result_format={"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS},
         expectation_parameters={"fresh_after": moment(batch["fresh_after"])},
         run_id=RunIdentifier(run_name=batch["part"], run_time=checked_at),
     )
-    send({"checked": {"table": table, "part": batch["part"], "rows": rows, "expectations": [describe(one, engine) for one in result.results]}})
+    send(
+        {
+            "checked": {
+                "table": table,
+                "part": batch["part"],
+                "rows": rows,
+                "expectations": [describe(one, engine) for one in result.results],
+            }
+        }
+    )
     # The next batch of the table reuses the name.
     context.validation_definitions.delete(table)
     source.delete_asset(table)
@@ -142,7 +156,10 @@ def main():
     context = gx.get_context(mode="ephemeral", project_config=data_docs.context_config(plan["folder"], plan["lake"]))
     engine = lake.open_lake(context, plan)
     try:
-        suites = {table: context.suites.add(suite_of(plan["suites"], table)) for table in dict.fromkeys(batch["table"] for batch in plan["batches"])}
+        suites = {
+            table: context.suites.add(suite_of(plan["suites"], table))
+            for table in dict.fromkeys(batch["table"] for batch in plan["batches"])
+        }
     except BrokenSuite as error:
         send({"broken": str(error)})
         return

@@ -66,7 +66,10 @@ def context_config(folder, site_name):
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,
         "store_backend": _files(docs_folder(folder)),
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": {"module_name": __name__, "class_name": "PlainIndexPage"}},
+        "site_index_builder": {
+            "class_name": "DefaultSiteIndexBuilder",
+            "view": {"module_name": __name__, "class_name": "PlainIndexPage"},
+        },
         "site_section_builders": {
             "expectations": _section("expectations_store", "ExpectationSuitePageRenderer"),
             "validations": _section("validation_results_store", "ValidationResultsPageRenderer"),
@@ -78,7 +81,10 @@ def context_config(folder, site_name):
         analytics_enabled=False,
         progress_bars={"globally": False},
     )
-    config.stores["validation_results_store"] = {"class_name": "ValidationResultsStore", "store_backend": _files(results_folder(folder))}
+    config.stores["validation_results_store"] = {
+        "class_name": "ValidationResultsStore",
+        "store_backend": _files(results_folder(folder)),
+    }
     return config
 
 
@@ -92,7 +98,12 @@ def write(context, folder, kept_runs):
 
 def _forget_old_runs(folder, kept):
     """Deletes old runs. The results and pages of a run are in folders named after its time, one below each suite."""
-    found = [path for root in (results_folder(folder), docs_folder(folder)) for path in root.rglob("*Z") if RUN_TIME.match(path.name)]
+    found = [
+        path
+        for root in (results_folder(folder), docs_folder(folder))
+        for path in root.rglob("*Z")
+        if RUN_TIME.match(path.name)
+    ]
     old = sorted({path.name for path in found}, reverse=True)[kept:]
     for path in found:
         if path.name in old:

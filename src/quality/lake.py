@@ -44,8 +44,11 @@ def open_lake(context, plan):
     if plan["catalog_token"] is not None:
         run(f"create secret coinlake_catalog (type iceberg, token {quoted(plan['catalog_token'])})")
         authorization = "authorization_type 'oauth2', secret coinlake_catalog"
-    options = f"type iceberg, endpoint {quoted(plan['catalog_url'])}, {authorization}, access_delegation_mode 'none', read_only"
-    run(f"attach 'coinlake' as catalog ({options})")
+    endpoint = f"endpoint {quoted(plan['catalog_url'])}"
+    run(
+        f"attach 'coinlake' as catalog (type iceberg, {endpoint}, {authorization}, "
+        "access_delegation_mode 'none', read_only)"
+    )
     for layer in LAYERS:
         run(f"create schema {layer}")
     for table in plan["tables"]:

@@ -4,8 +4,10 @@ Arguments: the project's folder, and the file that stores the parsed project for
     -> {"args": ["run"]}
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
     <- {"finished": "stg_crypto__elements"}                     when each node finishes
-    <- {"success": true, "seconds": 0.9, "cpu_seconds": 0.7, "error": null, "rss_bytes": 250000000, "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
-       and, after a command that lists nodes as JSON: "listed": [{"schema": ..., "alias": ...}]; after a compilation: "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
+    <- {"success": true, "seconds": 0.9, "cpu_seconds": 0.7, "error": null, "rss_bytes": 250000000,
+        "nodes": [{"name": ..., "status": ..., "seconds": ..., ...}]}
+       and, after a command that lists nodes as JSON: "listed": [{"schema": ..., "alias": ...}]; after a compilation:
+       "relations": [{"name": ..., "relation": ..., "kind": ..., "columns": ..., "sql": ...}]
 
 Standard output is reserved for the protocol; dbt's output goes to standard error. When standard input ends, the process
 exits at once, even during a command: its parent has exited, and every table's commit is atomic.
@@ -72,7 +74,9 @@ def relation(node, sql=None):
 
 def relations(manifest, results):
     """The relations of the project: sources and seeds by name, models with their compiled SQL."""
-    models = [relation(result.node, result.node.compiled_code) for result in results if result.node.resource_type == "model"]
+    models = [
+        relation(result.node, result.node.compiled_code) for result in results if result.node.resource_type == "model"
+    ]
     seeds = [relation(node) for node in manifest.nodes.values() if node.resource_type == "seed"]
     return [*map(relation, manifest.sources.values()), *seeds, *models]
 
@@ -93,7 +97,9 @@ def forget_places():
         # Spark's dbt, whose profile has neither.
         return
     known = DuckDBCredentials._connection_keys
-    DuckDBCredentials._connection_keys = lambda self: tuple(key for key in known(self) if key not in ("attach", "config_options"))
+    DuckDBCredentials._connection_keys = lambda self: tuple(
+        key for key in known(self) if key not in ("attach", "config_options")
+    )
 
 
 def verify_extensions_once():
@@ -210,7 +216,9 @@ def main():
     drop_unread_events()
     project, kept = sys.argv[1:]
     common = ["--project-dir", project, "--profiles-dir", project, "--log-level", "none", "--no-use-colors"]
-    parsed = dbtRunner().invoke(["parse", "--no-write-json", *common, *(["--partial-parse-file-path", kept] if os.path.exists(kept) else [])])
+    parsed = dbtRunner().invoke(
+        ["parse", "--no-write-json", *common, *(["--partial-parse-file-path", kept] if os.path.exists(kept) else [])]
+    )
     if not parsed.success:
         send({"ready": False, "error": str(parsed.exception)})
         return 1

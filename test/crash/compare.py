@@ -54,7 +54,9 @@ def keyed(pairs, report, name):
 
 def recorded(path):
     for offset, record in enumerate(lines(path)):
-        payload = base64.b64decode(record["payload_base64"]) if "payload_base64" in record else record["payload"].encode()
+        payload = (
+            base64.b64decode(record["payload_base64"]) if "payload_base64" in record else record["payload"].encode()
+        )
         yield offset, (TOPIC, 0, record["source"], micros(datetime.fromisoformat(record["ingested_at"])), payload)
 
 
@@ -62,7 +64,10 @@ def in_bronze(catalog):
     columns = ("log_topic", "log_partition", "log_offset", "source", "ingested_at", "payload", "payload_bytes")
     for row in rows(catalog, "bronze.crypto_ticks_raw", *columns):
         payload = row["payload_bytes"] if row["payload"] is None else row["payload"].encode()
-        yield row["log_offset"], (row["log_topic"], row["log_partition"], row["source"], micros(row["ingested_at"]), payload)
+        yield (
+            row["log_offset"],
+            (row["log_topic"], row["log_partition"], row["source"], micros(row["ingested_at"]), payload),
+        )
 
 
 def at(row):
@@ -98,25 +103,70 @@ def last_known(members, index):
 def expected_minutes(updates):
     for key, members in candle(updates, MINUTE_US):
         prices = [member[3] for member in members]
-        yield key, (prices[-1], prices[0], max(prices), min(prices), members[-1][0], last_known(members, 4), last_known(members, 5), len(prices))
+        yield (
+            key,
+            (
+                prices[-1],
+                prices[0],
+                max(prices),
+                min(prices),
+                members[-1][0],
+                last_known(members, 4),
+                last_known(members, 5),
+                len(prices),
+            ),
+        )
 
 
 def expected_hours(updates):
     for key, members in candle(updates, HOUR_US):
         prices = [member[3] for member in members]
-        yield key, (prices[0], max(prices), min(prices), prices[-1], Average(sum(prices) / len(prices)), None, len(prices))
+        yield (
+            key,
+            (prices[0], max(prices), min(prices), prices[-1], Average(sum(prices) / len(prices)), None, len(prices)),
+        )
 
 
 def expected_facts(updates, payloads):
     for (offset, element), (coin, at_us, price, volume, cap) in updates.items():
         fields = payloads(offset)[element]
-        yield (offset, element), (coin, at_us // MINUTE_US, price, at_us, volume, cap, number(fields["price_change_percentage_1h_in_currency"]))
+        yield (
+            (offset, element),
+            (
+                coin,
+                at_us // MINUTE_US,
+                price,
+                at_us,
+                volume,
+                cap,
+                number(fields["price_change_percentage_1h_in_currency"]),
+            ),
+        )
 
 
 def found_minutes(catalog):
-    columns = ("crypto_id", "minute_at", "price", "price_first", "price_high", "price_low", "price_at", "volume_24h", "market_cap", "price_updates")
+    columns = (
+        "crypto_id",
+        "minute_at",
+        "price",
+        "price_first",
+        "price_high",
+        "price_low",
+        "price_at",
+        "volume_24h",
+        "market_cap",
+        "price_updates",
+    )
     for row in rows(catalog, "silver.crypto_prices_clean", *columns):
-        figures = (row["price"], row["price_first"], row["price_high"], row["price_low"], micros(row["price_at"]), row["volume_24h"], row["market_cap"])
+        figures = (
+            row["price"],
+            row["price_first"],
+            row["price_high"],
+            row["price_low"],
+            micros(row["price_at"]),
+            row["volume_24h"],
+            row["market_cap"],
+        )
         yield (row["crypto_id"], micros(row["minute_at"])), (*figures, row["price_updates"])
 
 
@@ -128,7 +178,17 @@ def found_hours(catalog):
 
 
 def found_facts(catalog):
-    columns = ("crypto_id", "time_id", "price_usd", "price_at", "volume_24h", "market_cap", "percent_change_1h", "log_offset", "element_index")
+    columns = (
+        "crypto_id",
+        "time_id",
+        "price_usd",
+        "price_at",
+        "volume_24h",
+        "market_cap",
+        "percent_change_1h",
+        "log_offset",
+        "element_index",
+    )
     for row in rows(catalog, "gold.fact_crypto_ticks", *columns):
         figures = (row["volume_24h"], row["market_cap"], row["percent_change_1h"])
         yield at(row), (row["crypto_id"], row["time_id"], row["price_usd"], micros(row["price_at"]), *figures)
@@ -146,7 +206,10 @@ def compare(catalog, recording, truth):
     def check(name, wanted, found):
         wanted, found = keyed(wanted, report, name), keyed(found, report, name)
         differing = [key for key in sorted(wanted.keys() | found.keys()) if wanted.get(key) != found.get(key)]
-        first = [{"key": str(key), "wanted": str(wanted.get(key))[:300], "found": str(found.get(key))[:300]} for key in differing[:3]]
+        first = [
+            {"key": str(key), "wanted": str(wanted.get(key))[:300], "found": str(found.get(key))[:300]}
+            for key in differing[:3]
+        ]
         report[name] = {"wanted": len(wanted), "found": len(found), "differences": len(differing), "first": first}
 
     sent = dict(recorded(recording))
@@ -156,13 +219,29 @@ def compare(catalog, recording, truth):
     for element in lines(truth):
         verdicts[element["verdict"]][element["offset"], element["element"]] = element
     updates = {
-        key: (quote["coin_id"], quote["last_updated_us"], number(quote["price"]), number(quote["total_volume"]), number(quote["market_cap"]))
+        key: (
+            quote["coin_id"],
+            quote["last_updated_us"],
+            number(quote["price"]),
+            number(quote["total_volume"]),
+            number(quote["market_cap"]),
+        )
         for key, quote in ((key, element["quote"]) for key, element in verdicts["accepted"].items())
     }
     check("accepted", updates.items(), found_updates(catalog))
-    duplicates = ((key, (element["quote"]["coin_id"], element["quote"]["last_updated_us"])) for key, element in verdicts["duplicate"].items())
+    duplicates = (
+        (key, (element["quote"]["coin_id"], element["quote"]["last_updated_us"]))
+        for key, element in verdicts["duplicate"].items()
+    )
     columns = ("crypto_id", "price_at", "log_offset", "element_index")
-    check("duplicates", duplicates, ((at(row), (row["crypto_id"], micros(row["price_at"]))) for row in rows(catalog, "silver.crypto_price_duplicates", *columns)))
+    check(
+        "duplicates",
+        duplicates,
+        (
+            (at(row), (row["crypto_id"], micros(row["price_at"])))
+            for row in rows(catalog, "silver.crypto_price_duplicates", *columns)
+        ),
+    )
     refused = ((key, element["reason"]) for key, element in verdicts["refused"].items())
     found_refused = rows(catalog, "silver.crypto_prices_rejected", "reason", "log_offset", "element_index")
     check("refused", refused, ((at(row), row["reason"]) for row in found_refused))
@@ -179,7 +258,14 @@ def compare(catalog, recording, truth):
     check("hours", expected_hours(updates), found_hours(catalog))
     report["refused by reason"] = dict(Counter(element["reason"] for element in verdicts["refused"].values()))
     print(json.dumps(report))
-    return 1 if any("doubled" in name or (isinstance(part, dict) and part.get("differences", 0)) for name, part in report.items()) else 0
+    return (
+        1
+        if any(
+            "doubled" in name or (isinstance(part, dict) and part.get("differences", 0))
+            for name, part in report.items()
+        )
+        else 0
+    )
 
 
 def digests(catalog):

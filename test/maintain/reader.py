@@ -46,7 +46,9 @@ def append(table, ids, **columns):
     loaded = catalog.load_table(table)
     schema = loaded.schema().as_arrow()
     values = {"id": ids, **columns}
-    loaded.append(pa.table([pa.array(values.get(field.name, [None] * len(ids)), field.type) for field in schema], schema=schema))
+    loaded.append(
+        pa.table([pa.array(values.get(field.name, [None] * len(ids)), field.type) for field in schema], schema=schema)
+    )
 
 
 def delete(table, where):

@@ -32,7 +32,13 @@ def trades_of(message):
         at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=int(event["T"]))
         yield event["s"], event["a"], Decimal(event["p"]), Decimal(event["q"]), at
     elif message.get("type") in ("match", "last_match"):
-        yield message["product_id"], message["trade_id"], Decimal(message["price"]), Decimal(message["size"]), instant(message["time"])
+        yield (
+            message["product_id"],
+            message["trade_id"],
+            Decimal(message["price"]),
+            Decimal(message["size"]),
+            instant(message["time"]),
+        )
     elif message.get("channel") == "trade":
         for trade in message["data"]:
             yield trade["symbol"], trade["trade_id"], trade["price"], trade["qty"], instant(trade["timestamp"])
@@ -87,7 +93,10 @@ def candles(updates, length):
 
 
 def rows_of(table, columns):
-    found = [tuple(row[name] for name in columns) for row in table.scan(selected_fields=tuple(columns)).to_arrow().to_pylist()]
+    found = [
+        tuple(row[name] for name in columns)
+        for row in table.scan(selected_fields=tuple(columns)).to_arrow().to_pylist()
+    ]
     assert len(set(found)) == len(found), f"{table.name()} has a row twice"
     return set(found)
 
@@ -97,15 +106,22 @@ def main():
     lake = load_catalog("lake", type="rest", uri=url)
     updates, late = expected(session, products)
     wanted = {
-        "updates": {(coin, product, number, price, amount, at) for coin, product, number, price, amount, _, at in updates},
+        "updates": {
+            (coin, product, number, price, amount, at) for coin, product, number, price, amount, _, at in updates
+        },
         "minutes": candles(updates, "minute"),
         "hours": candles(updates, "hour"),
     }
     ohlc = ["crypto_id", "{0}_at", "{1}", "{2}", "{3}", "{4}", "{5}", "price_updates"]
-    minute = [name.format("minute", "price_first", "price_high", "price_low", "price", "traded_volume_usd") for name in ohlc]
+    minute = [
+        name.format("minute", "price_first", "price_high", "price_low", "price", "traded_volume_usd") for name in ohlc
+    ]
     hour = [name.format("hour", "open", "high", "low", "close", "total_volume") for name in ohlc]
     found = {
-        "updates": rows_of(lake.load_table("silver.crypto_price_updates"), ["crypto_id", "product", "trade_number", "price", "traded_volume", "price_at"]),
+        "updates": rows_of(
+            lake.load_table("silver.crypto_price_updates"),
+            ["crypto_id", "product", "trade_number", "price", "traded_volume", "price_at"],
+        ),
         "minutes": rows_of(lake.load_table("silver.crypto_prices_clean"), minute),
         "hours": rows_of(lake.load_table("gold.fact_crypto_hourly"), hour),
     }

@@ -2,7 +2,8 @@
 
     python hourly_candles.py CATALOG_URL CANDLES.csv.gz
 
-Intentionally independent: PyIceberg reads, the csv module and Decimal compute. Prints a JSON report; exits 1 on a difference.
+Intentionally independent: PyIceberg reads, the csv module and Decimal compute. Prints a JSON report; exits 1 on a
+difference.
 """
 
 import csv
@@ -34,7 +35,7 @@ def expected(path):
             max(price[1] for price in prices),
             min(price[2] for price in prices),
             prices[-1][3],
-            sum(Decimal(row["volume"]) * price[3] for (_, row), price in zip(rows, prices)),
+            sum(Decimal(row["volume"]) * price[3] for (_, row), price in zip(rows, prices, strict=True)),
             4 * len(rows),
         )
     return candles
@@ -55,11 +56,20 @@ def actual(url):
 def main():
     wanted, found = expected(sys.argv[2]), actual(sys.argv[1])
     differences = [
-        {"coin": key[0], "hour": datetime.fromtimestamp(key[1] / 1000, timezone.utc).isoformat(), "wanted": str(wanted.get(key)), "found": str(found.get(key))}
+        {
+            "coin": key[0],
+            "hour": datetime.fromtimestamp(key[1] / 1000, timezone.utc).isoformat(),
+            "wanted": str(wanted.get(key)),
+            "found": str(found.get(key)),
+        }
         for key in sorted(wanted.keys() | found.keys())
         if wanted.get(key) != found.get(key)
     ]
-    print(json.dumps({"wanted": len(wanted), "found": len(found), "differences": len(differences), "first": differences[:3]}))
+    print(
+        json.dumps(
+            {"wanted": len(wanted), "found": len(found), "differences": len(differences), "first": differences[:3]}
+        )
+    )
     return 1 if differences else 0
 
 

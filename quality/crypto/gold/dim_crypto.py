@@ -11,10 +11,15 @@ suite = ExpectationSuite(
         gxe.ExpectTableRowCountToBeBetween(min_value=1, description="Some coins are known"),
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN),
         gxe.ExpectColumnValuesToBeUnique(column="crypto_key", description="A version has one key"),
-        gxe.ExpectCompoundColumnsToBeUnique(column_list=["crypto_id", "valid_from"], description="A coin has at most one version per start"),
+        gxe.ExpectCompoundColumnsToBeUnique(
+            column_list=["crypto_id", "valid_from"], description="A coin has at most one version per start"
+        ),
         gxe.ExpectColumnValuesToBeBetween(column="market_cap_rank", min_value=1, description="Ranks begin at one"),
         gxe.ExpectColumnPairValuesAToBeGreaterThanB(
-            column_A="valid_to", column_B="valid_from", ignore_row_if="either_value_is_missing", description="A version ends after it begins"
+            column_A="valid_to",
+            column_B="valid_from",
+            ignore_row_if="either_value_is_missing",
+            description="A version ends after it begins",
         ),
         gxe.UnexpectedRowsExpectation(
             description="A coin has exactly one current version",
@@ -34,7 +39,9 @@ suite = ExpectationSuite(
             unexpected_rows_query="""
                 select *
                 from (
-                    select crypto_id, valid_from, valid_to, lead(valid_from) over (partition by crypto_id order by valid_from) as next_from
+                    select
+                        crypto_id, valid_from, valid_to,
+                        lead(valid_from) over (partition by crypto_id order by valid_from) as next_from
                     from {batch}
                 ) as versions
                 where valid_to is distinct from next_from

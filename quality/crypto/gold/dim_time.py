@@ -20,8 +20,9 @@ suite = ExpectationSuite(
             unexpected_rows_query="""
                 select * from {batch}
                 where (date, hour, day, week, month, quarter, year) is distinct from (
-                    cast(timestamp as date), extract(hour from timestamp), extract(day from timestamp), extract(week from timestamp),
-                    extract(month from timestamp), extract(quarter from timestamp), extract(year from timestamp)
+                    cast(timestamp as date), extract(hour from timestamp), extract(day from timestamp),
+                    extract(week from timestamp), extract(month from timestamp),
+                    extract(quarter from timestamp), extract(year from timestamp)
                 )
             """,
         ),

@@ -17,9 +17,15 @@ suite = ExpectationSuite(
     expectations=[
         gxe.ExpectTableRowCountToBeBetween(min_value=1, description="The day has candles"),
         *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN),
-        gxe.ExpectCompoundColumnsToBeUnique(column_list=["crypto_id", "hour_at"], description="A coin has one candle an hour"),
+        gxe.ExpectCompoundColumnsToBeUnique(
+            column_list=["crypto_id", "hour_at"], description="A coin has one candle an hour"
+        ),
         gxe.ExpectColumnValuesToBeBetween(
-            column="low", min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive and plausible"
+            column="low",
+            min_value=0,
+            strict_min=True,
+            max_value=1_000_000_000,
+            description="Prices are positive and plausible",
         ),
         at_least("high", "open"),
         at_least("high", "close"),
@@ -30,18 +36,26 @@ suite = ExpectationSuite(
             description="The average lies between low and high",
             unexpected_rows_query="""
                 select * from {batch}
-                where avg_price::double not between low::double * 0.99999999999999 - 1e-24 and high::double * 1.00000000000001 + 1e-24
+                where avg_price::double
+                    not between low::double * 0.99999999999999 - 1e-24 and high::double * 1.00000000000001 + 1e-24
             """,
         ),
         gxe.ExpectColumnValuesToBeBetween(column="total_volume", min_value=0, description="Volume is not negative"),
-        gxe.ExpectColumnValuesToBeBetween(column="price_updates", min_value=1, description="A candle has at least one price"),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price_updates", min_value=1, description="A candle has at least one price"
+        ),
         gxe.UnexpectedRowsExpectation(
             description="Hours begin at their first second, on the day of hour_date",
-            unexpected_rows_query="select * from {batch} where hour_at <> date_trunc('hour', hour_at) or hour_date <> cast(hour_at as date)",
+            unexpected_rows_query="""
+                select * from {batch}
+                where hour_at <> date_trunc('hour', hour_at) or hour_date <> cast(hour_at as date)
+            """,
         ),
         gxe.UnexpectedRowsExpectation(
             description="The coin of a candle is in dim_crypto",
-            unexpected_rows_query="select * from {batch} where crypto_id not in (select crypto_id from gold.dim_crypto)",
+            unexpected_rows_query="""
+                select * from {batch} where crypto_id not in (select crypto_id from gold.dim_crypto)
+            """,
         ),
         gxe.UnexpectedRowsExpectation(
             description="The hour of a candle is in dim_time",

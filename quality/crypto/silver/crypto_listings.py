@@ -8,7 +8,10 @@ KEY = ["source", "crypto_id", "listed_at", "is_page"]
 suite = ExpectationSuite(
     name="silver.crypto_listings",
     expectations=[
-        *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in [*KEY, "observed_at", "listed_date"]),
+        *(
+            gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known")
+            for column in [*KEY, "observed_at", "listed_date"]
+        ),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=KEY, description="A source lists a coin once a minute"),
         gxe.ExpectColumnValuesToBeBetween(column="market_cap_rank", min_value=1, description="Ranks begin at one"),
         gxe.UnexpectedRowsExpectation(

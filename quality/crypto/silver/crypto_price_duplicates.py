@@ -9,7 +9,10 @@ KNOWN = ["identity", "crypto_id", "source", "price_at", "price_date", "ingested_
 suite = ExpectationSuite(
     name="silver.crypto_price_duplicates",
     expectations=[
-        *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in KNOWN + PLACE),
+        *(
+            gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known")
+            for column in KNOWN + PLACE
+        ),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log is repeated once"),
         gxe.UnexpectedRowsExpectation(
             description="A duplicate repeats an accepted price",

@@ -26,9 +26,14 @@ REASONS = [
 suite = ExpectationSuite(
     name="silver.crypto_prices_rejected",
     expectations=[
-        *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in ["reason", "source", "ingested_at", "ingestion_date", *PLACE]),
+        *(
+            gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known")
+            for column in ["reason", "source", "ingested_at", "ingestion_date", *PLACE]
+        ),
         gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log is rejected once"),
-        gxe.ExpectColumnValuesToBeInSet(column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"
+        ),
         gxe.UnexpectedRowsExpectation(
             description="ingestion_date is the day of ingested_at",
             unexpected_rows_query="select * from {batch} where ingestion_date <> cast(ingested_at as date)",

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SERVERS = {
@@ -84,7 +84,10 @@ def serve(name: str) -> None:
                 # Airflow would count a killed scheduler as running for minutes, and its tasks would wait. No other
                 # scheduler exists here.
                 if name == "scheduler":
-                    cursor.execute("update job set state = 'failed', end_date = now() where job_type = 'SchedulerJob' and state = 'running'")
+                    cursor.execute(
+                        "update job set state = 'failed', end_date = now() "
+                        "where job_type = 'SchedulerJob' and state = 'running'"
+                    )
             break
         except psycopg2.OperationalError as error:
             print(f"{name} waits for its database: {error}", flush=True)
@@ -143,10 +146,8 @@ def end(pids: set[int], seconds: float) -> None:
 
 def send(pids: set[int], signal_number: signal.Signals) -> None:
     for pid in pids & descendants():
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal_number)
-        except ProcessLookupError:
-            pass
 
 
 def collect(pids: Iterable[int] = (-1,)) -> set[int]:
@@ -164,11 +165,9 @@ def collect(pids: Iterable[int] = (-1,)) -> set[int]:
 def descendants(of: set[int] | None = None) -> set[int]:
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with suppress(FileNotFoundError, ProcessLookupError):
             # Fields after the name in parentheses: state, parent.
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            pass
     found: set[int] = set()
     level = {os.getpid()} if of is None else of
     while level:

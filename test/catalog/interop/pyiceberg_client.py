@@ -10,7 +10,12 @@ from decimal import Decimal
 
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
-from pyiceberg.exceptions import CommitFailedException, NamespaceNotEmptyError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceNotEmptyError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import StaticTable
@@ -21,8 +26,11 @@ ARROW_SCHEMA = pa.schema([("coin", pa.string()), ("price", pa.decimal128(38, 18)
 
 
 def rows(*values):
-    columns = list(zip(*values))
-    return pa.table([pa.array(column, type=field.type) for column, field in zip(columns, ARROW_SCHEMA)], schema=ARROW_SCHEMA)
+    columns = list(zip(*values, strict=True))
+    return pa.table(
+        [pa.array(column, type=field.type) for column, field in zip(columns, ARROW_SCHEMA, strict=True)],
+        schema=ARROW_SCHEMA,
+    )
 
 
 def read(table, snapshot_id=None):
@@ -90,11 +98,18 @@ def nested_types(catalog):
     """The catalog assigns field ids to nested columns, and the reader finds them."""
     schema = Schema(
         NestedField(10, "id", LongType(), required=True),
-        NestedField(20, "places", ListType(30, StructType(NestedField(40, "name", StringType(), required=False)), False), required=False),
+        NestedField(
+            20,
+            "places",
+            ListType(30, StructType(NestedField(40, "name", StringType(), required=False)), False),
+            required=False,
+        ),
         identifier_field_ids=[10],
     )
     table = catalog.create_table("pyiceberg.nested", schema)
-    table.append(pa.Table.from_pylist([{"id": 1, "places": [{"name": "a"}, {"name": "b"}]}], schema=table.schema().as_arrow()))
+    table.append(
+        pa.Table.from_pylist([{"id": 1, "places": [{"name": "a"}, {"name": "b"}]}], schema=table.schema().as_arrow())
+    )
     return {"location": table.location(), "rows": catalog.load_table("pyiceberg.nested").scan().to_arrow().to_pylist()}
 
 
@@ -132,7 +147,10 @@ def read_versions(catalog):
     """The row count of each snapshot of a table that DuckDB wrote, oldest first, and its parent's index in the list."""
     table = catalog.load_table("bronze.increments")
     ids = [snapshot.snapshot_id for snapshot in table.snapshots()]
-    parents = [ids.index(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None for snapshot in table.snapshots()]
+    parents = [
+        ids.index(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None
+        for snapshot in table.snapshots()
+    ]
     return {"rows": [table.scan(snapshot_id=id).to_arrow().num_rows for id in ids], "parents": parents}
 
 
@@ -144,7 +162,12 @@ def long_history(catalog):
     oldest = static.scan(snapshot_id=static.history()[0].snapshot_id).to_arrow().num_rows
     table.append(pa.table({"id": pa.array([1000], pa.int64()), "note": ["from python"]}))
     again = StaticTable.from_metadata(catalog.load_table("bronze.long").metadata_location)
-    return {"snapshots": len(static.snapshots()), "rows": rows, "oldest": oldest, "after": again.scan().to_arrow().num_rows}
+    return {
+        "snapshots": len(static.snapshots()),
+        "rows": rows,
+        "oldest": oldest,
+        "after": again.scan().to_arrow().num_rows,
+    }
 
 
 def main():

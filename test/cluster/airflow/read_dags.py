@@ -4,10 +4,14 @@ import json
 import os
 import sys
 
-os.environ |= {"AIRFLOW_HOME": sys.argv[1], "AIRFLOW__CORE__DAGS_FOLDER": sys.argv[2], "AIRFLOW__CORE__PLUGINS_FOLDER": sys.argv[3]}
+os.environ |= {
+    "AIRFLOW_HOME": sys.argv[1],
+    "AIRFLOW__CORE__DAGS_FOLDER": sys.argv[2],
+    "AIRFLOW__CORE__PLUGINS_FOLDER": sys.argv[3],
+}
 os.environ |= {"AIRFLOW__CORE__LOAD_EXAMPLES": "false", "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
 
-from airflow.dag_processing.dagbag import DagBag  # noqa: E402
+from airflow.dag_processing.dagbag import DagBag
 
 bag = DagBag(sys.argv[2])
 
@@ -43,7 +47,9 @@ dags = [
         "schedule": dag.timetable.expression,
         "is_catching_up": dag.catchup,
         "max_active_runs": dag.max_active_runs,
-        "deadlines": [{"seconds": seconds(deadline.interval), "callback": deadline.callback.path} for deadline in dag.deadline],
+        "deadlines": [
+            {"seconds": seconds(deadline.interval), "callback": deadline.callback.path} for deadline in dag.deadline
+        ],
         "tasks": [described(task) for task in dag.topological_sort()],
     }
     for dag in bag.dags.values()

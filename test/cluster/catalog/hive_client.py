@@ -21,13 +21,24 @@ ARROW_SCHEMA = pa.schema([("coin", pa.string()), ("price", pa.decimal128(38, 18)
 
 def speak_hive_4():
     """Replaces two calls of PyIceberg that Hive 4.0.1 has removed by their successors, which return the same tables."""
-    Client.get_table = lambda self, dbname, tbl_name: self.get_table_req(GetTableRequest(dbName=dbname, tblName=tbl_name)).table
-    Client.get_table_objects_by_name = lambda self, dbname, tbl_names: self.get_table_objects_by_name_req(GetTablesRequest(dbName=dbname, tblNames=tbl_names)).tables
+    Client.get_table = lambda self, dbname, tbl_name: (
+        self.get_table_req(GetTableRequest(dbName=dbname, tblName=tbl_name)).table
+    )
+    Client.get_table_objects_by_name = lambda self, dbname, tbl_names: (
+        self.get_table_objects_by_name_req(GetTablesRequest(dbName=dbname, tblNames=tbl_names)).tables
+    )
 
 
 def rows(*coins):
     price = Decimal("0.000000001")
-    return pa.table([pa.array(coins), pa.array([price] * len(coins), ARROW_SCHEMA.field("price").type), pa.array([date(2025, 10, 10)] * len(coins))], schema=ARROW_SCHEMA)
+    return pa.table(
+        [
+            pa.array(coins),
+            pa.array([price] * len(coins), ARROW_SCHEMA.field("price").type),
+            pa.array([date(2025, 10, 10)] * len(coins)),
+        ],
+        schema=ARROW_SCHEMA,
+    )
 
 
 def coins(catalog, name):
@@ -47,7 +58,11 @@ def made_here(rest, hive):
     rest.load_table("ours.prices").append(rows("tether"))
     with rest.load_table("ours.prices").update_schema() as update:
         update.add_column("note", StringType())
-    seen |= {"by_rest": coins(rest, "ours.prices"), "by_hive_after": coins(hive, "ours.prices"), "listed": [list(name) for name in hive.list_tables("ours")]}
+    seen |= {
+        "by_rest": coins(rest, "ours.prices"),
+        "by_hive_after": coins(hive, "ours.prices"),
+        "listed": [list(name) for name in hive.list_tables("ours")],
+    }
     with hive._client as client:
         found = client.get_table("ours", "prices")
     parameters = found.parameters
@@ -59,7 +74,10 @@ def made_here(rest, hive):
         "is_pointer": parameters["metadata_location"] == metadata.metadata_location,
         "is_previous": parameters["previous_metadata_location"] == metadata.metadata.metadata_log[-1].metadata_file,
         "is_current": parameters["current-snapshot-id"] == str(metadata.current_snapshot().snapshot_id),
-        "parameters": {name: parameters.get(name) for name in ["table_type", "EXTERNAL", "numRows", "kept", "gone", "told", "engine.hive.lock-enabled"]},
+        "parameters": {
+            name: parameters.get(name)
+            for name in ["table_type", "EXTERNAL", "numRows", "kept", "gone", "told", "engine.hive.lock-enabled"]
+        },
     }
     with rest.load_table("ours.prices").update_schema() as update:
         update.delete_column("price")
