@@ -1,5 +1,5 @@
 {#
-    Reconciliation of silver: elements of bronze = accepted + duplicates + refused, record by record, each element once. Elements are
+    Reconciliation of silver: elements of bronze = accepted + duplicates + rejected, record by record, each element once. Elements are
     counted again from the payloads, and only up to where all three tables have come in the log.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_price_duplicates'), ref('crypto_prices_rejected')] %}
@@ -26,7 +26,9 @@ oldest_records as (
 elements as (
 
     {% for table in tables %}
-    select log_topic, log_partition, log_offset, element_index, element_count from {{ table }} where {{ consumed_by_all(tables) }}
+    select log_topic, log_partition, log_offset, element_index, element_count
+    from {{ table }}
+    where {{ consumed_by_all(tables) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 

@@ -1,4 +1,4 @@
-{# Reconciliation of gold's ticks: a fact for each accepted update, and none besides, with its coin, its time and its price. #}
+{# Reconciliation of gold's ticks: each accepted update has one fact with its coin, time and price; no other exists. #}
 {% set both = consumed_by_all([ref('crypto_price_updates'), ref('fact_crypto_ticks')]) %}
 with updates as (
 

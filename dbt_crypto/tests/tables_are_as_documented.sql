@@ -10,5 +10,8 @@
     {% for column in documented if column not in present %}{% do differences.append((node.name, column, 'documented only')) %}{% endfor %}
     {% for column in present if column not in documented %}{% do differences.append((node.name, column, 'in the table only')) %}{% endfor %}
 {% endfor %}
-select * from (values ('', '', '') {% for row in differences %}, ('{{ row | join("', '") }}'){% endfor %}) as differences (model, of_column, problem)
-where model != ''
+select differences.*
+from (
+    values ('', '', '') {% for row in differences %}, ('{{ row | join("', '") }}'){% endfor %}
+) as differences (model, of_column, problem)
+where differences.model != ''

@@ -117,8 +117,9 @@ changes as (
     from (
         select
             *,
-            {{ state }} is distinct from lag({{ state }}) over (partition by crypto_id order by valid_from) as is_change
+            ({{ state }} is distinct from lag({{ state }}) over versions) as is_change
         from states
+        window versions as (partition by crypto_id order by valid_from)
     ) as states
     where is_change
 

@@ -2,7 +2,7 @@
 with days as (
 
     select distinct cast(price_date + ahead.day::integer as date) as day
-    from {{ ref('stg_crypto__elements') }}, range(0, {{ var('time_horizon_days') | int + 1 }}) as ahead(day)
+    from {{ ref('stg_crypto__elements') }}, range(0, {{ var('time_horizon_days') | int + 1 }}) as ahead (day)
     where reason is null and {{ is_new_to_this_model() }}
     {% if is_incremental() %}
     except
@@ -13,8 +13,10 @@ with days as (
 
 minutes as (
 
-    select day, cast(day as {{ type_name('timestamp with time zone') }}) + {{ minutes_of('minute_of_day') }} as timestamp
-    from days, range(0, 1440) as clock(minute_of_day)
+    select
+        day,
+        cast(day as {{ type_name('timestamp with time zone') }}) + {{ minutes_of('minute_of_day') }} as timestamp
+    from days, range(0, 1440) as clock (minute_of_day)
 
 )
 

@@ -18,7 +18,8 @@ with minutes as (
     select *, date_trunc('hour', minute_at) as hour_at
     from {{ ref('crypto_prices_clean') }}
     where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
-        and minute_at >= date_trunc('hour', {{ span.first }}) and minute_at < date_trunc('hour', {{ span.last }}) + interval 1 hour
+        and minute_at >= date_trunc('hour', {{ span.first }})
+        and minute_at < date_trunc('hour', {{ span.last }}) + interval 1 hour
 
 ),
 

@@ -14,6 +14,7 @@
 #}
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
+{% set change = double_of_price('(facts.price - minutes.price)') ~ ' / ' ~ double_of_price('minutes.price') %}
 with new_updates as (
 
     select * from {{ ref('crypto_price_updates') }}
@@ -74,9 +75,7 @@ select
     facts.market_cap,
     coalesce(
         facts.percent_change_1h,
-        case when facts.price_at < minutes.minute_at + interval 121 minute then
-            {{ significant('100 * ' ~ double_of_price('(facts.price - minutes.price)') ~ ' / ' ~ double_of_price('minutes.price')) }}
-        end
+        case when facts.price_at < minutes.minute_at + interval 121 minute then {{ significant('100 * ' ~ change) }} end
     ) as percent_change_1h,
     facts.traded_volume_usd,
     facts.dropped_figures,

@@ -40,7 +40,10 @@ with observations as (
         source, crypto_id, listed_at, is_page, symbol, name, category, market_cap_rank,
         observed_at, log_partition, log_offset, element_index, true as is_known
     from {{ this }}
-    where date_trunc('hour', listed_at) in (select distinct date_trunc('hour', ingested_at) from {{ ref('stg_crypto__elements') }})
+    where
+        date_trunc('hour', listed_at) in (
+            select distinct date_trunc('hour', ingested_at) from {{ ref('stg_crypto__elements') }}
+        )
         and listed_date in ({{ batch_listing_dates(ref('stg_crypto__elements')) }})
     {% endif %}
 
@@ -62,7 +65,11 @@ chosen as (
         *,
         row_number() over (
             partition by source, crypto_id, is_page, period_at
-            order by direction * {{ microseconds_since_epoch('observed_at') }}, direction * log_partition, direction * log_offset, direction * element_index
+            order by
+                direction * {{ microseconds_since_epoch('observed_at') }},
+                direction * log_partition,
+                direction * log_offset,
+                direction * element_index
         ) as choice
     from in_periods
 

@@ -35,7 +35,8 @@ known as {{ computed_once() }}(
 
     select price_date, identity, price_at, {{ values | join(', ') }}
     from {{ ref('crypto_price_updates') }}
-    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }}) and trade_number in (select trade_number from copies)
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
+        and trade_number in (select trade_number from copies)
 
     union all
 
@@ -52,7 +53,7 @@ former as (
 
 ),
 
-{# By the identity of the copies; `identity` is the one that the row has, which in rows of earlier versions is the former one. #}
+{# By the identity of the copies; `identity` is the row's, which in rows of earlier versions is the former one. #}
 originals as (
 
     select *, identity as repeated_identity from known
@@ -80,11 +81,14 @@ select
         or (
             copies.format is distinct from 'page'
             and (
-                {% for value in values[1:] %}{{ 'or ' if not loop.first }}copies.{{ value }} is distinct from originals.{{ value }}
+                {% for value in values[1:] %}
+                {{ 'or ' if not loop.first }}copies.{{ value }} is distinct from originals.{{ value }}
                 {% endfor %}
             )
         )
-        or abs({{ microseconds_since_epoch('copies.price_at') }} - {{ microseconds_since_epoch('originals.price_at') }}) >= 1000
+        or abs(
+            {{ microseconds_since_epoch('copies.price_at') }} - {{ microseconds_since_epoch('originals.price_at') }}
+        ) >= 1000
     ) as is_conflicting,
 
     -- when

@@ -11,7 +11,9 @@ with candidates as (
     select
         *
         {% call where_copies_may_be() %}
-        , row_number() over (partition by identity, price_date order by log_partition, log_offset, element_index) as occurrence
+        , row_number() over (
+            partition by identity, price_date order by log_partition, log_offset, element_index
+        ) as occurrence
         {% endcall %}
     from {{ ref('stg_crypto__elements') }}
     where reason is null and {{ is_new_to_this_model() }}
@@ -23,7 +25,8 @@ with candidates as (
 , known as {{ computed_once() }}(
 
     select price_date, identity from {{ this }}
-    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }}) and trade_number in (select trade_number from candidates)
+    where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
+        and trade_number in (select trade_number from candidates)
 
     union all
 

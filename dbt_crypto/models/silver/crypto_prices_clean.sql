@@ -6,7 +6,7 @@
 
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
-{# Minutes that the batch touched, each computed again from all its price updates: a pure aggregate, in any order of arrival. #}
+{# Minutes that the batch touched, each computed from all its price updates: the order of arrival does not matter. #}
 with updates as (
 
     select
@@ -15,7 +15,8 @@ with updates as (
         {{ tuple_of(event_order() | join(', ')) }} as position
     from {{ ref('crypto_price_updates') }}
     where price_date in ({{ batch_dates(ref('stg_crypto__elements')) }})
-        and price_at >= date_trunc('minute', {{ span.first }}) and price_at < date_trunc('minute', {{ span.last }}) + interval 1 minute
+        and price_at >= date_trunc('minute', {{ span.first }})
+        and price_at < date_trunc('minute', {{ span.last }}) + interval 1 minute
 
 ),
 

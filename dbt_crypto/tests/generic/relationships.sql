@@ -1,4 +1,6 @@
-{# dbt's own joins, which multiplies rows where the parent holds several versions of a key; this asks whether there is any. #}
+{#
+    In place of dbt's own, which joins: that multiplies rows where the parent holds several versions of a key.
+#}
 {% macro default__test_relationships(model, column_name, to, field) %}
 select {{ column_name }} as missing
 from {{ model }}
