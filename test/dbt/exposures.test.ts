@@ -29,7 +29,9 @@ function tablesIn(text: string): string[] {
 }
 
 function modelsReadBy({ options, parts }: Question): string[] {
-  const values = Object.fromEntries(Object.entries(options).map(([name, option]) => [name, option.default ?? "bitcoin"]));
+  const values = Object.fromEntries(
+    Object.entries(options).map(([name, option]) => [name, option.default ?? "bitcoin"]),
+  );
   const over: TableNaming[] = [(table) => table, (table) => `live.${table.split(".")[1]}`];
   const texts = over.flatMap((table) => parts.map(({ sql }) => sql({ as_of: "now()", table, values })));
   return [...new Set(texts.flatMap(tablesIn))].sort();
