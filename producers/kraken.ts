@@ -1,4 +1,4 @@
-import { microsFromIso } from "../src/producer/json-lines.ts";
+import { microsFromIso } from "../src/base/instant.ts";
 import type { Producer } from "../src/producer/producer.ts";
 import { exchange, type ExchangeOptions } from "./exchange/exchange.ts";
 import {

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { isoFromMicros } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
+import { parseInstant_us } from "../base/instant.ts";
 import type { Alert } from "./alert.ts";
 import { AlertEvaluator } from "./evaluate/evaluator.ts";
 import { RuleEvaluator } from "./evaluate/rule-evaluator.ts";
@@ -30,7 +31,8 @@ export async function backTest(
       },
     );
   }
-  const [from_us, to_us] = [timeOf("from", options.from), timeOf("to", options.to)];
+  const from_us = options.from === undefined ? null : parseInstant_us(options.from);
+  const to_us = options.to === undefined ? null : parseInstant_us(options.to);
   const evaluator = new AlertEvaluator([rule_evaluator]);
   const limit = options.limit ?? LISTED_ALERTS;
   const range = {
@@ -75,13 +77,4 @@ function testedRule(json: object): StoredRule {
   const { revision: _revision, created_at: _created_at, updated_at: _updated_at, ...own } = json as Partial<StoredRule>;
   const rule = parseNewRule(own);
   return { ...rule, id: rule.id ?? slugOf(rule.name), revision: 0, created_at: "", updated_at: "" };
-}
-
-function timeOf(name: string, text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const at_ms = Date.parse(text);
-  if (!Number.isNaN(at_ms) && /(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return at_ms * 1_000;
-  throw new OperatingError("INVALID_TIME", `${name}: invalid time "${text}"`, {
-    next_step: "Use ISO 8601 with a zone, such as 2023-03-14T02:10:00Z.",
-  });
 }

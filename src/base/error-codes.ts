@@ -208,7 +208,7 @@ const DESCRIPTIONS = {
   INVALID_TARGET_SIZE: {
     meaning: "The target file size is not a positive number; correct the option or the table property.",
   },
-  INVALID_TIME: { status: 400, meaning: "The time is not ISO 8601; write it as 2026-01-31T12:00:00Z." },
+  INVALID_TIME: { status: 400, meaning: "The time is not ISO 8601 with a zone; write it as 2026-01-31T12:00:00Z." },
   INVALID_TOKEN: { status: 401, meaning: "The token is wrong; ask the person who started Coinlake for it." },
   JOB_RULE_NOT_FOUND: { meaning: "No enabled rule watches this job; enable or create one." },
   LAKE_BUSY: { status: 503, meaning: "Too many queries about the past wait; try again in a moment." },

@@ -5,6 +5,7 @@ import type { Environment } from "../lake/environment.ts";
 import { openLake, type OpenLake, type OpenLakeOptions } from "../lake/open.ts";
 import { QuerySession } from "../duckdb/session.ts";
 import { OperatingError } from "../base/errors.ts";
+import { INSTANT_FORM, microsFromIso } from "../base/instant.ts";
 import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { S3_VARIABLES } from "../storage/s3/settings.ts";
@@ -79,20 +80,9 @@ export async function withLake<T>(
   }
 }
 
-/** Parses the time of an option into milliseconds UTC; a time without a zone is UTC. */
+/** Parses the time of an option to milliseconds UTC. */
 export function parseTime(text: string): number {
-  const has_zone = /(Z|[+-]\d{2}:?\d{2})$/i.test(text.trim());
-  const is_form = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.test(text.trim());
-  const iso = text.trim().replace(" ", "T");
-  const at_ms = is_form ? Date.parse(has_zone ? iso : iso.includes("T") ? `${iso}Z` : `${iso}T00:00:00Z`) : Number.NaN;
-  if (Number.isNaN(at_ms) || !isDay(iso.slice(0, 10))) {
-    throw new InvalidArgumentError("Use ISO 8601, such as 2023-03-14T02:10:00Z; without a zone it is UTC.");
-  }
-  return at_ms;
-}
-
-/** Rejects 31 February, which Date.parse turns into a day of March. */
-function isDay(date: string): boolean {
-  const at_ms = Date.parse(`${date}T00:00:00Z`);
-  return !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(date);
+  const at_us = microsFromIso(text);
+  if (at_us === null) throw new InvalidArgumentError(INSTANT_FORM);
+  return Math.floor(at_us / 1000);
 }

@@ -1,3 +1,4 @@
+import { microsFromIso } from "../base/instant.ts";
 import { epochTime, type EpochUnit } from "./epoch.ts";
 import type { SourceRecord } from "./producer.ts";
 
@@ -40,21 +41,6 @@ export function parseTimedLine(line: Uint8Array): TimedLine | null {
   const payload = payloadOf(fields);
   if (!isName(source) || !isName(key) || time === null || time.at_us === null || payload === null) return null;
   return { record: { key, source, payload, ingested_at_us: time.at_us }, time_text, time_unit: time.unit };
-}
-
-/**
- * Microseconds since the epoch of an ISO 8601 time with a zone and at most six decimals, or null.
- * A day that its month does not have is rejected, not moved to the next month.
- */
-export function microsFromIso(text: string): number | null {
-  const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/.exec(text);
-  if (parts === null) return null;
-  const [, date = "", time = "", decimals = "", zone = ""] = parts;
-  const midnight_ms = Date.parse(`${date}T00:00:00Z`);
-  const second_ms = Date.parse(`${date}T${time}${zone}`);
-  if (Number.isNaN(midnight_ms) || Number.isNaN(second_ms)) return null;
-  if (!new Date(midnight_ms).toISOString().startsWith(date)) return null;
-  return second_ms * 1000 + Number(decimals.padEnd(6, "0"));
 }
 
 function parseObject(line: Uint8Array): Record<string, unknown> | null {

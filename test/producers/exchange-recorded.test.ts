@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { microsFromIso } from "../../src/producer/json-lines.ts";
+import { microsFromIso } from "../../src/base/instant.ts";
 import { marketData, skipWithout } from "../support/market-data.ts";
 import { textOf } from "../producer/collect.ts";
 import type { KnownTrade } from "./exchange-messages.ts";

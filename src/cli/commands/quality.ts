@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { OperatingError } from "../../base/errors.ts";
+import { isDate } from "../../base/instant.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../../lake/layers.ts";
 import type { Column, Pipeline } from "../../pipeline/definition.ts";
 import { checkQuality, type Checked } from "../../quality/quality.ts";
@@ -111,9 +112,7 @@ function counted(count: number, one: string, many: string): string {
 }
 
 function parseDay(text: string): string {
-  const at_ms = Date.parse(`${text}T00:00:00Z`);
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at_ms) && new Date(at_ms).toISOString().startsWith(text))
-    return text;
+  if (isDate(text)) return text;
   throw new InvalidArgumentError("Use a UTC date, such as 2025-10-10.");
 }
 

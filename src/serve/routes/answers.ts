@@ -6,7 +6,7 @@ import type { ServerDependencies } from "../dependencies.ts";
 import { requestError } from "../problem.ts";
 import { Answer, Answers } from "../schemas/answers.ts";
 import { Time } from "../schemas/values.ts";
-import { parseInstant } from "../times.ts";
+import { parseInstant_ms } from "../../base/instant.ts";
 
 /** Bounds of numeric options; a larger value is a typing error. */
 const OptionNumber = z.coerce.number().gt(0).max(1_000_000);
@@ -66,7 +66,7 @@ export function answerRoutes(app: App, { handle, reader }: ServerDependencies): 
 }
 
 function asOf(text: string | undefined): string | null {
-  return text === undefined ? null : new Date(parseInstant(text)).toISOString();
+  return text === undefined ? null : new Date(parseInstant_ms(text)).toISOString();
 }
 
 /** The questions' options as query parameters; numeric if the default is a number. */

@@ -3,7 +3,7 @@ import type { ApiRequest, ApiResource } from "../../pipeline/definition.ts";
 import { register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import { notFound } from "../problem.ts";
-import { parseInstant } from "../times.ts";
+import { parseInstant_ms } from "../../base/instant.ts";
 
 /** Longer than the dashboard's refresh interval, so that its requests never wait for a refresh. */
 const STALE_MS = 30_000;
@@ -40,7 +40,7 @@ export function pipelineRoutes(app: App, { handle, reader }: ServerDependencies)
         resource.answer(request, reader.now()),
       );
     }
-    const at_ms = parseInstant(lake_time);
+    const at_ms = parseInstant_ms(lake_time);
     const work = () => reader.past(at_ms, (tables) => resource.answer(request, tables));
     // A result for a future time is not cached: later commits may change it.
     return at_ms < handle.clock.now_us() / 1000 ? reader.kept(key, work) : work();

@@ -6,7 +6,7 @@ import { readBody, register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import { QueryId, SqlExportRequest, SqlRequest, SqlResult, SqlSchema } from "../schemas/sql.ts";
 import { Problem } from "../schemas/values.ts";
-import { parseInstant } from "../times.ts";
+import { parseInstant_ms } from "../../base/instant.ts";
 
 const TYPES = { csv: "text/csv; charset=utf-8", parquet: "application/vnd.apache.parquet" } as const;
 const SCHEMA_MS = { fresh_ms: 10_000, stale_ms: 60_000 };
@@ -29,7 +29,7 @@ export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
     body: SqlRequest,
     response: SqlResult,
     async handle({ body, context }) {
-      const at_ms = body.at === undefined ? null : parseInstant(body.at);
+      const at_ms = body.at === undefined ? null : parseInstant_ms(body.at);
       const started_ms = performance.now();
       const query = {
         sql: body.sql,
@@ -75,7 +75,7 @@ export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
 function exportRoute(app: App, { console }: ServerDependencies): void {
   app.post("/api/sql/export", async (context) => {
     const body = await readBody(context, SqlExportRequest);
-    const at_ms = body.at === undefined ? null : parseInstant(body.at);
+    const at_ms = body.at === undefined ? null : parseInstant_ms(body.at);
     const stream = await console.export({
       sql: body.sql,
       at_ms,
