@@ -1,17 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { crypto } from "../pipelines/crypto.ts";
-import { simulated } from "../producers/simulated.ts";
-import { systemClock } from "../src/base/clock.ts";
-import { openLake } from "../src/lake/open.ts";
-import { openParquetWriter } from "../src/duckdb/parquet.ts";
-import { createIngest } from "../src/ingest/ingest.ts";
-import { openOrCreateLake } from "../src/lake/lake.ts";
-import { runProducer } from "../src/log/run-producer.ts";
-import { Transform } from "../src/transform/transform.ts";
-import { embeddedEngine } from "../src/transform/engine.ts";
-import { DbtWorker } from "../src/transform/worker.ts";
+import { advanceMarket, openEmbeddedLake } from "./embedded-lake.ts";
+import { percentile } from "./percentile.ts";
 
 export interface IncrementFigures {
   /** Coins per page; one page is one minute. */
@@ -31,54 +22,15 @@ export async function benchIncrement({
   increments = 15,
 } = {}): Promise<IncrementFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  const open = await openLake(
-    openOrCreateLake(folder, { name: "simulated", kind: "simulated", pipeline: crypto.name }),
-  );
-  const records = await openParquetWriter({ storage: open.storage });
-  const worker = new DbtWorker({
-    project: crypto.transform.project,
-    engine: embeddedEngine(open),
-    folder: open.lake.dbt_folder,
-  });
+  const lake = await openEmbeddedLake(folder);
   try {
-    await open.log.createTopic(crypto.topic.name, 1);
-    const [namespace = "", name = ""] = crypto.bronze.table.split(".");
-    const ingest = createIngest({
-      log: open.log,
-      catalog: open.catalog,
-      storage: open.storage,
-      records,
-      table: { namespace: [namespace], name },
-      topic: crypto.topic.name,
-      clock: systemClock,
-      limits: { ...crypto.bronze, pacing: crypto.bronze.commit, retention_ms: Infinity },
-    });
-    const transform = new Transform({ pipeline: crypto, catalog: open.catalog, worker });
-    const start_us = Date.UTC(2026, 0, 5, 0, 0) * 1000;
-    const advance = async (until_step: number) => {
-      const producer = simulated({
-        seed: 1,
-        coins,
-        interval_ms: 60_000,
-        dirt_rate: 0.01,
-        speed: "max",
-        start_us,
-        until_step,
-      });
-      const signal = new AbortController().signal;
-      await runProducer({ producer, log: open.log, topic: crypto.topic.name, clock: systemClock, signal, report() {} });
-      await ingest.drain();
-      return (await transform.catchUp()).seconds;
-    };
-    await advance(minutes_before);
+    await advanceMarket(lake, { coins, until_step: minutes_before });
     const seconds: number[] = [];
-    for (let step = 1; step <= increments; step += 1) seconds.push(await advance(minutes_before + step));
-    const sorted = seconds.sort((a, b) => a - b);
-    return { coins, minutes_before, increments, p50_s: sorted[sorted.length >> 1] ?? NaN, max_s: sorted.at(-1) ?? NaN };
+    for (let step = 1; step <= increments; step += 1)
+      seconds.push(await advanceMarket(lake, { coins, until_step: minutes_before + step }));
+    return { coins, minutes_before, increments, p50_s: percentile(seconds, 0.5), max_s: Math.max(...seconds) };
   } finally {
-    await worker.close();
-    records.close();
-    await open.close();
+    await lake.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }

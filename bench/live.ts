@@ -78,61 +78,64 @@ export async function benchLive({
     await addAlarm(folder, url, hook.url);
     const clients = Array.from({ length: sse_clients }, () => new EventClient(`${url}/api/events`));
     while (!products.every((product) => exchange.isSubscribed(product))) await wait(50);
-    // The first increment of a new lake creates every table; the measurement starts after it.
     const stop = new AbortController();
     const feeding = feed(exchange, products, messages_per_s, stop.signal);
+    // The first increment of a new lake creates every table; the measurement starts after it.
     await untilGold(url);
-    const rss: number[] = [];
     for (const client of clients) client.latencies_ms.length = 0;
     hook.latencies_ms.length = 0;
-    const before = await visibility(url);
-    const ages_ms: number[] = [];
-    const memory = watchMemory(coinlake.pid);
-    const sampling = sample(seconds, async () => rss.push((await processRss(url)) / 1e6));
-    await sampling;
-    const sent = exchange.trades.size;
-    const after = await visibility(url);
-    const commit_conflicts = metricOf(await metrics(url), "coinlake_commit_conflicts_total");
-    const commits_per_minute = await commitsLastMinute(url);
-    const rss_max_mb = memory().process_mb;
+    const server = await watchServer(url, coinlake.pid, seconds);
     // Measured separately: user SQL runs in another process with its own live tail.
-    await askRepeatedly(url, SQL_SECONDS, ages_ms);
+    const ages_ms = await askRepeatedly(url, SQL_SECONDS);
     stop.abort();
     await feeding;
-    const figures: LiveFigures = {
+    for (const client of clients) client.close();
+    if (exchange.trades.size === 0) throw new Error("the exchange sent nothing");
+    const sse_ms = clients.flatMap(({ latencies_ms }) => latencies_ms);
+    return {
       messages_per_s,
-      visible_p50_ms: bucketOf(before, after, 0.5),
-      visible_p99_ms: bucketOf(before, after, 0.99),
+      ...server,
       sql_age_p50_ms: percentile(ages_ms, 0.5),
       sql_age_p99_ms: percentile(ages_ms, 0.99),
       alert_p50_ms: percentile(hook.latencies_ms, 0.5),
       alert_p99_ms: percentile(hook.latencies_ms, 0.99),
       alerts: hook.latencies_ms.length,
-      sse_p50_ms: percentile(
-        clients.flatMap(({ latencies_ms }) => latencies_ms),
-        0.5,
-      ),
-      sse_p99_ms: percentile(
-        clients.flatMap(({ latencies_ms }) => latencies_ms),
-        0.99,
-      ),
+      sse_p50_ms: percentile(sse_ms, 0.5),
+      sse_p99_ms: percentile(sse_ms, 0.99),
       sse_clients: clients.filter(({ latencies_ms }) => latencies_ms.length > 0).length,
-      commits_per_minute,
-      commit_conflicts,
-      rss_max_mb,
-      rss_growth:
-        mean(rss.slice(-Math.floor(rss.length / 4))) /
-        mean(rss.slice(Math.floor(rss.length / 4), Math.floor(rss.length / 2))),
     };
-    if (sent === 0) throw new Error("the exchange sent nothing");
-    for (const client of clients) client.close();
-    return figures;
   } finally {
     await coinlake.stop();
     await exchange.stop();
     hook.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+type ServerFigures = Pick<
+  LiveFigures,
+  "visible_p50_ms" | "visible_p99_ms" | "commits_per_minute" | "commit_conflicts" | "rss_max_mb" | "rss_growth"
+>;
+
+/** Watches the process for this long: its own metrics, and its memory from outside. */
+async function watchServer(url: string, pid: number, seconds: number): Promise<ServerFigures> {
+  const before = await visibility(url);
+  const memory = watchMemory(pid);
+  const rss_mb: number[] = [];
+  for (let second = 0; second < seconds; second += 1) {
+    rss_mb.push((await processRss(url)) / 1e6);
+    await wait(1000);
+  }
+  const after = await visibility(url);
+  const quarter = Math.floor(rss_mb.length / 4);
+  return {
+    visible_p50_ms: bucketOf(before, after, 0.5),
+    visible_p99_ms: bucketOf(before, after, 0.99),
+    commits_per_minute: await commitsLastMinute(url),
+    commit_conflicts: metricOf(await metrics(url), "coinlake_commit_conflicts_total"),
+    rss_max_mb: memory().process_mb,
+    rss_growth: mean(rss_mb.slice(-quarter)) / mean(rss_mb.slice(quarter, 2 * quarter)),
+  };
 }
 
 /** Sends trades at a steady rate, round robin over the products, until `stop` is called. */
@@ -202,7 +205,7 @@ async function addAlarm(folder: string, url: string, hook_url: string): Promise<
     headers: { "content-type": "application/json" },
     body: JSON.stringify(rule),
   });
-  if (!response.ok) throw new Error(`the rule was refused: ${await response.text()}`);
+  if (!response.ok) throw new Error(`the rule was rejected: ${await response.text()}`);
 }
 
 async function untilGold(url: string): Promise<void> {
@@ -254,15 +257,9 @@ async function processRss(url: string): Promise<number> {
   return Number(/^process_resident_memory_bytes (\d+)/m.exec(await metrics(url))?.[1] ?? NaN);
 }
 
-async function sample(seconds: number, take: () => Promise<unknown>): Promise<void> {
-  for (let second = 0; second < seconds; second += 1) {
-    await take();
-    await wait(1000);
-  }
-}
-
-/** Measures the age of the newest row when an SQL client receives its result. */
-async function askRepeatedly(url: string, seconds: number, ages_ms: number[]): Promise<void> {
+/** The ages of the newest row, in milliseconds, when an SQL client receives its results. */
+async function askRepeatedly(url: string, seconds: number): Promise<number[]> {
+  const ages_ms: number[] = [];
   const until_ms = performance.now() + seconds * 1000;
   const body = JSON.stringify({ sql: "select epoch_ms(max(price_at)) from live.crypto_price_updates" });
   while (performance.now() < until_ms) {
@@ -276,6 +273,7 @@ async function askRepeatedly(url: string, seconds: number, ages_ms: number[]): P
     if (!Number.isNaN(newest_ms)) ages_ms.push(Date.now() - newest_ms);
     await wait(200);
   }
+  return ages_ms;
 }
 
 function mean(values: readonly number[]): number {

@@ -13,16 +13,12 @@ import { createIngest } from "../src/ingest/ingest.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { openKafkaLog } from "../src/log/kafka/log.ts";
 import type { Log } from "../src/log/log.ts";
-import type { SourceRecord } from "../src/producer/producer.ts";
 import { bronzeJob } from "../streaming/bronze.ts";
+import { bareRecord, COMMIT_SIZE_BYTES, TABLE, TOPIC } from "./bare-ingest.ts";
 import { watchLoad } from "./load.ts";
 import { percentile } from "./percentile.ts";
 
-const TOPIC = "bench";
-const TABLE = { namespace: ["bronze"], name: "bench" };
-const PAYLOAD_BYTES = 170;
 const APPEND_RECORDS = 2_000;
-const COMMIT_SIZE_BYTES = 64 * 1024 * 1024;
 /** Commit pacing of both profiles under a low record rate. */
 const PACING: Pacing = {
   interval_ms: 1_000,
@@ -123,7 +119,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   try {
     await log.createTopic(TOPIC, 1);
     // The JVM compiles frequent code at run time, so the first batch would distort the measurement.
-    await log.append(TOPIC, [recordOf(0)]);
+    await log.append(TOPIC, [bareRecord(0)]);
     const first = await start();
     await first.drain({ timeout_ms: null });
     await first.stop();
@@ -149,7 +145,7 @@ async function measure(way: Way, records: number): Promise<WayFigures> {
   for (let from = 0; from < records; from += APPEND_RECORDS) {
     await way.log.append(
       TOPIC,
-      Array.from({ length: Math.min(APPEND_RECORDS, records - from) }, (_, index) => recordOf(from + index)),
+      Array.from({ length: Math.min(APPEND_RECORDS, records - from) }, (_, index) => bareRecord(from + index)),
     );
   }
   const load = watchLoad(way.pids);
@@ -183,7 +179,7 @@ async function trickle(way: Way): Promise<number[]> {
   for (let batch = 0; batch < TRICKLE.batches; batch += 1) {
     await way.log.append(
       TOPIC,
-      Array.from({ length: TRICKLE.batch_records }, (_, index) => recordOf(place + index)),
+      Array.from({ length: TRICKLE.batch_records }, (_, index) => bareRecord(place + index)),
     );
     place += TRICKLE.batch_records;
     arrivals.push({ end: place, at_ms: performance.now() });
@@ -200,16 +196,6 @@ async function trickle(way: Way): Promise<number[]> {
   }
   await end();
   return waits_s;
-}
-
-function recordOf(number: number): SourceRecord {
-  const payload = Buffer.from(
-    `{"e":"aggTrade","s":"BTCUSDT","a":${number},"p":"${60_000 + (number % 997)}.${number % 89}"`.padEnd(
-      PAYLOAD_BYTES - 1,
-      " ",
-    ) + "}",
-  );
-  return { key: "btc", source: "bench", payload, ingested_at_us: 1_760_000_000_000_000 + number * 100 };
 }
 
 if (import.meta.main) console.log(JSON.stringify(await benchSpark(), null, 2));
