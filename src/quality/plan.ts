@@ -97,15 +97,17 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
   };
 }
 
-/** Tables that have a suite, with the suite's text. */
+/** Tables that have a suite, with the suite's text and that of the modules that suites share. */
 function suitesOf(pipeline: string): Suite[] {
   const folder = suitesFolder(pipeline);
+  const textOf = (file: string): string => readFileSync(join(folder, file), "utf8");
+  const shared = globSync("*.py", { cwd: folder }).sort().map(textOf).join("");
   return BUILT_LAYERS.flatMap((layer) =>
     globSync(`${layer}/*.py`, { cwd: folder })
       .sort()
       .map((file) => ({
         table: file.replace(/\.py$/, "").replace(/[\\/]/, "."),
-        text: readFileSync(join(folder, file), "utf8"),
+        text: shared + textOf(file),
       })),
   );
 }

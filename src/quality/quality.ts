@@ -39,7 +39,7 @@ export async function checkQuality(options: QualityOptions): Promise<Checked> {
   try {
     const last = readResult(open.lake);
     const plan = await planChecks({ ...options, pipeline: pipeline.name, last });
-    const batches = plan.batches.length === 0 ? [] : await judge(options, plan);
+    const batches = plan.batches.length === 0 ? [] : await checkBatches(options, plan);
     const result = merged(last, batches, presence(plan, options), isoFromMicros(clock.now_us()));
     writeResult(open.lake, result);
     return { batches, unchanged: plan.unchanged.length, result };
@@ -48,7 +48,7 @@ export async function checkQuality(options: QualityOptions): Promise<Checked> {
   }
 }
 
-async function judge(options: QualityOptions, plan: Plan): Promise<Checked["batches"]> {
+async function checkBatches(options: QualityOptions, plan: Plan): Promise<Checked["batches"]> {
   const python = await qualityPython(options);
   let done = 0;
   const onChecked = () => options.onProgress?.((done += 1), plan.batches.length);

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { appendFileSync, cpSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
-import { planChecks, type Plan, type PlanOptions } from "../../src/quality/plan.ts";
+import { planChecks, suitesFolder, type Plan, type PlanOptions } from "../../src/quality/plan.ts";
 import type { QualityResult } from "../../src/quality/result.ts";
 import { produce } from "../browser/market.ts";
 import { Lakes, TOPIC, type TestLake } from "../dbt/lake.ts";
@@ -121,6 +123,17 @@ describe("a plan of what to check", () => {
       (await plan({ last })).batches.map(({ table }) => table),
       ["gold.dim_crypto"],
     );
+  });
+
+  test("takes every batch again when a module that suites share has changed", async () => {
+    const suites = join(lake.data_folder, "suites");
+    cpSync(suitesFolder(crypto.name), suites, { recursive: true });
+    const pipeline = relative(dirname(suitesFolder(crypto.name)), suites);
+    const first = await plan({ pipeline });
+    const last = resultOf(first);
+    assert.equal((await plan({ pipeline, last })).unchanged.length, first.batches.length);
+    appendFileSync(join(suites, "expectations.py"), "# changed");
+    assert.deepEqual((await plan({ pipeline, last })).unchanged, []);
   });
 
   test("takes the day to which rows came, and not the day before", async () => {

@@ -2,6 +2,7 @@
 
 import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
+from expectations import known, no_rows
 
 COLUMNS = ["time_id", "timestamp", "date", "hour", "day", "week", "month", "quarter", "year", "is_trading_hour"]
 
@@ -9,15 +10,12 @@ suite = ExpectationSuite(
     name="gold.dim_time",
     expectations=[
         gxe.ExpectTableRowCountToBeBetween(min_value=1_440, description="There is at least a day"),
-        *(gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known") for column in COLUMNS),
+        *known(*COLUMNS),
         gxe.ExpectColumnValuesToBeUnique(column="time_id", description="A minute has one row"),
-        gxe.UnexpectedRowsExpectation(
-            description="time_id counts the minutes since 1970",
-            unexpected_rows_query="select * from {batch} where time_id * 60 <> epoch(timestamp)",
-        ),
-        gxe.UnexpectedRowsExpectation(
-            description="The parts of a moment are those of its timestamp",
-            unexpected_rows_query="""
+        no_rows("time_id counts the minutes since 1970", "select * from {batch} where time_id * 60 <> epoch(timestamp)"),
+        no_rows(
+            "The parts of a moment are those of its timestamp",
+            """
                 select * from {batch}
                 where (date, hour, day, week, month, quarter, year) is distinct from (
                     cast(timestamp as date), extract(hour from timestamp), extract(day from timestamp),
@@ -26,9 +24,6 @@ suite = ExpectationSuite(
                 )
             """,
         ),
-        gxe.UnexpectedRowsExpectation(
-            description="A day has all of its minutes",
-            unexpected_rows_query="select date, count(*) as minutes from {batch} group by date having count(*) <> 1440",
-        ),
+        no_rows("A day has all of its minutes", "select date, count(*) as minutes from {batch} group by date having count(*) <> 1440"),
     ],
 )

@@ -2,8 +2,8 @@
 
 import great_expectations.expectations as gxe
 from great_expectations import ExpectationSuite
+from expectations import ELEMENT, day_of, known, no_rows, unique
 
-PLACE = ["log_topic", "log_partition", "log_offset", "element_index"]
 REASONS = [
     "not_utf8",
     "empty_payload",
@@ -26,29 +26,21 @@ REASONS = [
 suite = ExpectationSuite(
     name="silver.crypto_prices_rejected",
     expectations=[
-        *(
-            gxe.ExpectColumnValuesToNotBeNull(column=column, description=f"{column} is known")
-            for column in ["reason", "source", "ingested_at", "ingestion_date", *PLACE]
-        ),
-        gxe.ExpectCompoundColumnsToBeUnique(column_list=PLACE, description="An element of the log is rejected once"),
-        gxe.ExpectColumnValuesToBeInSet(
-            column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"
-        ),
-        gxe.UnexpectedRowsExpectation(
-            description="ingestion_date is the day of ingested_at",
-            unexpected_rows_query="select * from {batch} where ingestion_date <> cast(ingested_at as date)",
-        ),
-        gxe.UnexpectedRowsExpectation(
-            severity="warning",
-            description="Fewer prices are rejected than accepted",
-            unexpected_rows_query="""
-                select count(*) filter (reason <> 'not_a_trade') as refused
+        *known("reason", "source", "ingested_at", "ingestion_date", *ELEMENT),
+        unique(ELEMENT, "An element of the log is rejected once"),
+        gxe.ExpectColumnValuesToBeInSet(column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"),
+        day_of("ingestion_date", "ingested_at"),
+        no_rows(
+            "Fewer prices are rejected than accepted",
+            """
+                select count(*) filter (reason <> 'not_a_trade') as rejected
                 from {batch}
                 having count(*) filter (reason <> 'not_a_trade') > (
                     select count(*) from silver.crypto_price_updates
                     where cast(ingested_at as date) in (select ingestion_date from {batch})
                 )
             """,
+            severity="warning",
         ),
     ],
 )
