@@ -11,6 +11,7 @@ import { openOrCreateLake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/support/market-data.ts";
 import type { DayFigures, DaySample, growthOf } from "./day.ts";
+import { atLeast, atMost, rate, ratio, round, type Figure } from "./figure.ts";
 import { runCoinlake } from "./process.ts";
 import type { SoakRow } from "./soak.ts";
 
@@ -22,13 +23,6 @@ import type { SoakRow } from "./soak.ts";
  *   npm run -s bench -- spark     ingest in one process and through the cluster; by name only
  *   npm run -s bench -- --help    every benchmark and its options
  */
-interface Figure {
-  what: string;
-  value: string;
-  target: string;
-  peer: string;
-  is_met: boolean | null;
-}
 
 const VERSIONS = `Node ${process.versions.node}, SQLite ${process.versions["sqlite"]}, DuckDB ${duckdbVersion()}`;
 const RECORDS = 1_000_000;
@@ -91,25 +85,25 @@ function numberOf(
 // Modules are loaded when their benchmark runs, so that their memory does not count in the others.
 const CASES: Record<string, () => Promise<Figure[]>> = {
   ingest: async () => {
-    const ours = await (await import("./ingest.ts")).benchIngest({ records: RECORDS, commits: 2_000 });
+    const measured = await (await import("./ingest.ts")).benchIngest({ records: RECORDS, commits: 2_000 });
     const peer = await pyiceberg();
     return [
       atLeast(
         "log → bronze, 1 M messages of 170 bytes (records/s)",
-        ours.backlog.records_per_s,
+        measured.backlog.records_per_s,
         500_000,
-        `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ${ratio(ours.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`,
+        `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ${ratio(measured.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`,
       ),
-      atMost("  Node RSS while ingesting (MB)", ours.backlog.rss_max_mb, 400),
-      atMost("  longest pause of the event loop (ms)", ours.backlog.event_loop_max_ms, null),
-      atMost("durable append of 250 records, p50 (ms)", ours.append.p50_ms, 1),
+      atMost("  Node RSS while ingesting (MB)", measured.backlog.rss_max_mb, 400),
+      atMost("  longest pause of the event loop (ms)", measured.backlog.event_loop_max_ms, null),
+      atMost("durable append of 250 records, p50 (ms)", measured.append.p50_ms, 1),
       atMost(
         "commit of 250 records around the 20th (ms)",
-        ours.commits.around_20th_ms,
+        measured.commits.around_20th_ms,
         null,
-        `PyIceberg ${round(peer.commit_p50_ms)}: ${ratio(peer.commit_p50_ms, ours.commits.around_20th_ms)} × faster`,
+        `PyIceberg ${round(peer.commit_p50_ms)}: ${ratio(peer.commit_p50_ms, measured.commits.around_20th_ms)} × faster`,
       ),
-      atMost("commit around the 2,000th (× the 20th)", ours.commits.ratio, 1.5),
+      atMost("commit around the 2,000th (× the 20th)", measured.commits.ratio, 1.5),
     ];
   },
   replay: async () => {
@@ -159,16 +153,16 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   live: async () => {
-    const ours = await (await import("./live.ts")).benchLive();
+    const measured = await (await import("./live.ts")).benchLive();
     return [
-      atMost(`arrival → visible in live, ${ours.messages_per_s} messages/s, p50 (ms)`, ours.visible_p50_ms, 50),
-      atMost("  p99 (ms)", ours.visible_p99_ms, 250),
-      atMost(`arrival → alert at a webhook, p99 of ${ours.alerts} (ms)`, ours.alert_p99_ms, 500),
-      atMost(`arrival → ${ours.sse_clients} clients of the event stream, p99 (ms)`, ours.sse_p99_ms, 500),
-      atMost("age of the newest row when an SQL client has its answer, p50 (ms)", ours.sql_age_p50_ms, null),
-      atMost("commits a minute, of the table with the most", ours.commits_per_minute, 6),
-      atMost("Node RSS (MB)", ours.rss_max_mb, 500),
-      atMost("  last quarter × second quarter", ours.rss_growth, 1.1),
+      atMost(`arrival → visible in live, ${measured.messages_per_s} messages/s, p50 (ms)`, measured.visible_p50_ms, 50),
+      atMost("  p99 (ms)", measured.visible_p99_ms, 250),
+      atMost(`arrival → alert at a webhook, p99 of ${measured.alerts} (ms)`, measured.alert_p99_ms, 500),
+      atMost(`arrival → ${measured.sse_clients} clients of the event stream, p99 (ms)`, measured.sse_p99_ms, 500),
+      atMost("age of the newest row when an SQL client has its answer, p50 (ms)", measured.sql_age_p50_ms, null),
+      atMost("commits a minute, of the table with the most", measured.commits_per_minute, 6),
+      atMost("Node RSS (MB)", measured.rss_max_mb, 500),
+      atMost("  last quarter × second quarter", measured.rss_growth, 1.1),
     ];
   },
   durable: async () => {
@@ -188,10 +182,14 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   increment: async () => {
-    const ours = await (await import("./increment.ts")).benchIncrement();
+    const measured = await (await import("./increment.ts")).benchIncrement();
     return [
-      atMost(`dbt increment of one minute of ${ours.coins} coins, p50 of ${ours.increments} (s)`, ours.p50_s, 2),
-      atMost("  slowest (s)", ours.max_s, null),
+      atMost(
+        `dbt increment of one minute of ${measured.coins} coins, p50 of ${measured.increments} (s)`,
+        measured.p50_s,
+        2,
+      ),
+      atMost("  slowest (s)", measured.max_s, null),
     ];
   },
   kafka: async () => {
@@ -240,10 +238,10 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     ];
   },
   verify: async () => {
-    const ours = await (
+    const measured = await (
       await import("./verify.ts")
     ).benchVerify({ rows: numberOf("rows"), folder: given.folder ?? null });
-    const { rows, quick, deep, commit } = ours;
+    const { rows, quick, deep, commit } = measured;
     return [
       atMost(`verify of ${(rows / 1e6).toFixed(1)} M rows in bronze, exit code ${quick.code} (s)`, quick.seconds, null),
       atMost("  RSS of everything (MB)", quick.tree_mb, 1_000),
@@ -260,12 +258,12 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   },
   soak: async () => {
     const { soak, soakTable } = await import("./soak.ts");
-    const ours = await soak({ minutes: numberOf("minutes"), every: numberOf("every"), out: given.out });
-    console.log(soakTable(ours.rows));
-    for (const error of ours.errors.slice(0, 20)) process.stderr.write(`${error}\n`);
+    const measured = await soak({ minutes: numberOf("minutes"), every: numberOf("every"), out: given.out });
+    console.log(soakTable(measured.rows));
+    for (const error of measured.errors.slice(0, 20)) process.stderr.write(`${error}\n`);
     const mean = (of: (row: SoakRow) => number): number =>
-      ours.rows.reduce((sum, row) => sum + of(row), 0) / ours.rows.length;
-    const most = (of: (row: SoakRow) => number): number => Math.max(...ours.rows.map(of));
+      measured.rows.reduce((sum, row) => sum + of(row), 0) / measured.rows.length;
+    const most = (of: (row: SoakRow) => number): number => Math.max(...measured.rows.map(of));
     return [
       atMost(
         "share of a core, dbt worker and Node, mean",
@@ -287,10 +285,10 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
         most(({ tree_pss_mb }) => tree_pss_mb),
         800,
       ),
-      atMost("errors of pages, events, outside reader and process", ours.errors.length, 0),
-      atMost(`exit code of verify, after ${round(ours.verify_s)} s`, ours.verify_code ?? NaN, 0),
-      atMost(`exit code after SIGINT, after ${round(ours.stop_s)} s`, ours.stop_code ?? NaN, 0),
-      atMost("restart until ready (s)", ours.restart_ready_s, null),
+      atMost("errors of pages, events, outside reader and process", measured.errors.length, 0),
+      atMost(`exit code of verify, after ${round(measured.verify_s)} s`, measured.verify_code ?? NaN, 0),
+      atMost(`exit code after SIGINT, after ${round(measured.stop_s)} s`, measured.stop_code ?? NaN, 0),
+      atMost("restart until ready (s)", measured.restart_ready_s, null),
     ];
   },
   day: async () => {
@@ -300,31 +298,31 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       void process.stderr.write(
         `${round(sample.minutes / 60)} h: increment ${round(sample.increment_s)} s, questions ${round(sample.questions_ms)} ms, ${sample.files} files\n`,
       );
-    const ours = await benchDay({ hours, is_light: given.light, progress });
-    const about = { machine: machine(), versions: VERSIONS, at: new Date().toISOString(), growth: growthOf(ours) };
-    if (given.chart) process.stderr.write(`chart and samples: ${writeChart(ours, about)}\n`);
-    if (given.out !== undefined) writeFileSync(given.out, `${JSON.stringify({ ...about, ...ours }, null, 2)}\n`);
-    console.log(sampleTable(ours.samples));
+    const measured = await benchDay({ hours, is_light: given.light, progress });
+    const about = { machine: machine(), versions: VERSIONS, at: new Date().toISOString(), growth: growthOf(measured) };
+    if (given.chart) process.stderr.write(`chart and samples: ${writeChart(measured, about)}\n`);
+    if (given.out !== undefined) writeFileSync(given.out, `${JSON.stringify({ ...about, ...measured }, null, 2)}\n`);
+    console.log(sampleTable(measured.samples));
     return [
       {
-        what: `${ours.increments} increments ${ours.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ${ours.commits} commits`,
-        value: `${round(ours.seconds)} s`,
+        what: `${measured.increments} increments ${measured.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ${measured.commits} commits`,
+        value: `${round(measured.seconds)} s`,
         target: "",
         peer: "",
         is_met: null,
       },
-      ...growthFigures(ours, about.growth),
-      ...budgetFigures(ours),
+      ...growthFigures(measured, about.growth),
+      ...budgetFigures(measured),
     ];
   },
   compaction: async () => {
     const { benchCompaction } = await import("./compaction.ts");
-    const ours = await benchCompaction({
+    const measured = await benchCompaction({
       input_mb: numberOf("mb"),
       commits: numberOf("commits"),
       is_with_spark: given.spark,
     });
-    const { small, large, amplification, spark } = ours;
+    const { small, large, amplification, spark } = measured;
     const mb_per_s = large.input_mb / large.seconds;
     const beside_spark =
       spark === null
@@ -385,35 +383,21 @@ function budgetFigures({ samples, files_after_half_an_hour }: DayFigures): Figur
   return budget;
 }
 
-function atLeast(what: string, value: number, target: number, peer = ""): Figure {
-  return { what, value: round(value), target: `≥ ${round(target)}`, peer, is_met: value >= target };
-}
-
-function atMost(what: string, value: number, target: number | null, peer = ""): Figure {
-  return {
-    what,
-    value: round(value),
-    target: target === null ? "" : `≤ ${round(target)}`,
-    peer,
-    is_met: target === null ? null : value <= target,
-  };
-}
-
 /** Runs the same trades twice: with maintenance and without. */
 async function liveBesideMaintenance(seconds: number): Promise<Figure[]> {
   const { benchLive } = await import("./live.ts");
   const without = await benchLive({ seconds, is_maintained: false });
-  const ours = await benchLive({ seconds });
+  const measured = await benchLive({ seconds });
   const peer = (value: number): string => `without maintenance ${round(value)}`;
   return [
     atMost(
       `arrival → visible in live beside maintenance, ${seconds} s, p50 (ms)`,
-      ours.visible_p50_ms,
+      measured.visible_p50_ms,
       null,
       peer(without.visible_p50_ms),
     ),
-    atMost("  p99 (ms)", ours.visible_p99_ms, 250, peer(without.visible_p99_ms)),
-    atMost("  commit conflicts of ingest", ours.commit_conflicts, null, peer(without.commit_conflicts)),
+    atMost("  p99 (ms)", measured.visible_p99_ms, 250, peer(without.visible_p99_ms)),
+    atMost("  commit conflicts of ingest", measured.commit_conflicts, null, peer(without.commit_conflicts)),
   ];
 }
 
@@ -422,18 +406,6 @@ function sampleTable(samples: readonly DaySample[]): string {
   const cell = (value: string | number): string => (typeof value === "number" ? round(value) : value);
   const rows = samples.map((sample) => `| ${columns.map((column) => cell(sample[column])).join(" | ")} |`);
   return [`| ${columns.join(" | ")} |`, `|${" ---: |".repeat(columns.length)}`, ...rows].join("\n");
-}
-
-function rate(what: string, value: number, peer: string): Figure {
-  return { what, value: round(value), target: "", peer, is_met: null };
-}
-
-function round(value: number): string {
-  return value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 2 : 0 });
-}
-
-function ratio(a: number, b: number): string {
-  return (a / b).toFixed(1);
 }
 
 async function pyiceberg(): Promise<{ backlog_seconds: number; commit_p50_ms: number }> {

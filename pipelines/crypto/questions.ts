@@ -156,6 +156,21 @@ const ethereumTwoHoursAgo: Question = {
 const span = (count: string | number | undefined, unit_s: number) =>
   `interval ${Math.round(Number(count) * unit_s)} second`;
 
+/** The end of the query: joins the falls among the evaluated ticks into episodes, one row each. */
+const FALL_EPISODES = `numbered as (
+          -- an episode is ended by a tick that is no fall, in its own minute or in a quiet one between
+          select *, count_if(not is_fall) over (
+            partition by crypto_id order by ${EVENT_ORDER.join(", ")}
+          ) as episode
+          from evaluated
+        )
+        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at,
+          arg_min(highest, ${EVENT_POSITION}) as from_price, min(price_usd) as lowest_price,
+          max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
+        from numbered where is_fall
+        group by crypto_id, quiet_minutes, episode
+        order by fell_at, crypto_id`;
+
 const falls: Question = {
   number: 4,
   title: "Falls within minutes",
@@ -228,19 +243,7 @@ const falls: Question = {
           select *, (highest - price_usd) * 100 > highest * ${percent} as is_fall
           from ticks where is_candidate and price_at > ${since}
         ),
-        numbered as (
-          -- an episode is ended by a tick that is no fall, in its own minute or in a quiet one between
-          select *, count_if(not is_fall) over (
-            partition by crypto_id order by ${EVENT_ORDER.join(", ")}
-          ) as episode
-          from evaluated
-        )
-        select crypto_id, min(price_at) as fell_at, max(price_at) as until_at,
-          arg_min(highest, ${EVENT_POSITION}) as from_price, min(price_usd) as lowest_price,
-          max(100 * (highest - price_usd)::double / highest::double) as fall_percent, count(*) as ticks
-        from numbered where is_fall
-        group by crypto_id, quiet_minutes, episode
-        order by fell_at, crypto_id`;
+        ${FALL_EPISODES}`;
       },
       columns: [
         { name: "crypto_id", header: "coin", kind: "text" },

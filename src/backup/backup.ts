@@ -4,13 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { isoFromMicros } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
-import { nameOfTable } from "../iceberg/errors.ts";
-import { parseMetadata } from "../iceberg/metadata/text.ts";
-import type { LoadedTable } from "../iceberg/model.ts";
-import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
-import { readOffsets } from "../ingest/offsets.ts";
 import type { Lake, LakeDescription } from "../lake/lake.ts";
-import { boundsInFile } from "../log/sqlite/bounds.ts";
 import { isOwned } from "../lake/ownership.ts";
 import { claimMaintenance } from "../maintain/run.ts";
 import { pause } from "../base/retry.ts";
@@ -21,7 +15,6 @@ import { canonicalLocation } from "../storage/location.ts";
 import { isMissing } from "../storage/missing.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
-import { absentTables, chooseMoment } from "../transform/moment.ts";
 import {
   locationOfFile,
   locationOfManifest,
@@ -38,6 +31,7 @@ import {
   type StoredFile,
   type TableFile,
 } from "./manifest.ts";
+import { isBetweenIncrements, logCoversRest } from "./consistency.ts";
 import { CheckedFile } from "./checked-file.ts";
 import { pathIn, type Root } from "./roots.ts";
 import { copyDatabase, filesOfLake } from "./stores.ts";
@@ -214,7 +208,10 @@ class BackupRun {
       for (const name of databases) {
         signal.throwIfAborted();
         if (name !== "catalog.db") await copyFresh(join(lake.folder, name), copyOf(name));
-        if (name === "log.db" && !coversRest(copyOf(name), needed, pipeline))
+        if (
+          name === "log.db" &&
+          !logCoversRest(copyOf(name), needed.tables.get(pipeline.bronze.table), pipeline.topic.name)
+        )
           return this.#overtaken(attempt, "the log was pruned");
         stores.push({ path: name, parts: await this.#storeParts(copyOf(name)) });
       }
@@ -236,39 +233,14 @@ class BackupRun {
    * for a copy taken between two increments. Returns whether it got one.
    */
   async #copyCatalog(to: string): Promise<boolean> {
-    const { lake, clock, signal } = this.#request;
+    const { lake, storage, pipeline, clock, signal } = this.#request;
     const started_ms = performance.now();
     for (;;) {
       await copyFresh(lake.catalog_file, to);
-      if (await this.#isBetweenIncrements(to)) return true;
+      if (await isBetweenIncrements(to, storage, pipeline)) return true;
       if (!isOwned(lake) || performance.now() - started_ms > BETWEEN_TIMEOUT_MS) return false;
       if (!(await pause(clock, POLL_INTERVAL_MS, signal))) signal.throwIfAborted();
     }
-  }
-
-  /** Applies the rule that `verify` applies. */
-  async #isBetweenIncrements(catalog_file: string): Promise<boolean> {
-    const { storage, pipeline } = this.#request;
-    const tables: LoadedTable[] = [];
-    const { pointers } = readCatalogFile(catalog_file);
-    for (const { namespace, name, metadata_location } of pointers) {
-      const identifier = { namespace: [namespace], name };
-      const is_of_pipeline =
-        `${namespace}.${name}` === pipeline.bronze.table ||
-        Object.hasOwn(pipeline.reconciliation.tables, `${namespace}.${name}`);
-      if (!is_of_pipeline) continue;
-      tables.push({
-        identifier,
-        metadata_location,
-        metadata: parseMetadata(await storage.read(metadata_location), metadata_location),
-      });
-    }
-    const absent = absentTables(
-      tables.map(({ identifier }) => nameOfTable(identifier)),
-      pipeline,
-    );
-    const moment = chooseMoment(tables, pipeline, { made: [], unmade: absent, models_version: null });
-    return moment !== null && moment.moving.length === 0;
   }
 
   #overtaken(attempt: number, why: string): null {
@@ -442,16 +414,6 @@ interface Taken {
   roots: Root[];
   files: TableFile[];
   stores: StoredFile[];
-}
-
-/** Whether the copied log has all records that the copied bronze lacks. */
-function coversRest(log_file: string, { tables }: NeededFiles, { bronze, topic }: BackupRequest["pipeline"]): boolean {
-  const metadata = tables.get(bronze.table);
-  const offsets = metadata === undefined ? new Map<number, number>() : readOffsets(metadata, topic.name);
-  return boundsInFile(log_file, topic.name).every(({ partition, begin, end }) => {
-    const consumed = offsets.get(partition) ?? 0;
-    return begin <= consumed && consumed <= end;
-  });
 }
 
 async function copyFresh(from: string, to: string): Promise<void> {

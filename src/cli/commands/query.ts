@@ -4,11 +4,12 @@ import { quoteText } from "../../duckdb/sql.ts";
 import { messageOf, OperatingError } from "../../base/errors.ts";
 import { trimDecimal } from "../../pipeline/decimal-text.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
-import { parseTime, withLake, type CommonOptions } from "../context.ts";
+import { parseTime, withLake, type CommonOptions, type ReadingContext } from "../context.ts";
 import { withLive } from "../live.ts";
 import { columnsOf } from "../format.ts";
+import type { Output } from "../output.ts";
 import { readSql } from "../sql-text.ts";
-import { formatCsv, formatTable } from "../table.ts";
+import { formatCsv, formatTable, type TableLayout } from "../table.ts";
 import { layoutOf, withTableOptions, type TableOptions } from "../table-options.ts";
 
 /** Maximum rows of a printed table: its layout needs all of them in memory. */
@@ -43,52 +44,54 @@ Examples:
       if (argument !== undefined && options.file !== undefined)
         command.error("error: give the SQL as an argument or with --file, not both");
       const sql = await readSql(argument, options.file);
-      await withLake(options, pipelines, async ({ lake, pipeline, session, output }) => {
-        const at_ms = options.at ?? null;
-        const statements = await session.figure(
-          `SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`,
-        );
-        // Null for statements that DuckDB cannot serialize, such as EXPLAIN.
-        if (statements !== null && statements !== "1") throw notOneStatement(statements);
-        // A match in a string or comment is harmless: the live session returns the same rows, and --at reads tables.
-        const says_live = /\blive"?\s*\./i.test(sql);
-        const is_live = says_live && at_ms === null;
-        const snapshots = is_live ? [] : await session.travelTo(at_ms);
-        if (at_ms !== null && snapshots.length === 0)
-          output.warn(`no snapshot of the lake is as old as ${new Date(at_ms).toISOString()}`);
-        const { columns, rows } = is_live
-          ? await withLive(lake, pipeline, output, (live) => live.query(sql))
-          : await session
-              .query(sql)
-              .catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));
-        if (output.is_json) {
-          output.result(
-            JSON.stringify(
-              rows.map((row) =>
-                Object.fromEntries(columns.map(({ name }, index) => [name, plainValue(columns, row, index)])),
-              ),
-              null,
-              2,
-            ),
-          );
-        } else if (options.csv) {
-          output.result(
-            formatCsv(
-              columns.map(({ name }) => neutral(name)),
-              rows.map((row) => row.map((_, index) => csvCell(columns, row, index))),
-            ),
-          );
-        } else {
-          output.result(formatTable(columnsOf(columns), rows.slice(0, MOST_SHOWN_ROWS), layoutOf(options)));
-          const count = `${rows.length.toLocaleString("en")} row${rows.length === 1 ? "" : "s"}`;
-          output.say(
-            rows.length > MOST_SHOWN_ROWS
-              ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json print all.`
-              : count,
-          );
-        }
+      await withLake(options, pipelines, async (context) => {
+        const { columns, rows } = await runQuery(context, sql, options.at ?? null);
+        const { output } = context;
+        if (output.is_json) output.result(formatJson(columns, rows));
+        else if (options.csv) output.result(csvOf(columns, rows));
+        else printTable(output, columns, rows, layoutOf(options));
       });
     });
+}
+
+/** Runs one statement over the tables as of `at_ms`, or over the current tables and live views where that is null. */
+async function runQuery({ lake, pipeline, session, output }: ReadingContext, sql: string, at_ms: number | null) {
+  const statements = await session.figure(
+    `SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`,
+  );
+  // Null for statements that DuckDB cannot serialize, such as EXPLAIN.
+  if (statements !== null && statements !== "1") throw notOneStatement(statements);
+  // A match in a string or comment is harmless: the live session returns the same rows, and --at reads tables.
+  const says_live = /\blive"?\s*\./i.test(sql);
+  if (says_live && at_ms === null) return withLive(lake, pipeline, output, (live) => live.query(sql));
+  const snapshots = await session.travelTo(at_ms);
+  if (at_ms !== null && snapshots.length === 0)
+    output.warn(`no snapshot of the lake is as old as ${new Date(at_ms).toISOString()}`);
+  return session.query(sql).catch((error: unknown) => Promise.reject(says_live ? liveHasNoPast(error) : error));
+}
+
+function formatJson(columns: ResultColumns, rows: readonly Row[]): string {
+  const objects = rows.map((row) =>
+    Object.fromEntries(columns.map(({ name }, index) => [name, plainValue(columns, row, index)])),
+  );
+  return JSON.stringify(objects, null, 2);
+}
+
+function csvOf(columns: ResultColumns, rows: readonly Row[]): string {
+  return formatCsv(
+    columns.map(({ name }) => neutral(name)),
+    rows.map((row) => row.map((_, index) => csvCell(columns, row, index))),
+  );
+}
+
+function printTable(output: Output, columns: ResultColumns, rows: readonly Row[], layout: Partial<TableLayout>): void {
+  output.result(formatTable(columnsOf(columns), rows.slice(0, MOST_SHOWN_ROWS), layout));
+  const count = `${rows.length.toLocaleString("en")} row${rows.length === 1 ? "" : "s"}`;
+  output.say(
+    rows.length > MOST_SHOWN_ROWS
+      ? `The first ${MOST_SHOWN_ROWS.toLocaleString("en")} of ${count}; --csv and --json print all.`
+      : count,
+  );
 }
 
 type Row = readonly (string | null)[];
