@@ -48,7 +48,7 @@ interface Way {
   /** Ingests new records continuously; resolves to the function that stops it. */
   follow(): Promise<() => Promise<void>>;
   /** The first offset that bronze lacks. */
-  place(): Promise<number>;
+  nextOffset(): Promise<number>;
   pids: readonly number[];
 }
 
@@ -92,7 +92,7 @@ async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
           await running;
         };
       },
-      place: async () => ingest.committed().offsets.get(0) ?? 0,
+      nextOffset: async () => ingest.committed().offsets.get(0) ?? 0,
       pids: [process.pid],
     });
   } finally {
@@ -130,7 +130,7 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
         const query = await start();
         return () => query.stop();
       },
-      place: async () => (await (await start()).lastProgress())?.sources[0]?.end?.[TOPIC]?.["0"] ?? 0,
+      nextOffset: async () => (await (await start()).lastProgress())?.sources[0]?.end?.[TOPIC]?.["0"] ?? 0,
       pids: [process.pid, ...[...cluster.services.values()].map(({ pid }) => pid)],
     });
   } finally {
@@ -169,9 +169,9 @@ async function trickle(way: Way): Promise<number[]> {
   /** Appends without a commit yet, oldest first. */
   let arrivals: { end: number; at_ms: number }[] = [];
   const waits_s: number[] = [];
-  let place = (await way.log.bounds(TOPIC))[0]?.end ?? 0;
-  const look = async () => {
-    const reached = await way.place();
+  let end_offset = (await way.log.bounds(TOPIC))[0]?.end ?? 0;
+  const recordCommitted = async () => {
+    const reached = await way.nextOffset();
     for (const { end: last, at_ms } of arrivals) if (last <= reached) waits_s.push((performance.now() - at_ms) / 1000);
     arrivals = arrivals.filter(({ end: last }) => last > reached);
   };
@@ -179,12 +179,12 @@ async function trickle(way: Way): Promise<number[]> {
   for (let batch = 0; batch < TRICKLE.batches; batch += 1) {
     await way.log.append(
       TOPIC,
-      Array.from({ length: TRICKLE.batch_records }, (_, index) => bareRecord(place + index)),
+      Array.from({ length: TRICKLE.batch_records }, (_, index) => bareRecord(end_offset + index)),
     );
-    place += TRICKLE.batch_records;
-    arrivals.push({ end: place, at_ms: performance.now() });
+    end_offset += TRICKLE.batch_records;
+    arrivals.push({ end: end_offset, at_ms: performance.now() });
     const next_ms = begun_ms + (batch + 1) * TRICKLE.every_ms;
-    do await look();
+    do await recordCommitted();
     while (
       performance.now() < next_ms &&
       (await wait(Math.max(1, Math.min(LOOK_MS, next_ms - performance.now())), true))
@@ -192,7 +192,7 @@ async function trickle(way: Way): Promise<number[]> {
   }
   while (arrivals.length > 0) {
     await wait(LOOK_MS);
-    await look();
+    await recordCommitted();
   }
   await end();
   return waits_s;

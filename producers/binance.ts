@@ -69,7 +69,7 @@ function readMessage(message: string): ExchangeMessage {
   if (!("id" in whole)) return { kind: "unknown" };
   if (Array.isArray(whole["result"])) return { kind: "subscribed", products: whole["result"].flatMap(productOf) };
   const { msg = whole["msg"] } = asObject(whole["error"]) ?? {};
-  return typeof msg === "string" ? { kind: "refused", products: null, reason: msg } : { kind: "unknown" };
+  return typeof msg === "string" ? { kind: "rejected", products: null, reason: msg } : { kind: "unknown" };
 }
 
 function productOf(stream: unknown): string[] {

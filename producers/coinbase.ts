@@ -69,7 +69,7 @@ function readMessage(message: string): ExchangeMessage {
     case "error": {
       const { message: text, reason } = whole;
       return {
-        kind: "refused",
+        kind: "rejected",
         products: null,
         reason: [text, reason].filter((part) => typeof part === "string").join(": "),
       };

@@ -93,7 +93,7 @@ function readAnswer({ success, result, symbol, error }: Record<string, unknown>)
     return { kind: "subscribed", products: typeof subscribed === "string" ? [subscribed] : [] };
   }
   const reason = typeof error === "string" ? error : "no reason given";
-  return { kind: "refused", products: typeof symbol === "string" ? [symbol] : null, reason };
+  return { kind: "rejected", products: typeof symbol === "string" ? [symbol] : null, reason };
 }
 
 /**

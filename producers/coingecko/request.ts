@@ -14,7 +14,7 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 export interface Failure {
   level: "warning" | "error";
   /**
-   * RATE_LIMITED, KEY_REFUSED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT,
+   * RATE_LIMITED, KEY_REJECTED, BAD_STATUS, TIMED_OUT, NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, BODY_CUT,
    * BODY_TOO_LARGE; page.ts adds BODY_NOT_JSON, NOT_A_PAGE, EMPTY_PAGE
    */
   code: string;
@@ -104,7 +104,7 @@ function statusFailure(status: number, retry_after_ms: number | null): Failure {
   if (status === 429) return { ...warning("RATE_LIMITED", "rate limit exceeded (status 429)"), retry_after_ms };
   if (status === 401 || status === 403) {
     const message = `it rejected the key (status ${status}); check COINGECKO_API_KEY or COINGECKO_PRO_API_KEY`;
-    return { level: "error", code: "KEY_REFUSED", message, retry_after_ms };
+    return { level: "error", code: "KEY_REJECTED", message, retry_after_ms };
   }
   const level = status >= 500 ? "warning" : "error";
   return { level, code: "BAD_STATUS", message: `it answered with status ${status}`, retry_after_ms };

@@ -20,14 +20,14 @@ export interface ConnectionOptions {
   /** Every message, as received. */
   message(bytes: Buffer, message: ExchangeMessage, at_us: number): void;
   /** Called when the source rejects this product. */
-  refused(product: string, reason: string): void;
+  rejected(product: string, reason: string): void;
 }
 
 /** Why a connection ended. */
 export interface Ending {
   /**
-   * NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REFUSED, RATE_LIMITED,
-   * TIMED_OUT, SILENT, SUBSCRIPTION_REFUSED, MESSAGE_TOO_LARGE
+   * NAME_NOT_RESOLVED, CONNECTION_REFUSED, CONNECTION_LOST, CONNECTION_CLOSED, HANDSHAKE_REJECTED, RATE_LIMITED,
+   * TIMED_OUT, SILENT, SUBSCRIPTION_REJECTED, MESSAGE_TOO_LARGE
    */
   code: string;
   /** Text after "the connection ended: ". */
@@ -49,7 +49,7 @@ export class Connection {
   /** Resolves when the server announces the end of the connection. */
   readonly closing: Promise<void>;
   /** Products that the source rejected. */
-  readonly refused: string[] = [];
+  readonly rejected: string[] = [];
   readonly #options: ConnectionOptions;
   readonly #socket: WebSocket;
   readonly #ready = Promise.withResolvers<boolean>();
@@ -61,7 +61,7 @@ export class Connection {
   #groups: (readonly string[])[];
   #unanswered = new Set<string>();
   #subscribed = 0;
-  #last_refusal = "";
+  #last_rejection = "";
   #heard_at_us: number | null = null;
   #listening_since_us = 0;
   #watched_at_us = 0;
@@ -86,7 +86,7 @@ export class Connection {
     this.#socket.on("pong", () => this.#recordActivity());
     this.#socket.on("unexpected-response", (request, response) => {
       const retry_after_ms = retryAfter_ms(response.headers["retry-after"], clock.now_us());
-      this.#end(refusedHandshake(response.statusCode ?? 0, retry_after_ms));
+      this.#end(rejectedHandshake(response.statusCode ?? 0, retry_after_ms));
       response.destroy();
       request.destroy();
       this.#socket.terminate();
@@ -146,7 +146,7 @@ export class Connection {
     const at_us = this.#recordActivity();
     const message = this.#options.protocol.read(bytes.toString("utf8"));
     if (message.kind === "subscribed") this.#answered(message.products);
-    else if (message.kind === "refused") this.#refused(message.products, message.reason);
+    else if (message.kind === "rejected") this.#rejected(message.products, message.reason);
     else if (message.kind === "closing") this.#closing.resolve();
     this.#options.message(bytes, message, at_us);
   }
@@ -163,7 +163,7 @@ export class Connection {
       return;
     }
     if (this.#subscribed === 0)
-      return this.#terminate("SUBSCRIPTION_REFUSED", `no product was accepted (${this.#last_refusal})`);
+      return this.#terminate("SUBSCRIPTION_REJECTED", `no product was accepted (${this.#last_rejection})`);
     clearTimeout(this.#connecting);
     this.#ready.resolve(true);
   }
@@ -174,8 +174,8 @@ export class Connection {
     if (this.#unanswered.size === 0) this.#askNext();
   }
 
-  #refused(products: readonly string[] | null, reason: string): void {
-    this.#last_refusal = reason;
+  #rejected(products: readonly string[] | null, reason: string): void {
+    this.#last_rejection = reason;
     const asked = [...this.#unanswered];
     if (asked.length === 0) return;
     if (products === null && asked.length > 1) {
@@ -185,8 +185,8 @@ export class Connection {
     }
     for (const product of products ?? asked) {
       if (!this.#unanswered.delete(product)) continue;
-      this.refused.push(product);
-      this.#options.refused(product, reason);
+      this.rejected.push(product);
+      this.#options.rejected(product, reason);
     }
     if (this.#unanswered.size === 0) this.#askNext();
   }
@@ -211,12 +211,12 @@ export class Connection {
   }
 }
 
-function refusedHandshake(status: number, retry_after_ms: number | null): Ending {
+function rejectedHandshake(status: number, retry_after_ms: number | null): Ending {
   // Binance answers 418 to clients that continue after 429.
   if (status === 429 || status === 418)
     return { code: "RATE_LIMITED", message: `rate limit exceeded (status ${status})`, retry_after_ms };
   return {
-    code: "HANDSHAKE_REFUSED",
+    code: "HANDSHAKE_REJECTED",
     message: `the server answered with status ${status} instead of a feed`,
     retry_after_ms,
   };

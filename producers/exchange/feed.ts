@@ -5,7 +5,7 @@ import type { SourceReport, SourceStatus } from "../../src/producer/producer.ts"
 import { waitUntil } from "../../src/producer/wait.ts";
 import { Connection, type ConnectionOptions, type Ending } from "./connection.ts";
 
-export interface FeedOptions extends Omit<ConnectionOptions, "refused"> {
+export interface FeedOptions extends Omit<ConnectionOptions, "rejected"> {
   backoff: RetryAfterLimits;
   random(): number;
   /** Age at which a connection is replaced; null for never. */
@@ -113,7 +113,7 @@ export class Feed {
   #connect(): Connection {
     const connection = new Connection({
       ...this.#options,
-      refused: (product, reason) => this.#refused(product, reason),
+      rejected: (product, reason) => this.#rejected(product, reason),
     });
     this.#connections.add(connection);
     void this.#accompany(connection);
@@ -131,8 +131,8 @@ export class Feed {
     this.#readied += 1;
     this.#state = "live";
     this.#message =
-      connection.refused.length === 0 ? null : `without ${connection.refused.join(", ")}, which the source rejects`;
-    const count = this.#options.products.length - connection.refused.length;
+      connection.rejected.length === 0 ? null : `without ${connection.rejected.join(", ")}, which the source rejects`;
+    const count = this.#options.products.length - connection.rejected.length;
     this.#say("info", "CONNECTED", `${what}, ${count} products`);
   }
 
@@ -148,8 +148,12 @@ export class Feed {
     return delay_ms;
   }
 
-  #refused(product: string, reason: string): void {
-    this.#say("warning", "SUBSCRIPTION_REFUSED", `the source rejected ${product} (${reason}); other products continue`);
+  #rejected(product: string, reason: string): void {
+    this.#say(
+      "warning",
+      "SUBSCRIPTION_REJECTED",
+      `the source rejected ${product} (${reason}); other products continue`,
+    );
   }
 
   #noteHeard({ heard_at_us }: Connection): void {

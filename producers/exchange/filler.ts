@@ -114,7 +114,7 @@ export class Filler {
     const cursor = progress.cursor ?? range.cursor;
     const answer = await this.#page({ ...range, cursor }, signal);
     if (answer === null) return;
-    if ("refusal" in answer) return this.#inVain(range, answer.refusal);
+    if ("rejection" in answer) return this.#inVain(range, answer.rejection);
     const { body, page } = answer;
     if (page.ids.some((id) => this.#options.book.missingWithin(product, { first_id: id, last_id: id }) > 0)) {
       const came = await this.#options.filled({ product, payload: enveloped(protocol, product, body), ids: page.ids });
@@ -137,8 +137,12 @@ export class Filler {
     );
     if (answer === null) return;
     this.#unchecked.delete(product);
-    if ("refusal" in answer)
-      return this.#say("warning", "CHECK_REFUSED", `${product}: the check for missed trades failed: ${answer.refusal}`);
+    if ("rejection" in answer)
+      return this.#say(
+        "warning",
+        "CHECK_REJECTED",
+        `${product}: the check for missed trades failed: ${answer.rejection}`,
+      );
     const last_id = Math.max(0, ...answer.page.ids);
     if (last_id >= first_id) announced(product, last_id);
   }
@@ -147,7 +151,7 @@ export class Filler {
   async #page(
     asked: PageAsked,
     signal: AbortSignal,
-  ): Promise<{ body: string; page: { ids: readonly number[]; cursor: string | null } } | { refusal: string } | null> {
+  ): Promise<{ body: string; page: { ids: readonly number[]; cursor: string | null } } | { rejection: string } | null> {
     const { protocol, rest_url, clock, request_timeout_ms, interval_ms } = this.#options;
     const { body, failure } = await get(rest_url + protocol.rest.path(asked), {
       signal,
@@ -156,18 +160,18 @@ export class Filler {
     });
     if (signal.aborted) return null;
     this.#ask_not_before_us = clock.now_us() + interval_ms * 1000;
-    if (failure?.code === "REFUSED") return { refusal: failure.message };
+    if (failure?.code === "REJECTED") return { rejection: failure.message };
     if (failure !== null) {
       this.#unreachable(failure.code, failure.message, failure.retry_after_ms);
       return null;
     }
     const page = read(protocol, body);
-    if (page === null) return { refusal: "its answer has an unexpected form" };
+    if (page === null) return { rejection: "its answer has an unexpected form" };
     if ("error" in page && page.is_rate_limit) {
       this.#unreachable("RATE_LIMITED", page.error, null);
       return null;
     }
-    if ("error" in page) return { refusal: page.error };
+    if ("error" in page) return { rejection: page.error };
     this.#backoff.reset();
     return { body, page };
   }

@@ -15,7 +15,7 @@ export type ExchangeMessage =
   | { kind: "announced"; product: string; last_id: number }
   | { kind: "subscribed"; products: readonly string[] }
   /** Null if the source rejects the whole last request. */
-  | { kind: "refused"; products: readonly string[] | null; reason: string }
+  | { kind: "rejected"; products: readonly string[] | null; reason: string }
   /** The server is about to close the connection. */
   | { kind: "closing" }
   | { kind: "alive" };

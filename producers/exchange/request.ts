@@ -7,7 +7,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 export type Answer = { body: string; failure: null } | { body: null; failure: Failure };
 
 export interface Failure {
-  /** RATE_LIMITED, BAD_STATUS, REFUSED, TIMED_OUT, CONNECTION_LOST, BODY_TOO_LARGE, BODY_NOT_TEXT */
+  /** RATE_LIMITED, BAD_STATUS, REJECTED, TIMED_OUT, CONNECTION_LOST, BODY_TOO_LARGE, BODY_NOT_TEXT */
   code: string;
   message: string;
   retry_after_ms: number | null;
@@ -63,8 +63,8 @@ async function read(response: Response): Promise<Answer> {
 
 function ofStatus(status: number): [code: string, message: string] {
   if (status === 429 || status === 418) return ["RATE_LIMITED", `rate limit exceeded (status ${status})`];
-  const is_refusal = status >= 400 && status < 500 && status !== 408 && status !== 425;
-  return [is_refusal ? "REFUSED" : "BAD_STATUS", `it answered with status ${status}`];
+  const is_rejection = status >= 400 && status < 500 && status !== 408 && status !== 425;
+  return [is_rejection ? "REJECTED" : "BAD_STATUS", `it answered with status ${status}`];
 }
 
 function failed(code: string, message: string, retry_after_ms: number | null = null): Answer {

@@ -3,7 +3,7 @@ import { timeText, type Market, type Quote } from "./market.ts";
 import { uniform } from "./random.ts";
 
 /** Why silver rejects an element; the reason names of the quarantine table. */
-export type RefusalReason =
+export type RejectionReason =
   | "not_utf8"
   | "empty_payload"
   | "invalid_json"
@@ -24,7 +24,7 @@ export interface Element {
   text: string;
   /** Null if the element does not identify a coin. */
   quote: Omit<Quote, "fields"> | null;
-  reason: RefusalReason | null;
+  reason: RejectionReason | null;
 }
 
 const STREAM = { element: 9, kind: 10, page: 11, page_kind: 12, detail: 13 } as const;
@@ -88,7 +88,7 @@ export function dirtyElements(market: Market, step: number): Element[] {
 export interface Page {
   payload: Uint8Array;
   elements: Element[];
-  reason: RefusalReason | null;
+  reason: RejectionReason | null;
 }
 
 type PageFault = (market: Market, step: number) => Page;
@@ -122,7 +122,7 @@ function pageOf(elements: Element[]): Page {
   return { payload: Buffer.from(`[${elements.map(({ text }) => text).join(",")}]`), elements, reason: null };
 }
 
-function unusable(payload: Uint8Array, reason: RefusalReason): Page {
+function unusable(payload: Uint8Array, reason: RejectionReason): Page {
   return { payload, elements: [], reason };
 }
 
@@ -141,6 +141,6 @@ function moved(quote: Quote, last_updated_us: number): Element {
   return { ...changed(quote, { last_updated: timeText(last_updated_us) }), quote: { ...quote, last_updated_us } };
 }
 
-function wrong(reason: RefusalReason, field: string, text: string | null): Fault {
+function wrong(reason: RejectionReason, field: string, text: string | null): Fault {
   return (quote) => [{ ...changed(quote, { [field]: text }), reason }];
 }

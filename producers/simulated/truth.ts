@@ -1,4 +1,4 @@
-import { pageAt, TOLERANCE_US, type Element, type RefusalReason } from "./dirt.ts";
+import { pageAt, TOLERANCE_US, type Element, type RejectionReason } from "./dirt.ts";
 import { Market, type MarketOptions, type Quote } from "./market.ts";
 
 /** The expected outcome of one element of a sent page, for tests to compare with the actual outcome. */
@@ -7,9 +7,9 @@ export interface Expected {
   ingested_at_us: number;
   /** Index in the page's array; 0 for a page that is rejected whole. */
   element: number;
-  verdict: "accepted" | "duplicate" | "refused";
+  verdict: "accepted" | "duplicate" | "rejected";
   /** Null unless rejected. */
-  reason: RefusalReason | null;
+  reason: RejectionReason | null;
   /** The element's values; null if a page is rejected whole or the element does not identify a coin. */
   quote: Omit<Quote, "fields"> | null;
 }
@@ -26,14 +26,14 @@ export function* expected(options: MarketOptions, steps: Iterable<number>): Gene
     const ingested_at_us = market.ingestedAt_us(step);
     const page = pageAt(market, step);
     if (page.reason !== null) {
-      yield { step, ingested_at_us, element: 0, verdict: "refused", reason: page.reason, quote: null };
+      yield { step, ingested_at_us, element: 0, verdict: "rejected", reason: page.reason, quote: null };
       continue;
     }
     for (const [index, element] of page.elements.entries()) {
       const { quote } = element;
       const reason = element.reason ?? timeliness(element, ingested_at_us);
       const identity = `${quote?.coin_id} ${quote?.last_updated_us}`;
-      const verdict = reason !== null ? "refused" : seen.has(identity) ? "duplicate" : "accepted";
+      const verdict = reason !== null ? "rejected" : seen.has(identity) ? "duplicate" : "accepted";
       if (verdict === "accepted") seen.add(identity);
       yield { step, ingested_at_us, element: index, verdict, reason, quote };
     }
@@ -45,7 +45,7 @@ export function* stepsBetween(from: number, until: number): Generator<number> {
   for (let step = from; step < until; step += 1) yield step;
 }
 
-function timeliness({ quote }: Element, ingested_at_us: number): RefusalReason | null {
+function timeliness({ quote }: Element, ingested_at_us: number): RejectionReason | null {
   const age_us = ingested_at_us - (quote?.last_updated_us ?? ingested_at_us);
   if (age_us > TOLERANCE_US) return "late_event";
   return age_us < -TOLERANCE_US ? "future_event" : null;

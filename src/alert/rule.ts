@@ -133,21 +133,21 @@ const fields = z.strictObject({
 /** Checks that involve several fields. */
 function checkTogether(rule: { condition: Condition; subjects: unknown }, context: z.core.$RefinementCtx): void {
   const { condition } = rule;
-  const refuse = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+  const reject = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
   if (condition.kind === "change" && condition.direction !== "rise" && condition.percent >= 100) {
-    refuse(["condition", "percent"], "nothing falls by 100 per cent or more");
+    reject(["condition", "percent"], "nothing falls by 100 per cent or more");
   }
   if (
     condition.kind === "volume_spike" &&
     (condition.baseline_windows + 1) * condition.window_minutes > LONGEST_BASELINE_MINUTES
   ) {
-    refuse(
+    reject(
       ["condition", "baseline_windows"],
       `window and baseline together may span at most ${LONGEST_BASELINE_MINUTES} minutes`,
     );
   }
   if (!isOfTicks(condition) && rule.subjects !== "all") {
-    refuse(["subjects"], `a rule of kind ${condition.kind} has no subjects but "all"`);
+    reject(["subjects"], `a rule of kind ${condition.kind} has no subjects but "all"`);
   }
 }
 

@@ -26,14 +26,14 @@ export function checkNamespaceName(namespace: readonly string[]): void {
 
 /** HTTP clients resolve a name of dots before they send a path; control characters include the level separator. */
 function checkName(name: string, what: string): void {
-  const refuse = (reason: string): never => {
+  const reject = (reason: string): never => {
     throw badRequest(`Invalid ${what}: ${JSON.stringify(name.slice(0, MAX_NAME_CHARACTERS))} ${reason}`);
   };
-  if (name === "") refuse("is empty");
-  if (name === "." || name === "..") refuse("is a relative path");
-  if (/\p{Cc}/u.test(name)) refuse("holds control characters");
-  if (!name.isWellFormed()) refuse("is not valid Unicode");
-  if (name.length > MAX_NAME_CHARACTERS) refuse(`is longer than ${MAX_NAME_CHARACTERS} characters`);
+  if (name === "") reject("is empty");
+  if (name === "." || name === "..") reject("is a relative path");
+  if (/\p{Cc}/u.test(name)) reject("holds control characters");
+  if (!name.isWellFormed()) reject("is not valid Unicode");
+  if (name.length > MAX_NAME_CHARACTERS) reject(`is longer than ${MAX_NAME_CHARACTERS} characters`);
 }
 
 /** The name reduced to characters that every engine and disk treats alike and that have no special meaning. */

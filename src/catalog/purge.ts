@@ -27,8 +27,8 @@ export async function reasonToKeepFiles(
 export async function deleteFiles(location: string, storage: Storage, warehouse: string): Promise<number> {
   let count = 0;
   for await (const file of storage.list(location)) {
-    const refused = await deleteOwnFiles({ storage, warehouse }, location, [file.location]);
-    count += 1 - refused.length;
+    const rejected = await deleteOwnFiles({ storage, warehouse }, location, [file.location]);
+    count += 1 - rejected.length;
   }
   await storage.removeFolder(location);
   return count;

@@ -28,18 +28,18 @@ export async function deleteOwnFiles(
 ): Promise<string[]> {
   const folders = new Folders();
   const is_own = warehouse === null || (await folders.isBelow(folder, warehouse, { is_followed: true }));
-  const refused: string[] = [];
+  const rejected: string[] = [];
   for (let start = 0; start < locations.length; start += DELETIONS_AT_ONCE) {
     signal?.throwIfAborted();
     await Promise.all(
       locations.slice(start, start + DELETIONS_AT_ONCE).map(async (location) => {
         if (is_own && (await folders.isBelow(location, folder))) await storage.delete(location);
-        else refused.push(location);
+        else rejected.push(location);
       }),
     );
     progress?.(Math.min(locations.length, start + DELETIONS_AT_ONCE));
   }
-  return refused;
+  return rejected;
 }
 
 /** Whether a location is in a folder, by name alone. Excludes the folder itself and paths with `..` or `.`. Pure. */

@@ -36,7 +36,7 @@ export async function writeKnownMarket(
   const { seed, records } = options;
   const recording = join(folder, `market-${seed}.jsonl`);
   await writeLines(recording, recordLines(seed, records));
-  const counts = { accepted: 0, duplicate: 0, refused: 0 };
+  const counts = { accepted: 0, duplicate: 0, rejected: 0 };
   function* truthLines(): Generator<string> {
     for (const { step, element, verdict, reason, quote } of expected({ seed, ...MARKET }, stepsBetween(0, records))) {
       counts[verdict] += 1;
@@ -51,7 +51,7 @@ export async function writeKnownMarket(
     records,
     accepted: counts.accepted,
     duplicates: counts.duplicate,
-    refused: counts.refused,
+    refused: counts.rejected,
   };
 }
 

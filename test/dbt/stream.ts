@@ -86,7 +86,7 @@ function contradictingSteps(
   const contradicting = new Set<number>();
   const said_in_step = new Set<string>();
   for (const { step, quote, verdict, reason } of expected(market, stepsBetween(0, until_step))) {
-    const is_believable = verdict !== "refused" || reason === "late_event" || reason === "future_event";
+    const is_believable = verdict !== "rejected" || reason === "late_event" || reason === "future_event";
     if (quote === null || !is_believable) continue;
     const identity = `${quote.coin_id} ${quote.last_updated_us}`;
     // Of two elements of one page, the first is accepted in any order.

@@ -140,7 +140,7 @@ const FAULTS: { title: string; command: Command; code: string; delay_s?: number;
     delay_s: 7,
   },
   { title: "status 404", command: { do: "answer", status: 404, body: "{}" }, code: "BAD_STATUS" },
-  { title: "status 401", command: { do: "answer", status: 401, body: `{"error":"${KEY}"}` }, code: "KEY_REFUSED" },
+  { title: "status 401", command: { do: "answer", status: 401, body: `{"error":"${KEY}"}` }, code: "KEY_REJECTED" },
   {
     title: "a redirect",
     command: { do: "answer", status: 302, headers: { location: "http://127.0.0.1:1/" }, body: "" },

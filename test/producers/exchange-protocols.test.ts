@@ -40,13 +40,13 @@ const MESSAGES: [
     "Binance error",
     binanceProtocol.read,
     '{"error":{"code":2,"msg":"Invalid request"},"id":1}',
-    { kind: "refused", products: null, reason: "Invalid request" },
+    { kind: "rejected", products: null, reason: "Invalid request" },
   ],
   [
     "Binance error in older form",
     binanceProtocol.read,
     '{"code":2,"msg":"Invalid request: too many parameters","id":1}',
-    { kind: "refused", products: null, reason: "Invalid request: too many parameters" },
+    { kind: "rejected", products: null, reason: "Invalid request: too many parameters" },
   ],
   ["Binance shutdown", binanceProtocol.read, '{"e":"serverShutdown","E":1770123456789}', { kind: "closing" }],
   [
@@ -101,7 +101,7 @@ const MESSAGES: [
     "Coinbase error",
     coinbaseProtocol.read,
     '{"type":"error","message":"Failed to subscribe","reason":"Invalid product ID provided"}',
-    { kind: "refused", products: null, reason: "Failed to subscribe: Invalid product ID provided" },
+    { kind: "rejected", products: null, reason: "Failed to subscribe: Invalid product ID provided" },
   ],
   [
     "Coinbase ticker",
@@ -138,13 +138,13 @@ const MESSAGES: [
     "Kraken refusal",
     krakenProtocol.read,
     '{"error":"Currency pair not supported XBT/USD","method":"subscribe","success":false,"symbol":"XBT/USD","time_in":"x","time_out":"y"}',
-    { kind: "refused", products: ["XBT/USD"], reason: "Currency pair not supported XBT/USD" },
+    { kind: "rejected", products: ["XBT/USD"], reason: "Currency pair not supported XBT/USD" },
   ],
   [
     "Kraken refusal of everything",
     krakenProtocol.read,
     '{"error":"Malformed request","method":"error","success":false}',
-    { kind: "refused", products: null, reason: "Malformed request" },
+    { kind: "rejected", products: null, reason: "Malformed request" },
   ],
   [
     "Kraken v1 array",

@@ -422,8 +422,8 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       const run = start();
       if (kind === "binance") return; // The source accepts any name and sends nothing for unknown ones.
       await until(() => run.codes.includes("CONNECTED"), "a connection");
-      assert.equal(run.said("SUBSCRIPTION_REFUSED").length, 1);
-      assert.match(run.said("SUBSCRIPTION_REFUSED")[0] ?? "", new RegExp(`the source rejected ${second}`));
+      assert.equal(run.said("SUBSCRIPTION_REJECTED").length, 1);
+      assert.match(run.said("SUBSCRIPTION_REJECTED")[0] ?? "", new RegExp(`the source rejected ${second}`));
       assert.match(run.status.message ?? "", new RegExp(second));
       for (const product of [main, third]) server.trade(product);
       await until(() => run.records.length === 2, "the others trade");
@@ -434,7 +434,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       for (const product of products) server.unknown_products.add(product);
       const run = start();
       await until(
-        () => run.said("SUBSCRIPTION_REFUSED").length > 4 && run.status.state === "failed",
+        () => run.said("SUBSCRIPTION_REJECTED").length > 4 && run.status.state === "failed",
         "it was tried twice",
       );
       server.unknown_products.clear();
@@ -448,7 +448,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.handshake_commands.push({ status: 500 }, { status: 429, headers: { "retry-after": "2" } });
       const run = start();
       await until(() => run.codes.includes("RATE_LIMITED"), "it was asked to wait");
-      assert.match(run.said("HANDSHAKE_REFUSED")[0] ?? "", /status 500/);
+      assert.match(run.said("HANDSHAKE_REJECTED")[0] ?? "", /status 500/);
       assert.match(run.said("RATE_LIMITED")[0] ?? "", /Reconnecting in 2 s\./);
     });
 

@@ -140,7 +140,7 @@ interface Judged {
 function judge(records: readonly SourceRecord[]): Judged[] {
   const seen = new Set<string>();
   return records.flatMap((record): Judged[] => {
-    const whole = (reason: string): Judged[] => [{ verdict: "refused", reason, id: undefined, price: null }];
+    const whole = (reason: string): Judged[] => [{ verdict: "rejected", reason, id: undefined, price: null }];
     if (record.payload.length === 0) return whole("empty_payload");
     let text: string;
     try {
@@ -159,7 +159,7 @@ function judge(records: readonly SourceRecord[]): Judged[] {
     if (!Array.isArray(elements) || elements.length === 0) return whole("unrecognised_shape");
     return elements.map((element: unknown) => {
       const { reason, identity, price = null } = judgeElement(element, record.ingested_at_us);
-      const verdict = reason !== null ? "refused" : seen.has(identity) ? "duplicate" : "accepted";
+      const verdict = reason !== null ? "rejected" : seen.has(identity) ? "duplicate" : "accepted";
       if (verdict === "accepted") seen.add(identity);
       return { verdict, reason, id: (element as { id?: unknown } | null)?.id, price };
     });
@@ -233,7 +233,7 @@ test("Steps that were never sent make no duplicates of later ones.", async () =>
 test("Dirt comes at its rate: none at 0, about one in a hundred by default.", () => {
   const share = (dirt_rate: number): number => {
     const told = [...expected({ ...base, coins: 20, dirt_rate }, stepsBetween(0, 1000))];
-    return told.filter(({ verdict }) => verdict === "refused").length / told.length;
+    return told.filter(({ verdict }) => verdict === "rejected").length / told.length;
   };
   assert.equal(share(0), 0);
   assert.ok(share(0.01) > 0.004 && share(0.01) < 0.012, String(share(0.01)));

@@ -202,7 +202,7 @@ export class HiveStore implements CatalogStore {
     const args = { dbname: table.dbName, tbl_name: table.tableName, new_tbl, environment_context: { properties } };
     await change(this.#client.change("alter_table_with_environment_context", args), {
       MetaException: (message) => (message.includes(IS_MODIFIED) ? conflict() : null),
-      InvalidOperationException: (message) => refusedChange(table, message),
+      InvalidOperationException: (message) => rejectedChange(table, message),
     });
   }
 
@@ -277,6 +277,6 @@ async function change(
   }
 }
 
-function refusedChange({ dbName, tableName }: HiveTable, message: string): OperatingError {
-  return unsupported(`The Hive Metastore refused the change of ${dbName}.${tableName}: ${message}`);
+function rejectedChange({ dbName, tableName }: HiveTable, message: string): OperatingError {
+  return unsupported(`The Hive Metastore rejected the change of ${dbName}.${tableName}: ${message}`);
 }

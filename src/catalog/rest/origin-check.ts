@@ -19,19 +19,19 @@ export function isLoopback(host: string): boolean {
  */
 export function checkSender({ headers }: IncomingMessage, bound_host: string): void {
   const { host, origin, "sec-fetch-site": site } = headers;
-  const refuse = (what: string) => {
+  const reject = (what: string) => {
     throw new OperatingError(
       "FORBIDDEN",
-      `This catalog answers programs only, under the address it listens on; refused ${what}`,
+      `This catalog answers programs only, under the address it listens on; rejected ${what}`,
       {
         next_step: "Address the catalog as 127.0.0.1 or localhost, and not from a web page.",
       },
     );
   };
   const name = (host ?? "").replace(/:\d+$/, "").toLowerCase();
-  if (isLoopback(bound_host) && !LOOPBACK_NAMES.has(name)) refuse(`the host ${JSON.stringify(host ?? "")}`);
-  if (origin !== undefined) refuse(`the origin ${JSON.stringify(origin)}`);
-  if (typeof site === "string" && !OWN_SITES.has(site)) refuse(`a request from another site (${site})`);
+  if (isLoopback(bound_host) && !LOOPBACK_NAMES.has(name)) reject(`the host ${JSON.stringify(host ?? "")}`);
+  if (origin !== undefined) reject(`the origin ${JSON.stringify(origin)}`);
+  if (typeof site === "string" && !OWN_SITES.has(site)) reject(`a request from another site (${site})`);
 }
 
 /** Throws NOT_AUTHORIZED unless the request has the token; null allows every request. */

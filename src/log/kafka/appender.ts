@@ -1,5 +1,5 @@
 import { Producer, type MessageToProduce } from "@platformatic/kafka";
-import { closed, refused, mayPass, uncertain } from "./failure.ts";
+import { closed, rejected, mayPass, uncertain } from "./failure.ts";
 import { connectionOptions, type KafkaAddress } from "./client.ts";
 import { RECORD_OVERHEAD_BYTES } from "./record.ts";
 
@@ -104,7 +104,7 @@ export class Appender {
       const topic = messages[0]?.topic ?? "";
       throw is_given_up || mayPass(error)
         ? uncertain(topic, performance.now() - started_ms, error)
-        : refused(`append to ${topic}`, error);
+        : rejected(`append to ${topic}`, error);
     } finally {
       clearTimeout(timer);
     }

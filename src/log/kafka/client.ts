@@ -15,7 +15,7 @@ import {
 } from "@platformatic/kafka";
 import { OperatingError } from "../../base/errors.ts";
 import { noSuchTopic } from "../errors.ts";
-import { closed, isAnswer, isUnknownTopic, mayPass, refused, unreachable } from "./failure.ts";
+import { closed, isAnswer, isUnknownTopic, mayPass, rejected, unreachable } from "./failure.ts";
 import { IN_SYNC_SETTING, type Replication, type TopicPlan } from "./topic.ts";
 
 type FetchRequest = fetchV17.FetchRequest;
@@ -234,7 +234,7 @@ export class KafkaClient {
       } catch (error) {
         if (this.#closing.signal.aborted) throw closed();
         if (error instanceof OperatingError) throw error;
-        if (!mayPass(error)) throw refused(verb, error);
+        if (!mayPass(error)) throw rejected(verb, error);
         if (waited_ms() + RETRY_PAUSE_MS >= timeout_ms)
           throw unreachable(this.#address.brokers, verb, waited_ms(), error);
         this.#admin.clearMetadata();

@@ -53,17 +53,17 @@ export class S3Storage implements Storage {
    */
   async write(location: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> {
     const bytes = content instanceof Uint8Array ? content : await wholeOf(content);
-    const errand = { verb: "write", location };
+    const context = { verb: "write", location };
     const object = objectOfLocation(location);
     const write_id = randomUUID();
     const outcome = await this.#client.ask(
       { method: "PUT", object, headers: { "if-none-match": "*", [WRITE_ID_HEADER]: write_id }, body: bytes },
-      errand,
+      context,
     );
     if (outcome.kind === "done") return;
-    if (!isPreconditionFailed(outcome.refusal)) throw refusedError(errand.verb, location, outcome.refusal);
+    if (!isPreconditionFailed(outcome.refusal)) throw refusedError(context.verb, location, outcome.refusal);
     if (outcome.is_first) throw fileExistsError(location);
-    const found = await this.#client.send({ method: "HEAD", object }, errand);
+    const found = await this.#client.send({ method: "HEAD", object }, context);
     if (found.headers.get(WRITE_ID_HEADER) !== write_id) throw fileExistsError(location);
   }
 

@@ -33,9 +33,9 @@ test("the notebook on streaming runs from its first cell to its last, and what i
     new Promise((resolve) => child.once("close", resolve)),
   ]);
   assert.equal(code, 0, errors);
-  assert.match(printed, /records came/);
+  assert.match(printed, /records appended/);
   assert.match(printed, /crypto\.prices\.raw/);
-  assert.match(printed, /came while it stood still/);
+  assert.match(printed, /appended while it was stopped/);
 });
 
 test("the notebook is kept without what it printed", () => {
