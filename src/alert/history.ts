@@ -1,6 +1,5 @@
 import { parsePartitionKey, type LogOffsets } from "../log/offsets.ts";
 import { isoFromMicros } from "../base/clock.ts";
-import type { QueryResult } from "../duckdb/read.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
 import { eventOrder } from "../pipeline/event-order.ts";
 import { unitsOf } from "./evaluate/decimal.ts";
@@ -27,7 +26,7 @@ export interface TickHistory {
 type PipelineTables = Pick<Pipeline, "reconciliation" | "live" | "topic">;
 
 export interface SqlHistoryOptions {
-  query(sql: string): Promise<Pick<QueryResult, "rows">>;
+  query(sql: string): Promise<{ rows: (string | null)[][] }>;
   pipeline: PipelineTables;
   /** live: the tables and the live tail; tables: the tables of the session. */
   over: "live" | "tables";

@@ -3,7 +3,6 @@ import { isoFromMicros, type Clock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { OperatingError } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
-import type { Pipeline } from "../pipeline/definition.ts";
 import { runChecks } from "./check.ts";
 import { qualityPython } from "./install.ts";
 import { planChecks, type Plan, type PlanOptions } from "./plan.ts";
@@ -11,7 +10,6 @@ import { qualityFolder, readResult, writeResult, type BatchResult, type QualityR
 
 export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_all"> {
   open: OpenLake;
-  pipeline: Pipeline;
   clock: Clock;
   say(text: string): void;
   /** Called with the numbers of checked and of all batches. */
@@ -31,14 +29,14 @@ export interface Checked {
  * Read-only, so it may run beside the writer. Throws CHECK_RUNNING and errors of planning, installing and checking.
  */
 export async function checkQuality(options: QualityOptions): Promise<Checked> {
-  const { open, pipeline, clock } = options;
+  const { open, clock } = options;
   const folder = qualityFolder(open.lake);
   mkdirSync(folder, { recursive: true });
   const claim = claimFolder(folder, "quality");
   if (claim === null) throw checkRunning(ownerOf(folder));
   try {
     const last = readResult(open.lake);
-    const plan = await planChecks({ ...options, pipeline: pipeline.name, last });
+    const plan = await planChecks({ ...options, pipeline: open.lake.pipeline, last });
     const batches = plan.batches.length === 0 ? [] : await checkBatches(options, plan);
     const result = merged(last, batches, presence(plan, options), isoFromMicros(clock.now_us()));
     writeResult(open.lake, result);

@@ -32,12 +32,11 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
     .addOption(new Option("--all", "validate every day, also unchanged ones").conflicts("day"))
     .addHelpText("after", EXAMPLES)
     .action(async (options: QualityCommandOptions) => {
-      await withLake(options, pipelines, async ({ lake: open, pipeline, output }) => {
+      await withLake(options, pipelines, async ({ lake: open, output }) => {
         const { layer = null, day = null, all = false } = options;
         const bar = progressBar("checked");
         const checked = await checkQuality({
           open,
-          pipeline,
           layer,
           day,
           is_all: all,
