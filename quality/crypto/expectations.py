@@ -11,7 +11,10 @@ def known(*columns):
 
 
 def not_negative(*columns):
-    return [gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, description=f"{column} is not negative") for column in columns]
+    return [
+        gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, description=f"{column} is not negative")
+        for column in columns
+    ]
 
 
 def has_rows(description):
@@ -35,7 +38,11 @@ def at_least(higher, lower):
 
 def plausible_price(column):
     return gxe.ExpectColumnValuesToBeBetween(
-        column=column, min_value=0, strict_min=True, max_value=1_000_000_000, description="Prices are positive and plausible"
+        column=column,
+        min_value=0,
+        strict_min=True,
+        max_value=1_000_000_000,
+        description="Prices are positive and plausible",
     )
 
 

@@ -1,8 +1,8 @@
 """gold.dim_time: one row per minute. Checked whole."""
 
 import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
 from expectations import known, no_rows
+from great_expectations import ExpectationSuite
 
 COLUMNS = ["time_id", "timestamp", "date", "hour", "day", "week", "month", "quarter", "year", "is_trading_hour"]
 
@@ -12,7 +12,9 @@ suite = ExpectationSuite(
         gxe.ExpectTableRowCountToBeBetween(min_value=1_440, description="There is at least a day"),
         *known(*COLUMNS),
         gxe.ExpectColumnValuesToBeUnique(column="time_id", description="A minute has one row"),
-        no_rows("time_id counts the minutes since 1970", "select * from {batch} where time_id * 60 <> epoch(timestamp)"),
+        no_rows(
+            "time_id counts the minutes since 1970", "select * from {batch} where time_id * 60 <> epoch(timestamp)"
+        ),
         no_rows(
             "The parts of a moment are those of its timestamp",
             """
@@ -24,6 +26,9 @@ suite = ExpectationSuite(
                 )
             """,
         ),
-        no_rows("A day has all of its minutes", "select date, count(*) as minutes from {batch} group by date having count(*) <> 1440"),
+        no_rows(
+            "A day has all of its minutes",
+            "select date, count(*) as minutes from {batch} group by date having count(*) <> 1440",
+        ),
     ],
 )

@@ -1,8 +1,8 @@
 """gold.fact_crypto_hourly: one candle per coin and hour with prices. A batch is one day (hour_date)."""
 
 import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
 from expectations import at_least, has_rows, known, no_rows, plausible_price, references, unique
+from great_expectations import ExpectationSuite
 
 KNOWN = ["crypto_id", "hour_at", "open", "high", "low", "close", "avg_price", "price_updates", "hour_date"]
 
@@ -22,11 +22,14 @@ suite = ExpectationSuite(
             "The average lies between low and high",
             """
                 select * from {batch}
-                where avg_price::double not between low::double * 0.99999999999999 - 1e-24 and high::double * 1.00000000000001 + 1e-24
+                where avg_price::double
+                    not between low::double * 0.99999999999999 - 1e-24 and high::double * 1.00000000000001 + 1e-24
             """,
         ),
         gxe.ExpectColumnValuesToBeBetween(column="total_volume", min_value=0, description="Volume is not negative"),
-        gxe.ExpectColumnValuesToBeBetween(column="price_updates", min_value=1, description="A candle has at least one price"),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price_updates", min_value=1, description="A candle has at least one price"
+        ),
         no_rows(
             "Hours begin at their first second, on the day of hour_date",
             "select * from {batch} where hour_at <> date_trunc('hour', hour_at) or hour_date <> cast(hour_at as date)",

@@ -1,7 +1,7 @@
 """silver.crypto_listings: what sources say about coins, apart from prices. A batch is one day (listed_date)."""
 
-from great_expectations import ExpectationSuite
 from expectations import known, no_rows, rank_from_one, unique
+from great_expectations import ExpectationSuite
 
 KEY = ["source", "crypto_id", "listed_at", "is_page"]
 
@@ -11,7 +11,10 @@ suite = ExpectationSuite(
         *known(*KEY, "observed_at", "listed_date"),
         unique(KEY, "A source lists a coin once a minute"),
         rank_from_one(),
-        no_rows("A listing has a symbol and a name, or neither", "select * from {batch} where (symbol is null) <> (name is null)"),
+        no_rows(
+            "A listing has a symbol and a name, or neither",
+            "select * from {batch} where (symbol is null) <> (name is null)",
+        ),
         no_rows(
             "listed_at is the minute of observed_at, listed_date its day",
             """

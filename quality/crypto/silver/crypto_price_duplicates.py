@@ -1,7 +1,7 @@
 """silver.crypto_price_duplicates: repeated events, for reconciliation. A batch is one day (price_date)."""
 
-from great_expectations import ExpectationSuite
 from expectations import ELEMENT, known, no_rows, unique
+from great_expectations import ExpectationSuite
 
 KNOWN = ["identity", "crypto_id", "source", "price_at", "price_date", "ingested_at"]
 

@@ -1,8 +1,8 @@
 """silver.crypto_price_updates: every price that counts, once. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
 from expectations import ELEMENT, day_of, has_rows, known, no_rows, not_negative, plausible_price, unique
+from great_expectations import ExpectationSuite
 
 KNOWN = ["identity", "crypto_id", "symbol", "source", "price", "price_at", "price_date", "ingested_at"]
 
@@ -24,9 +24,12 @@ suite = ExpectationSuite(
                     or (not coalesce(is_backfill, false) and price_at < ingested_at - interval 5 minute)
             """,
         ),
-        # `fresh_after` comes with the check: a quarter of an hour ago for today in a live lake, else the day's beginning.
+        # The check passes `fresh_after`: 15 minutes ago for today in a live lake, else the start of the day.
         gxe.ExpectColumnMaxToBeBetween(
-            column="price_at", min_value={"$PARAMETER": "fresh_after"}, severity="warning", description="The newest price is fresh"
+            column="price_at",
+            min_value={"$PARAMETER": "fresh_after"},
+            severity="warning",
+            description="The newest price is fresh",
         ),
     ],
 )

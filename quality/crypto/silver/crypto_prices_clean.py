@@ -1,10 +1,23 @@
 """silver.crypto_prices_clean: one row per coin and minute with prices. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
 from expectations import at_least, day_of, has_rows, known, no_rows, plausible_price, unique
+from great_expectations import ExpectationSuite
 
-KNOWN = ["crypto_id", "symbol", "minute_at", "price", "price_first", "price_high", "price_low", "price_at", "price_sum", "price_updates", "source", "price_date"]
+KNOWN = [
+    "crypto_id",
+    "symbol",
+    "minute_at",
+    "price",
+    "price_first",
+    "price_high",
+    "price_low",
+    "price_at",
+    "price_sum",
+    "price_updates",
+    "source",
+    "price_date",
+]
 
 suite = ExpectationSuite(
     name="silver.crypto_prices_clean",
@@ -17,13 +30,24 @@ suite = ExpectationSuite(
         at_least("price_high", "price_first"),
         at_least("price", "price_low"),
         at_least("price_first", "price_low"),
-        gxe.ExpectColumnValuesToBeBetween(column="price_updates", min_value=1, description="A minute has at least one price"),
-        no_rows("Minutes begin at their first second", "select * from {batch} where minute_at <> date_trunc('minute', minute_at)"),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price_updates", min_value=1, description="A minute has at least one price"
+        ),
+        no_rows(
+            "Minutes begin at their first second",
+            "select * from {batch} where minute_at <> date_trunc('minute', minute_at)",
+        ),
         day_of("price_date", "minute_at"),
-        no_rows("The latest price lies within its minute", "select * from {batch} where date_trunc('minute', price_at) <> minute_at"),
+        no_rows(
+            "The latest price lies within its minute",
+            "select * from {batch} where date_trunc('minute', price_at) <> minute_at",
+        ),
         no_rows(
             "The sum of prices lies between its lowest and its highest",
-            "select * from {batch} where price_sum not between price_low * price_updates and price_high * price_updates",
+            """
+                select * from {batch}
+                where price_sum not between price_low * price_updates and price_high * price_updates
+            """,
         ),
         no_rows(
             "The day's minutes hold every accepted price",

@@ -1,8 +1,8 @@
 """silver.crypto_prices_rejected: the quarantine. A batch is one day of arrivals (ingestion_date)."""
 
 import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
 from expectations import ELEMENT, day_of, known, no_rows, unique
+from great_expectations import ExpectationSuite
 
 REASONS = [
     "not_utf8",
@@ -28,7 +28,9 @@ suite = ExpectationSuite(
     expectations=[
         *known("reason", "source", "ingested_at", "ingestion_date", *ELEMENT),
         unique(ELEMENT, "An element of the log is rejected once"),
-        gxe.ExpectColumnValuesToBeInSet(column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"
+        ),
         day_of("ingestion_date", "ingested_at"),
         no_rows(
             "Fewer prices are rejected than accepted",

@@ -1,8 +1,8 @@
 """silver.crypto_products: which coin an exchange's product is. Small, and checked whole."""
 
 import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
 from expectations import has_rows, known, unique
+from great_expectations import ExpectationSuite
 
 suite = ExpectationSuite(
     name="silver.crypto_products",
@@ -10,6 +10,8 @@ suite = ExpectationSuite(
         has_rows("Some products are known"),
         *known("source", "product", "crypto_id", "symbol", "quote"),
         unique(["source", "product"], "A product maps to one coin"),
-        gxe.ExpectColumnValuesToBeInSet(column="quote", value_set=["USD", "USDT", "USDC"], description="Quotes are dollars, or coins worth one"),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="quote", value_set=["USD", "USDT", "USDC"], description="Quotes are dollars, or coins worth one"
+        ),
     ],
 )
