@@ -91,7 +91,7 @@ export async function ask(
     const sqlOver = (table: TableNaming) => tidy(definition.sql({ as_of: `timestamptz '${as_of}'`, values, table }));
     if (options.live && definition.lake_time_before_ms === undefined)
       parts.push(await answerLive(options.live, definition, sqlOver(live)));
-    else parts.push(await answerPart(session, definition, sqlOver(stored), as_of_ms, options.signal));
+    else parts.push(await answerPart(session, pipeline, definition, { sql: sqlOver(stored), as_of_ms, ...options }));
   }
   return { number: question.number, title: question.title, as_of: new Date(as_of_ms).toISOString(), parts };
 }
@@ -138,7 +138,7 @@ async function answerLive(
   sql: string,
 ): Promise<AnsweredPart> {
   const result = await query(sql);
-  const named = snapshots().filter(({ table }) => sql.includes(live(table)));
+  const named = snapshots().filter(({ table }) => namesTable(sql, live(table)));
   return {
     definition,
     sql,
@@ -151,30 +151,40 @@ async function answerLive(
 
 async function answerPart(
   session: QuerySession,
+  pipeline: Pipeline,
   definition: QuestionPart,
-  sql: string,
-  as_of_ms: number,
-  signal: AbortSignal | undefined,
+  { sql, as_of_ms, signal }: { sql: string; as_of_ms: number; signal?: AbortSignal },
 ): Promise<AnsweredPart> {
   const lake_at_ms = definition.lake_time_before_ms === undefined ? null : as_of_ms - definition.lake_time_before_ms;
   const lake_at = lake_at_ms === null ? null : new Date(lake_at_ms).toISOString();
   // Pinned for answers as of now too, so that the reported snapshots are those read.
   const held = lake_at_ms === null ? await session.hold() : await session.travelTo(lake_at_ms);
-  const snapshots = held.filter(({ table }) => sql.includes(table));
-  const named = (await session.tables()).filter((identifier) => sql.includes(nameOfTable(identifier)));
+  const snapshots = held.filter(({ table }) => namesTable(sql, table));
   const part = { definition, sql, snapshots, lake_at };
-  if (named.length > snapshots.length) {
-    const missing = named.find((identifier) => !snapshots.some(({ table }) => table === nameOfTable(identifier)));
-    const oldest = missing ? await session.oldestSnapshot(missing) : null;
+  // The pipeline's tables, because some may not exist yet: the live views answer before the first commit.
+  const missing = Object.keys(pipeline.reconciliation.tables).find(
+    (table) => namesTable(sql, table) && !snapshots.some((snapshot) => snapshot.table === table),
+  );
+  if (missing !== undefined) {
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
-    const kind = oldest?.is_first === false ? "oldest retained" : "first";
-    const note =
-      `No answer: the ${kind} snapshot of ${missing ? nameOfTable(missing) : "these tables"} is of ` +
-      `${oldest?.at ?? "an unknown time"}.`;
+    const note = `No answer: ${await describeMissing(session, missing)}.`;
     return { ...part, result: { columns, rows: [], is_truncated: false }, note };
   }
   const result = await session.query(sql, { signal });
   return { ...part, result, note: result.rows.length === 0 ? definition.when_empty : null };
+}
+
+/** Why a table cannot be read at the moment asked for. */
+async function describeMissing(session: QuerySession, table: string): Promise<string> {
+  const identifier = (await session.tables()).find((existing) => nameOfTable(existing) === table);
+  const oldest = identifier === undefined ? null : await session.oldestSnapshot(identifier);
+  if (oldest === null) return `${table} has no snapshot yet`;
+  return `the ${oldest.is_first ? "first" : "oldest retained"} snapshot of ${table} is of ${oldest.at}`;
+}
+
+/** Whether SQL names the table, rather than one whose name begins with the same words. */
+function namesTable(sql: string, table: string): boolean {
+  return new RegExp(`\\b${table.replace(".", "\\.")}\\b`).test(sql);
 }
 
 /** The statement without the indentation of its source file. */

@@ -104,8 +104,10 @@ export class LakeReader implements LiveTables {
         rows,
         once: (_name, make) => make(),
         has,
-        subject: async (given) =>
-          resolveSubject(pipeline.subjects.noun, given, await knownSubjects(pipeline, stored, rows)).id,
+        subject: async (given) => {
+          const known = has(pipeline.subjects.table) ? await knownSubjects(pipeline, stored, rows) : [];
+          return resolveSubject(pipeline.subjects.noun, given, known).id;
+        },
       });
     });
   }

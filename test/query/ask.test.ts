@@ -11,6 +11,22 @@ import { temporaryFolder } from "../support/coinlake.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
+const latest = async () => "2026-01-01T00:00:00Z";
+
+test("a question over tables that no increment has created yet says so", async () => {
+  const open = await openLake(openOrCreateLake(folder.path, { name: "new", kind: "simulated", pipeline: "crypto" }));
+  const session = await QuerySession.open(open);
+  try {
+    for (const question of crypto.questions) {
+      const { parts } = await ask(session, crypto, question, { as_of: null, values: {}, latest });
+      for (const { note } of parts) assert.match(note ?? "", /^No answer: (silver|gold)\.\w+ has no snapshot yet\.$/);
+    }
+  } finally {
+    session.close();
+    await open.close();
+  }
+});
+
 test("an answer that takes too long ends when it is told to", async () => {
   const sql = () => "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t";
   const endless: Question = {
@@ -27,7 +43,7 @@ test("an answer that takes too long ends when it is told to", async () => {
     const options = {
       as_of: null,
       values: {},
-      latest: async () => "2026-01-01T00:00:00Z",
+      latest,
       signal: AbortSignal.timeout(200),
     };
     await assert.rejects(ask(session, crypto, endless, options), { code: "QUERY_CANCELLED" });
