@@ -99,7 +99,7 @@ export interface Market {
 
 /** Appends to the log every page of the market up to the clock's time. */
 export async function produceUntilNow(
-  { log }: OpenLake,
+  { log, lake }: OpenLake,
   clock: Clock,
   { coins, interval_ms, start_us }: Market,
 ): Promise<void> {
@@ -109,6 +109,7 @@ export async function produceUntilNow(
     producer,
     log,
     topic: crypto.topic.name,
+    lake_folder: lake.folder,
     clock,
     signal: new AbortController().signal,
     report() {},

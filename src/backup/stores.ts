@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { backup, type DatabaseSync } from "node:sqlite";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { openReadOnly } from "../base/sqlite.ts";
+import { PRODUCERS_FOLDER } from "../producer/folder.ts";
 
 /** The files of a lake's folder, except its tables. */
 export interface LakeFiles {
@@ -20,6 +21,7 @@ const LEFT_OUT = new Set([
   "warehouse",
   "dbt",
   "maintenance",
+  PRODUCERS_FOLDER,
   "source",
   "unfinished.json",
 ]);

@@ -13,6 +13,7 @@ export interface SourceRequest extends PlaceRequest {
   /** The typed `name` or `name:argument`; null for the pipeline's default. */
   source: string | null;
   speed: number | "max" | null;
+  is_until_drained: boolean;
   output: Output;
 }
 
@@ -80,7 +81,10 @@ async function create(request: SourceRequest, text: string): Promise<ChosenSourc
   return { ...first, producers: [...by_id.values()] };
 }
 
-async function createOne({ pipeline, speed, profile }: SourceRequest, text: string): Promise<ChosenSource> {
+async function createOne(
+  { pipeline, speed, is_until_drained, profile }: SourceRequest,
+  text: string,
+): Promise<ChosenSource> {
   const colon = text.indexOf(":");
   const name = colon < 0 ? text : text.slice(0, colon);
   const argument = colon < 0 ? null : text.slice(colon + 1);
@@ -104,7 +108,7 @@ async function createOne({ pipeline, speed, profile }: SourceRequest, text: stri
       next_step: `Write it as --source ${name}.`,
     });
   }
-  const producers = await factory.create({ argument, speed });
+  const producers = await factory.create({ argument, speed, is_until_drained });
   const [first] = producers;
   assert(
     first !== undefined && producers.every(({ kind }) => kind === first.kind),

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "./log.ts";
 import { OperatingError } from "../base/errors.ts";
 import { MAX_CONSECUTIVE_FAILURES, withRetry } from "../base/retry.ts";
+import { producerFolder } from "../producer/folder.ts";
 import type { Batch, Producer, SourceReport } from "../producer/producer.ts";
 
 export interface ProducerRun {
@@ -11,6 +12,8 @@ export interface ProducerRun {
   log: Log;
   /** An existing topic. */
   topic: string;
+  /** The lake's folder, which holds the folders of the producers. */
+  lake_folder: string;
   clock: Clock;
   signal: AbortSignal;
   report(report: SourceReport): void;
@@ -33,7 +36,7 @@ export interface ProducerRun {
  * was not appended, so the next run yields it again.
  */
 export async function runProducer(run: ProducerRun): Promise<{ records: number }> {
-  const { producer, log, topic, clock, signal, report, appended, failed, stalled } = run;
+  const { producer, log, topic, lake_folder, clock, signal, report, appended, failed, stalled } = run;
   let is_stalled = false;
   const waiting = (error: OperatingError): void => {
     is_stalled = true;
@@ -49,7 +52,8 @@ export async function runProducer(run: ProducerRun): Promise<{ records: number }
   try {
     const position = await withRetry(retry, () => log.position(topic, producer.id));
     if (signal.aborted) return { records };
-    for await (const batch of givenBy(producer.batches({ position, clock, signal, report }))) {
+    const folder = producerFolder(lake_folder, producer.id);
+    for await (const batch of givenBy(producer.batches({ position, clock, signal, folder, report }))) {
       if (batch.records.length > 0) {
         const checkpoint =
           batch.position === undefined ? undefined : { producer: producer.id, position: batch.position };

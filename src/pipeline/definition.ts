@@ -219,6 +219,8 @@ export interface ProducerOptions {
   argument: string | null;
   /** A multiple of the recorded speed; "max" is as fast as the log accepts records. */
   speed: number | "max" | null;
+  /** The run ends with its sources: a source that could continue without end yields what there is and ends. */
+  is_until_drained: boolean;
 }
 
 /** An optional setting that a producer reads from the environment; `doctor` reports it. */

@@ -67,6 +67,11 @@ export interface ProducerContext {
   position: string | null;
   clock: Clock;
   signal: AbortSignal;
+  /**
+   * The producer's own folder, for state that it can lose: a backup does not include it. Nothing creates the folder
+   * until the producer does.
+   */
+  folder: string;
   report(report: SourceReport): void;
 }
 

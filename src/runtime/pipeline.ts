@@ -127,6 +127,7 @@ async function runServices(services: Services): Promise<CommandResult | null> {
       pipeline,
       producers,
       log: lake.log,
+      lake_folder: lake.lake.folder,
       ingest: services.ingest,
       transform: is_transforming ? services.transform : null,
       ...(is_maintaining && { maintenance: maintenanceOf(services) }),

@@ -11,6 +11,7 @@ export interface Production {
   producers: readonly Producer[];
   log: Log;
   topic: string;
+  lake_folder: string;
   clock: Clock;
   events: {
     reported(report: SourceReport): void;
@@ -25,7 +26,7 @@ export interface Production {
  * source fails.
  */
 export async function produce(
-  { producers, log, topic, clock, events }: Production,
+  { producers, log, topic, lake_folder, clock, events }: Production,
   signal: AbortSignal,
 ): Promise<void> {
   const failures: OperatingError[] = [];
@@ -39,6 +40,7 @@ export async function produce(
         producer,
         log,
         topic,
+        lake_folder,
         clock,
         signal: own,
         report: events.reported,

@@ -17,6 +17,7 @@ export interface PipelineRun {
   /** They run side by side. Each has its own loop and durable position. */
   producers: readonly Producer[];
   log: Log;
+  lake_folder: string;
   ingest: Pick<Ingest, "run"> & {
     /** Ingest in this process ends with a commit; a stream elsewhere is awaited until the signal aborts. */
     drain(signal: AbortSignal): Promise<void>;

@@ -113,6 +113,7 @@ export async function produce(
     producer: simulated(options),
     log: lake.open.log,
     topic: TOPIC,
+    lake_folder: lake.open.lake.folder,
     clock: systemClock,
     signal,
     report: () => {},

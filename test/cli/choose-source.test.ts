@@ -66,6 +66,7 @@ function requestFor(
     source,
     data_folder: join(folder.path, data),
     speed: null,
+    is_until_drained: false,
     output,
   } as unknown as StartRequest;
   return { request, said };

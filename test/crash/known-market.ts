@@ -4,6 +4,7 @@ import { finished } from "node:stream/promises";
 import { simulated } from "../../producers/simulated.ts";
 import { expected, stepsBetween } from "../../producers/simulated/truth.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { NO_FOLDER } from "../producer/collect.ts";
 import { recordLine } from "../producer/record-line.ts";
 
 export interface KnownMarket {
@@ -58,7 +59,13 @@ export async function writeKnownMarket(
 async function* recordLines(seed: number, records: number): AsyncGenerator<string> {
   const producer = simulated({ seed, ...MARKET, speed: "max", until_step: records });
   const signal = new AbortController().signal;
-  for await (const batch of producer.batches({ position: null, clock: systemClock, signal, report: () => {} })) {
+  for await (const batch of producer.batches({
+    position: null,
+    clock: systemClock,
+    signal,
+    folder: NO_FOLDER,
+    report: () => {},
+  })) {
     for (const record of batch.records) yield recordLine(record);
   }
 }

@@ -49,6 +49,7 @@ class Market {
       producer: this.#producer,
       log: this.#lake.open.log,
       topic: TOPIC,
+      lake_folder: this.#lake.open.lake.folder,
       clock: systemClock,
       signal: stop.signal,
       report,

@@ -3,6 +3,7 @@ import { uniform } from "../../producers/simulated/random.ts";
 import { expected, stepsBetween } from "../../producers/simulated/truth.ts";
 import { isoFromMicros, systemClock } from "../../src/base/clock.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
+import { NO_FOLDER } from "../producer/collect.ts";
 import { exchangeTrades } from "./exchange-stream.ts";
 
 /**
@@ -69,7 +70,13 @@ async function pages(
   const market = { seed, coins, interval_ms: STEP_MS, dirt_rate: 0.12, start_us: START_US };
   const producer = simulated({ ...market, speed: "max", history_ms: 0, until_step });
   const records: SourceRecord[] = [];
-  const context = { position: null, clock: systemClock, signal: new AbortController().signal, report: () => {} };
+  const context = {
+    position: null,
+    clock: systemClock,
+    signal: new AbortController().signal,
+    folder: NO_FOLDER,
+    report: () => {},
+  };
   for await (const batch of producer.batches(context)) records.push(...batch.records);
   const contradicting = contradictingSteps(market, until_step, source, said);
   return records

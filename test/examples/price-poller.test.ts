@@ -38,6 +38,7 @@ test("the example stores each answer byte for byte, continues after a failed pol
       producer: pricePoller({ url, source: "example", interval_ms: 10_000 }),
       log,
       topic: TOPIC,
+      lake_folder: folder.path,
       clock: new FakeClock(),
       signal: stop.signal,
       report: ({ code }) => void codes.push(code),

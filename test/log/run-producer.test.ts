@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
 import * as fc from "fast-check";
 import { openReplay } from "../../producers/replay.ts";
@@ -73,7 +74,7 @@ function counting(records: number, fails_at = Infinity, error = new Error("the s
 }
 
 const run = (producer: Producer, log: Log, signal = never) =>
-  runProducer({ producer, log, topic: TOPIC, clock: new FakeClock(), signal, report: () => {} });
+  runProducer({ producer, log, topic: TOPIC, lake_folder: folder, clock: new FakeClock(), signal, report: () => {} });
 
 test("Everything a source gives is in the log, in order, with the position behind the last record.", async () => {
   const { log } = await openLog();
@@ -82,6 +83,7 @@ test("Everything a source gives is in the log, in order, with the position behin
     producer: counting(10),
     log,
     topic: TOPIC,
+    lake_folder: folder,
     clock: systemClock,
     signal: never,
     report: () => {},
@@ -94,6 +96,26 @@ test("Everything a source gives is in the log, in order, with the position behin
   await log.close();
 });
 
+test("Each producer is given a folder of the lake for itself, under a name that every file system accepts.", async () => {
+  const { log } = await openLog();
+  const given: string[] = [];
+  for (const id of ["files:s3://orders/in", "files:s3:orders-in", "files:s3://orders/in"]) {
+    const producer: Producer = {
+      ...counting(0),
+      id,
+      // oxlint-disable-next-line require-yield
+      async *batches(context) {
+        given.push(context.folder);
+      },
+    };
+    await run(producer, log);
+  }
+  assert.equal(new Set(given).size, 2);
+  for (const path of given) assert.match(relative(folder, path), /^producers[/\\][A-Za-z0-9-]+$/);
+  assert.ok(!existsSync(given[0] ?? ""), "the producer creates it when it needs one");
+  await log.close();
+});
+
 test("A full log is waited for, however long, until a stop; with room again, the next run goes on without a gap.", async () => {
   const market = { coins: 10, speed: "max", start_us: 1_760_000_000_000_000, until_step: 200 } as const;
   const { log, file } = await openLog(undefined, 600_000);
@@ -103,6 +125,7 @@ test("A full log is waited for, however long, until a stop; with room again, the
     producer: simulated(market),
     log,
     topic: TOPIC,
+    lake_folder: folder,
     clock: new FakeClock(),
     signal: stop.signal,
     report: () => {},
@@ -140,6 +163,7 @@ test("A log that was full takes the batch in hand once there is room, and says t
     producer: counting(4),
     log: waiting,
     topic: TOPIC,
+    lake_folder: folder,
     clock: new FakeClock(),
     signal: never,
     report: () => {},
@@ -199,6 +223,7 @@ test("A log that is away is told of and waited for with the batch in hand; what 
       producer: counting(4),
       log: away(log, { failures: 20, is_written }),
       topic: TOPIC,
+      lake_folder: folder,
       clock: new FakeClock(),
       signal: never,
       report: ({ level, code }) => void reported.push(`${level} ${code}`),
@@ -227,6 +252,7 @@ test("A stop while a log is away is clean.", async () => {
     producer: counting(4),
     log: { ...waiting, position: async () => null },
     topic: TOPIC,
+    lake_folder: folder,
     clock: new FakeClock(),
     signal: abort.signal,
     report: () => abort.abort(),
@@ -270,6 +296,7 @@ test("Replays and markets stopped at any record, any number of times, leave in t
             producer: await open(),
             log,
             topic: TOPIC,
+            lake_folder: folder,
             clock: new FakeClock(),
             signal: abort.signal,
             report: () => {},

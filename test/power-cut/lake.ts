@@ -53,6 +53,7 @@ export async function append(
     producer: pieces,
     log: open.log,
     topic: TOPIC,
+    lake_folder: open.lake.folder,
     clock: systemClock,
     signal: never,
     report() {},

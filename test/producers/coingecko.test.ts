@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { afterEach, beforeEach, test } from "node:test";
 import { coingecko, coingeckoEnvironment, type CoingeckoOptions } from "../../producers/coingecko.ts";
 import type { Producer, SourceReport } from "../../src/producer/producer.ts";
-import { collect, textOf } from "../producer/collect.ts";
+import { NO_FOLDER, collect, textOf } from "../producer/collect.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 import { CoingeckoServer, PAGE, type Command } from "./coingecko-server.ts";
 
@@ -39,7 +39,7 @@ async function pull(
   const reports: SourceReport[] = [];
   const pulled = { texts: [] as string[], at_us: [] as number[], position, reports, clock };
   const report = (said: SourceReport): void => void reports.push(said);
-  for await (const batch of producer.batches({ position, clock, signal: abort.signal, report })) {
+  for await (const batch of producer.batches({ position, clock, signal: abort.signal, folder: NO_FOLDER, report })) {
     for (const record of batch.records) {
       pulled.texts.push(textOf(record));
       pulled.at_us.push(record.ingested_at_us);
@@ -214,6 +214,7 @@ for (const { title, body, code } of NO_DATA) {
       position: null,
       clock,
       signal: abort.signal,
+      folder: NO_FOLDER,
       report: (said) => void reports.push(said),
     })) {
       payloads.push(...records.map(({ payload }) => Buffer.from(payload)));
@@ -339,6 +340,7 @@ test("An abort ends it at once, while it waits and while it is being answered.",
     position: null,
     clock,
     signal: abort.signal,
+    folder: NO_FOLDER,
     report: () => {},
   }))
     given.push(...records.map(textOf));
@@ -438,7 +440,7 @@ test("Its status says what it is doing: not heard yet, polling, failed with the 
       if (status.message !== null) messages.push(status.message);
     });
   let batches = 0;
-  for await (const _ of source.batches({ position: null, clock, signal: abort.signal, report })) {
+  for await (const _ of source.batches({ position: null, clock, signal: abort.signal, folder: NO_FOLDER, report })) {
     batches += 1;
     if (batches === 3) break;
   }

@@ -5,7 +5,7 @@ import type { ExchangeProtocol } from "../../producers/exchange/protocol.ts";
 import { kraken, krakenProtocol } from "../../producers/kraken.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Gap, Producer, SourceRecord, SourceReport, SourceStatus } from "../../src/producer/producer.ts";
-import { textOf } from "../producer/collect.ts";
+import { NO_FOLDER, textOf } from "../producer/collect.ts";
 import type { ExchangeKind } from "./exchange-messages.ts";
 import type { ExchangeServer } from "./exchange-server.ts";
 import { eventually } from "../support/eventually.ts";
@@ -69,7 +69,13 @@ export class ExchangeRun {
 
   async #consume(): Promise<void> {
     const report = (said: SourceReport): void => void this.reports.push(said);
-    const context = { position: this.position, clock: systemClock, signal: this.#abort.signal, report };
+    const context = {
+      position: this.position,
+      clock: systemClock,
+      signal: this.#abort.signal,
+      folder: NO_FOLDER,
+      report,
+    };
     for await (const batch of this.producer.batches(context)) {
       this.records.push(...batch.records);
       this.batch_sizes.push(batch.records.length);

@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import * as fc from "fast-check";
 import { openReplay } from "../../producers/replay.ts";
 import { marketData, skipWithout } from "../support/market-data.ts";
-import { collect, textOf } from "../producer/collect.ts";
+import { NO_FOLDER, collect, textOf } from "../producer/collect.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 
 const HEADER = "symbol,open_time_ms,open,high,low,close,volume";
@@ -203,6 +203,7 @@ test("At a speed of N the ticks come N times as fast as they were recorded.", as
     position: null,
     clock,
     signal: new AbortController().signal,
+    folder: NO_FOLDER,
     report: (said) => assert.fail(said.message),
   })) {
     seen.push(...batch.records.map(() => (clock.now_us() - start_us) / 1000));
@@ -219,6 +220,7 @@ test("Aborting ends a replay that waits for its next tick.", async () => {
     position: null,
     clock: new FakeClock(),
     signal: abort.signal,
+    folder: NO_FOLDER,
     report: (said) => assert.fail(said.message),
   })) {
     records.push(...batch.records);

@@ -5,7 +5,7 @@ import { positionOf, simulated, SIMULATED_DEFAULTS, type SimulatedOptions } from
 import { decimalText, exponentText } from "../../producers/simulated/decimal.ts";
 import { expected, stepsBetween, type Expected } from "../../producers/simulated/truth.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
-import { collect } from "../producer/collect.ts";
+import { NO_FOLDER, collect } from "../producer/collect.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
 
 const START_US = Date.parse("2025-10-10T12:00:00Z") * 1000;
@@ -79,6 +79,7 @@ test("Live, each step comes at its time, and steps missed in a pause stay missed
     position: null,
     clock,
     signal: new AbortController().signal,
+    folder: NO_FOLDER,
     report: () => {},
   })) {
     for (const { ingested_at_us } of records)
@@ -121,6 +122,7 @@ test("Aborting ends a live market that waits for its next step.", async () => {
     position: null,
     clock: new FakeClock(),
     signal: abort.signal,
+    folder: NO_FOLDER,
     report: () => {},
   })) {
     records += batch.records.length;

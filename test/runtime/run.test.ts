@@ -37,6 +37,7 @@ async function drain(dbt: {
     pipeline: { ...crypto, transform: { ...crypto.transform, test_interval_ms: Infinity } },
     producers: dbt.producers ?? [simulated({ speed: "max", until_step: 20 })],
     log,
+    lake_folder: folder.path,
     ingest: {
       run: async () => {},
       meanRecordBytes: () => null,
@@ -206,6 +207,7 @@ async function scheduleOver(
       pipeline: crypto,
       producers: [quiet],
       log,
+      lake_folder: folder.path,
       ingest: {
         run: async (signal) => void (await once(signal, "abort")),
         drain: async () => {},

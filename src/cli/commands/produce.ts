@@ -53,6 +53,7 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
     warehouse: null,
     source: options.source ?? null,
     speed: options.speed ?? null,
+    is_until_drained: false,
     output,
   };
   const chosen = await chooseSource(request);
@@ -95,7 +96,14 @@ async function fill(
   await open.log.createTopic(topic, partitions);
   output.say(`Writing records to ${topic} for the lake ${open.lake.name}   (Ctrl-C stops)`);
   await produce(
-    { producers, log: open.log, topic, clock: systemClock, events: { reported, appended, stalled } },
+    {
+      producers,
+      log: open.log,
+      topic,
+      lake_folder: open.lake.folder,
+      clock: systemClock,
+      events: { reported, appended, stalled },
+    },
     signal,
   );
   output.say(`${records.toLocaleString("en")} records received. The next run continues from here.`);
