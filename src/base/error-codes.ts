@@ -5,6 +5,7 @@ const STORES = {
   ...storeErrors("LOG", "the log"),
   ...storeErrors("ALERTS", "the alert store"),
   ...storeErrors("MAINTENANCE", "the maintenance record"),
+  ...storeErrors("LEDGER", "the ledger of read files"),
 };
 
 /**
@@ -146,7 +147,7 @@ const DESCRIPTIONS = {
     meaning: "A program or library of the cluster could not be downloaded or unpacked; check the network and the disk.",
   },
   FILES_LEFT_BEHIND: { meaning: "A table was dropped, but some of its files remain; delete its folder by hand." },
-  FILE_CHANGED: { meaning: "The replayed file changed while it was read; start again when nobody writes to it." },
+  FILE_CHANGED: { meaning: "The file changed while it was read; start again when nobody writes to it." },
   FILE_EMPTY: { meaning: "The file is empty; fetch or record it again." },
   FILE_EXISTS: { meaning: "The file exists, and files are never overwritten; choose another name." },
   FILE_FORMAT_UNKNOWN: {
@@ -158,6 +159,9 @@ const DESCRIPTIONS = {
   FILE_TOO_LARGE: { meaning: "The file exceeds the limit for reading; split it, or expire snapshots of the table." },
   FOLDER_CLOSED: {
     meaning: "The service's user may not enter a parent folder of the data folder; open it, or use another --data.",
+  },
+  FOLDER_NOT_FOUND: {
+    meaning: "The folder of a source of files does not exist; create it or check the path given to files:FOLDER.",
   },
   FOLDER_NOT_READABLE: { meaning: "The data folder cannot be read; give the folder that holds the lakes with --data." },
   FOLDER_NOT_WRITABLE: { meaning: "The folder cannot be created or written; choose one that you may write to." },

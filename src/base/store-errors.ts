@@ -9,7 +9,7 @@ export interface ErrorDescription {
 }
 
 /** SQLite files with codes of their own. */
-export type StorePrefix = "CATALOG" | "LOG" | "ALERTS" | "MAINTENANCE";
+export type StorePrefix = "CATALOG" | "LOG" | "ALERTS" | "MAINTENANCE" | "LEDGER";
 
 export type StoreFailure =
   | "LOCKED"

@@ -24,7 +24,7 @@ export class Digest {
   }
 }
 
-/** The digest of a file. Reads a file on this disk in chunks, an object whole. Throws the errors of the storage. */
+/** The digest of a file, read in chunks. Throws the errors of the storage. */
 export async function digestOf(storage: Storage, location: string): Promise<FileDigest> {
   const digest = new Digest();
   // Some engines write a path instead of a URI.

@@ -8,8 +8,8 @@ export interface Storage {
   /** Reads a regular file whole. Throws FILE_NOT_FOUND, NOT_A_FILE (a folder, pipe or device), FILE_TOO_LARGE. */
   read(location: string): Promise<Uint8Array>;
   /**
-   * Reads a regular file of any size in chunks; an object is one chunk. Closes the file if the reader stops early.
-   * Throws FILE_NOT_FOUND, NOT_A_FILE.
+   * Reads a regular file of any size in chunks of at most a few MiB. Closes the file if the reader stops early. Throws
+   * FILE_NOT_FOUND, NOT_A_FILE, and FILE_CHANGED if an object is replaced between two chunks.
    */
   readPieces(location: string): AsyncIterable<Uint8Array>;
   /** Null if the location is not a regular file. */
@@ -38,12 +38,18 @@ export interface Storage {
   /** Deleting a missing file is no error, so that deletions can be retried. */
   delete(location: string): Promise<void>;
   /** All files below the location, in arbitrary order. */
-  list(location: string): AsyncIterable<{ location: string } & FileStat>;
+  list(location: string): AsyncIterable<ListedFile>;
+}
+
+export interface ListedFile extends FileStat {
+  location: string;
 }
 
 export interface FileStat {
   size_bytes: number;
   modified_at_us: number;
+  /** The content's version, where a listing names one (the ETag of S3): other content has another version. */
+  version?: string;
 }
 
 /** Limit on files that are read whole. Compaction copies data files, which are the largest ones. */

@@ -66,6 +66,12 @@ export function fileExistsError(location: string): OperatingError {
   });
 }
 
+export function fileChangedError(location: string): OperatingError {
+  return new OperatingError("FILE_CHANGED", `${location} was replaced while it was read`, {
+    next_step: "Read it again when no process writes to it.",
+  });
+}
+
 /** No answer: no connection, a broken connection, or a timeout. A write may still have succeeded. */
 export function unreachableError(verb: string, location: string, endpoint: string, error: unknown): OperatingError {
   const reason = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);

@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { FileStat, Storage } from "../storage.ts";
+import type { FileStat, ListedFile, Storage } from "../storage.ts";
 import { S3Client } from "./client.ts";
-import { fileExistsError, isPreconditionFailed, refusedError } from "./failure.ts";
+import { fileChangedError, fileExistsError, isPreconditionFailed, refusedError } from "./failure.ts";
 import { locationOfObject, objectOfLocation } from "./location.ts";
 import type { S3Settings } from "./settings.ts";
 import { elementsIn, textIn } from "./xml.ts";
 
+/** A chunk of `readPieces`: large enough for few requests, small enough for the memory of several readers. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+const RANGE_NOT_SATISFIABLE = 416;
 /** Id of the write that created an object: a writer whose answer was lost recognises its object by it. */
 const WRITE_ID_HEADER = "x-amz-meta-coinlake-write";
 
@@ -29,7 +32,27 @@ export class S3Storage implements Storage {
   }
 
   async *readPieces(location: string): AsyncIterable<Uint8Array> {
-    yield await this.read(location);
+    const object = objectOfLocation(location);
+    let version: string | null = null;
+    for (let from = 0; ;) {
+      const headers: Record<string, string> = { range: `bytes=${from}-${from + CHUNK_BYTES - 1}` };
+      if (version !== null) headers["if-match"] = version;
+      const outcome = await this.#client.ask({ method: "GET", object, headers }, { verb: "read", location });
+      if (outcome.kind === "refused") {
+        // An empty object has no range.
+        if (from === 0 && outcome.refusal.status === RANGE_NOT_SATISFIABLE) return;
+        throw isPreconditionFailed(outcome.refusal)
+          ? fileChangedError(location)
+          : refusedError("read", location, outcome.refusal);
+      }
+      const { headers: answered, bytes } = outcome.answer;
+      yield bytes;
+      from += bytes.length;
+      const size_bytes = Number(/\/(\d+)$/.exec(answered.get("content-range") ?? "")?.[1]);
+      // A store without ranges answers with the whole object.
+      if (!(from < size_bytes)) return;
+      version = answered.get("etag");
+    }
   }
 
   async statOf(location: string): Promise<FileStat | null> {
@@ -94,7 +117,7 @@ export class S3Storage implements Storage {
     await this.#deleteObject(location, objectOfLocation(location).key);
   }
 
-  async *list(location: string): AsyncIterable<{ location: string; size_bytes: number; modified_at_us: number }> {
+  async *list(location: string): AsyncIterable<ListedFile> {
     const { bucket } = objectOfLocation(location);
     for await (const { key, ...facts } of this.#objectsBelow(location)) {
       if (!key.endsWith("/")) yield { location: locationOfObject({ bucket, key }, location), ...facts };
@@ -107,7 +130,7 @@ export class S3Storage implements Storage {
   }
 
   /** Lists pages of a thousand keys (ListObjectsV2). Deletions between pages do not affect later pages. */
-  async *#objectsBelow(location: string): AsyncIterable<{ key: string; size_bytes: number; modified_at_us: number }> {
+  async *#objectsBelow(location: string): AsyncIterable<{ key: string } & FileStat> {
     const { bucket, key } = objectOfLocation(location);
     const folder = key.replace(/\/+$/, "");
     const query = { "list-type": "2", "encoding-type": "url", prefix: folder === "" ? "" : `${folder}/` };
@@ -134,10 +157,12 @@ async function wholeOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 }
 
 /** Keys are percent-encoded, because XML cannot represent every character of a key; a plus is a space. */
-function objectOf(entry: string): { key: string; size_bytes: number; modified_at_us: number } {
+function objectOf(entry: string): { key: string } & FileStat {
+  const version = textIn(entry, "ETag");
   return {
     key: decodeURIComponent((textIn(entry, "Key") ?? "").replaceAll("+", "%20")),
     size_bytes: Number(textIn(entry, "Size")),
     modified_at_us: Date.parse(textIn(entry, "LastModified") ?? "") * 1000,
+    ...(version !== null && { version }),
   };
 }

@@ -1,0 +1,273 @@
+import { mkdir } from "node:fs/promises";
+import { explain } from "../../src/base/explain.ts";
+import { OperatingError } from "../../src/base/errors.ts";
+import { MAX_CONSECUTIVE_FAILURES, pause, retryDelay_ms, withRetry } from "../../src/base/retry.ts";
+import type { Batch, LakeKind, Producer, ProducerContext, SourceStatus } from "../../src/producer/producer.ts";
+import { Arrivals, isInput, type ArrivalLimits } from "./arrivals.ts";
+import type { Folder, Listed } from "./folder.ts";
+import { openLedger, type Ledger } from "./ledger.ts";
+import { parsePosition } from "./position.ts";
+import { batchesOf, inspectFile, type FileContent, type Progress } from "./read-file.ts";
+
+/** Where the files come from. */
+export interface Inbox {
+  folder: Folder;
+  /** Called before each listing. Resolves to false once no further file will come. */
+  refresh?(now_us: number, signal: AbortSignal): Promise<boolean>;
+  /** Called at most once an hour with the listed files that were read. */
+  tidy?(read: readonly Listed[], now_us: number): Promise<void>;
+}
+
+export interface SourceOptions extends ArrivalLimits {
+  id: string;
+  kind: LakeKind;
+  /** The `source` column of bronze. */
+  source: string;
+  /** Opens the inbox; `folder` is the producer's own folder. */
+  openInbox(folder: string, context: Pick<ProducerContext, "clock" | "position">): Promise<Inbox>;
+  /** Throws an OperatingError if the folder cannot be listed now. */
+  probe?(): Promise<void>;
+  /** The pause between two listings. */
+  interval_ms: number;
+  /** End once every listed file is read and no further one will come; otherwise poll without end. */
+  is_until_drained: boolean;
+}
+
+/** At most this share of the time is spent listing: a folder with many files is listed less often. */
+const MAX_LISTING_SHARE = 0.05;
+const SWEEP_INTERVAL_US = 3_600_000_000;
+const SILENT_AFTER_MS = 120_000;
+/** While draining, a person waits, and sees the error after this many failures in a row. */
+const MAX_FAILURES_WHILE_DRAINING = 3;
+
+/**
+ * Reads each file of a folder once. The identity of a file is its content, so that a file that was renamed, touched or
+ * uploaded twice is skipped, and one with new content is read again. Takes the files in the order of modification time,
+ * then name; a file is listed twice with the same size and time, and complete, before it is read.
+ */
+export class FilesSource implements Producer {
+  readonly id: string;
+  readonly kind: LakeKind;
+  readonly #options: SourceOptions;
+  readonly #arrivals: Arrivals;
+  #state: SourceStatus["state"] = "connecting";
+  #failure: OperatingError | null = null;
+  #failures = 0;
+  #listed_at_us: number | null = null;
+  #swept_at_us = -Infinity;
+  #files = { read: 0, repeated: 0, last: null as string | null };
+  #records = 0;
+
+  constructor(options: SourceOptions) {
+    this.id = options.id;
+    this.kind = options.kind;
+    this.#options = options;
+    this.#arrivals = new Arrivals(options);
+  }
+
+  async probe(): Promise<void> {
+    await this.#options.probe?.();
+  }
+
+  status(): SourceStatus {
+    return {
+      source: this.#options.source,
+      state: this.#state,
+      message: this.#failure === null ? this.#summary() : explain(this.#failure),
+      heard_at_us: this.#listed_at_us,
+      silent_after_ms: Math.max(SILENT_AFTER_MS, 3 * this.#options.interval_ms),
+      reconnects: 0,
+      missed: { open: 0, filled: 0, lost: 0 },
+      gaps: [],
+    };
+  }
+
+  #summary(): string {
+    const { read, repeated, last } = this.#files;
+    const newest = last === null ? "" : `; the last is ${last}`;
+    return `${read} files read, ${repeated} repeated, ${this.#arrivals.size} waiting${newest}`;
+  }
+
+  /** In records; the number of files to come is unknown. */
+  progress(): { done: number; total: null } {
+    return { done: this.#records, total: null };
+  }
+
+  async *batches(context: ProducerContext): AsyncGenerator<Batch> {
+    const { clock, signal, folder, position } = context;
+    await mkdir(folder, { recursive: true });
+    const ledger = openLedger(folder, (aside) => this.#reportDamagedLedger(context, aside));
+    try {
+      resumeAt(ledger, position, clock.now_us());
+      const inbox = await this.#options.openInbox(folder, context);
+      while (!signal.aborted) {
+        const started_ms = performance.now();
+        const listing = await this.#list(inbox, ledger, context);
+        const listing_ms = performance.now() - started_ms;
+        if (listing?.is_last === true && this.#arrivals.size === 0) {
+          this.#state = "ended";
+          return;
+        }
+        if (listing !== null) yield* this.#readReady(inbox, ledger, context);
+        const longest_ms = listing === null ? retryDelay_ms(this.#failures) : listing_ms / MAX_LISTING_SHARE;
+        if (!(await pause(clock, Math.ceil(Math.max(this.#options.interval_ms, longest_ms)), signal))) return;
+      }
+    } finally {
+      ledger.close();
+    }
+  }
+
+  /** Null if the folder cannot be listed now. */
+  async #list(inbox: Inbox, ledger: Ledger, context: ProducerContext): Promise<{ is_last: boolean } | null> {
+    const { clock, signal, report } = context;
+    try {
+      const has_more = (await inbox.refresh?.(clock.now_us(), signal)) ?? false;
+      const [waiting, read]: [Listed[], Listed[]] = [[], []];
+      for await (const file of inbox.folder.list()) {
+        if (isInput(file.name)) (ledger.isKnown(file) ? read : waiting).push(file);
+      }
+      const now_us = clock.now_us();
+      this.#arrivals.update(waiting, now_us);
+      await this.#sweep(inbox, ledger, [...waiting, ...read], read, now_us);
+      if (this.#failure !== null)
+        report({ level: "info", code: "FILES_LISTED", message: `${this.id} is listed again` });
+      this.#listed_at_us = now_us;
+      this.#state = "live";
+      [this.#failure, this.#failures] = [null, 0];
+      return { is_last: this.#options.is_until_drained && !has_more };
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      if (signal.aborted) return null;
+      this.#failures += 1;
+      if (this.#options.is_until_drained && this.#failures >= MAX_FAILURES_WHILE_DRAINING) throw error;
+      if (this.#failure?.code !== error.code) report({ level: "warning", code: error.code, message: explain(error) });
+      this.#failure = error;
+      this.#state = "failed";
+      return null;
+    }
+  }
+
+  async #sweep(
+    inbox: Inbox,
+    ledger: Ledger,
+    listed: readonly Listed[],
+    read: readonly Listed[],
+    now_us: number,
+  ): Promise<void> {
+    if (Math.abs(now_us - this.#swept_at_us) < SWEEP_INTERVAL_US) return;
+    await inbox.tidy?.(read, now_us);
+    ledger.sweep(
+      listed.map(({ name }) => name),
+      now_us,
+    );
+    this.#swept_at_us = now_us;
+  }
+
+  async *#readReady(inbox: Inbox, ledger: Ledger, context: ProducerContext): AsyncGenerator<Batch> {
+    const { clock, signal } = context;
+    for (const file of this.#arrivals.ready(clock.now_us())) {
+      if (signal.aborted) return;
+      const progress: Progress = { digest: null, next_element: 0, is_started: false };
+      try {
+        const content = await inspectFile(inbox.folder, file.name);
+        if (this.#mayRead(file, content, context))
+          yield* this.#read(inbox.folder, file, content, progress, ledger, context);
+      } catch (error) {
+        if (!(error instanceof OperatingError)) throw error;
+        await this.#noteFailure(file, error, progress, ledger, context);
+      }
+    }
+  }
+
+  /** Whether the content is complete, or has been incomplete for long. */
+  #mayRead({ name }: Listed, { is_incomplete }: FileContent, { clock, report }: ProducerContext): boolean {
+    if (!is_incomplete) return true;
+    if (!this.#arrivals.isOverdue(name, clock.now_us())) {
+      this.#arrivals.noteIncomplete(name);
+      return false;
+    }
+    const message = `${name} has been incomplete for ${this.#options.incomplete_after_ms / 1000} s; it is read as far as it goes`;
+    report({ level: "warning", code: "FILE_INCOMPLETE", message });
+    return true;
+  }
+
+  async *#read(
+    folder: Folder,
+    file: Listed,
+    content: FileContent,
+    progress: Progress,
+    ledger: Ledger,
+    context: ProducerContext,
+  ): AsyncGenerator<Batch> {
+    const { clock } = context;
+    const { digest } = content;
+    const next_element = ledger.nextElement(digest);
+    if (next_element === null) this.#files.repeated += 1;
+    else {
+      Object.assign(progress, { digest, next_element });
+      const from = { source: this.#options.source, file: file.name };
+      for await (const batch of batchesOf(folder, content, from, progress, () => clock.now_us())) {
+        yield batch;
+        this.#records += batch.records.length;
+      }
+      this.#files.read += 1;
+      this.#files.last = file.name;
+    }
+    await this.#retried(context, () => ledger.finish(file, digest, progress.next_element, clock.now_us()));
+    this.#arrivals.remove(file.name);
+  }
+
+  /** A file that vanished is skipped; another failure is tried again once the file has settled. */
+  async #noteFailure(
+    { name }: Listed,
+    error: OperatingError,
+    { digest, next_element, is_started }: Progress,
+    ledger: Ledger,
+    context: ProducerContext,
+  ): Promise<void> {
+    const { clock, report } = context;
+    if (error.code.startsWith("LEDGER_")) throw error;
+    if (digest !== null && is_started) {
+      await this.#retried(context, () =>
+        error.code === "FILE_CHANGED"
+          ? ledger.noteVoid(digest, clock.now_us())
+          : ledger.notePartial(digest, next_element, clock.now_us()),
+      );
+    }
+    if (error.code === "FILE_NOT_FOUND") {
+      this.#arrivals.remove(name);
+      report({
+        level: "warning",
+        code: "FILE_VANISHED",
+        message: `${name} vanished before it was read; it is skipped`,
+      });
+      return;
+    }
+    const failures = this.#arrivals.noteFailure(name, clock.now_us());
+    if (failures === 1) report({ level: "warning", code: error.code, message: explain(error) });
+    if (this.#options.is_until_drained && failures >= MAX_FAILURES_WHILE_DRAINING) throw error;
+  }
+
+  /** Writes to the ledger; waits while its disk is full or another program holds it. */
+  async #retried({ clock, signal, report }: ProducerContext, write: () => void): Promise<void> {
+    const failed = (error: OperatingError): void =>
+      report({ level: "warning", code: error.code, message: explain(error) });
+    await withRetry({ clock, signal, max_attempts: MAX_CONSECUTIVE_FAILURES, failed }, async () => write());
+  }
+
+  #reportDamagedLedger({ report }: ProducerContext, aside: string): void {
+    report({
+      level: "warning",
+      code: "LEDGER_CORRUPT",
+      message: `The ledger of ${this.id} was damaged and is now ${aside}. All files are read again, and duplicates count once.`,
+    });
+  }
+}
+
+/** The position is stored with the records, before the ledger: a kill may have come between the two. */
+function resumeAt(ledger: Ledger, position: string | null, now_us: number): void {
+  if (position === null) return;
+  const { digest, next_element, is_done } = parsePosition(position);
+  if (is_done) ledger.noteDone(digest, next_element, now_us);
+  else ledger.notePartial(digest, next_element, now_us);
+}
