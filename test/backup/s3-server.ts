@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /**
- * The subset of S3 that the storage uses: put once, read, paged listing, delete. For tests in which only Coinlake uses
+ * The subset of S3 that the storage uses: put once, read whole and in ranges, paged listing, delete. For tests in which only Coinlake uses
  * S3; tests of engines on S3 use MinIO.
  */
 export async function startS3(): Promise<{ url: string; objects: Map<string, Buffer>; close(): Promise<void> }> {
@@ -39,7 +40,19 @@ async function answer(objects: Map<string, Buffer>, request: IncomingMessage, re
   }
   if (url.searchParams.has("list-type")) return end(200, listing(objects, bucket, url.searchParams));
   const found = objects.get(name);
-  return found === undefined ? end(404, "<Error><Code>NoSuchKey</Code></Error>") : end(200, found);
+  if (found === undefined) return end(404, "<Error><Code>NoSuchKey</Code></Error>");
+  const tag = tagOf(found);
+  if ((request.headers["if-match"] ?? tag) !== tag) return end(412, "<Error><Code>PreconditionFailed</Code></Error>");
+  const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "");
+  if (range === null) return end(200, found);
+  const part = found.subarray(Number(range[1]), Number(range[2]) + 1);
+  if (part.length === 0) return end(416, "<Error><Code>InvalidRange</Code></Error>");
+  const content_range = `bytes ${range[1]}-${Number(range[1]) + part.length - 1}/${found.length}`;
+  response.writeHead(206, { connection: "close", etag: tag, "content-range": content_range }).end(part);
+}
+
+function tagOf(bytes: Buffer): string {
+  return `"${createHash("md5").update(bytes).digest("hex")}"`;
 }
 
 function listing(objects: Map<string, Buffer>, bucket: string, query: URLSearchParams): string {
@@ -49,7 +62,7 @@ function listing(objects: Map<string, Buffer>, bucket: string, query: URLSearchP
   const page = names.slice(0, PAGE);
   const contents = page.map(
     (name) =>
-      `<Contents><Key>${encodeURIComponent(name.slice(bucket.length + 1))}</Key><Size>${objects.get(name)?.length ?? 0}</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,
+      `<Contents><Key>${encodeURIComponent(name.slice(bucket.length + 1))}</Key><ETag>${tagOf(objects.get(name) ?? Buffer.alloc(0))}</ETag><Size>${objects.get(name)?.length ?? 0}</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,
   );
   const next = names.length > PAGE ? `<NextContinuationToken>${page.at(-1) ?? ""}</NextContinuationToken>` : "";
   return `<ListBucketResult>${contents.join("")}${next}</ListBucketResult>`;

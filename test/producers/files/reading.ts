@@ -62,7 +62,7 @@ export class Reading {
     const { clock = new ScriptedClock(), for_s, producer: given, ...files } = options;
     const stop = new AbortController();
     if (for_s !== undefined) clock.at(for_s, () => stop.abort());
-    await mkdir(this.inbox, { recursive: true });
+    if (!this.inbox.startsWith("s3:")) await mkdir(this.inbox, { recursive: true });
     const location = this.inbox;
     const is_until_drained = for_s === undefined;
     const producer = given ?? (await openFiles({ location, source: "orders", is_until_drained, ...files }));
