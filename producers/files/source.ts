@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { isDiskFull } from "../../src/base/disk-full.ts";
 import { explain } from "../../src/base/explain.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { MAX_CONSECUTIVE_FAILURES, pause, retryDelay_ms, withRetry } from "../../src/base/retry.ts";
@@ -33,11 +33,18 @@ export interface SourceOptions extends ArrivalLimits {
   is_until_drained: boolean;
 }
 
+/** What one call of `batches` works with. */
+interface Session {
+  inbox: Inbox;
+  ledger: Ledger;
+  context: ProducerContext;
+}
+
 /** At most this share of the time is spent listing: a folder with many files is listed less often. */
 const MAX_LISTING_SHARE = 0.05;
 const SWEEP_INTERVAL_US = 3_600_000_000;
 const SILENT_AFTER_MS = 120_000;
-/** While draining, a person waits, and sees the error after this many failures in a row. */
+/** While draining, the source ends with the error after this many failures in a row. */
 const MAX_FAILURES_WHILE_DRAINING = 3;
 
 /**
@@ -94,31 +101,42 @@ export class FilesSource implements Producer {
   }
 
   async *batches(context: ProducerContext): AsyncGenerator<Batch> {
-    const { clock, signal, folder, position } = context;
-    await mkdir(folder, { recursive: true });
-    const ledger = openLedger(folder, (aside) => this.#reportDamagedLedger(context, aside));
+    const { clock, signal } = context;
+    const session = await this.#retried(context, () => this.#open(context));
+    if (session === null) return;
     try {
-      resumeAt(ledger, position, clock.now_us());
-      const inbox = await this.#options.openInbox(folder, context);
       while (!signal.aborted) {
         const started_ms = performance.now();
-        const listing = await this.#list(inbox, ledger, context);
+        const listing = await this.#list(session);
         const listing_ms = performance.now() - started_ms;
         if (listing?.is_last === true && this.#arrivals.size === 0) {
           this.#state = "ended";
           return;
         }
-        if (listing !== null) yield* this.#readReady(inbox, ledger, context);
+        if (listing !== null) yield* this.#readReady(session);
         const longest_ms = listing === null ? retryDelay_ms(this.#failures) : listing_ms / MAX_LISTING_SHARE;
         if (!(await pause(clock, Math.ceil(Math.max(this.#options.interval_ms, longest_ms)), signal))) return;
       }
     } finally {
+      session.ledger.close();
+    }
+  }
+
+  async #open(context: ProducerContext): Promise<Session> {
+    const { clock, folder, position } = context;
+    const ledger = openLedger(folder, (aside) => this.#reportDamagedLedger(context, aside));
+    try {
+      resumeAt(ledger, position, clock.now_us());
+      return { inbox: await this.#options.openInbox(folder, context), ledger, context };
+    } catch (error) {
       ledger.close();
+      throw error;
     }
   }
 
   /** Null if the folder cannot be listed now. */
-  async #list(inbox: Inbox, ledger: Ledger, context: ProducerContext): Promise<{ is_last: boolean } | null> {
+  async #list(session: Session): Promise<{ is_last: boolean } | null> {
+    const { inbox, ledger, context } = session;
     const { clock, signal, report } = context;
     try {
       const has_more = (await inbox.refresh?.(clock.now_us(), signal)) ?? false;
@@ -128,7 +146,7 @@ export class FilesSource implements Producer {
       }
       const now_us = clock.now_us();
       this.#arrivals.update(waiting, now_us);
-      await this.#sweep(inbox, ledger, [...waiting, ...read], read, now_us);
+      await this.#sweep(session, [...waiting, ...read], read, now_us);
       if (this.#failure !== null)
         report({ level: "info", code: "FILES_LISTED", message: `${this.id} is listed again` });
       this.#listed_at_us = now_us;
@@ -139,7 +157,7 @@ export class FilesSource implements Producer {
       if (!(error instanceof OperatingError)) throw error;
       if (signal.aborted) return null;
       this.#failures += 1;
-      if (this.#options.is_until_drained && this.#failures >= MAX_FAILURES_WHILE_DRAINING) throw error;
+      if (this.#isFinal(error, this.#failures)) throw error;
       if (this.#failure?.code !== error.code) report({ level: "warning", code: error.code, message: explain(error) });
       this.#failure = error;
       this.#state = "failed";
@@ -147,9 +165,13 @@ export class FilesSource implements Producer {
     }
   }
 
+  /** While draining, a person waits. A full disk is waited for in any case: only a person can free space. */
+  #isFinal(error: OperatingError, failures: number): boolean {
+    return this.#options.is_until_drained && failures >= MAX_FAILURES_WHILE_DRAINING && !isDiskFull(error);
+  }
+
   async #sweep(
-    inbox: Inbox,
-    ledger: Ledger,
+    { inbox, ledger }: Session,
     listed: readonly Listed[],
     read: readonly Listed[],
     now_us: number,
@@ -163,18 +185,17 @@ export class FilesSource implements Producer {
     this.#swept_at_us = now_us;
   }
 
-  async *#readReady(inbox: Inbox, ledger: Ledger, context: ProducerContext): AsyncGenerator<Batch> {
-    const { clock, signal } = context;
-    for (const file of this.#arrivals.ready(clock.now_us())) {
-      if (signal.aborted) return;
+  async *#readReady(session: Session): AsyncGenerator<Batch> {
+    const { inbox, context } = session;
+    for (const file of this.#arrivals.ready(context.clock.now_us())) {
+      if (context.signal.aborted) return;
       const progress: Progress = { digest: null, next_element: 0, is_started: false };
       try {
         const content = await inspectFile(inbox.folder, file.name);
-        if (this.#mayRead(file, content, context))
-          yield* this.#read(inbox.folder, file, content, progress, ledger, context);
+        if (this.#mayRead(file, content, context)) yield* this.#read(file, content, progress, session);
       } catch (error) {
         if (!(error instanceof OperatingError)) throw error;
-        await this.#noteFailure(file, error, progress, ledger, context);
+        await this.#noteFailure(file, error, progress, session);
       }
     }
   }
@@ -191,14 +212,8 @@ export class FilesSource implements Producer {
     return true;
   }
 
-  async *#read(
-    folder: Folder,
-    file: Listed,
-    content: FileContent,
-    progress: Progress,
-    ledger: Ledger,
-    context: ProducerContext,
-  ): AsyncGenerator<Batch> {
+  async *#read(file: Listed, content: FileContent, progress: Progress, session: Session): AsyncGenerator<Batch> {
+    const { inbox, ledger, context } = session;
     const { clock } = context;
     const { digest } = content;
     const next_element = ledger.nextElement(digest);
@@ -206,14 +221,14 @@ export class FilesSource implements Producer {
     else {
       Object.assign(progress, { digest, next_element });
       const from = { source: this.#options.source, file: file.name };
-      for await (const batch of batchesOf(folder, content, from, progress, () => clock.now_us())) {
+      for await (const batch of batchesOf(inbox.folder, content, from, progress, () => clock.now_us())) {
         yield batch;
         this.#records += batch.records.length;
       }
       this.#files.read += 1;
       this.#files.last = file.name;
     }
-    await this.#retried(context, () => ledger.finish(file, digest, progress.next_element, clock.now_us()));
+    await this.#retried(context, async () => ledger.finish(file, digest, progress.next_element, clock.now_us()));
     this.#arrivals.remove(file.name);
   }
 
@@ -222,13 +237,12 @@ export class FilesSource implements Producer {
     { name }: Listed,
     error: OperatingError,
     { digest, next_element, is_started }: Progress,
-    ledger: Ledger,
-    context: ProducerContext,
+    { ledger, context }: Session,
   ): Promise<void> {
     const { clock, report } = context;
     if (error.code.startsWith("LEDGER_")) throw error;
     if (digest !== null && is_started) {
-      await this.#retried(context, () =>
+      await this.#retried(context, async () =>
         error.code === "FILE_CHANGED"
           ? ledger.noteVoid(digest, clock.now_us())
           : ledger.notePartial(digest, next_element, clock.now_us()),
@@ -245,14 +259,14 @@ export class FilesSource implements Producer {
     }
     const failures = this.#arrivals.noteFailure(name, clock.now_us());
     if (failures === 1) report({ level: "warning", code: error.code, message: explain(error) });
-    if (this.#options.is_until_drained && failures >= MAX_FAILURES_WHILE_DRAINING) throw error;
+    if (this.#isFinal(error, failures)) throw error;
   }
 
-  /** Writes to the ledger; waits while its disk is full or another program holds it. */
-  async #retried({ clock, signal, report }: ProducerContext, write: () => void): Promise<void> {
+  /** Waits while a disk is full or another program holds the ledger; null once the signal aborts. */
+  async #retried<T>({ clock, signal, report }: ProducerContext, work: () => Promise<T>): Promise<T | null> {
     const failed = (error: OperatingError): void =>
       report({ level: "warning", code: error.code, message: explain(error) });
-    await withRetry({ clock, signal, max_attempts: MAX_CONSECUTIVE_FAILURES, failed }, async () => write());
+    return await withRetry({ clock, signal, max_attempts: MAX_CONSECUTIVE_FAILURES, failed }, work);
   }
 
   #reportDamagedLedger({ report }: ProducerContext, aside: string): void {

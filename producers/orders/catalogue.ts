@@ -138,7 +138,7 @@ function versionAt(
 }
 
 /** `share` is in [0, 1). */
-export function pick<T>(list: readonly [T, ...T[]] | readonly T[], share: number): T {
+export function pick<T>(list: readonly T[], share: number): T {
   return list[Math.floor(share * list.length)] as T;
 }
 

@@ -49,7 +49,8 @@ export async function openOrderInbox(
   now_ms: number,
   is_first_start: boolean,
 ): Promise<Inbox> {
-  const folder = await makeFolder(producer_folder, options.location);
+  const location = options.location ?? join(producer_folder, "inbox");
+  const folder = await withOperatingErrors({ location }, () => makeFolder(producer_folder, options.location));
   const state_file = join(producer_folder, "writer.json");
   const state = readState(state_file) ?? opening(options, now_ms, is_first_start);
   const { start_ms, history_slots } = state;
@@ -71,24 +72,26 @@ export async function openOrderInbox(
     store(state.next_file + 1);
   }
 
+  async function refresh(now_us: number, signal: AbortSignal): Promise<boolean> {
+    const last_slot = Math.floor((now_us / 1000 - start_ms) / options.slot_ms) - 1;
+    const until = options.is_until_drained ? uploads.history_files : uploads.fileOfSlot(last_slot) + 1;
+    const oldest = Math.min(until, uploads.fileOfSlot(last_slot - Math.ceil(MAX_CATCH_UP_MS / options.slot_ms)));
+    if (state.next_file >= uploads.history_files && state.next_file < oldest) {
+      for (const upload of uploads.finish(state.next_file - 1)) await apply(folder, upload);
+      store(oldest);
+    }
+    for (let written = 0; written < MAX_FILES_AT_ONCE && state.next_file < until && !signal.aborted; written += 1) {
+      await writeNext();
+    }
+    if (!options.is_until_drained || state.next_file < until) return true;
+    if (!is_finished) for (const upload of uploads.finish(until - 1)) await apply(folder, upload);
+    is_finished = true;
+    return false;
+  }
+
   return {
     folder,
-    async refresh(now_us, signal) {
-      const last_slot = Math.floor((now_us / 1000 - start_ms) / options.slot_ms) - 1;
-      const until = options.is_until_drained ? uploads.history_files : uploads.fileOfSlot(last_slot) + 1;
-      const oldest = Math.min(until, uploads.fileOfSlot(last_slot - Math.ceil(MAX_CATCH_UP_MS / options.slot_ms)));
-      if (state.next_file >= uploads.history_files && state.next_file < oldest) {
-        for (const upload of uploads.finish(state.next_file - 1)) await apply(folder, upload);
-        store(oldest);
-      }
-      for (let written = 0; written < MAX_FILES_AT_ONCE && state.next_file < until && !signal.aborted; written += 1) {
-        await writeNext();
-      }
-      if (!options.is_until_drained || state.next_file < until) return true;
-      if (!is_finished) for (const upload of uploads.finish(until - 1)) await apply(folder, upload);
-      is_finished = true;
-      return false;
-    },
+    refresh: (now_us, signal) => withOperatingErrors(folder, () => refresh(now_us, signal)),
     async tidy(read: readonly Listed[], now_us: number) {
       for (const { name, modified_at_us } of read) {
         if (OWN_NAME.test(name) && now_us - modified_at_us > KEPT_US)
@@ -96,6 +99,21 @@ export async function openOrderInbox(
       }
     },
   };
+}
+
+/** Runs work on files. The source waits for an operating error to pass, such as a full disk. */
+async function withOperatingErrors<T>({ location }: Pick<Folder, "location">, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Error && "syscall" in error)) throw error;
+    const is_full = "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+    const message = `Could not write the simulated orders to ${location}: ${error.message}`;
+    throw new OperatingError(is_full ? "STORAGE_FULL" : "STORAGE_FAILED", message, {
+      next_step: is_full ? "Free disk space, then try again." : "Check the disk, then try again.",
+      cause: error,
+    });
+  }
 }
 
 async function makeFolder(producer_folder: string, location: string | null): Promise<Folder> {

@@ -66,7 +66,7 @@ export class Uploads {
     const mishap = this.#mishap(file);
     if (mishap === "late") return [];
     const { name, bytes } = this.#content(file);
-    if (mishap === "half") return [{ kind: "put", name, bytes: bytes.subarray(0, Math.floor(bytes.length * HALF)) }];
+    if (mishap === "half") return [{ kind: "put", name, bytes: firstPart(bytes) }];
     const put: Upload = { kind: "put", name, bytes };
     return mishap === "twice" ? [put, { ...put, name: otherName(name, "copy") }] : [put];
   }
@@ -108,6 +108,13 @@ function contentText(elements: readonly Element[], layout: Layout): string {
   const texts = elements.map(({ text }) => text);
   if (layout === "array") return `[\n${texts.join(",\n")}\n]\n`;
   return layout === "lines" ? texts.map((text) => `${text}\n`).join("") : texts.join("");
+}
+
+/** A part that ends inside an element: one that ended after an element would be a whole file to a reader. */
+function firstPart(bytes: Buffer): Buffer {
+  let end = Math.floor(bytes.length * HALF);
+  while (end > 0 && "}\n".includes(String.fromCharCode(bytes[end - 1] ?? 0))) end -= 1;
+  return bytes.subarray(0, end);
 }
 
 /** `a.json.gz` → `a-copy.json.gz`. */

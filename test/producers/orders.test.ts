@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import * as fc from "fast-check";
@@ -171,7 +171,14 @@ test("The simulated shop's history is in the log once, to the cent, also after s
   const reading = new Reading(join(folder.path, "history"));
   const make = () => simulatedOrders({ ...HISTORY, is_until_drained: true });
   // Stops within the writing of the files and within their reading.
-  for (const for_s of [0.5, 1.5, 3.5]) await reading.run({ producer: make(), for_s });
+  for (const for_s of [0.5, 1.5, 3.5]) {
+    await reading.run({ producer: make(), for_s });
+    // What a kill between a file and the writer's state leaves: the same file is written again.
+    const state_file = join(producerFolder(reading.lake_folder, make().id), "writer.json");
+    const state = JSON.parse(await readFile(state_file, "utf8")) as { next_file: number };
+    assert.ok(state.next_file > 0);
+    await writeFile(state_file, JSON.stringify({ ...state, next_file: state.next_file - 1 }));
+  }
   await reading.run({ producer: make() });
   const history_slots = HISTORY.history_ms / 5_000;
   const start_ms = START_MS - HISTORY.history_ms;
