@@ -74,7 +74,7 @@ export async function openEmbeddedLake(
 
 /** Takes the simulated market's pages, one a minute, up to the step into gold. Returns the seconds of its models. */
 export async function advanceMarket(
-  { log, ingest, transform }: EmbeddedLake,
+  { lake, log, ingest, transform }: EmbeddedLake,
   { coins, until_step }: { coins: number; until_step: number },
 ): Promise<number> {
   const producer = simulated({
@@ -87,7 +87,8 @@ export async function advanceMarket(
     until_step,
   });
   const { signal } = new AbortController();
-  await runProducer({ producer, log, topic: crypto.topic.name, clock: systemClock, signal, report() {} });
+  const topic = crypto.topic.name;
+  await runProducer({ producer, log, topic, lake_folder: lake.folder, clock: systemClock, signal, report() {} });
   await ingest.drain();
   return (await transform.catchUp()).seconds;
 }

@@ -11,7 +11,7 @@ export interface FilesOptions {
   is_until_drained?: boolean;
   /** A file is ready once two listings this far apart agree on its size and time. */
   settle_ms?: number;
-  /** An incomplete file that has not changed for this long is read as it is. */
+  /** An incomplete file that has not changed for this long is read as far as it goes. */
   incomplete_after_ms?: number;
   /** The pause between two listings; by default 1 s for a folder and 5 s in S3. */
   interval_ms?: number;

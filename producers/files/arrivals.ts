@@ -13,7 +13,7 @@ export function isInput(name: string): boolean {
 export interface ArrivalLimits {
   /** A file is ready once two listings at least this far apart agree on its size and time. */
   settle_ms: number;
-  /** An incomplete file that has not changed for this long is read as it is. */
+  /** An incomplete file that has not changed for this long is read as far as it goes. */
   incomplete_after_ms: number;
 }
 
@@ -26,7 +26,7 @@ interface Arrival {
   failures: number;
 }
 
-/** Listed files that are not read yet, and when they are ready to be. Pure: the caller passes the listings and the time. */
+/** The listed files that are not read yet, and when they are ready. Pure: the caller passes listings and time. */
 export class Arrivals {
   readonly #limits: ArrivalLimits;
   readonly #by_name = new Map<string, Arrival>();
@@ -65,7 +65,7 @@ export class Arrivals {
       .sort((a, b) => a.modified_at_us - b.modified_at_us || (a.name < b.name ? -1 : 1));
   }
 
-  /** Whether an incomplete file has waited long enough to be read as it is. */
+  /** Whether an incomplete file has waited long enough to be read as far as it goes. */
   isOverdue(name: string, now_us: number): boolean {
     const arrival = this.#by_name.get(name);
     return arrival !== undefined && now_us - arrival.unchanged_since_us >= this.#limits.incomplete_after_ms * 1000;

@@ -60,15 +60,16 @@ const SQL = {
 } as const;
 
 /**
- * The durable record of the contents that a source of files has read, by SHA-256. The log's position of the producer
- * precedes it: after a kill between the two, the next start copies the position into the ledger. A lost ledger costs duplicates only.
+ * The durable record of the contents that a source of files has read, by SHA-256. The position in the log precedes it:
+ * after a kill between the two, the next start copies the position into the ledger. A lost ledger causes duplicates,
+ * never a loss.
  */
 export class Ledger {
   readonly #file: string;
   readonly #database: DatabaseSync;
   readonly #sql: Record<keyof typeof SQL, StatementSync>;
 
-  /** Throws LEDGER_LOCKED, LEDGER_CANNOT_OPEN and the other errors of a SQLite file, except damage: see `openLedger`. */
+  /** Throws LEDGER_LOCKED, LEDGER_CANNOT_OPEN and the other errors of a SQLite file; `openLedger` handles damage. */
   constructor(file: string) {
     this.#file = file;
     this.#database = openSqliteFile(file, LEDGER_FORMAT, {

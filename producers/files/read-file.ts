@@ -107,7 +107,7 @@ function sizeOf(records: readonly FileRecord[]): number {
   return records.reduce((sum, { record }) => sum + record.payload.length, 0);
 }
 
-/** Stands for elements that a damaged compressed stream no longer has. */
+/** The piece in place of the elements that a damaged compressed stream no longer has. */
 function missingRest(damage: string): Piece {
   return { bytes: Buffer.alloc(0), size_bytes: 0, reason: `the compressed content ends here: ${damage}` };
 }

@@ -207,7 +207,8 @@ export class FilesSource implements Producer {
       this.#arrivals.noteIncomplete(name);
       return false;
     }
-    const message = `${name} has been incomplete for ${this.#options.incomplete_after_ms / 1000} s; it is read as far as it goes`;
+    const waited_s = this.#options.incomplete_after_ms / 1000;
+    const message = `${name} has been incomplete for ${waited_s} s; it is read as far as it goes`;
     report({ level: "warning", code: "FILE_INCOMPLETE", message });
     return true;
   }
@@ -273,7 +274,7 @@ export class FilesSource implements Producer {
     report({
       level: "warning",
       code: "LEDGER_CORRUPT",
-      message: `The ledger of ${this.id} was damaged and is now ${aside}. All files are read again, and duplicates count once.`,
+      message: `The ledger of ${this.id} was damaged and is now ${aside}; all files are read again`,
     });
   }
 }

@@ -10,7 +10,7 @@ export const CUSTOMERS = 2_000;
 const HOUR_MS = 3_600_000;
 
 const CATEGORIES = {
-  books: ["Atlas", "Cookbook", "Diary", "Novel"],
+  office: ["Calendar", "Desk Lamp", "Notebook", "Pen"],
   garden: ["Hose", "Lantern", "Shears", "Watering Can"],
   home: ["Blanket", "Clock", "Lamp", "Vase"],
   kitchen: ["Kettle", "Mug", "Pan", "Toaster"],

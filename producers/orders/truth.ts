@@ -12,7 +12,7 @@ export interface Truth {
   rejected: Map<RejectionReason, number>;
   /** The newest state of each order, by order id. */
   orders: Map<string, OrderEvent>;
-  /** Total sales in cents by the minute in which an order was placed (ms since 1970); minutes without sales are absent. */
+  /** Total sales in cents by the minute of the order (ms since 1970); minutes without sales are absent. */
   sales_per_minute: Map<number, bigint>;
 }
 

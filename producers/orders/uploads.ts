@@ -98,7 +98,7 @@ export class Uploads {
   }
 }
 
-/** Concatenated texts need brackets at both ends to be told apart. */
+/** Concatenated texts need brackets at both ends, which separate them. */
 function layoutFor(elements: readonly Element[], drawn: Layout): Layout {
   const are_objects = elements.every(({ text, is_cut }) => text.startsWith("{") && !is_cut);
   return drawn === "concatenated" && !are_objects ? "lines" : drawn;
