@@ -16,7 +16,7 @@ const BLOCK = /^<!-- columns of (\w+):.*-->$[^]*?^<!-- end of columns -->$/gm;
 
 /** The columns of all models, sources and seeds of the dbt project, by table. */
 export function readTables(dbt_project_folder: string): Map<string, readonly Column[]> {
-  const files = globSync(["models/**/*.yml", "seeds/*.yml"], { cwd: dbt_project_folder });
+  const files = globSync(["models/*/*.yml", "seeds/*.yml"], { cwd: dbt_project_folder });
   return new Map(files.sort().map((file) => readColumns(join(dbt_project_folder, file))));
 }
 

@@ -10,7 +10,7 @@ import { absentTables, chooseMoment } from "../transform/moment.ts";
 
 /** Whether copies of a lake's catalog and log belong together. */
 
-/** Whether all of the pipeline's tables in the catalog are at the end of the same increment, by the rule of `verify`. */
+/** Whether all tables of the pipeline are at the end of the same increment in the catalog, by the rule of `verify`. */
 export async function isBetweenIncrements(
   catalog_file: string,
   storage: Storage,
