@@ -1,11 +1,10 @@
-import { rmSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { OperatingError } from "../base/errors.ts";
 import type { StepListener } from "../base/failpoints.ts";
 import { sweepSpill } from "../duckdb/spill.ts";
-import { listLakes, rememberAsCurrent, type Lake } from "../lake/lake.ts";
+import { rememberAsCurrent } from "../lake/lake.ts";
 import type { OpenLake } from "../lake/open.ts";
-import { claimFolder, claimLake, claimSource } from "../lake/ownership.ts";
+import { claimLake, claimSource } from "../lake/ownership.ts";
 import type { Producer } from "../producer/producer.ts";
 import { buildPipeline, type BuiltPipeline, type PipelineOptions } from "../runtime/pipeline.ts";
 import { checkToken } from "../serve/guard/authentication.ts";
@@ -16,7 +15,7 @@ import { answersOrNone, printAnswers, printCurrentAnswers } from "./all-answers.
 import { stepFromEnvironment } from "./backup-place.ts";
 import { chooseSource, type SourceRequest } from "./choose-source.ts";
 import { openLakeFromEnvironment } from "./context.ts";
-import { lakeFor } from "./lake-for.ts";
+import { lakeOfSource, type Claim } from "./new-lake.ts";
 import { style, type Output } from "./output.ts";
 import { recoverLake } from "./recover.ts";
 import { warnOfSilentRules } from "./silent-rules.ts";
@@ -51,9 +50,8 @@ export async function start(request: StartRequest): Promise<void> {
   if (server !== null) checkToken(server.host, server.token);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { producers, kind, lake_name } = await chooseSource(request);
-  const is_new = !listLakes(data_folder).includes(lake_name);
-  const identity = lakeFor(request, { kind, lake_name });
-  const claims: { release(): void }[] = [];
+  const { lake: identity, is_new, discard } = lakeOfSource(request, { kind, lake_name });
+  const claims: Claim[] = [];
   let [is_claimed, is_open] = [false, false];
   try {
     // The process that transforms is the only writer of the tables.
@@ -75,28 +73,9 @@ export async function start(request: StartRequest): Promise<void> {
       await lake.close();
     }
   } finally {
-    // A lake that was created but never opened would count as existing, so the next start would not choose a fallback
-    // source.
-    if (is_new && !is_open) removeUnopened(identity, claims, is_claimed);
+    if (!is_open) discard(claims, is_claimed);
     for (const claim of claims) claim.release();
   }
-}
-
-/**
- * Removes a lake that this run created, unless another process has claimed it: with the claim, nobody has written to
- * it.
- */
-function removeUnopened({ folder }: Lake, claims: { release(): void }[], is_claimed: boolean): void {
-  try {
-    const claim = is_claimed ? undefined : claimFolder(folder, "start");
-    if (claim === null) return;
-    if (claim !== undefined) claims.push(claim);
-  } catch {
-    // The folder could not be claimed; the error that ended the start gives the reason.
-  }
-  // Windows does not delete open files.
-  if (process.platform === "win32") for (const claim of claims.splice(0)) claim.release();
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function runIn(

@@ -28,7 +28,7 @@ describe("start", () => {
    * A lake in a separate folder; `untilRecords` resolves to the number of records in its log when there are at least
    * `least`.
    */
-  function lakeCalled(name: string): { data: string[]; untilRecords(least: number): Promise<number> } {
+  function lakeCalled(name: string): { data: [string, string]; untilRecords(least: number): Promise<number> } {
     const data_folder = join(folder.path, name);
     const lake_folder = join(data_folder, "replay-market-5");
     return {
@@ -140,6 +140,7 @@ describe("start", () => {
         assert.match(stderr, new RegExp(`port ${port}.*PORT_TAKEN`));
         assert.match(stderr, new RegExp(`next:.*${option}`));
         assert.doesNotMatch(stderr, /Iceberg catalog/);
+        assert.ok(!existsSync(data[1]), "the folder that the start had created is removed");
       } finally {
         await new Promise((resolve) => server.close(resolve));
       }

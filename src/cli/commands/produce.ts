@@ -10,7 +10,7 @@ import { produce } from "../../runtime/produce.ts";
 import type { Producer } from "../../producer/producer.ts";
 import { chooseSource, type SourceRequest } from "../choose-source.ts";
 import { openLakeFromEnvironment, type CommonOptions } from "../context.ts";
-import { lakeFor } from "../lake-for.ts";
+import { lakeOfSource, type Claim } from "../new-lake.ts";
 import { openOutput, type Output } from "../output.ts";
 import { Status } from "../status.ts";
 import { stopOnSignals } from "../stopping.ts";
@@ -57,11 +57,14 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
     output,
   };
   const chosen = await chooseSource(request);
-  const lake = lakeFor(request, chosen);
-  const claim = claimSource(lake, "produce");
+  const { lake, discard } = lakeOfSource(request, chosen);
+  const claims: Claim[] = [];
   const stopping = stopOnSignals(output);
+  let is_open = false;
   try {
+    claims.push(claimSource(lake, "produce"));
     const open = await openLakeFromEnvironment(lake, { warn: output.warn });
+    is_open = true;
     try {
       const records = await fill(open, pipeline, chosen.producers, output, stopping.signal);
       if (output.is_json)
@@ -71,7 +74,8 @@ async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {
     }
   } finally {
     stopping.dispose();
-    claim.release();
+    if (!is_open) discard(claims, false);
+    for (const claim of claims) claim.release();
   }
 }
 
