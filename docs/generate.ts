@@ -40,8 +40,9 @@ function schemaDesign(): string {
 function errorsPage(): string {
   const rows = Object.entries(ERROR_CODES)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, { status, is_retryable, meaning }]) => [
+    .map(([code, { status, exit_code, is_retryable, meaning }]) => [
       `\`${code}\``,
+      String(exit_code ?? 1),
       status === undefined ? "" : String(status),
       is_retryable === true ? "yes" : "",
       meaning,
@@ -50,11 +51,14 @@ function errorsPage(): string {
     "Error codes",
     "What does an error code mean, and what can you do about it? Source: `src/base/error-codes.ts`.",
     "Every error has a code, a message and a next step. Scripts match the code: messages may change.",
+    "**Exit** is the exit code of a command: 2 for wrong use (an unknown command, option or name, or a missing or " +
+      "invalid value on the command line or in a setting), 130 after Ctrl-C, and 1 for every other failure. `verify` " +
+      "exits with 75 where its error may be retried, and `dbt` with dbt's own code.",
     "**HTTP** is the status of the HTTP API; an error without one is answered with 500 and the code `INTERNAL`, and " +
       "its details are in the server's log. The Iceberg REST catalog answers with the statuses and error types of " +
       "Iceberg's specification instead.",
     "**Retry** says whether trying again unchanged can succeed.",
-    table(["Code", "HTTP", "Retry", "Meaning"], rows),
+    table(["Code", "Exit", "HTTP", "Retry", "Meaning"], rows),
   );
 }
 

@@ -1,4 +1,5 @@
 import { storeErrors, type ErrorDescription } from "./store-errors.ts";
+import { USAGE_ERRORS } from "./usage-errors.ts";
 
 const STORES = {
   ...storeErrors("CATALOG", "the catalog"),
@@ -16,6 +17,7 @@ const STORES = {
  */
 const DESCRIPTIONS = {
   ...STORES,
+  ...USAGE_ERRORS,
   CATALOG_CANNOT_OPEN: { ...STORES.CATALOG_CANNOT_OPEN, status: 503 },
   CATALOG_CORRUPT: { ...STORES.CATALOG_CORRUPT, status: 503 },
   CATALOG_DISK_FULL: { ...STORES.CATALOG_DISK_FULL, status: 503 },
@@ -35,18 +37,12 @@ const DESCRIPTIONS = {
       "The alert store has consumed more of the log than the log holds; restore the copy of either file that matches the other.",
   },
   ALERTS_CLOSED: { meaning: "The alert store was used after it was closed; open it again." },
-  ALERT_NOT_FOUND: { status: 404, meaning: "No alert has this id; list the alerts to see the ids." },
-  AMBIGUOUS_SUBJECT: { status: 400, meaning: "A name matches several subjects; give the id of one of them." },
   APPEND_UNCERTAIN: {
     is_retryable: true,
     meaning:
       "Kafka did not acknowledge an append in time; start again, and records that were written twice are counted once.",
   },
   BACKUP_DAMAGED: { meaning: "A file of the backup differs from its checksum; use an earlier backup or another copy." },
-  BACKUP_INSIDE_LAKE: { meaning: "The target of the backup is inside the lake's folder; choose a folder outside it." },
-  BACKUP_NEEDS_EMBEDDED: {
-    meaning: "`backup` copies embedded lakes only; back up the servers of a cluster with their own tools.",
-  },
   BACKUP_NOT_FOUND: {
     meaning: "The folder holds no complete backup; give the folder that `coinlake backup` wrote to.",
   },
@@ -56,7 +52,10 @@ const DESCRIPTIONS = {
     meaning: "The lake changed during every attempt to copy it; try again when it is written less.",
   },
   BACKUP_RUNNING: { is_retryable: true, meaning: "Another process writes this backup; wait until it ends." },
-  BACKUP_STOPPED: { meaning: "The backup was stopped before it was complete; run it again, and it resumes." },
+  BACKUP_STOPPED: {
+    exit_code: 130,
+    meaning: "The backup was stopped before it was complete; run it again, and it resumes.",
+  },
   BACKUP_TARGET_NOT_EMPTY: {
     meaning: "The target holds other files; choose an empty folder or one with backups of this lake.",
   },
@@ -175,44 +174,24 @@ const DESCRIPTIONS = {
   },
   FOREIGN_RECORD: { meaning: "Another program wrote to the topic or compacted it; give Coinlake its own topic." },
   INTERNAL: { meaning: "Coinlake has a fault; report it with the lines that the server's log has about it." },
-  INVALID_ADDRESS: { meaning: "The address of an exchange is not https or wss; correct the variable or unset it." },
-  INVALID_API_KEY: { meaning: "The API key holds characters that no key has; copy it again." },
   INVALID_AVRO: {
     meaning: "A manifest is not a readable Avro file; restore it, or roll the table back to an older snapshot.",
   },
-  INVALID_BASE_URL: {
-    meaning: "The base URL of a source is not an http or https address; correct the variable or unset it.",
-  },
-  INVALID_CATALOG_TOKEN: {
-    meaning: "The catalog's token is too short or has characters that a header cannot hold; choose another.",
-  },
-  INVALID_CURSOR: { status: 400, meaning: "The cursor is unknown or expired; start again without a cursor." },
   INVALID_IDL: {
     meaning: "The Thrift definition uses a type before it declares it; restore the file of this version.",
   },
-  INVALID_JSON: { status: 400, meaning: "The text is not the JSON of an object; correct it." },
   INVALID_OFFSETS: {
     meaning: "The table property with the consumed offsets cannot be read; set it as the message says.",
   },
-  INVALID_PORT: { meaning: "A port is not a number from 1 to 65535; correct the variable or unset it." },
   INVALID_POSITION: {
     meaning: "The stored position of a source cannot be read; restore the log from a backup or start a new lake.",
   },
-  INVALID_PRODUCTS: {
-    meaning: "The list of products names one that the source does not have; correct the variable or unset it.",
-  },
   INVALID_REQUEST: { status: 400, meaning: "The request is not as documented; GET /api/openapi.json describes it." },
-  INVALID_RULE: { status: 422, meaning: "A field of the alert rule is not valid; correct that field." },
-  INVALID_S3_ENDPOINT: { meaning: "The S3 endpoint is not a URL; set AWS_ENDPOINT_URL to the address of the service." },
-  INVALID_SEED: { meaning: "The seed of the simulated market is not a whole number; give one, as in simulated:42." },
-  INVALID_SINK: { meaning: "A field of the notification channel is not valid; correct that field." },
-  INVALID_SPARK_REMOTE: { meaning: "The address of Spark Connect is not sc://HOST:PORT; correct SPARK_REMOTE." },
   INVALID_SQL: { status: 400, meaning: "DuckDB rejects the query; fix the query at the position given." },
   INVALID_SUITE: { meaning: "A suite of expectations is malformed; see quality/README.md." },
   INVALID_TARGET_SIZE: {
     meaning: "The target file size is not a positive number; correct the option or the table property.",
   },
-  INVALID_TIME: { status: 400, meaning: "The time is not ISO 8601 with a zone; write it as 2026-01-31T12:00:00Z." },
   INVALID_TOKEN: { status: 401, meaning: "The token is wrong; ask the person who started Coinlake for it." },
   JOB_RULE_NOT_FOUND: { meaning: "No enabled rule watches this job; enable or create one." },
   LAKE_BUSY: { status: 503, meaning: "Too many queries about the past wait; try again in a moment." },
@@ -222,9 +201,6 @@ const DESCRIPTIONS = {
   LAKE_DAMAGED: { meaning: "`verify` found damage; follow its findings, which name the repairs." },
   LAKE_DESCRIPTION_MISSING: {
     meaning: "The lake's description file is missing; restore it, or use another folder for a new lake.",
-  },
-  LAKE_ELSEWHERE: {
-    meaning: "The tables of this lake are in another warehouse; leave --warehouse out, or use another data folder.",
   },
   LAKE_EMPTY: {
     status: 503,
@@ -239,7 +215,6 @@ const DESCRIPTIONS = {
     meaning: "The lake is a copy of one that still exists; add --copy to give it a new id, or delete one of them.",
   },
   LAKE_MOVED: { meaning: "The lake's folder was moved or copied; run `move`, or open it where it belongs." },
-  LAKE_NOT_FOUND: { meaning: "There is no such lake in the data folder; choose one with --data and --lake." },
   LAKE_OF_ANOTHER_KIND: { meaning: "The folder's lake holds data of another kind; use another folder with --data." },
   LAKE_UNREADABLE: {
     meaning: "The lake's description cannot be read by this version; restore it or use another folder.",
@@ -248,7 +223,6 @@ const DESCRIPTIONS = {
     is_retryable: true,
     meaning: "The tables have consumed different offsets for too long; start the pipeline or run `dbt run`.",
   },
-  LIVE_HAS_NO_PAST: { meaning: "Live views have no history; query the table itself, or leave --at out." },
   LIVE_MODELS_DIFFER: {
     meaning: "The pipeline names a model that the dbt project does not have; correct its `live` section.",
   },
@@ -274,7 +248,6 @@ const DESCRIPTIONS = {
     meaning: "The folder of the maintenance lock cannot be written; check permissions and disk space.",
   },
   MAINTENANCE_INCOMPLETE: { meaning: "Some tables could not be maintained; the message names them and the reasons." },
-  MAINTENANCE_NEEDS_CLUSTER: { meaning: "This check is for lakes of a cluster; use `verify` for an embedded lake." },
   MAINTENANCE_RUNNING: { is_retryable: true, meaning: "Another process maintains this lake; try again in a minute." },
   METADATA_LEFT_BEHIND: {
     meaning: "An old metadata file could not be deleted; the table is complete, and the file may be deleted by hand.",
@@ -297,8 +270,7 @@ const DESCRIPTIONS = {
     is_retryable: true,
     meaning: "No common state of the tables is kept, so nothing was verified; let an increment end, then verify again.",
   },
-  MOVE_NEEDS_EMBEDDED: { meaning: "The folder of a cluster's lake needs no rewriting; move it by hand." },
-  MOVE_STOPPED: { meaning: "The move was stopped and changed nothing; run it again." },
+  MOVE_STOPPED: { exit_code: 130, meaning: "The move was stopped and changed nothing; run it again." },
   NAMESPACE_EXISTS: { meaning: "The namespace exists; use it or choose another name." },
   NAMESPACE_NOT_EMPTY: { meaning: "The namespace holds tables; drop or move them first." },
   NAMESPACE_NOT_FOUND: { status: 404, meaning: "The namespace does not exist; check its name." },
@@ -306,7 +278,6 @@ const DESCRIPTIONS = {
     meaning: "The metastore's database holds tables of another program; use another metastore, or move them.",
   },
   NATIVE_NEEDS_LINUX: { meaning: "`cluster up --native` runs on Linux only; use Docker elsewhere." },
-  NOTHING_TO_MOVE: { meaning: "The lake is where it belongs; give the new folder." },
   NOT_AUTHORIZED: { meaning: "The catalog's REST server needs its token; send it as a bearer token." },
   NOT_A_CLUSTER: {
     meaning: "The folder holds no cluster, and nothing was deleted; give the cluster's folder with --data.",
@@ -316,22 +287,14 @@ const DESCRIPTIONS = {
     meaning: "The lake holds a symbolic link or a device, which a copy would lose; replace or remove it.",
   },
   NOT_FOUND: { status: 404, meaning: "The path or object does not exist; GET /api/openapi.json lists the paths." },
-  NOT_ONE_STATEMENT: { meaning: "A query is one SQL statement; give one." },
-  NOT_TESTABLE: { status: 422, meaning: "A rule of this kind cannot be tested on history; test rules on ticks." },
-  NO_PARENT: { meaning: "The command is internal to the server; use `query` for SQL." },
-  NO_SQL: { meaning: "No SQL was given; pass it as an argument, on standard input (-) or in a file (-f)." },
   OFFSET_PRUNED: {
     status: 410,
     meaning: "The log has pruned this offset; read from the first kept offset, or from the bronze table.",
-  },
-  ORPHANS_TOO_YOUNG: {
-    meaning: "Files younger than an hour may belong to a commit in progress; give --older-than at least an hour.",
   },
   PARTITION_NOT_FOUND: { status: 404, meaning: "The topic has no such partition; use one that it was created with." },
   PIPELINE_NOT_FOUND: { meaning: "The lake's pipeline has no definition in pipelines/; bring it back." },
   PORT_REFUSED: { meaning: "The system does not let the program listen on this address or port; choose another." },
   PORT_TAKEN: { meaning: "Another program listens on this port; stop it, or choose another port." },
-  PORT_TWICE: { meaning: "Two services are given the same port; give one of them another." },
   PYTHON_INSTALL_FAILED: {
     is_retryable: true,
     meaning: "A Python environment could not be installed; check the network and the package index.",
@@ -345,21 +308,18 @@ const DESCRIPTIONS = {
     meaning: "The query took too long and was stopped; ask for a shorter time or fewer columns.",
   },
   QUERY_TOO_LARGE: { status: 422, meaning: "The result exceeds the limit; ask for fewer rows or columns." },
-  QUESTION_NOT_FOUND: { status: 404, meaning: "There is no question with this number; GET /api/answers lists them." },
   REBUILD_FAILED: {
     meaning: "Silver and gold could not be rebuilt for comparison; check the space of the --scratch folder.",
   },
   RECORDS_LOST: { meaning: "The log has pruned records that bronze does not hold; run `repair`." },
   RECORD_TOO_LARGE: { meaning: "A record exceeds the log's limit; have the source send smaller messages." },
-  REPAIR_NEEDS_EMBEDDED: { meaning: "`repair` is for embedded lakes; restore the backups of the cluster's servers." },
-  RESTORE_STOPPED: { meaning: "The restore was stopped before it was complete; run it again, and it resumes." },
+  RESTORE_STOPPED: {
+    exit_code: 130,
+    meaning: "The restore was stopped before it was complete; run it again, and it resumes.",
+  },
   REWRITE_LOSES_ROWS: { meaning: "A rewrite gave another number of rows and was discarded; run `verify`." },
   ROUTE_NOT_FOUND: { meaning: "The catalog's REST server has no such endpoint; GET /v1/config lists them." },
   RULE_EXISTS: { status: 409, meaning: "A rule with this id exists; edit it or choose another id." },
-  RULE_NOT_FOUND: { status: 404, meaning: "No rule has this id; list the rules to see the ids." },
-  S3_CREDENTIALS_MISSING: {
-    meaning: "An s3:// location needs credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-  },
   SERVICE_DIED: { meaning: "A service of the cluster ended before it answered; read its logs." },
   SERVICE_NOT_ANSWERING: {
     is_retryable: true,
@@ -371,14 +331,8 @@ const DESCRIPTIONS = {
   SERVICE_NOT_OWNED: { meaning: "A process of the cluster belongs to another user; run the command as that user." },
   SINK_EXISTS: { meaning: "A notification channel with this id exists; delete it or choose another id." },
   SINK_IN_USE: { meaning: "A rule uses this notification channel; remove it from that rule first." },
-  SINK_NOT_FOUND: { meaning: "No notification channel has this id; list the channels to see the ids." },
   SNAPSHOT_IN_USE: { meaning: "A branch or tag refers to the snapshot; remove that reference first." },
-  SNAPSHOT_NOT_FOUND: { meaning: "The table has no such snapshot; look the snapshots up in iceberg_snapshots." },
-  SOURCES_DO_NOT_MIX: { meaning: "Only live sources run side by side; start the other source by itself." },
   SOURCE_IN_USE: { meaning: "Another process reads this lake's source; stop it, or start with --no-produce." },
-  SOURCE_NEEDS_ARGUMENT: { meaning: "The source needs an argument after a colon; the message shows the form." },
-  SOURCE_NOT_FOUND: { meaning: "There is no such source; choose one of those listed." },
-  SOURCE_TAKES_NO_ARGUMENT: { meaning: "The source takes no argument; give its name only." },
   SOURCE_UNREACHABLE: {
     is_retryable: true,
     meaning: "The source did not answer; check the network, or start with --source simulated.",
@@ -409,9 +363,7 @@ const DESCRIPTIONS = {
     is_retryable: true,
     meaning: "Spark no longer knows this run of the stream; start it, and it continues from its checkpoint.",
   },
-  STREAM_NOT_FOUND: { meaning: "There is no such stream; choose one of those listed." },
   STREAM_STOPPED: { is_retryable: true, meaning: "A Spark stream stopped; it is started again from its checkpoint." },
-  SUBJECT_NOT_FOUND: { status: 404, meaning: "The lake knows no such subject; the message lists the nearest names." },
   SUITES_NOT_FOUND: { meaning: "The pipeline has no suites of expectations; write one as quality/README.md shows." },
   TABLES_OF_ANOTHER_LAKE: {
     meaning: "The cluster holds the tables of another lake; use another cluster, or empty this one.",
@@ -432,14 +384,12 @@ const DESCRIPTIONS = {
     is_retryable: true,
     meaning: "A table with expectations does not exist yet; let the pipeline run until it has created its tables.",
   },
-  TABLE_NOT_FOUND: { status: 404, meaning: "The table does not exist; check its name." },
   TABLE_OUTSIDE_WAREHOUSE: {
     meaning: "The table's location is outside the warehouse; drop it or change its location.",
   },
   TABLE_UNREADABLE: {
     meaning: "A table that may share a folder cannot be read, so orphan files stay; restore its metadata file.",
   },
-  TARGET_INSIDE: { meaning: "The target is inside the lake's folder; choose a folder outside it." },
   TARGET_IN_USE: {
     is_retryable: true,
     meaning: "Another process fills the target; wait for it, or choose another target.",
@@ -452,10 +402,6 @@ const DESCRIPTIONS = {
     status: 401,
     meaning: "The server needs its token; log in at /login or send it as a bearer token.",
   },
-  TOKEN_REQUIRED_FOR_HOST: {
-    meaning: "Other machines can reach the server, so it needs a token; set COINLAKE_TOKEN or leave --host out.",
-  },
-  TOKEN_TOO_SHORT: { meaning: "The token is too short; use the output of `openssl rand -hex 16`." },
   TOOL_NOT_FOUND: { meaning: "A program was not found on this machine; install it as the message says." },
   TOOL_TOO_OLD: { meaning: "A program of this machine is too old; install a newer version." },
   TOO_MANY_ATTEMPTS: { status: 429, meaning: "Too many wrong tokens within a minute; wait a minute." },
@@ -481,9 +427,6 @@ const DESCRIPTIONS = {
   UNSUPPORTED_FORMAT: { meaning: "Only tables of Iceberg format version 2 are written; create a new table." },
   UNSUPPORTED_GC: {
     meaning: "The table's property gc.enabled forbids deleting files; set it to true if no other table needs them.",
-  },
-  UNSUPPORTED_LOCATION: {
-    meaning: "The location is not usable; use file:///FOLDER or s3://BUCKET/FOLDER without special characters.",
   },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,

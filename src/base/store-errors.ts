@@ -1,9 +1,11 @@
-/** The meaning of an error code for a person, a retry and a client of the HTTP API. */
+/** The meaning of an error code for a person, a retry, a script and a client of the HTTP API. */
 export interface ErrorDescription {
   /** What happened and what to do, in one sentence. */
   meaning: string;
   /** Status of the HTTP API; without one the API answers 500, and only the server's log has the details. */
   status?: number;
+  /** Exit code of a command that fails with this error; 1 without one. `usage-errors.ts` declares those of 2. */
+  exit_code?: number;
   /** Whether a retry without a change can succeed. An error may override it where this depends on the cause. */
   is_retryable?: boolean;
 }

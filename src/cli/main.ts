@@ -22,7 +22,7 @@ import { startCommand } from "./commands/start.ts";
 import { streamsCommand } from "./commands/streams.ts";
 import { transformCommand } from "./commands/transform.ts";
 import { verifyCommand } from "./commands/verify.ts";
-import { exitCodeOf } from "./exit-code.ts";
+import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { explain, usageError } from "./output.ts";
 import { VERSION } from "../lake/version.ts";
 
@@ -68,7 +68,7 @@ export function program(): Command {
     .description("A real-time crypto lakehouse with Iceberg tables and dbt models")
     .version(VERSION)
     .enablePositionalOptions()
-    .addHelpText("after", "\nExample:\n  npm run -s coinlake -- ask --help")
+    .addHelpText("after", `\nExample:\n  npm run -s coinlake -- ask --help\n${EXIT_CODES}`)
     .addCommand(startCommand({ pipelines, bronzeJob, assets: dashboard }, withoutLake))
     .addCommand(askCommand(pipelines, withCommon))
     .addCommand(queryCommand(pipelines, withCommon))
@@ -90,7 +90,7 @@ export function program(): Command {
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
 }
 
-/** Exit codes: 0 success; 1 failure; 2 invalid input; 75 `verify` could not check the lake now and may be retried. */
+/** Sets the process's exit code, one of EXIT_CODES. */
 export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
     await strict(program()).parseAsync(args, { from: "user" });

@@ -46,7 +46,7 @@ test("rules are made, edited, switched off and deleted from the command line, be
   );
   await json("rules", "delete", made.id);
   const { code, stderr } = await run("rules", "show", made.id);
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, /RULE_NOT_FOUND[\s\S]*next:/);
 });
 
@@ -73,7 +73,7 @@ test("what is typed wrong is told with the field, and changes nothing", async ()
     "add",
     '{"name":"x","condition":{"kind":"change","direction":"down","percent":5,"window_minutes":10}}',
   );
-  assert.equal(wrong.code, 1);
+  assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /condition\.direction[\s\S]*INVALID_RULE/);
   const torn = await run("rules", "add", '{"name":');
   assert.match(torn.stderr, /INVALID_JSON/);
@@ -98,7 +98,7 @@ test("a webhook's secret is shown when it is made, and never again", async () =>
 test("a lake where nothing fired has no alerts, and says so", async () => {
   assert.deepEqual((await json("alerts")) as AlertPage, { items: [], next: null });
   const { code, stderr } = await run("alerts", "none");
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, /ALERT_NOT_FOUND/);
 });
 

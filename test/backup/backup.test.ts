@@ -15,6 +15,7 @@ import {
 } from "../../src/backup/manifest.ts";
 import { restore } from "../../src/backup/restore.ts";
 import { groupsOf } from "../../src/backup/table-files.ts";
+import { ERROR_CODES, type ErrorCode } from "../../src/base/error-codes.ts";
 import { crypto } from "../../pipelines/crypto.ts";
 import { tableNamed } from "../../src/iceberg/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -82,9 +83,10 @@ async function run(...args: string[]): Promise<string> {
   return stdout;
 }
 
-async function refused(code: string, ...args: string[]): Promise<string> {
+async function refused(code: ErrorCode, ...args: string[]): Promise<string> {
   const finished = await coinlakeByKind(args);
-  assert.deepEqual([finished.code, finished.stderr.includes(`[${code}]`)], [1, true], finished.stderr);
+  const { exit_code = 1 } = ERROR_CODES[code];
+  assert.deepEqual([finished.code, finished.stderr.includes(`[${code}]`)], [exit_code, true], finished.stderr);
   return finished.stderr;
 }
 

@@ -120,7 +120,7 @@ describe("start with live sources", () => {
         COINLAKE_KRAKEN_WS_URL: "ws://feed.example.com",
       },
     );
-    assert.equal(code, 1);
+    assert.equal(code, 2);
     assert.match(stderr, /INVALID_ADDRESS/);
     assert.match(stderr, /COINLAKE_KRAKEN_WS_URL/);
     assert.ok(!existsSync(join(folder.path, "refused", "live")));

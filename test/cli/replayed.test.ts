@@ -126,7 +126,7 @@ test("only what reads the live views is refused a past, in whatever way it is wr
   assert.deepEqual([spoken.code, JSON.parse(spoken.stdout)], [0, [{ word: "live." }]], spoken.stderr);
   for (const name of ["live.dim_crypto", 'LIVE."dim_crypto"', '"live" . "dim_crypto"']) {
     const refused = await query(`select * from ${name}`, ...past);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 2);
     assert.match(refused.stderr, /LIVE_HAS_NO_PAST/);
     const answered = await query(`select * from ${name}`);
     assert.equal(answered.code, 0, answered.stderr);

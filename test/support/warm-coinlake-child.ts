@@ -20,10 +20,9 @@ async function run({ args, env }: WarmRequest): Promise<Finished> {
   } finally {
     process.exitCode = undefined;
     for (const restore of restores) restore();
-    for (const name of Object.keys(env)) {
-      if (before[name] === undefined) delete process.env[name];
-      else process.env[name] = before[name];
-    }
+    // Includes variables that the command has set, such as the token of the catalog.
+    for (const name of Object.keys(process.env)) if (before[name] === undefined) delete process.env[name];
+    Object.assign(process.env, before);
   }
 }
 

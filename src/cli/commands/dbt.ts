@@ -12,6 +12,7 @@ import { logOffsets } from "../../transform/offsets.ts";
 import { readRunResults, TestResults } from "../../transform/test-results.ts";
 import { dbtEnvironment, dbtPython } from "../../transform/worker.ts";
 import { openLakeFromEnvironment, pipelineOf, type CommonOptions } from "../context.ts";
+import { INTERRUPTED } from "../stopping.ts";
 
 /** dbt commands that write tables and so need exclusive ownership of the lake. */
 const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
@@ -74,15 +75,18 @@ async function runDbt(args: readonly string[], { transform }: Pipeline, open: Op
       DBT_PROFILES_DIR: project,
     },
   });
-  const ignore = () => {};
+  let is_interrupted = false;
+  const interrupt = () => (is_interrupted = true);
   // The terminal sends Ctrl-C to dbt too; this process waits for dbt, then closes the catalog.
-  process.on("SIGINT", ignore);
+  process.on("SIGINT", interrupt);
   try {
-    return await new Promise((resolve, reject) => {
+    const code = await new Promise<number | null>((resolve, reject) => {
       child.once("error", reject);
-      child.once("exit", (code, signal) => resolve(code ?? (signal === "SIGINT" ? 130 : 1)));
+      child.once("exit", resolve);
     });
+    // dbt exits with 2 after Ctrl-C, which would mean wrong use.
+    return is_interrupted ? INTERRUPTED : (code ?? 1);
   } finally {
-    process.off("SIGINT", ignore);
+    process.off("SIGINT", interrupt);
   }
 }

@@ -98,10 +98,11 @@ Example:
 Exits 1 when a stream is stopped or its lag exceeds the limit.`,
     )
     .action(async (names: string[], options: CheckOptions) => {
+      const chosen = named(jobs, names);
       await withStreams(options, async ({ streams, output }) => {
         const running = await streams.list();
         const rows = await Promise.all(
-          named(jobs, names).map(async ({ name }) => {
+          chosen.map(async ({ name }) => {
             const query = running.find((candidate) => candidate.name === name);
             const progress = query === undefined ? null : await query.lastProgress();
             return {
@@ -145,9 +146,10 @@ function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
     .argument("[names...]", "names of streams (default: all)")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams start")
     .action(async (names: string[], options: CommonOptions) => {
+      const chosen = named(jobs, names);
       await withStreams(options, async ({ streams, kafka_brokers, output }) => {
         const started = [];
-        for (const job of named(jobs, names)) {
+        for (const job of chosen) {
           const query = await job.start(streams, { kafka_brokers });
           output.say(`${job.name} runs: ${job.description}`);
           started.push({ stream: job.name, query_id: query.id, run_id: query.run_id });
@@ -175,15 +177,16 @@ Example:
 Stop a running \`start --profile cluster\` first: it restarts its stream.`,
     )
     .action(async (names: string[], options: CommonOptions) => {
+      const chosen = named(jobs, names);
       await withStreams(options, async ({ streams, output }) => {
         const stopped = [];
         // Updated before stopping: otherwise the supervisor would restart the streams.
         setDesiredStreams(
           clusterFolder(options.data ?? DEFAULT_DATA_FOLDER),
-          named(jobs, names).map(({ name }) => name),
+          chosen.map(({ name }) => name),
           false,
         );
-        for (const { name } of named(jobs, names)) {
+        for (const { name } of chosen) {
           const query = await streams.find(name);
           if (query === null) continue;
           await query.stop();

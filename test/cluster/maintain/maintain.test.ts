@@ -139,7 +139,7 @@ test("bronze that lacks an offset, or has one twice, fails by the partition's na
 
 test("a table that is not there is told with those that are", async () => {
   const { code, stderr } = await run("compact", "--table", "gold.none");
-  assert.equal(code, 1);
+  assert.equal(code, 2);
   assert.match(stderr, new RegExp(`TABLE_NOT_FOUND[\\s\\S]*${FACTS}`));
 });
 
