@@ -114,6 +114,24 @@ export async function overhangOf(page: Page): Promise<number> {
   ) as Promise<number>;
 }
 
+/**
+ * The elements that reach beyond the right edge of the viewport, except those in a container that scrolls or clips by
+ * itself.
+ */
+export async function tooWideOf(page: Page): Promise<string[]> {
+  return page.evaluate(`(() => {
+    const width = document.documentElement.clientWidth;
+    const isContained = (element) => {
+      for (let at = element.parentElement; at !== null && at !== document.body; at = at.parentElement)
+        if (getComputedStyle(at).overflowX !== "visible" && at.getBoundingClientRect().right <= width + 0.5) return true;
+      return false;
+    };
+    return [...document.body.querySelectorAll("*")]
+      .filter((element) => element.getBoundingClientRect().right > width + 0.5 && !isContained(element))
+      .map((element) => element.tagName + "." + element.className + " " + element.innerText?.slice(0, 40));
+  })()`) as Promise<string[]>;
+}
+
 // Code that runs in the page is given as text here: the bench also uses this file, and is type-checked without the
 // browser's types.
 

@@ -10,9 +10,11 @@ import {
   PHONE,
   skip,
   startBrowser,
+  tooWideOf,
   untilLoaded,
   untilText,
 } from "./browser.ts";
+import { SIMULATED_SOURCE } from "../serve/running.ts";
 import { openEmpty, openMarket, type OpenMarket } from "./market.ts";
 
 interface PageCase {
@@ -38,6 +40,11 @@ const PAGES: PageCase[] = [
 ];
 /** An unknown coin is a 404, which the browser logs in any case. */
 const EXPECTED_OF_EMPTY = /404/;
+
+/** A name without a space in which a line could break. */
+const LONG_WORD = "a-name-without-a-place-to-break_".repeat(3);
+const LONG_SENTENCE = "a rule whose name explains at length what it is for, and whom it wakes at night".slice(0, 110);
+const LONG_URL = `https://alerts.example.org/${"path".repeat(60)}?token=${"y".repeat(100)}`;
 
 describe("pages in a browser", { skip }, () => {
   let browser: Browser;
@@ -114,6 +121,43 @@ describe("pages in a browser", { skip }, () => {
         assert.deepEqual(problems, []);
         await page.browserContext().close();
       }
+      market.running.sources = alive;
+    });
+
+    // Last, because it fills the lists of alerts and rules.
+    test("no page is wider than a phone, however long names, addresses and messages are", async () => {
+      const { alerts } = market.running;
+      const { sink } = await alerts.createSink({ id: `hook-${"x".repeat(50)}`, kind: "webhook", url: LONG_URL });
+      for (const name of [LONG_WORD, LONG_SENTENCE])
+        await alerts.createRule({
+          name,
+          condition: { kind: "volatility", window_minutes: 1440, percent: 0.0001 },
+          sinks: ["page", sink.id],
+        });
+      await alerts.reportJob({ job: LONG_WORD, failure: LONG_URL });
+      await alerts.reportJob({ job: "backup", failure: LONG_SENTENCE });
+      const alive = market.running.sources;
+      market.running.sources = [
+        { ...SIMULATED_SOURCE, source: `replay:${LONG_WORD}`, state: "failed", message: LONG_URL, heard_at_us: 1 },
+      ];
+      market.running.failures.push({ code: "SOURCE_UNREACHABLE", message: LONG_URL });
+      const too_wide: string[] = [];
+      for (const { path, full } of PAGES) {
+        const { page } = await openPage(browser, `${market.url}${path}`, PHONE);
+        await untilText(page, full);
+        await untilLoaded(page);
+        if (path === "/alerts") {
+          await untilText(page, LONG_WORD);
+          for (const button of await page.$$(".rule-actions button:first-child, .rules + .more button"))
+            await button.click();
+          await untilText(page, /alerts? over/);
+        }
+        too_wide.push(...(await tooWideOf(page)).map((element) => `${path}: ${element}`));
+        if ((await overhangOf(page)) > 0) too_wide.push(`${path} scrolls sideways`);
+        await page.browserContext().close();
+      }
+      assert.deepEqual(too_wide, []);
+      market.running.failures.pop();
       market.running.sources = alive;
     });
   });
