@@ -59,7 +59,8 @@ export function priceOf(id: string): Signal<LivePrice> {
   return made;
 }
 
-function applyPrice(id: string, price: string, price_at: string, source: string): void {
+/** Shows a price unless a newer one is shown. */
+export function applyPrice(id: string, price: string, price_at: string, source: string): void {
   const live = priceOf(id);
   const shown = live.peek();
   if (shown.price === null) live.value = { price, price_at, source, move: 0, changes: 0 };

@@ -3,7 +3,9 @@ import { after, test } from "node:test";
 import { firstChange } from "../../dashboard/charts/first-change.ts";
 import { gapsSeen, refreshAllFrom } from "../../dashboard/pages/coin/candles.ts";
 import { CandleFeed } from "../../dashboard/pages/coin/feed.ts";
+import { applyPrice, priceOf } from "../../dashboard/state/coins.ts";
 import { dispatchEvent } from "../../dashboard/state/events.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Candle } from "../../pipelines/crypto/api/schemas.ts";
 
 const START_MS = Date.parse("2026-03-14T00:00:00Z");
@@ -51,7 +53,7 @@ test("candles that are filled in hours late appear once the source reports it", 
     const items = known
       .filter(({ time }) => time >= (searchParams.get("from") ?? ""))
       .slice(-Number(searchParams.get("limit")));
-    return Response.json({ interval: "1m", at: null, snapshots: [], items, next: null });
+    return Response.json({ interval: "1m", at: null, snapshots: [], items, last_price: null, next: null });
   }) as typeof globalThis.fetch;
   const feed = new CandleFeed("bitcoin", "1m", null);
   t.after(() => feed.stop());
@@ -77,4 +79,27 @@ test("candles that are filled in hours late appear once the source reports it", 
   dispatchEvent("source", JSON.stringify({ ...source, missed: { open: 0, filled: 10, lost: 0 }, gaps: [] }), "");
   await until(300);
   assert.deepEqual(asked, [null, timeOf(0)]);
+});
+
+test("the header's price and the last candle are the same, whichever of list, tick and candles is newest", async (t) => {
+  const at = (second: number) => new Date(START_MS + second * 1000).toISOString();
+  const last = (price: string, second: number) => ({ price, price_at: at(second), source: "kraken" });
+  let answer = { items: [{ ...candle(0), high: "3", close: "3" }], last_price: last("3", 30) };
+  globalThis.fetch = (async () =>
+    Response.json({ interval: "1m", at: null, snapshots: [], next: null, ...answer })) as typeof globalThis.fetch;
+  // The list of coins was answered from the cache: it is older than the candles.
+  applyPrice("header", "2", at(20), "kraken");
+  const feed = new CandleFeed("header", "1m", null);
+  t.after(() => feed.stop());
+  const until = async (price: string) => {
+    const shown = () => [priceOf("header").peek().price, feed.candles.peek()?.at(-1)?.close];
+    await eventually(() => shown().every((value) => value === price), { what: () => `${price}: ${shown().join()}` });
+  };
+  feed.start();
+  await until("3");
+  // A list that is newer than the candles.
+  applyPrice("header", "5", at(50), "kraken");
+  answer = { items: [{ ...candle(0), high: "4", close: "4" }], last_price: last("4", 40) };
+  dispatchEvent("gap", "{}", "");
+  await until("5");
 });

@@ -219,6 +219,10 @@ describe("the API over a running lake", () => {
   test("takes a coin by its id, symbol or name everywhere, and names the nearest for one that it does not know", async () => {
     const bitcoin = await running.json<Coin>("/api/coins/bitcoin");
     const candles = await running.json<Candles>("/api/coins/bitcoin/candles");
+    const minutes = await running.json<Candles>("/api/coins/bitcoin/candles?interval=1m");
+    const { price, price_at } = minutes.last_price ?? {};
+    assert.deepEqual([price, price_at], [minutes.items.at(-1)?.close, bitcoin.price_at]);
+    assert.deepEqual(candles.last_price, minutes.last_price);
     for (const name of ["BTC", "btc", "Bitcoin", "BITCOIN"]) {
       assert.equal((await running.json<Coin>(`/api/coins/${name}`)).id, bitcoin.id);
       assert.deepEqual((await running.json<Candles>(`/api/coins/${name}/candles`)).items, candles.items);

@@ -3,6 +3,7 @@ import type { Candle, Candles, Interval } from "../../../pipelines/crypto/api/sc
 import { compareDecimals } from "../../format/decimal.ts";
 import { parseMicros } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
+import { applyPrice, priceOf } from "../../state/coins.ts";
 import { onEvent } from "../../state/events.ts";
 import { gapsSeen, joinCandles, refreshAllFrom, refreshFrom } from "./candles.ts";
 
@@ -51,7 +52,7 @@ export class CandleFeed {
   readonly #gaps = new Map<string, string | null>();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #unsubscribe: (() => void) | null = null;
-  /** The newest tick, applied again after a refresh: the response may be older than the tick. */
+  /** The newest price, applied again after a refresh: the response may be older. */
   #newest: { price: string; price_at: string } | null = null;
 
   constructor(id: string, interval: Interval, at: string | null) {
@@ -128,7 +129,7 @@ export class CandleFeed {
         ? joinCandles([], page.items, null)
         : joinCandles(this.candles.peek() ?? [], page.items, from);
       this.#answered = page.items.at(-1)?.time ?? this.#answered;
-      if (this.#newest !== null) this.#applyTick(this.#newest.price, this.#newest.price_at, 0);
+      this.#showNewest(page.last_price);
       this.snapshots.value = page.snapshots;
       this.error.value = null;
       this.retry_at_ms.value = null;
@@ -163,10 +164,27 @@ export class CandleFeed {
     if (this.#timer !== null) this.#wait(0);
   }
 
-  #dispatchEvent(price: string, price_at: string): void {
+  /**
+   * Gives the chart and the header the same price: the newest of the response, of the ticks, and of the list of coins.
+   * Each of them may be older than the others.
+   */
+  #showNewest(last: Candles["last_price"]): void {
+    if (this.#at !== null) return;
+    if (last !== null) applyPrice(this.#id, last.price, last.price_at, last.source);
+    const { price, price_at } = priceOf(this.#id).peek();
+    if (price !== null && price_at !== null) this.#keepNewest(price, price_at);
+    if (this.#newest !== null) this.#applyTick(this.#newest.price, this.#newest.price_at, 0);
+  }
+
+  /** Whether no newer price is known. */
+  #keepNewest(price: string, price_at: string): boolean {
     const is_newest = this.#newest === null || parseMicros(price_at) >= parseMicros(this.#newest.price_at);
     if (is_newest) this.#newest = { price, price_at };
-    this.#applyTick(price, price_at, 1, is_newest);
+    return is_newest;
+  }
+
+  #dispatchEvent(price: string, price_at: string): void {
+    this.#applyTick(price, price_at, 1, this.#keepNewest(price, price_at));
   }
 
   /** Applies a tick to the last candle; only the newest tick sets its close. */

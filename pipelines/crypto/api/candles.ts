@@ -147,6 +147,18 @@ async function newest(tables: ReadTables, id: string, interval: Interval): Promi
   return found?.["newest"] ?? null;
 }
 
+/** The newest price since the start of a candle. */
+async function lastPrice({ table, rows }: ReadTables, id: string, since: string): Promise<CandlePage["last_price"]> {
+  const [found] = await rows(`
+    select price, price_at, source from ${table(MINUTES)}
+    where crypto_id = ${quote(id)} and minute_at >= timestamptz '${since}'
+      and price_date >= cast(timestamptz '${since}' as date)
+    order by minute_at desc limit 1`);
+  if (found === undefined) return null;
+  const { price, price_at, source } = found;
+  return { price: trimDecimal(price ?? ""), price_at: time(price_at ?? ""), source: source ?? "" };
+}
+
 async function isKnown({ table, rows }: ReadTables, id: string): Promise<boolean> {
   return (
     (await rows(`select 1 as found from ${table("gold.dim_crypto")} where crypto_id = ${quote(id)} limit 1`)).length > 0
@@ -192,7 +204,7 @@ async function answerOf(id: string, query: unknown, tables: ReadTables): Promise
   const frame = { interval: request.interval, at: tables.at, snapshots: read };
   // Empty if the table did not exist yet, or before the lake's first event.
   const latest = tables.at !== null && read.length === 0 ? null : await newest(tables, id, request.interval);
-  if (latest === null) return { ...frame, items: [], next: null };
+  if (latest === null) return { ...frame, items: [], last_price: null, next: null };
   const step_ms = INTERVAL_S[request.interval] * 1000;
   const end = decodeCursor(request.cursor, z.int()) ?? (request.to === undefined ? null : Date.parse(request.to));
   const to_ms = end ?? (Math.floor(Date.parse(time(latest)) / step_ms) + 1) * step_ms;
@@ -201,7 +213,10 @@ async function answerOf(id: string, query: unknown, tables: ReadTables): Promise
   const from_ms = Math.max(asked_ms, longest_ms);
   const is_paged = tables.at === null || hasHours(tables);
   const found = from_ms < to_ms ? await findCandles(tables, id, request.interval, { from_ms, to_ms }) : [];
+  const last = found.at(-1);
+  // Read after the candles, so it is never older than the last close.
+  const last_price = tables.at === null && end === null && last ? await lastPrice(tables, id, last.time) : null;
   const has_more = is_paged && (from_ms > asked_ms || request.from === undefined);
   const next_ms = !has_more ? null : found.length > 0 ? from_ms : await endBefore(tables, id, from_ms, step_ms);
-  return { ...frame, items: found, next: next_ms === null ? null : encodeCursor(next_ms) };
+  return { ...frame, items: found, last_price, next: next_ms === null ? null : encodeCursor(next_ms) };
 }

@@ -43,6 +43,8 @@ export const Candle = z.object({
   price_updates: Count,
 });
 
+export const LastPrice = z.object({ price: Decimal, price_at: Time, source: z.string() });
+
 /** Oldest first; `next` is the cursor of the page with earlier candles. */
 export const Candles = z
   .object({
@@ -51,6 +53,11 @@ export const Candles = z
     at: Time.nullable(),
     snapshots: z.array(Snapshot),
     items: z.array(Candle),
+    /**
+     * The coin's newest price, at least as new as the last close. Null for the past, for a page that ends earlier, and
+     * without candles.
+     */
+    last_price: LastPrice.nullable(),
     next: z.string().nullable(),
   })
   .openapi("Candles");
