@@ -87,7 +87,7 @@ const DESCRIPTIONS = {
   CHECK_RUNNING: { is_retryable: true, meaning: "Another process checks this lake; wait until it ends." },
   CLOCK_BEHIND: {
     is_retryable: true,
-    meaning: "The clock of this machine is behind the newest commit; set the clocks of the machines right.",
+    meaning: "The clock of this machine is behind the newest commit; set it right.",
   },
   CLUSTER_BUSY: { is_retryable: true, meaning: "Another command changes this cluster; wait until it ends." },
   CLUSTER_FOLDER_NOT_WRITABLE: {

@@ -37,7 +37,7 @@ export interface CatalogOptions {
   step?: StepListener;
   /** Makes the files that a commit refers to durable before the pointer moves. Absent: the writers are responsible. */
   makeDurable?: MakeDurable;
-  /** Receives warnings about failures after a successful commit; no data is lost. */
+  /** Receives warnings about failures after a successful commit, and about a clock behind a commit; no data is lost. */
   warn?: (warning: OperatingError) => void;
   /** Called after each commit; the commit does not wait for it. */
   committed?: CommitListener;
@@ -69,6 +69,9 @@ export interface Paged<T> {
 /** Assumed age of a commit with an unknown time: readers whose transaction is younger see it. */
 const OLDEST_TRANSACTION_MS = 60_000;
 
+/** The commits of another machine may be ahead of this machine's clock by so much without a warning. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
 /** The Iceberg catalog: the operations of the REST specification, on a store of pointers and a storage of files. */
 export class Catalog implements TableCatalog {
   readonly #store: CatalogStore;
@@ -82,6 +85,7 @@ export class Catalog implements TableCatalog {
   readonly #committer: Committer;
   /** Metadata for readers, by stored metadata; only for stored metadata with times in the future. */
   readonly #corrected = new WeakMap<TableMetadata, TableMetadata>();
+  #has_warned_of_clock = false;
 
   constructor(options: CatalogOptions) {
     this.#store = options.store;
@@ -316,8 +320,19 @@ export class Catalog implements TableCatalog {
       return { ...table, metadata: known };
     }
     const metadata = withoutFutureTimes(table.metadata, now_ms, now_ms - OLDEST_TRANSACTION_MS);
-    if (metadata !== table.metadata) this.#corrected.set(table.metadata, metadata);
+    if (metadata !== table.metadata) {
+      this.#corrected.set(table.metadata, metadata);
+      this.#warnOfClock(table, now_ms);
+    }
     return { ...table, metadata };
+  }
+
+  /** Warns once, of the first table that is found. */
+  #warnOfClock({ identifier, metadata }: LoadedTable, now_ms: number): void {
+    const changed_ms = Number(metadata["last-updated-ms"]);
+    if (this.#has_warned_of_clock || changed_ms <= now_ms + CLOCK_TOLERANCE_MS) return;
+    this.#has_warned_of_clock = true;
+    this.#warn(clockBehind(nameOfTable(identifier), changed_ms, now_ms));
   }
 
   /**
@@ -410,4 +425,17 @@ function decodeToken(token: string): string {
   const name = Buffer.from(token, "base64url").toString();
   if (Buffer.from(name).toString("base64url") !== token) throw badRequest("Invalid page token");
   return name;
+}
+
+function clockBehind(table: string, changed_ms: number, now_ms: number): OperatingError {
+  const [changed_at, now] = [changed_ms, now_ms].map((at_ms) => new Date(at_ms).toISOString());
+  return new OperatingError(
+    "CLOCK_BEHIND",
+    `A clock is wrong: this machine's shows ${now}, but ${table} was changed at ${changed_at}`,
+    {
+      next_step:
+        "Set this machine's clock right. If it is right, it was ahead at that change: no data is missing, and times " +
+        "in the tables' history are approximate until then.",
+    },
+  );
 }

@@ -167,7 +167,9 @@ async function lakes(data_folder: string): Promise<Finding[]> {
       const lake = findLake(data_folder, name);
       if (lake.profile !== "embedded" || !lake.warehouse.startsWith("file:") || !existsSync(lake.catalog_file))
         continue;
-      const size = await measureLake(lake);
+      const size = await measureLake(lake, ({ message, next_step }) =>
+        findings.push({ subject: "clock", state: "warning", detail: message, remedy: next_step }),
+      );
       const reason = overBudget(size);
       const remedy = `Run \`npm run -s coinlake -- maintain --lake ${name}\` to merge and delete files.`;
       findings.push(

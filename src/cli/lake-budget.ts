@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync, type Dirent } from "node:fs";
 import { join } from "node:path";
 import { Catalog } from "../catalog/catalog.ts";
 import { SqliteStore } from "../catalog/sqlite/store.ts";
+import type { OperatingError } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import { TableReports } from "../query/tables.ts";
 import { FileStorage } from "../storage/file/storage.ts";
@@ -30,10 +31,10 @@ const MAX_AMPLIFICATION = 2;
 const ALLOWED_BYTES = 64 * 1024 * 1024;
 
 /** Counts files first, 100,000 in under a second; beyond the limit it does not measure their sizes. */
-export async function measureLake(lake: Lake): Promise<LakeSize> {
+export async function measureLake(lake: Lake, warn: (warning: OperatingError) => void = () => {}): Promise<LakeSize> {
   const files = countFiles(lake.folder);
   if (files > MAX_FILES) return { files, table_bytes: null, live_bytes: null, snapshots: null };
-  const live = await measureLive(lake);
+  const live = await measureLive(lake, warn);
   return {
     files,
     table_bytes: bytesBelow(pathOfLocation(lake.warehouse)),
@@ -100,11 +101,14 @@ function bytesOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-async function measureLive(lake: Lake): Promise<{ live_bytes: number; snapshots: number } | null> {
+async function measureLive(
+  lake: Lake,
+  warn: (warning: OperatingError) => void,
+): Promise<{ live_bytes: number; snapshots: number } | null> {
   // Opening a missing catalog would create it.
   if (!existsSync(lake.catalog_file)) return null;
   const storage = new FileStorage();
-  const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse });
+  const catalog = new Catalog({ store: new SqliteStore(lake.catalog_file), storage, warehouse: lake.warehouse, warn });
   try {
     const reports = new TableReports({ catalog, storage });
     let [live_bytes, snapshots] = [0, 0];

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { explain } from "../base/explain.ts";
 import type { ChecksumStore } from "../catalog/checksums.ts";
 import { Catalog } from "../catalog/catalog.ts";
 import { startCatalogServer, type CatalogServer } from "../catalog/server.ts";
@@ -13,8 +14,7 @@ import { s3SettingsFrom, type S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import type { Storage } from "../storage/storage.ts";
 import { catalogTokenFrom } from "./catalog-token.ts";
-import type { Environment } from "./environment.ts";
-import { openLake } from "./open.ts";
+import { openLake, type OpenLakeOptions } from "./open.ts";
 
 /**
  * A lake opened read-only. A missing or damaged store is null; the caller reports its damage.
@@ -36,8 +36,11 @@ export interface LakeToVerify {
  * Creates nothing. Throws the errors of a cluster's services, S3_CREDENTIALS_MISSING, and LOG_LOCKED, CATALOG_LOCKED
  * and others of stores that are not damaged.
  */
-export async function openToVerify(lake: Lake, env: Environment = process.env): Promise<LakeToVerify> {
-  if (lake.profile === "cluster") return { ...(await openLake(lake, { env })), checksums: null };
+export async function openToVerify(
+  lake: Lake,
+  { env = process.env, warn = () => {} }: Pick<OpenLakeOptions, "env" | "warn"> = {},
+): Promise<LakeToVerify> {
+  if (lake.profile === "cluster") return { ...(await openLake(lake, { env, warn })), checksums: null };
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const storage = s3 === null ? new FileStorage() : new S3Storage(s3);
   const log = unlessDamaged(lake.log_file, () => openSqliteLog({ file: lake.log_file, is_read_only: true }));
@@ -46,7 +49,8 @@ export async function openToVerify(lake: Lake, env: Environment = process.env): 
     lake.catalog_file,
     () => new SqliteChecksums(lake.catalog_file, { is_read_only: true }),
   );
-  const catalog = store && new Catalog({ store, storage, warehouse: lake.warehouse });
+  const catalog =
+    store && new Catalog({ store, storage, warehouse: lake.warehouse, warn: (warning) => warn(explain(warning)) });
   const server = catalog && (await startCatalogServer({ catalog, port: 0, token: catalogTokenFrom(env) }));
   return {
     lake,

@@ -201,6 +201,10 @@ test("an old answer says how old it is, and by whose clock", () => {
     /16:33:31\.378Z: the newest event in gold, on the simulated market's clock, 2 h 31 min ago$/m,
   );
   assert.match(at("2026-11-29T16:34:00Z", "live"), /16:33:31\.378Z$/m);
+  assert.match(
+    at("2026-11-28T16:33:00Z", "live"),
+    /16:33:31\.378Z: 1 d 0 h after this machine's clock, so a clock is/m,
+  );
   assert.match(at("2026-11-29T19:05:00Z", "live", true), /16:33:31\.378Z$/m);
 });
 

@@ -90,10 +90,14 @@ interface AnswersLayout {
 
 /** Answers older than this print their age and the reason. */
 const OLD_MS = 5 * 60_000;
+/** Sources' clocks may be ahead of this machine's by so much. */
+const AHEAD_MS = 60_000;
 
-/** The reason why an answer is older than now; empty for a recent one. */
+/** The reason why an answer is older than now, or of the future; empty for a recent one. */
 function describeAsOf(as_of: string, { kind }: Pick<Lake, "kind">, now_ms: number): string {
   const age_ms = now_ms - Date.parse(as_of);
+  if (kind !== "replay" && age_ms < -AHEAD_MS)
+    return `: ${formatAge(-age_ms)} after this machine's clock, so a clock is or was wrong`;
   if (age_ms < OLD_MS) return "";
   const clock =
     kind === "simulated" ? ", on the simulated market's clock" : kind === "replay" ? ", on the recording's clock" : "";

@@ -61,7 +61,7 @@ async function verified(
 ): Promise<Verification | null> {
   let open: LakeToVerify | null = null;
   try {
-    open = await openToVerify(lake, environmentIn(dirname(lake.folder)));
+    open = await openToVerify(lake, { env: environmentIn(dirname(lake.folder)), warn: output.warn });
     return options.deep === true ? await deeply(open, pipeline, options.scratch, output) : await verify(open, pipeline);
   } catch (error) {
     if (error instanceof OperatingError && error.is_retryable) throw withExitCode(error, TRY_AGAIN);
