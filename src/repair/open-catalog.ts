@@ -1,3 +1,5 @@
+import { explain } from "../base/explain.ts";
+import type { StepListener } from "../base/failpoints.ts";
 import { Catalog } from "../catalog/catalog.ts";
 import type { CatalogServer } from "../catalog/server.ts";
 import { SqliteChecksums } from "../catalog/sqlite/checksums.ts";
@@ -18,7 +20,7 @@ export interface RepairedCatalog {
 /** Opens a lake's catalog without its log: opening the lake would create a missing log. */
 export function openCatalog(
   lake: Lake,
-  { storage, clock }: { storage: Storage; clock: Clock },
+  { storage, clock, step, say }: { storage: Storage; clock: Clock; step: StepListener; say(text: string): void },
 ): { catalog: Catalog; close(): Promise<void> } {
   const store = new SqliteStore(lake.catalog_file);
   const ledger = new ChecksumLedger(storage, new SqliteChecksums(lake.catalog_file));
@@ -26,6 +28,8 @@ export function openCatalog(
     store,
     storage,
     clock,
+    step,
+    warn: (warning) => say(explain(warning)),
     warehouse: lake.warehouse,
     inspect: manifestInspection(storage, { recheck_ms: 0 }),
     makeDurable: createMakeDurable(storage),

@@ -25,6 +25,7 @@ import { LakeFiles } from "./lake-files.ts";
 import { planLog, type LogPlan } from "./log-plan.ts";
 import { MetadataVersions, tableOfFile } from "./metadata-versions.ts";
 import { inspectTable, type TableState } from "./table-state.ts";
+import { itemOfUnfinished, unfinishedTables } from "./unfinished.ts";
 
 export interface RepairScope {
   lake: Lake;
@@ -60,6 +61,8 @@ export interface RepairPlan {
   resets: TableState[];
   /** Tables of the pipeline that the catalog lacks, which dbt rebuilds. */
   missing: string[];
+  /** Tables that an interrupted repair emptied, which dbt rebuilds. */
+  unfinished: string[];
   /** The maintenance database, if it is damaged; it holds no data. */
   is_maintenance_damaged: boolean;
   close(): void;
@@ -116,6 +119,7 @@ async function planFrom(
   const has_lost = state !== null && lostOffsets(state.loaded.metadata, pipeline.topic.name).size > 0;
   const resets = await planner.planResets(tables, { can_rebuild: (is_whole && !has_lost) || scope.is_loss_accepted });
   const missing = planner.planMissing(catalog);
+  const unfinished = planner.planUnfinished(tables, resets);
   planner.planReplacedFiles();
   const is_maintenance_damaged = planner.planStores();
   const is_catalog_right = catalog.damage === null && catalog.pointers.every(isRight) && dropped.length === 0;
@@ -130,6 +134,7 @@ async function planFrom(
     bronze: does_bronze ? bronze : null,
     resets,
     missing,
+    unfinished,
     is_maintenance_damaged,
   };
 }
@@ -401,6 +406,17 @@ class Planner {
       this.items.push(planned({ table, file: null, problem, action: "rebuild it from bronze with dbt" }));
     }
     return missing;
+  }
+
+  /** A start completes them by its increments, so an automatic repair leaves them out. */
+  planUnfinished(tables: readonly LoadedTable[], resets: readonly TableState[]): string[] {
+    if (this.#scope.is_automatic) return [];
+    const is_planned = new Set(resets.map(({ table }) => table));
+    const found = unfinishedTables(tables, this.#scope.pipeline).filter(
+      (table) => this.#isInScope(table) && !is_planned.has(table),
+    );
+    this.items.push(...found.map(itemOfUnfinished));
+    return found;
   }
 
   /** Checks the files other than catalog and log. Returns whether the maintenance database is damaged. */

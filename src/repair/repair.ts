@@ -5,6 +5,7 @@ import { nameOfTable, tableNamed } from "../iceberg/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { openBronzeFiles } from "../duckdb/bronze-files.ts";
 import { openParquetWriter } from "../duckdb/parquet.ts";
+import { noop, type StepListener } from "../base/failpoints.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import type { Log } from "../log/log.ts";
@@ -29,6 +30,8 @@ import { unreadableSnapshots, type TableState } from "./table-state.ts";
 
 export interface RepairOptions extends RepairScope {
   clock: Clock;
+  /** Failpoints of the catalog's commits, also of those that dbt makes afterwards. */
+  step?: StepListener;
   /** False for a dry run. */
   is_applied: boolean;
   say(text: string): void;
@@ -87,13 +90,13 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
     moveDatabaseAside(join(lake.folder, "maintenance.db"), aside);
     new MaintenanceStore(lake.folder).close();
   }
-  const { catalog, close } = openCatalog(lake, { storage, clock });
+  const { catalog, close } = openCatalog(lake, { storage, clock, step: options.step ?? noop, say });
   try {
     if (plan.bronze !== null) await mendBronze(plan, options, catalog);
     for (const state of plan.resets) await reset(plan, options, catalog, state);
     if (plan.catalog !== null) await noteWhatIsBehind(plan.catalog, pipeline, catalog);
     const moved = plan.catalog?.pointers.map(({ identifier }) => nameOfTable(identifier)) ?? [];
-    const built = [...plan.resets.map(({ table }) => table), ...plan.missing, ...moved].filter(
+    const built = [...plan.resets.map(({ table }) => table), ...plan.missing, ...plan.unfinished, ...moved].filter(
       (table) => table !== pipeline.bronze.table,
     );
     if (options.rebuild === null || built.length === 0) return null;

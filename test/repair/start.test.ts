@@ -118,5 +118,17 @@ test("repair --apply mends what is damaged, with exit code 0, and refuses a lake
   assert.deepEqual(await hours(), before_damage);
   const again = await coinlake(["repair", ...data]);
   assert.deepEqual([again.code, again.stdout], [0, "Nothing to repair.\n"]);
+
+  // Killed after a table lost its damaged rows, and after the first commit that builds it again.
+  for (const kill_at of ["after pointer:1", "after pointer:2"]) {
+    writeFileSync((await newestFiles()).silver, "");
+    const killed = await coinlake(["repair", "--apply", ...data], { COINLAKE_KILL_AT: kill_at });
+    assert.equal(killed.signal, "SIGKILL", `${kill_at}: ${killed.stderr}`);
+    const second = await coinlake(["repair", "--apply", ...data]);
+    assert.equal(second.code, 0, `${kill_at}: ${second.stdout}${second.stderr}`);
+    assert.match(second.stdout, /earlier repair emptied it and was interrupted/);
+    assert.equal((await coinlake(["verify", ...data])).code, 0, kill_at);
+    assert.deepEqual(await hours(), before_damage, kill_at);
+  }
   assert.equal((await coinlake(["repair", "--tables", ...data])).code, 2);
 });

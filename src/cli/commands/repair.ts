@@ -9,7 +9,7 @@ import { DbtModels } from "../../repair/models.ts";
 import { repair } from "../../repair/repair.ts";
 import { openOutput, styleResult, type Output } from "../output.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
-import { backupPlace, tableStorage } from "../backup-place.ts";
+import { backupPlace, stepFromEnvironment, tableStorage } from "../backup-place.ts";
 
 interface RepairCommandOptions extends CommonOptions {
   table?: string;
@@ -50,6 +50,7 @@ Stop the pipeline first. Exits 0 when nothing is damaged or all is repaired, 1 w
           pipeline,
           ...parts,
           clock: systemClock,
+          step: stepFromEnvironment(),
           table: options.table ?? null,
           backup: options.from === undefined ? null : backupPlace(options.from, data_folder),
           is_loss_accepted: options.acceptLoss === true,
