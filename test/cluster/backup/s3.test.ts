@@ -31,22 +31,31 @@ before(async () => {
   });
   const open = await openLake(lake, { env: servers.environment });
   await open.catalog.createNamespace(["gold"]);
-  const duckdb = await openDuckDB({ s3: open.s3 });
-  const connection = await duckdb.connect();
-  await attachCatalog(connection, open.server.url, "lake");
-  await connection.run(`CREATE TABLE lake.${TABLE} (id BIGINT, value DECIMAL(38, 18), day DATE) PARTITIONED BY (day)`);
+  const statements = [`CREATE TABLE lake.${TABLE} (id BIGINT, value DECIMAL(38, 18), day DATE) PARTITIONED BY (day)`];
   for (let commit = 0; commit < COMMITS; commit += 1) {
     const rows = `SELECT ${commit} * 3 + n, (${commit}::DECIMAL(38, 18) + n) / 7, DATE '2026-03-01' + (n % 2)::INTEGER FROM range(3) AS r(n)`;
-    await connection.run(
+    statements.push(
       `BEGIN; DELETE FROM lake.${TABLE} WHERE id = ${commit * 3 - 2}; INSERT INTO lake.${TABLE} ${rows}; COMMIT`,
     );
   }
-  connection.closeSync();
-  duckdb.closeSync();
+  await writeTo(open, ...statements);
   content = await contentOf(open);
   await open.close();
 });
 after(() => servers?.leave());
+
+/** Runs statements by DuckDB, in which the catalog's name is `lake`. */
+async function writeTo(open: OpenLake, ...statements: string[]): Promise<void> {
+  const duckdb = await openDuckDB({ s3: open.s3 });
+  const connection = await duckdb.connect();
+  try {
+    await attachCatalog(connection, open.server.url, "lake");
+    for (const statement of statements) await connection.run(statement);
+  } finally {
+    connection.closeSync();
+    duckdb.closeSync();
+  }
+}
 
 async function contentOf(open: OpenLake): Promise<Found[]> {
   const session = await QuerySession.open(open);
@@ -83,6 +92,24 @@ test("a lake with its tables in S3 comes back from S3, with its tables there or 
   for (const data of ["local", "again"]) {
     const open = await openLake(findLake(join(servers.data, data), LAKE), { env: servers.environment });
     assert.deepEqual(await contentOf(open).finally(() => open.close()), content, data);
+  }
+});
+
+test("a lake on this disk is restored to S3, where it is read by every snapshot and written further", async () => {
+  const [data, warehouse] = [join(servers.data, "moved-to-s3"), `s3://${bucket}/moved`];
+  await run("backup", join(servers.data, "on-disk"), "--data", join(servers.data, "local"), "--lake", LAKE);
+  await run("restore", join(servers.data, "on-disk"), "--data", data, "--warehouse", warehouse);
+  const lake = findLake(data, LAKE);
+  assert.equal(lake.warehouse, warehouse);
+  const open = await openLake(lake, { env: servers.environment });
+  try {
+    assert.deepEqual(await contentOf(open), content);
+    await writeTo(open, `INSERT INTO lake.${TABLE} VALUES (100, 1, DATE '2026-03-01')`);
+    const [now, ...earlier] = await contentOf(open);
+    assert.notDeepEqual(now, content[0]);
+    assert.deepEqual(earlier.slice(0, COMMITS), content.slice(1));
+  } finally {
+    await open.close();
   }
 });
 
