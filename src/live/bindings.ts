@@ -29,7 +29,7 @@ const IS_NEW = /coinlake_is_new\(\s*([\w.]+)\s*,\s*([\w.]+)\s*,\s*([\w.]+)\s*\)/
 
 const WHERE_COPIES_MAY_BE = /\/\* where copies may be \*\/[\s\S]*?\/\* end \*\//g;
 
-/** The model without its search for duplicates, for rows that cannot be any. See the project's macros/live.sql. */
+/** The model without its search for duplicates, for rows that cannot be any. See dbt_coinlake/macros/live.sql. */
 export function withoutCopies(model: CompiledRelation): CompiledRelation {
   return { ...model, sql: model.sql?.replace(WHERE_COPIES_MAY_BE, "") ?? null };
 }
@@ -87,7 +87,7 @@ export function tableAt(model: CompiledRelation, { snapshot_id, columns }: Pinne
 
 /**
  * The view of a model: its table, and the rows that its next run would write. As in the run, new rows are appended, or
- * replace the rows with the same key (see the project's macros/materialize_incremental.sql).
+ * replace the rows with the same key (see dbt_coinlake/macros/materialize_incremental.sql).
  */
 export function viewOf(model: CompiledRelation, table: string, new_rows: string): string {
   const kept_columns = model.columns.map(({ name }) => name).join(", ");

@@ -3,9 +3,10 @@ import { globSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError } from "../base/errors.ts";
 import { projectFolder } from "../lake/tools.ts";
+import { SHARED_PROJECT } from "./models-version.ts";
 import type { CommandResult, CompiledRelation, DbtWorker } from "./worker.ts";
 
-/** The project's SQL for the live tail, compiled with `live: true`: see the project's macros/live.sql. */
+/** The project's SQL for the live tail, compiled with `live: true`: see dbt_coinlake/macros/live.sql. */
 export interface LiveModels {
   /** A hash of the project's files, which determine the SQL. */
   digest: string;
@@ -22,7 +23,7 @@ const COMPILE = [
   "--select",
   "resource_type:model",
 ];
-const PROJECT_FILES = "**/*.{sql,yml,csv}";
+const PROJECT_FILES = ["**/*.{sql,yml,csv}", `../${SHARED_PROJECT}/**/*.{sql,yml}`];
 const MADE_BY_DBT = /^(target|logs|dbt_packages)[\\/]/;
 
 /** The models compiled earlier from the same files, with their seeds loaded; null where there are none. */

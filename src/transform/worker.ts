@@ -13,7 +13,7 @@ import { OperatingError } from "../base/errors.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { DbtEngine } from "./engine.ts";
-import { modelsVersion } from "./models-version.ts";
+import { modelsVersion, SHARED_PROJECT } from "./models-version.ts";
 import { endLeftStatements, remoteInSession } from "./spark-session.ts";
 
 export interface NodeResult {
@@ -325,7 +325,12 @@ export class DbtWorker {
     const environment = dbtEnvironment(this.#options);
     const child = spawn(
       dbtPython(engine),
-      [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)],
+      [
+        script,
+        join(projectFolder(), this.#options.project),
+        join(projectFolder(), SHARED_PROJECT),
+        parsedFile(this.#options),
+      ],
       {
         env: { ...environment, ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
         stdio: ["pipe", "pipe", "pipe"],

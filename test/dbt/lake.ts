@@ -14,6 +14,7 @@ import { embeddedEngine } from "../../src/transform/engine.ts";
 import { logOffsets } from "../../src/transform/offsets.ts";
 import { coversOffsets } from "../../src/log/offsets.ts";
 import { AT_ONCE } from "../../src/base/pacing.ts";
+import type { Pipeline } from "../../src/pipeline/definition.ts";
 import type { ReconciledFigures } from "../../src/verify/reconcile.ts";
 import { verify } from "../../src/verify/verify.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
@@ -43,6 +44,7 @@ const clock: Clock = {
 };
 
 export interface LakesOptions {
+  pipeline?: Pipeline;
   /** Folder of a dbt project that replaces the pipeline's project. */
   project?: string;
 }
@@ -59,11 +61,18 @@ export class Lakes {
   #opened: { lake: TestLake | null } = { lake: null };
   #count = 0;
 
-  private constructor(front: CatalogServer, served: { catalog: Catalog | null }, { project }: LakesOptions) {
+  readonly #pipeline: Pipeline;
+
+  private constructor(
+    front: CatalogServer,
+    served: { catalog: Catalog | null },
+    { project, pipeline = crypto }: LakesOptions,
+  ) {
     this.#front = front;
     this.#served = served;
+    this.#pipeline = pipeline;
     this.#worker = new DbtWorker({
-      project: project === undefined ? crypto.transform.project : relative(projectFolder(), project),
+      project: project === undefined ? pipeline.transform.project : relative(projectFolder(), project),
       engine: embeddedEngine({ server: front, s3: null }),
       folder: join(this.#folder.path, "dbt"),
     });
@@ -86,7 +95,7 @@ export class Lakes {
     await this.#opened.lake?.close();
     this.#count += 1;
     const data_folder = join(this.#folder.path, `lake-${this.#count}`);
-    const lake = await TestLake.create(data_folder, partitions, this.#worker);
+    const lake = await TestLake.create(data_folder, { partitions, worker: this.#worker, pipeline: this.#pipeline });
     this.#opened.lake = lake;
     this.#served.catalog = lake.open.catalog;
     return lake;
@@ -104,7 +113,7 @@ export class Lakes {
       do {
         const failed = (await worker.run(["run", "--no-write-json"])).nodes.filter(({ status }) => status === "error");
         if (failed.length > 0) throw new Error(failed.map(({ name, message }) => `${name}: ${message}`).join("\n"));
-      } while (!coversOffsets(await logOffsets(catalog, crypto.reconciliation.accepted), offsets));
+      } while (!coversOffsets(await logOffsets(catalog, this.#pipeline.reconciliation.accepted), offsets));
     });
   }
 
@@ -127,37 +136,51 @@ export class Lakes {
   }
 }
 
+interface TestLakeOptions {
+  pipeline: Pipeline;
+  partitions: number;
+  worker: DbtWorker;
+}
+
 /** A lake of real components: SQLite log and catalog, DuckDB's Parquet, dbt, SQL. */
 export class TestLake {
   /** The value of `--data` on the command line. */
   readonly data_folder: string;
   readonly open: OpenLake;
   readonly session: QuerySession;
+  readonly #pipeline: Pipeline;
   readonly #worker: DbtWorker;
   readonly #closers: (() => void)[] = [];
 
-  private constructor(data_folder: string, open: OpenLake, session: QuerySession, worker: DbtWorker) {
+  private constructor(
+    data_folder: string,
+    open: OpenLake,
+    session: QuerySession,
+    { pipeline, worker }: TestLakeOptions,
+  ) {
     this.data_folder = data_folder;
     this.open = open;
     this.session = session;
+    this.#pipeline = pipeline;
     this.#worker = worker;
   }
 
-  static async create(data_folder: string, partitions: number, worker: DbtWorker): Promise<TestLake> {
-    const lake = openOrCreateLake(data_folder, { name: "simulated", kind: "simulated", pipeline: crypto.name });
+  static async create(data_folder: string, options: TestLakeOptions): Promise<TestLake> {
+    const { pipeline, partitions } = options;
+    const lake = openOrCreateLake(data_folder, { name: "simulated", kind: "simulated", pipeline: pipeline.name });
     rememberAsCurrent(data_folder, lake);
     const open = await openLake(lake);
-    await open.log.createTopic(TOPIC, partitions);
-    return new TestLake(data_folder, open, await QuerySession.open(open), worker);
+    await open.log.createTopic(pipeline.topic.name, partitions);
+    return new TestLake(data_folder, open, await QuerySession.open(open), options);
   }
 
   /** Appends the records durably to the log, in one append. */
   async append(records: readonly SourceRecord[]): Promise<void> {
-    await this.open.log.append(TOPIC, records);
+    await this.open.log.append(this.#pipeline.topic.name, records);
   }
 
   /** Copies the log to bronze, in commits of about the given size. */
-  async ingest(commit_size_bytes: number = crypto.bronze.commit_size_bytes): Promise<void> {
+  async ingest(commit_size_bytes = this.#pipeline.bronze.commit_size_bytes): Promise<void> {
     const ingest = await this.#ingestBy(commit_size_bytes);
     await ingest.drain();
   }
@@ -169,15 +192,16 @@ export class TestLake {
     const { log, catalog, storage } = this.open;
     const records = await openParquetWriter({ storage });
     this.#closers.push(() => records.close());
-    const [namespace = "", name = ""] = BRONZE.split(".");
-    const limits = { pacing: AT_ONCE, commit_size_bytes, retention_ms: crypto.topic.retention_ms };
+    const { bronze, topic } = this.#pipeline;
+    const [namespace = "", name = ""] = bronze.table.split(".");
+    const limits = { pacing: AT_ONCE, commit_size_bytes, retention_ms: topic.retention_ms };
     return createIngest({
       log,
       catalog,
       storage,
       records,
       table: { namespace: [namespace], name },
-      topic: TOPIC,
+      topic: topic.name,
       clock,
       limits,
     });
@@ -194,9 +218,10 @@ export class TestLake {
   /** Runs increments until silver has all of bronze. */
   async catchUp(): Promise<void> {
     const { catalog } = this.open;
+    const { bronze, reconciliation } = this.#pipeline;
     do await this.increment();
     while (
-      !coversOffsets(await logOffsets(catalog, crypto.reconciliation.accepted), await logOffsets(catalog, BRONZE))
+      !coversOffsets(await logOffsets(catalog, reconciliation.accepted), await logOffsets(catalog, bronze.table))
     );
   }
 
@@ -206,7 +231,7 @@ export class TestLake {
 
   /** The figures of `verify`; throws with all findings if there are any. */
   async reconcile(): Promise<ReconciledFigures["figures"]> {
-    const { findings, figures } = await verify({ ...this.open, checksums: null }, crypto);
+    const { findings, figures } = await verify({ ...this.open, checksums: null }, this.#pipeline);
     const broken = findings.map(({ code, message }) => `${code}: ${message}`);
     if (broken.length > 0) throw new Error(`The lake is damaged.\n${broken.join("\n")}`);
     return figures;

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { appendFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { openAlertBook } from "../../src/alert/open.ts";
 import { warnOfSilentRules } from "../../src/cli/silent-rules.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { projectFolder } from "../../src/lake/tools.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { Lakes, type TestLake } from "./lake.ts";
+import { copyDbtProject } from "./project-copy.ts";
 
 const START_MS = Date.parse("2026-03-01T12:00:00Z");
 const PRODUCTS = "silver.crypto_products";
@@ -49,16 +49,13 @@ function page(second: number, id = "bitcoin"): SourceRecord {
 
 describe("the mapping of products to coins", () => {
   const folder = temporaryFolder();
-  const project = join(folder.path, "project");
+  const project = join(folder.path, crypto.transform.project);
   const file = join(project, "seeds", "crypto_products.csv");
   let lakes: Lakes;
   let lake: TestLake;
 
   before(async () => {
-    cpSync(join(projectFolder(), "dbt_crypto"), project, {
-      recursive: true,
-      filter: (path) => !/[/\\](target|logs)$/.test(path),
-    });
+    copyDbtProject(folder.path);
     lakes = await Lakes.open({ project });
     lake = await lakes.fresh();
   });

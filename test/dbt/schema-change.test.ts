@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { projectFolder } from "../../src/lake/tools.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
+import { SHARED_PROJECT } from "../../src/transform/models-version.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { BRONZE, Lakes, type TestLake } from "./lake.ts";
+import { copyDbtProject } from "./project-copy.ts";
 
 const START_MS = Date.parse("2026-03-01T12:00:00Z");
 const UPDATES = "silver.crypto_price_updates";
@@ -35,11 +36,8 @@ function page(minute: number, extra: Record<string, unknown> = {}): SourceRecord
  * The pipeline's dbt project as it changes over time: variables select the version. A worker parses its project once,
  * so five versions need only one worker.
  */
-function editableProject(folder: string): string {
-  cpSync(join(projectFolder(), "dbt_crypto"), folder, {
-    recursive: true,
-    filter: (path) => !/[/\\](target|logs)$/.test(path),
-  });
+function editableProject(parent: string): string {
+  const folder = copyDbtProject(parent);
   edit(
     join(folder, "models", "silver", "crypto_price_updates.sql"),
     "    traded_volume_usd,\n",
@@ -47,7 +45,7 @@ function editableProject(folder: string): string {
   );
   for (const places of ["24", "8"])
     edit(
-      join(folder, "macros", "numbers.sql"),
+      join(parent, SHARED_PROJECT, "macros", "numbers.sql"),
       `return('decimal(38, ${places})')`,
       `return('decimal(38, ' ~ var('places_${places}', ${places}) ~ ')')`,
     );

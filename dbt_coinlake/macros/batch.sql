@@ -151,26 +151,28 @@
     their bounds; null when there are none, so that nothing is read.
 #}
 {% macro batch_span(elements, is_new) %}
+    {% set time = var('event_time') %}
     {% set events = " from " ~ elements ~ " where reason is null and " ~ is_new %}
-    {% if is_live() %}{{ return({'first': '(select min(price_at)' ~ events ~ ')', 'last': '(select max(price_at)' ~ events ~ ')'}) }}{% endif %}
+    {% if is_live() %}{{ return({'first': '(select min(' ~ time ~ ')' ~ events ~ ')', 'last': '(select max(' ~ time ~ ')' ~ events ~ ')'}) }}{% endif %}
     {% if not is_running() %}{{ return({'first': time_literal(none), 'last': time_literal(none)}) }}{% endif %}
-    {% set found = query_batch("select min(price_at)::string, max(price_at)::string" ~ events)[0] %}
+    {% set found = query_batch("select min(" ~ time ~ ")::string, max(" ~ time ~ ")::string" ~ events)[0] %}
     {{ return({'first': time_literal(found[0]), 'last': time_literal(found[1])}) }}
 {% endmacro %}
 
 {# Comma-separated date literals of the batch's events, for skipping partitions; a date that never is when there are none. #}
-{% macro batch_dates(elements, days_before=0, days_after=0) %}
+{% macro batch_dates(elements, days_before=0, days_after=0, date=none) %}
+    {% set date = date or var('event_date') %}
     {% if is_live() %}
         {{ return(
-            "select price_date + days.day::integer from " ~ elements ~ ", range(" ~ (-days_before) ~ ", " ~ (days_after + 1)
+            "select " ~ date ~ " + days.day::integer from " ~ elements ~ ", range(" ~ (-days_before) ~ ", " ~ (days_after + 1)
             ~ ") as days(day) where reason is null and " ~ is_new_to_this_model()
         ) }}
     {% endif %}
     {% if not is_running() %}{{ return(date_literals([])) }}{% endif %}
     {% set days = [] %}
-    {% for row in query_batch("select distinct price_date from " ~ elements ~ " where reason is null") %}
-        {% set date = modules.datetime.date.fromisoformat((row[0] | string)[:10]) %}
-        {% for distance in range(-days_before, days_after + 1) %}{% do days.append(date + modules.datetime.timedelta(days=distance)) %}{% endfor %}
+    {% for row in query_batch("select distinct " ~ date ~ " from " ~ elements ~ " where reason is null") %}
+        {% set day = modules.datetime.date.fromisoformat((row[0] | string)[:10]) %}
+        {% for distance in range(-days_before, days_after + 1) %}{% do days.append(day + modules.datetime.timedelta(days=distance)) %}{% endfor %}
     {% endfor %}
     {{ return(date_literals(days)) }}
 {% endmacro %}
