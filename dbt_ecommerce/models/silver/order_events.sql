@@ -1,0 +1,83 @@
+{{ config(partition_by=['occurred_date']) }}
+
+{#
+    One row per accepted event, by its id: of repetitions the first in the log counts. Repetitions are searched for on the event's
+    day, because the day is part of an event's identity.
+#}
+with candidates as (
+
+    select
+        *
+        {% call where_copies_may_be() %}
+        , row_number() over (partition by identity, occurred_date order by log_partition, log_offset, element_index) as occurrence
+        {% endcall %}
+    from {{ ref('stg_orders__events') }}
+    where reason is null and {{ is_new_to_this_model() }}
+
+)
+
+{% call where_copies_may_be() %}
+{% if is_incremental() %}
+, known as {{ computed_once() }}(
+
+    select occurred_date, identity from {{ this }}
+    where occurred_date in ({{ batch_dates(ref('stg_orders__events')) }}) and identity in (select identity from candidates)
+
+)
+{% endif %}
+{% endcall %}
+
+select
+    -- keys
+    identity,
+    store,
+    order_id,
+    customer_id,
+
+    -- what happened
+    event,
+    event_rank,
+    status,
+    channel,
+    customer_name,
+    customer_email,
+    customer_segment,
+    customer_city,
+    customer_country,
+    lines,
+    quantity,
+    discount,
+    shipping,
+    total,
+    placed_amount,
+
+    -- when
+    placed_at,
+    placed_date,
+    occurred_at,
+    occurred_date,
+    ingested_at,
+    occurred_at < ingested_at - interval {{ var('late_after_s') }} second as is_late,
+
+    -- where it came from
+    source,
+    source_file,
+    file_position,
+    event_number,
+    cast(null as varchar) as product,
+
+    -- bronze coordinates
+    log_topic,
+    log_partition,
+    log_offset,
+    element_index,
+    element_count
+from candidates
+{% call where_copies_may_be() %}
+where occurrence = 1
+{% if is_incremental() %}
+    and not exists (
+        select 1 from known where known.occurred_date = candidates.occurred_date and known.identity = candidates.identity
+    )
+{% endif %}
+{% endcall %}

@@ -1,0 +1,205 @@
+{#
+    Parses the batch once for all models: the fields of each event, and the reason if it is rejected. The verdict depends on the
+    record alone, so that order, batches and restarts cannot change it.
+#}
+with records as (
+
+    select
+        log_topic,
+        log_partition,
+        log_offset,
+        source,
+        ingested_at,
+        {{ quote_numbers('payload', number_keys()) }} as message,
+        case
+            when payload is null then 'not_utf8'
+            when {{ first_character('payload') }} = '' then 'empty_payload'
+            when {{ bytes_of('payload') }} > {{ var('max_payload_bytes') }} then 'payload_too_large'
+            when {{ has_too_many_values('payload') }} then 'payload_too_large'
+        end as unreadable
+    from {{ source('bronze', 'orders_bronze') }}
+    where {{ batch_condition(source('bronze', 'orders_bronze')) }}
+
+),
+
+enveloped_records as (
+
+    select
+        *,
+        case when unreadable is null then {{ file_envelope('message') }} end as envelope,
+        case when unreadable is null then {{ elements_in('message') }} end as listed
+    from records
+
+),
+
+listed_records as (
+
+    select
+        {{ all_but('envelope') }},
+        envelope.file as source_file,
+        envelope.first_element as first_element,
+        envelope.malformed as malformed,
+        coalesce({{ count_in('listed') }} > 0, false) as is_listed
+    from enveloped_records
+
+),
+
+elements as (
+
+    {{ rows_of_events('listed_records') }}
+
+),
+
+{# Materialized, because DuckDB otherwise parses the element again for each of its fields. #}
+parsed as {{ computed_once() }}(
+
+    select
+        {{ all_but('element') }},
+        coalesce(malformed, element) as element,
+        case when unreadable is null and malformed is null then {{ event_fields('element') }} end as field,
+        coalesce(
+            unreadable,
+            case
+                when malformed is not null or not {{ is_json('element') }} then 'invalid_json'
+                when {{ first_character('element') }} != '{' then 'element_not_object'
+            end
+        ) as unparsed
+    from elements
+
+),
+
+named as (
+
+    select
+        {{ all_but('field, malformed') }},
+        field.event as event,
+        nullif(trim(field.event_id), '') as event_id,
+        field.occurred_at as occurred_text,
+        field."order".placed_at as placed_text,
+        nullif(trim(field."order".id), '') as order_id,
+        nullif(trim(field."order".store), '') as store,
+        upper(nullif(trim(field."order".currency), '')) as currency,
+        nullif(trim(field."order".status), '') as status,
+        nullif(trim(field."order".channel), '') as channel,
+        nullif(trim(field."order".customer.id), '') as customer_id,
+        nullif(trim(coalesce(
+            field."order".customer.name,
+            concat_ws(' ', field."order".customer.first_name, field."order".customer.last_name)
+        )), '') as customer_name,
+        nullif(trim(field."order".customer.email), '') as customer_email,
+        nullif(trim(field."order".customer.segment), '') as customer_segment,
+        nullif(trim(field."order".customer.city), '') as customer_city,
+        nullif(trim(field."order".customer.country), '') as customer_country,
+        field."order".items as items,
+        {{ typed_lines('field."order".items') }} as lines,
+        field."order".discount as discount_text,
+        field."order".shipping as shipping_text,
+        field."order".total as total_text
+    from parsed
+
+),
+
+typed as (
+
+    select
+        *,
+        {{ event_rank('event') }} as event_rank,
+        {{ zoned_time('occurred_text') }} as occurred_at,
+        {{ zoned_time('placed_text') }} as placed_at,
+        {{ decimal_of("coalesce(discount_text, '0')", money_type()) }} as discount,
+        {{ decimal_of("coalesce(shipping_text, '0')", money_type()) }} as shipping,
+        {{ decimal_of('total_text', money_type()) }} as total
+    from named
+
+),
+
+summed as (
+
+    select
+        *,
+        {{ sum_over_lines('lines', 'line.quantity', 'bigint') }} as quantity,
+        {{ sum_over_lines('lines', "cast(line.quantity * line.unit_price as " ~ money_type() ~ ")", money_type()) }} as lines_total
+    from typed
+
+),
+
+judged as (
+
+    select
+        *,
+        coalesce(
+            unparsed,
+            case
+                when event is null or event_rank is null then 'unknown_event'
+                when event_id is null then 'missing_event_id'
+                when order_id is null then 'missing_order_id'
+                when store is null then 'missing_store'
+                when customer_id is null then 'missing_customer'
+                when occurred_text is null or placed_text is null then 'missing_time'
+                when occurred_at is null or placed_at is null or not {{ is_finite('occurred_at') }} or not {{ is_finite('placed_at') }} then 'invalid_time'
+                when placed_at < {{ first_time() }} then 'time_before_2009'
+                when occurred_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
+                when placed_at > occurred_at then 'placed_after_event'
+                when currency is distinct from '{{ var('currency') }}' then 'unknown_currency'
+                when coalesce({{ count_in('lines') }}, 0) = 0 then 'empty_items'
+                when {{ any_line('lines', 'line.product_id is null') }} then 'missing_product'
+                when {{ any_line('lines', 'line.quantity is null') }} then 'quantity_not_a_number'
+                when {{ any_line('lines', 'line.quantity <= 0') }} then 'quantity_not_positive'
+                when {{ any_line('lines', 'line.unit_price is null') }} then 'price_not_a_number'
+                when {{ any_line('lines', 'line.unit_price < 0') }} then 'price_negative'
+                when total is null or discount is null or shipping is null then 'amount_not_a_number'
+                when abs(total) > {{ var('max_amount') }} or lines_total is null then 'amount_out_of_range'
+                when lines_total - discount + shipping != total then 'total_mismatch'
+            end
+        ) as reason
+    from summed
+
+)
+
+select
+    -- bronze coordinates
+    log_topic,
+    log_partition,
+    log_offset,
+    element_index::integer as element_index,
+    element_count::integer as element_count,
+
+    -- what it is about
+    source,
+    source_file,
+    first_element + element_index as file_position,
+    event,
+    event_rank::integer as event_rank,
+    event_id,
+    store,
+    order_id,
+    customer_id,
+    customer_name,
+    customer_email,
+    customer_segment,
+    customer_city,
+    customer_country,
+
+    -- what it says
+    status,
+    channel,
+    case when reason is null then {{ lines_as_json('lines') }} end as lines,
+    quantity::integer as quantity,
+    discount,
+    shipping,
+    total,
+    case when event = 'order_created' then total end as placed_amount,
+
+    -- when
+    placed_at,
+    cast(placed_at as date) as placed_date,
+    occurred_at,
+    cast(occurred_at as date) as occurred_date,
+    ingested_at,
+
+    -- its identity, and the verdict
+    cast(null as bigint) as event_number,
+    event_id as identity,
+    reason,
+    case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as rejected_element
+from judged
