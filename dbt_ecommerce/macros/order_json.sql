@@ -69,8 +69,9 @@
         'product_id': nullif(trim(item.product_id), ''),
         'name': nullif(trim(item.name), ''),
         'category': nullif(trim(item.category), ''),
-        'quantity': try_cast(item.quantity as integer),
-        'unit_price': try_cast(coalesce(item.price, item.unit_price) as {{ money_type() }})
+        'quantity': {{ whole_number('item.quantity') }},
+        'unit_price': {{ money_of('coalesce(item.price, item.unit_price)') }},
+        'price_text': coalesce(item.price, item.unit_price)
     })
 {%- endmacro %}
 
@@ -111,6 +112,20 @@
 
 {# Amounts are exact: four decimals, fourteen digits before the point. #}
 {% macro money_type() %}{{ return('decimal(18,4)') }}{% endmacro %}
+
+{# An amount from text; null for other text, and for amounts that the type would round. #}
+{% macro money_of(text) -%}
+    case when {{ matches(text, '\\s*-?[0-9]{1,14}([.][0-9]{0,4}0*)?\\s*') }} then try_cast({{ text }} as {{ money_type() }}) end
+{%- endmacro %}
+
+{# A whole number from text; null for other text, decimals included. #}
+{% macro whole_number(text) -%}
+    case when {{ matches(text, '\\s*-?[0-9]{1,9}\\s*') }} then try_cast({{ text }} as integer) end
+{%- endmacro %}
+
+{# The order of an event's fields. #}
+{% macro order_of(field) -%}{{ adapter.dispatch('order_of')(field) }}{%- endmacro %}
+{% macro duckdb__order_of(field) -%}{{ field }}."order"{%- endmacro %}
 
 {# A time with a zone; null for other text. #}
 {% macro zoned_time(text) -%}

@@ -75,26 +75,26 @@ named as (
         field.event as event,
         nullif(trim(field.event_id), '') as event_id,
         field.occurred_at as occurred_text,
-        field."order".placed_at as placed_text,
-        nullif(trim(field."order".id), '') as order_id,
-        nullif(trim(field."order".store), '') as store,
-        upper(nullif(trim(field."order".currency), '')) as currency,
-        nullif(trim(field."order".status), '') as status,
-        nullif(trim(field."order".channel), '') as channel,
-        nullif(trim(field."order".customer.id), '') as customer_id,
+        {{ order_of('field') }}.placed_at as placed_text,
+        nullif(trim({{ order_of('field') }}.id), '') as order_id,
+        nullif(trim({{ order_of('field') }}.store), '') as store,
+        upper(nullif(trim({{ order_of('field') }}.currency), '')) as currency,
+        nullif(trim({{ order_of('field') }}.status), '') as status,
+        nullif(trim({{ order_of('field') }}.channel), '') as channel,
+        nullif(trim({{ order_of('field') }}.customer.id), '') as customer_id,
         nullif(trim(coalesce(
-            field."order".customer.name,
-            concat_ws(' ', field."order".customer.first_name, field."order".customer.last_name)
+            {{ order_of('field') }}.customer.name,
+            concat_ws(' ', {{ order_of('field') }}.customer.first_name, {{ order_of('field') }}.customer.last_name)
         )), '') as customer_name,
-        nullif(trim(field."order".customer.email), '') as customer_email,
-        nullif(trim(field."order".customer.segment), '') as customer_segment,
-        nullif(trim(field."order".customer.city), '') as customer_city,
-        nullif(trim(field."order".customer.country), '') as customer_country,
-        field."order".items as items,
-        {{ typed_lines('field."order".items') }} as lines,
-        field."order".discount as discount_text,
-        field."order".shipping as shipping_text,
-        field."order".total as total_text
+        nullif(trim({{ order_of('field') }}.customer.email), '') as customer_email,
+        nullif(trim({{ order_of('field') }}.customer.segment), '') as customer_segment,
+        nullif(trim({{ order_of('field') }}.customer.city), '') as customer_city,
+        nullif(trim({{ order_of('field') }}.customer.country), '') as customer_country,
+        {{ order_of('field') }}.items as items,
+        {{ typed_lines(order_of('field') ~ '.items') }} as lines,
+        {{ order_of('field') }}.discount as discount_text,
+        {{ order_of('field') }}.shipping as shipping_text,
+        {{ order_of('field') }}.total as total_text
     from parsed
 
 ),
@@ -106,9 +106,9 @@ typed as (
         {{ event_rank('event') }} as event_rank,
         {{ zoned_time('occurred_text') }} as occurred_at,
         {{ zoned_time('placed_text') }} as placed_at,
-        {{ decimal_of("coalesce(discount_text, '0')", money_type()) }} as discount,
-        {{ decimal_of("coalesce(shipping_text, '0')", money_type()) }} as shipping,
-        {{ decimal_of('total_text', money_type()) }} as total
+        {{ money_of("coalesce(discount_text, '0')") }} as discount,
+        {{ money_of("coalesce(shipping_text, '0')") }} as shipping,
+        {{ money_of('total_text') }} as total
     from named
 
 ),
@@ -145,7 +145,8 @@ judged as (
                 when {{ any_line('lines', 'line.product_id is null') }} then 'missing_product'
                 when {{ any_line('lines', 'line.quantity is null') }} then 'quantity_not_a_number'
                 when {{ any_line('lines', 'line.quantity <= 0') }} then 'quantity_not_positive'
-                when {{ any_line('lines', 'line.unit_price is null') }} then 'price_not_a_number'
+                when {{ any_line('lines', 'line.price_text is null or not ' ~ is_number('line.price_text')) }} then 'price_not_a_number'
+                when {{ any_line('lines', 'line.unit_price is null') }} then 'price_out_of_range'
                 when {{ any_line('lines', 'line.unit_price < 0') }} then 'price_negative'
                 when total is null or discount is null or shipping is null then 'amount_not_a_number'
                 when abs(total) > {{ var('max_amount') }} or lines_total is null then 'amount_out_of_range'
