@@ -5,7 +5,6 @@ import { settingNames } from "../producers/exchange/exchange.ts";
 import { kraken } from "../producers/kraken.ts";
 import { openReplay } from "../producers/replay.ts";
 import { simulated } from "../producers/simulated.ts";
-import { OperatingError } from "../src/base/errors.ts";
 import type { Pipeline, ProducerFactory } from "../src/pipeline/definition.ts";
 import type { Producer } from "../src/producer/producer.ts";
 import { api } from "./crypto/api.ts";
@@ -13,6 +12,7 @@ import { coinNames } from "./crypto/coin-names.ts";
 import { columns } from "./crypto/columns.ts";
 import { facts, questions } from "./crypto/questions.ts";
 import { default_rules } from "./crypto/rules.ts";
+import { seedOf } from "./seed.ts";
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
@@ -23,6 +23,7 @@ const ELEMENT = ELEMENT_COLUMNS.join(", ");
 /** The crypto pipeline: live and recorded prices, candles, a slowly changing dimension and five questions. */
 export const crypto: Pipeline = {
   name: "crypto",
+  lake_prefix: null,
   topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.crypto_ticks_raw",
@@ -179,12 +180,4 @@ function exchangeFactory(title: string, source: string, create: () => Producer):
     ],
     create: async () => [create()],
   };
-}
-
-function seedOf(argument: string | null): number {
-  if (argument === null) return 1;
-  if (/^\d{1,9}$/.test(argument)) return Number(argument);
-  throw new OperatingError("INVALID_SEED", `Invalid seed "${argument}" for the simulated market`, {
-    next_step: "Use a whole number of at most nine digits, such as --source simulated:42.",
-  });
 }

@@ -2,7 +2,6 @@ import { openFiles } from "../producers/files.ts";
 import { simulatedOrders } from "../producers/orders.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
 import { seedOf } from "./seed.ts";
-import { api } from "./ecommerce/api.ts";
 import { columns } from "./ecommerce/columns.ts";
 import { questions } from "./ecommerce/questions.ts";
 import { default_rules } from "./ecommerce/rules.ts";
@@ -16,6 +15,7 @@ const ELEMENT_COLUMNS = ["log_topic", "log_partition", "log_offset", "element_in
 /** The orders pipeline: files of order events, the orders' current states, sales per minute and two dimensions. */
 export const ecommerce: Pipeline = {
   name: "ecommerce",
+  lake_prefix: "ecommerce",
   topic: { name: "ecommerce.orders.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.orders_bronze",
@@ -105,5 +105,5 @@ export const ecommerce: Pipeline = {
   alerts: { default_rules },
   latest_event: (table) => `select max(occurred_at)::varchar from ${table("silver.order_events")}`,
   questions,
-  api,
+  api: [],
 };

@@ -119,7 +119,13 @@ async function createOne(
   return {
     producers,
     kind: first.kind,
-    lake_name: [profile === "cluster" ? profile : null, own_name, argument === null ? null : lakeSuffix(argument)]
+    lake_name: [
+      profile === "cluster" ? profile : null,
+      // Lakes of the first pipeline had no prefix before there was a second one.
+      pipeline.lake_prefix,
+      own_name,
+      argument === null ? null : lakeSuffix(argument),
+    ]
       .filter(Boolean)
       .join("-"),
   };

@@ -10,6 +10,8 @@ import type { EventPosition } from "./event-order.ts";
 export interface Pipeline {
   /** The pipeline's name on the command line and in reports; lower case. */
   name: string;
+  /** Prefix of the names of the pipeline's lakes; null for the pipeline whose lakes have none. */
+  lake_prefix: string | null;
   topic: {
     name: string;
     partitions: number;

@@ -15,27 +15,22 @@ type AskOptions = CommonOptions & TableOptions & { asOf?: number; sql?: boolean 
 const NUMBER_BOUNDS = { least: 0, most: 1_000_000 };
 
 export function askCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
-  const questions = pipelines.flatMap((pipeline) => pipeline.questions);
+  const questions = pipelines.flatMap(({ name, questions: own }) =>
+    own.map((question) => ({ ...question, pipeline: name })),
+  );
+  const numbers_known = [...new Set(questions.map(({ number }) => number))];
   const command = withTableOptions(withCommon(new Command("ask")))
     .description("answer the business questions from the gold tables")
-    .argument("[question]", `question to answer: ${questions.map(({ number }) => number).join(", ")}, or all`, "all")
+    .argument("[question]", `question to answer: ${numbers_known.join(", ")}, or all`, "all")
     .option("--as-of <time>", "answer as of this event time (default: latest event)", parseTime)
     .option("--sql", "show the SQL of each answer");
-  const known = Object.assign({}, ...questions.map(({ options }) => options)) as Question["options"];
-  for (const [name, { description, default: value }] of Object.entries(known)) {
-    const is_number = typeof value === "number";
-    const flags = `--${name} <${is_number ? "number" : "value"}>`;
-    const numbers = questions.filter(({ options }) => name in options).map(({ number }) => number);
-    const scope = `question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
-    const option = new Option(flags, `${description} (${scope}${value === null ? "" : `; default: ${value}`})`);
-    command.addOption(is_number ? option.argParser(parseNumber) : option);
-  }
+  const known = [...new Set(questions.flatMap(({ options }) => Object.keys(options)))];
+  for (const name of known) command.addOption(optionOf(name, questions));
   return command
     .addHelpText(
       "after",
       `
-Questions:
-${questions.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}
+${pipelines.map(describeQuestions).join("\n\n")}
 
 Example:
   npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
@@ -45,9 +40,9 @@ Example:
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
         if (chosen.length === 0)
           command.error(
-            `error: unknown question "${which}": use one of ${questions.map(({ number }) => number).join(", ")} or all`,
+            `error: unknown question "${which}": use one of ${pipeline.questions.map(({ number }) => number).join(", ")} or all`,
           );
-        const foreign = Object.keys(known).find(
+        const foreign = known.find(
           (name) => options[name] !== undefined && !chosen.some((question) => name in question.options),
         );
         if (foreign !== undefined) command.error(`error: option --${foreign} does not apply to question ${which}`);
@@ -70,6 +65,31 @@ Example:
           );
       });
     });
+}
+
+type PipelineQuestion = Question & { pipeline: string };
+
+/** An option of questions, which may have other defaults and descriptions in another pipeline. */
+function optionOf(name: string, questions: readonly PipelineQuestion[]): Option {
+  const having = questions.flatMap(({ options, ...question }) => {
+    const option = options[name];
+    return option === undefined ? [] : [{ ...question, option }];
+  });
+  const is_number = having.some(({ option }) => typeof option.default === "number");
+  const uses = [...new Set(having.map(({ pipeline }) => pipeline))].map((pipeline) => {
+    const own = having.filter((question) => question.pipeline === pipeline);
+    const numbers = own.map(({ number }) => number);
+    const [first] = own;
+    const value = first?.option.default ?? null;
+    const scope = `${pipeline} question${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+    return `${first?.option.description} (${scope}${value === null ? "" : `; default: ${value}`})`;
+  });
+  const option = new Option(`--${name} <${is_number ? "number" : "value"}>`, uses.join("; "));
+  return is_number ? option.argParser(parseNumber) : option;
+}
+
+function describeQuestions({ name, questions }: Pipeline): string {
+  return [`Questions of ${name}:`, ...questions.map(({ number, title }) => `  ${number}  ${title}`)].join("\n");
 }
 
 function parseNumber(text: string): number {

@@ -14,34 +14,37 @@ import { lakeOfSource, type Claim } from "../new-lake.ts";
 import { openOutput, type Output } from "../output.ts";
 import { Status } from "../status.ts";
 import { stopOnSignals } from "../stopping.ts";
-import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";
+import { describeDefault, describeSources, parseSpeed, pipelineNamed, pipelineOption } from "./source-options.ts";
 
 /** Interval between updates of the file that shows monitoring tools that records still arrive. */
 const NOTE_INTERVAL_US = 5_000_000;
 
 interface ProduceOptions extends CommonOptions {
+  pipeline: string;
   source?: string;
   speed?: number | "max";
 }
 
-export function produceCommand([pipeline]: readonly Pipeline[], withoutLake: (command: Command) => Command): Command {
-  if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
+export function produceCommand(
+  pipelines: readonly Pipeline[],
+  withoutLake: (command: Command) => Command,
+): Command {
   return withoutLake(new Command("produce"))
     .description("run only the source, writing to the cluster's log")
-    .option("--source <source>", describeDefault(pipeline))
+    .addOption(pipelineOption(pipelines))
+    .option("--source <source>", describeDefault(pipelines))
     .option("--speed <n|max>", "replay speed: n times real time, or max (default: 1)", parseSpeed)
     .addHelpText(
       "after",
       `
-Sources:
-${describeSources(pipeline)}
+${describeSources(pipelines)}
 
 Example:
   npm run -s coinlake -- produce --source live
 
 \`start --profile cluster --no-produce\`, in another process, runs the rest of the pipeline.`,
     )
-    .action(async (options: ProduceOptions) => run(pipeline, options));
+    .action(async (options: ProduceOptions) => run(pipelineNamed(pipelines, options.pipeline), options));
 }
 
 async function run(pipeline: Pipeline, options: ProduceOptions): Promise<void> {

@@ -1,17 +1,38 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { describeSource } from "../choose-source.ts";
 
-/** Describes the default source in the help of `--source`. */
-export function describeDefault({ default_source, fallback_source }: Pipeline): string {
-  return `source of records (default: ${default_source}; if unreachable at first start, ${fallback_source})`;
+/** `--pipeline`, by default the first one. */
+export function pipelineOption(pipelines: readonly Pipeline[]): Option {
+  const names = pipelines.map(({ name }) => name);
+  return new Option("--pipeline <pipeline>", "pipeline to run").choices(names).default(names[0]);
 }
 
-/** Describes the sources, one line each. */
-export function describeSources({ producers }: Pipeline): string {
-  return Object.entries(producers)
-    .map(([name, { argument, description }]) => `  ${describeSource(name, argument).padEnd(18)} ${description}`)
-    .join("\n");
+export function pipelineNamed(pipelines: readonly Pipeline[], name: string): Pipeline {
+  const pipeline = pipelines.find((one) => one.name === name);
+  if (pipeline === undefined) throw new Error(`pipelines/all.ts has no pipeline "${name}"`);
+  return pipeline;
+}
+
+/** Describes the default source in the help of `--source`. */
+export function describeDefault(pipelines: readonly Pipeline[]): string {
+  const defaults = pipelines.map(({ name, default_source, fallback_source }) => {
+    const fallback = fallback_source === default_source ? "" : `; if unreachable at first start, ${fallback_source}`;
+    return `${name}: ${default_source}${fallback}`;
+  });
+  return `source of records (default of ${defaults.join(", of ")})`;
+}
+
+/** Describes the sources of each pipeline, one line each. */
+export function describeSources(pipelines: readonly Pipeline[]): string {
+  return pipelines
+    .map(({ name, producers }) => {
+      const lines = Object.entries(producers).map(
+        ([source, { argument, description }]) => `  ${describeSource(source, argument).padEnd(18)} ${description}`,
+      );
+      return [`Sources of ${name}:`, ...lines].join("\n");
+    })
+    .join("\n\n");
 }
 
 export function parseSpeed(text: string): number | "max" {

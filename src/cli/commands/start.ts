@@ -8,11 +8,12 @@ import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
 import type { ServerRequest } from "../../runtime/live-services.ts";
 import { openOutput } from "../output.ts";
 import { start, type StartRequest } from "../start.ts";
-import { describeDefault, describeSources, parseSpeed } from "./source-options.ts";
+import { describeDefault, describeSources, parseSpeed, pipelineNamed, pipelineOption } from "./source-options.ts";
 
 export const DEFAULT_CATALOG_PORT = 8181;
 
 interface StartOptions extends CommonOptions {
+  pipeline: string;
   source?: string;
   profile: Profile;
   warehouse?: string;
@@ -38,11 +39,10 @@ export function startCommand(
   { pipelines, bronzeJob, assets }: StartParts,
   withCommon: (command: Command) => Command,
 ): Command {
-  const [pipeline] = pipelines;
-  if (!pipeline) throw new Error("pipelines/all.ts lists no pipeline");
   return withCommon(new Command("start"))
     .description("run the pipeline and serve the dashboard until Ctrl-C")
-    .option("--source <source>", describeDefault(pipeline))
+    .addOption(pipelineOption(pipelines))
+    .option("--source <source>", describeDefault(pipelines))
     .addOption(
       new Option("--profile <profile>", "embedded: one process; cluster: Kafka, Spark, Hive, S3")
         .choices(["embedded", "cluster"])
@@ -69,12 +69,12 @@ export function startCommand(
     .addHelpText(
       "after",
       `
-Sources:
-${describeSources(pipeline)}
+${describeSources(pipelines)}
 
 Examples:
   npm start
   npm start -- --source simulated
+  npm start -- --pipeline ecommerce
   npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
     )
     .action(async (options: StartOptions, command: Command) => {
@@ -85,7 +85,7 @@ Examples:
       // Child processes read it from the environment too.
       if (options.catalogToken !== undefined) process.env[CATALOG_TOKEN_VARIABLE] = options.catalogToken;
       await start({
-        pipeline,
+        pipeline: pipelineNamed(pipelines, options.pipeline),
         data_folder: options.data ?? "",
         profile: options.profile,
         warehouse: options.warehouse ?? null,
