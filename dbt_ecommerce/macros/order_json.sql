@@ -21,17 +21,6 @@
 {% macro elements_in(message) -%}{{ adapter.dispatch('elements_in')(message) }}{%- endmacro %}
 {% macro duckdb__elements_in(message) -%}try(json_extract({{ message }}, '$.elements[*]')::varchar[]){%- endmacro %}
 
-{# Records with one row for each of their events. A record without any counts as one, so that every record has a verdict. #}
-{% macro rows_of_events(records) -%}{{ adapter.dispatch('rows_of_events')(records) }}{%- endmacro %}
-{% macro duckdb__rows_of_events(records) -%}
-    select
-        * exclude (message, listed),
-        unnest(case when is_listed then listed else [message] end) as element,
-        case when is_listed then len(listed) else 1 end as element_count,
-        case when is_listed then generate_subscripts(listed, 1) - 1 else 0 end as element_index
-    from {{ records }}
-{%- endmacro %}
-
 {# The number of events of a payload, counted without parsing them: for reconciliation. #}
 {% macro count_of_elements(payload) -%}{{ adapter.dispatch('count_of_elements')(payload) }}{%- endmacro %}
 {% macro duckdb__count_of_elements(payload) -%}

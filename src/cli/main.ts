@@ -11,6 +11,7 @@ import { dbtCommand } from "./commands/dbt.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { maintainCommand } from "./commands/maintain.ts";
 import { moveCommand } from "./commands/move.ts";
+import { newCommand } from "./commands/new.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { queryCommand } from "./commands/query.ts";
@@ -85,6 +86,7 @@ export function program(): Command {
     .addCommand(moveCommand(withCommon))
     .addCommand(clusterCommand(pipelines, jobs, withoutLake))
     .addCommand(produceCommand(pipelines, withoutLake))
+    .addCommand(newCommand(pipelines))
     .addCommand(streamsCommand(jobs, withoutLake))
     .addCommand(doctorCommand(pipelines, withoutLake))
     .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });

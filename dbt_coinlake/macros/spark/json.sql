@@ -48,3 +48,19 @@
         false
     )
 {%- endmacro %}
+
+{% macro spark__json_elements(text) -%}
+    case when {{ is_json(text) }} and {{ first_character(text) }} = '[' then {{ elements_of_marked(marked(text)) }} end
+{%- endmacro %}
+
+{% macro spark__json_fields(text, names) -%}
+    case when {{ is_json(text) }} and {{ first_character(text) }} = '{' then
+        from_json({{ text }}, '{{ names | join(' string, ') }} string', {{ json_options() }})
+    end
+{%- endmacro %}
+
+{% macro spark__rows_of_list(records, list, text) -%}
+    select {{ all_but(list ~ ', ' ~ text) }}, greatest(coalesce(array_size({{ list }}), 1), 1) as element_count
+    from {{ records }}
+    lateral view posexplode(case when array_size({{ list }}) > 0 then {{ list }} else array({{ text }}) end) as element_index, element
+{%- endmacro %}

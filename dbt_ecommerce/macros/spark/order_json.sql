@@ -6,12 +6,6 @@
     case when contains({{ message }}, '"elements"') and {{ is_json(message) }} then {{ elements_of_marked_member(marked(message), 'elements') }} end
 {%- endmacro %}
 
-{% macro spark__rows_of_events(records) -%}
-    select {{ all_but('message, listed') }}, case when is_listed then array_size(listed) else 1 end as element_count
-    from {{ records }}
-    lateral view posexplode(case when is_listed then listed else array(message) end) as element_index, element
-{%- endmacro %}
-
 {% macro spark__count_of_elements(payload) -%}
     greatest(coalesce(
         case

@@ -38,15 +38,14 @@ listed_records as (
         {{ all_but('envelope') }},
         envelope.file as source_file,
         envelope.first_element as first_element,
-        envelope.malformed as malformed,
-        coalesce({{ count_in('listed') }} > 0, false) as is_listed
+        envelope.malformed as malformed
     from enveloped_records
 
 ),
 
 elements as (
 
-    {{ rows_of_events('listed_records') }}
+    {{ rows_of_list('listed_records', 'listed', 'message') }}
 
 ),
 
