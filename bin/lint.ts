@@ -21,7 +21,7 @@ const FORMATTERS: readonly Command[] = [
 function linters(): readonly Command[] {
   return [
     // In one process: each further one loads the macros again, while the other linters keep the other cores busy.
-    ["sqlfluff", "lint", "--nocolor", "dbt_crypto/models", "dbt_crypto/tests"],
+    ["sqlfluff", "lint", "--nocolor", ...globSync("dbt_*/{models,tests}", { cwd: projectFolder() })],
     ["oxlint", "--deny-warnings"],
     ["oxfmt", "--check", SOURCES],
     ["ruff", "check", "--output-format", "concise"],
@@ -32,7 +32,7 @@ function linters(): readonly Command[] {
 
 /** Files that begin with the `#!` line of a shell. */
 function shellScripts(): string[] {
-  const files = globSync("{.ci,airflow,bench,bin,docker,docs,examples,streaming,test}/**/*", { cwd: projectFolder() });
+  const files = globSync("{*.sh,{.ci,airflow,bench,bin,docker,docs,examples,streaming,test}/**/*}", { cwd: projectFolder() });
   return files.filter((file) => {
     const path = join(projectFolder(), file);
     return statSync(path).isFile() && /^#!.*\b(?:ba|da)?sh\b/.test(readFileSync(path, "latin1").slice(0, 100));

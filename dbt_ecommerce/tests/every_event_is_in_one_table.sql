@@ -22,7 +22,9 @@ oldest_records as (
 events as (
 
     {% for table in tables %}
-    select log_topic, log_partition, log_offset, element_index, element_count from {{ table }} where {{ consumed_by_all(tables) }}
+    select log_topic, log_partition, log_offset, element_index, element_count
+    from {{ table }}
+    where {{ consumed_by_all(tables) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 

@@ -1,4 +1,4 @@
-{# Of each minute: sales and cancelled sales = the totals of its orders = its order lines with discounts and shipping costs. #}
+{# In each minute: sales and cancelled sales = the totals of its orders = their lines with discounts and shipping. #}
 {% set tables = [ref('orders_silver'), ref('sales_per_minute'), ref('fact_orders')] %}
 {% set offsets = offsets_of_all(tables) %}
 {% set is_between_runs = offsets[0] == offsets[1] == offsets[2] %}

@@ -10,6 +10,7 @@
 #}
 {% set attributes = ['name', 'email', 'segment', 'city', 'country'] %}
 {% set state = tuple_of(attributes | join(', ')) %}
+{% set position = tuple_of('events.occurred_at, events.event_rank, events.identity') %}
 {% set span = batch_span(ref('stg_orders__events'), is_new_to_this_model()) %}
 with touched as (
 
@@ -26,7 +27,7 @@ observations as (
         events.customer_id,
         date_trunc('minute', events.occurred_at) as valid_from,
         {% for attribute in attributes %}
-        {{ last_by('events.customer_' ~ attribute, tuple_of('events.occurred_at, events.event_rank, events.identity')) }} as {{ attribute }},
+        {{ last_by('events.customer_' ~ attribute, position) }} as {{ attribute }},
         {% endfor %}
         false as is_known
     from {{ ref('order_events') }} as events
@@ -40,7 +41,8 @@ observations as (
     select customer_id, valid_from, {{ attributes | join(', ') }}, true as is_known
     from {{ this }} as versions
     inner join touched using (customer_id)
-    where versions.valid_from < touched.first_new and (versions.valid_to is null or versions.valid_to >= touched.first_new)
+    where versions.valid_from < touched.first_new
+        and (versions.valid_to is null or versions.valid_to >= touched.first_new)
     {% endif %}
 
 ),
@@ -62,12 +64,15 @@ states as (
 
 changes as (
 
-    select *
+    select customer_id, valid_from, {{ attributes | join(', ') }}, is_known
     from (
-        select *, {{ state }} is distinct from lag({{ state }}) over (partition by customer_id order by valid_from) as is_change
+        select
+            *,
+            lag({{ state }}) over (partition by customer_id order by valid_from) as state_before,
+            {{ state }} as state_now
         from states
     ) as states
-    where is_change
+    where state_now is distinct from state_before
 
 ),
 

@@ -24,6 +24,16 @@ order_lines as (
 
     {{ rows_of_lines('orders') }}
 
+),
+
+typed_lines as (
+
+    select
+        *,
+        cast({{ line_field('quantity') }} as integer) as quantity_of_line,
+        cast({{ line_field('unit_price') }} as {{ money_type() }}) as price_of_line
+    from order_lines
+
 )
 
 select
@@ -35,9 +45,9 @@ select
     {{ line_field('product_id') }} as product_id,
 
     -- measures
-    cast({{ line_field('quantity') }} as integer) as quantity,
-    cast({{ line_field('unit_price') }} as {{ money_type() }}) as unit_price,
-    cast(cast({{ line_field('quantity') }} as integer) * cast({{ line_field('unit_price') }} as {{ money_type() }}) as {{ money_type() }}) as amount,
+    quantity_of_line as quantity,
+    price_of_line as unit_price,
+    cast(quantity_of_line * price_of_line as {{ money_type() }}) as amount,
     case when line_number = 1 then discount else cast(0 as {{ money_type() }}) end as order_discount,
     case when line_number = 1 then shipping else cast(0 as {{ money_type() }}) end as order_shipping,
 
@@ -50,4 +60,4 @@ select
     placed_at,
     placed_date,
     updated_at
-from order_lines
+from typed_lines

@@ -1,7 +1,9 @@
 {{ config(partition_by=['occurred_date']) }}
 
 {# Every valid event whose id was already taken. A repetition that differs from the accepted event is a conflict. #}
-{% set values = ['store', 'order_id', 'customer_id', 'event', 'status', 'lines', 'discount', 'shipping', 'total', 'placed_at', 'occurred_at'] %}
+{% set values = [
+    'store', 'order_id', 'customer_id', 'event', 'status', 'lines', 'discount', 'shipping', 'total', 'placed_at', 'occurred_at'
+] %}
 with kept as (
 
     select occurred_date, log_topic, log_partition, log_offset, element_index, identity

@@ -17,8 +17,8 @@ with touched as (
 events as (
 
     select
-        store, order_id, placed_at, customer_id, event, event_rank, identity as event_id, status, channel, lines, quantity,
-        discount, shipping, total, occurred_at
+        store, order_id, placed_at, customer_id, event, event_rank, identity as event_id, status, channel, lines,
+        quantity, discount, shipping, total, occurred_at
     from {{ ref('order_events') }}
     where occurred_date in ({{ batch_dates(ref('stg_orders__events')) }}) and {{ is_new_to_this_model() }}
 
@@ -26,9 +26,9 @@ events as (
     union all
 
     select
-        orders.store, orders.order_id, orders.placed_at, orders.customer_id, orders.last_event, {{ event_rank('orders.last_event') }},
-        orders.last_event_id, orders.status, orders.channel, orders.lines, orders.quantity, orders.discount, orders.shipping, orders.total,
-        orders.updated_at
+        orders.store, orders.order_id, orders.placed_at, orders.customer_id, orders.last_event,
+        {{ event_rank('orders.last_event') }} as event_rank, orders.last_event_id, orders.status, orders.channel,
+        orders.lines, orders.quantity, orders.discount, orders.shipping, orders.total, orders.updated_at
     from {{ this }} as orders
     inner join touched using (store, order_id, placed_at)
     where orders.placed_date in ({{ placed_dates() }})
@@ -38,7 +38,12 @@ events as (
 
 states as (
 
-    select *, row_number() over (partition by store, order_id, placed_at order by occurred_at desc, event_rank desc, event_id desc) as nth
+    select
+        *,
+        row_number() over (
+            partition by store, order_id, placed_at
+            order by occurred_at desc, event_rank desc, event_id desc
+        ) as nth
     from events
 
 )
@@ -48,7 +53,7 @@ select
     order_id,
     customer_id,
     case when event = 'order_cancelled' then 'cancelled' else status end as status,
-    event = 'order_cancelled' or status is not distinct from 'cancelled' as is_cancelled,
+    event = 'order_cancelled' or coalesce(status, '') = 'cancelled' as is_cancelled,
     channel,
     lines,
     quantity,

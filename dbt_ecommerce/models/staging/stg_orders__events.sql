@@ -37,8 +37,8 @@ listed_records as (
     select
         {{ all_but('envelope') }},
         envelope.file as source_file,
-        envelope.first_element as first_element,
-        envelope.malformed as malformed
+        envelope.first_element,
+        envelope.malformed
     from enveloped_records
 
 ),
@@ -71,7 +71,7 @@ named as (
 
     select
         {{ all_but('field, malformed') }},
-        field.event as event,
+        field.event,
         nullif(trim(field.event_id), '') as event_id,
         field.occurred_at as occurred_text,
         {{ order_of('field') }}.placed_at as placed_text,
@@ -117,7 +117,8 @@ summed as (
     select
         *,
         {{ sum_over_lines('lines', 'line.quantity', 'bigint') }} as quantity,
-        {{ sum_over_lines('lines', "cast(line.quantity * line.unit_price as " ~ money_type() ~ ")", money_type()) }} as lines_total
+        {{ sum_over_lines('lines', 'cast(line.quantity * line.unit_price as ' ~ money_type() ~ ')', money_type()) }}
+            as lines_total
     from typed
 
 ),
@@ -135,7 +136,8 @@ judged as (
                 when store is null then 'missing_store'
                 when customer_id is null then 'missing_customer'
                 when occurred_text is null or placed_text is null then 'missing_time'
-                when occurred_at is null or placed_at is null or not {{ is_finite('occurred_at') }} or not {{ is_finite('placed_at') }} then 'invalid_time'
+                when occurred_at is null or not {{ is_finite('occurred_at') }} then 'invalid_time'
+                when placed_at is null or not {{ is_finite('placed_at') }} then 'invalid_time'
                 when placed_at < {{ first_time() }} then 'time_before_2009'
                 when occurred_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
                 when placed_at > occurred_at then 'placed_after_event'
@@ -144,7 +146,8 @@ judged as (
                 when {{ any_line('lines', 'line.product_id is null') }} then 'missing_product'
                 when {{ any_line('lines', 'line.quantity is null') }} then 'quantity_not_a_number'
                 when {{ any_line('lines', 'line.quantity <= 0') }} then 'quantity_not_positive'
-                when {{ any_line('lines', 'line.price_text is null or not ' ~ is_number('line.price_text')) }} then 'price_not_a_number'
+                when {{ any_line('lines', 'line.price_text is null or not ' ~ is_number('line.price_text')) }}
+                    then 'price_not_a_number'
                 when {{ any_line('lines', 'line.unit_price is null') }} then 'price_out_of_range'
                 when {{ any_line('lines', 'line.unit_price < 0') }} then 'price_negative'
                 when total is null or discount is null or shipping is null then 'amount_not_a_number'
@@ -201,5 +204,7 @@ select
     cast(null as bigint) as event_number,
     event_id as identity,
     reason,
-    case when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000) end as rejected_element
+    case
+        when reason is not null then left({{ unquote_numbers('element', number_keys()) }}, 10000)
+    end as rejected_element
 from judged

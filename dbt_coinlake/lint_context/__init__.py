@@ -1,6 +1,6 @@
 """
-The parts of dbt's Jinja context that sqlfluff does not imitate, for the templates of this project: the dispatch to
-DuckDB's macros, and the project's variables. `execute` is false, as when dbt parses, so no macro queries a database.
+The parts of dbt's Jinja context that sqlfluff does not imitate, for the templates of all projects: the dispatch to
+DuckDB's macros, and the projects' variables. `execute` is false, as when dbt parses, so no macro queries a database.
 """
 
 from pathlib import Path
@@ -9,7 +9,12 @@ from types import MappingProxyType
 import yaml
 from jinja2 import pass_context
 
-_VARIABLES = yaml.safe_load((Path(__file__).parents[1] / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+# Where projects give a variable different values, either renders to the same shape of SQL.
+_VARIABLES = {
+    name: value
+    for project in sorted(Path(__file__).parents[2].glob("dbt_*/dbt_project.yml"))
+    for name, value in yaml.safe_load(project.read_text(encoding="utf-8"))["vars"].items()
+}
 
 execute = False
 
