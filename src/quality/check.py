@@ -153,8 +153,8 @@ def main():
     # The pipeline and the server have priority.
     if hasattr(os, "nice"):
         os.nice(10)
-    # Suites import what they share from the modules beside their layers' folders.
-    sys.path.append(plan["suites"])
+    # Suites import what they share: from the pipeline's folder, or from the folder of all pipelines.
+    sys.path += [plan["suites"], os.path.dirname(plan["suites"])]
     context = gx.get_context(mode="ephemeral", project_config=data_docs.context_config(plan["folder"], plan["lake"]))
     engine = lake.open_lake(context, plan)
     try:

@@ -101,7 +101,7 @@ export async function planChecks(options: PlanOptions): Promise<Plan> {
 function suitesOf(pipeline: string): Suite[] {
   const folder = suitesFolder(pipeline);
   const textOf = (file: string): string => readFileSync(join(folder, file), "utf8");
-  const shared = globSync("*.py", { cwd: folder }).sort().map(textOf).join("");
+  const shared = globSync(["*.py", "../*.py"], { cwd: folder }).sort().map(textOf).join("");
   return BUILT_LAYERS.flatMap((layer) =>
     globSync(`${layer}/*.py`, { cwd: folder })
       .sort()

@@ -1,8 +1,9 @@
 """gold.fact_crypto_hourly: one candle per coin and hour with prices. A batch is one day (hour_date)."""
 
 import great_expectations.expectations as gxe
-from expectations import at_least, has_rows, known, no_rows, plausible_price, references, unique
+from expectations import at_least, has_rows, known, no_rows, references, unique
 from great_expectations import ExpectationSuite
+from prices import plausible_price
 
 KNOWN = ["crypto_id", "hour_at", "open", "high", "low", "close", "avg_price", "price_updates", "hour_date"]
 

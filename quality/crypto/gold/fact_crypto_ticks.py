@@ -1,8 +1,9 @@
 """gold.fact_crypto_ticks: a fact for every price that silver kept. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
-from expectations import ELEMENT, day_of, has_rows, known, no_rows, plausible_price, references, unique
+from expectations import ELEMENT, day_of, has_rows, known, no_rows, references, unique
 from great_expectations import ExpectationSuite
+from prices import plausible_price
 
 KNOWN = ["crypto_id", "time_id", "price_usd", "price_at", "price_date", "source"]
 

@@ -1,7 +1,8 @@
 """silver.crypto_listings: what sources say about coins, apart from prices. A batch is one day (listed_date)."""
 
-from expectations import known, no_rows, rank_from_one, unique
+from expectations import known, no_rows, unique
 from great_expectations import ExpectationSuite
+from prices import rank_from_one
 
 KEY = ["source", "crypto_id", "listed_at", "is_page"]
 

@@ -1,8 +1,9 @@
 """silver.crypto_price_updates: every price that counts, once. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
-from expectations import ELEMENT, day_of, has_rows, known, no_rows, not_negative, plausible_price, unique
+from expectations import ELEMENT, day_of, has_rows, known, no_rows, not_negative, unique
 from great_expectations import ExpectationSuite
+from prices import plausible_price
 
 KNOWN = ["identity", "crypto_id", "symbol", "source", "price", "price_at", "price_date", "ingested_at"]
 

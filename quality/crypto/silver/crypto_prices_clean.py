@@ -1,8 +1,9 @@
 """silver.crypto_prices_clean: one row per coin and minute with prices. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
-from expectations import at_least, day_of, has_rows, known, no_rows, plausible_price, unique
+from expectations import at_least, day_of, has_rows, known, no_rows, unique
 from great_expectations import ExpectationSuite
+from prices import plausible_price
 
 KNOWN = [
     "crypto_id",

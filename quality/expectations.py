@@ -1,4 +1,4 @@
-"""Expectations that several suites of this pipeline share."""
+"""Expectations that suites of several pipelines share."""
 
 import great_expectations.expectations as gxe
 
@@ -36,20 +36,6 @@ def at_least(higher, lower):
     )
 
 
-def plausible_price(column):
-    return gxe.ExpectColumnValuesToBeBetween(
-        column=column,
-        min_value=0,
-        strict_min=True,
-        max_value=1_000_000_000,
-        description="Prices are positive and plausible",
-    )
-
-
-def rank_from_one():
-    return gxe.ExpectColumnValuesToBeBetween(column="market_cap_rank", min_value=1, description="Ranks begin at one")
-
-
 def day_of(date, time):
     return no_rows(f"{date} is the day of {time}", f"select * from {{batch}} where {date} <> cast({time} as date)")
 
@@ -58,3 +44,41 @@ def references(column, key, description):
     """Expects the column's values in `layer.table.column`, the key."""
     table, _, key_column = key.rpartition(".")
     return no_rows(description, f"select * from {{batch}} where {column} not in (select {key_column} from {table})")
+
+
+def versions_of(key, noun):
+    """Expects that the versions of a key in a slowly changing dimension follow each other, the last one current."""
+    return [
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="valid_to",
+            column_B="valid_from",
+            ignore_row_if="either_value_is_missing",
+            description="A version ends after it begins",
+        ),
+        no_rows(
+            f"A {noun} has exactly one current version",
+            f"""
+                select {key}, count(*) filter (is_current) as current_versions
+                from {{batch}}
+                group by {key}
+                having count(*) filter (is_current) <> 1
+            """,
+        ),
+        no_rows(
+            "The current version is the one that has not ended",
+            "select * from {batch} where is_current <> (valid_to is null)",
+        ),
+        no_rows(
+            f"Versions of a {noun} follow each other without a gap or an overlap",
+            f"""
+                select *
+                from (
+                    select
+                        {key}, valid_from, valid_to,
+                        lead(valid_from) over (partition by {key} order by valid_from) as next_from
+                    from {{batch}}
+                ) as versions
+                where valid_to is distinct from next_from
+            """,
+        ),
+    ]
