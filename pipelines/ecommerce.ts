@@ -1,5 +1,5 @@
 import { openFiles } from "../producers/files.ts";
-import { simulatedOrders } from "../producers/orders.ts";
+import { simulatedOrders } from "../producers/simulated-orders.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
 import { seedOf } from "./seed.ts";
 import { columns } from "./ecommerce/columns.ts";
@@ -36,14 +36,16 @@ export const ecommerce: Pipeline = {
     simulated: {
       description: "simulated stores whose orders arrive as files, with realistic errors; SEED selects another set",
       argument: { name: "SEED", is_required: false },
-      create: async ({ argument, speed }) => [
-        simulatedOrders({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
+      create: async ({ argument, is_until_drained }) => [
+        simulatedOrders({ seed: seedOf(argument), history_ms: 3 * HOUR_MS, is_until_drained }),
       ],
     },
     files: {
       description: "JSON files of order events in a folder, or under s3://BUCKET/PREFIX",
       argument: { name: "FOLDER", is_required: true },
-      create: async ({ argument }) => [await openFiles({ location: argument ?? "", source: "orders" })],
+      create: async ({ argument, is_until_drained }) => [
+        await openFiles({ location: argument ?? "", source: "orders", is_until_drained }),
+      ],
     },
   },
   default_source: "simulated",

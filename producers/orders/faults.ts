@@ -4,14 +4,14 @@ import { priced, type OrderEvent } from "./order.ts";
 
 /** Why an element is not an event; the names for the rejected table. */
 export const REJECTION_REASONS = [
-  "malformed",
+  "invalid_json",
   "element_not_object",
   "missing_order_id",
   "unknown_event",
   "invalid_time",
   "future_event",
-  "no_items",
-  "negative_quantity",
+  "empty_items",
+  "quantity_not_positive",
   "price_not_a_number",
   "total_mismatch",
 ] as const;
@@ -29,7 +29,7 @@ export function faultyText(
   const body = eventBody(event, version);
   const whole = (changed: unknown) => ({ text: JSON.stringify(changed), is_cut: false });
   switch (reason) {
-    case "malformed":
+    case "invalid_json":
       return draw < 0.5 ? { text: unbalanced(body), is_cut: true } : { text: invalidValue(body), is_cut: false };
     case "element_not_object":
       return whole(pick([null, true, 42, "order_created"], draw));
@@ -41,9 +41,9 @@ export function faultyText(
       return whole({ ...body, occurred_at: body.occurred_at.slice(0, -1) });
     case "future_event":
       return whole({ ...body, occurred_at: timeText(event.occurred_ms + Math.ceil(1 + draw * 300) * DAY_MS) });
-    case "no_items":
+    case "empty_items":
       return whole(eventBody(withItems(event, []), version));
-    case "negative_quantity":
+    case "quantity_not_positive":
       return whole(eventBody(withNegativeQuantity(event), version));
     case "price_not_a_number":
       return whole(withPrice(body, version, pick(["n/a", "19,99", true, null], draw)));

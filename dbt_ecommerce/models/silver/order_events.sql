@@ -64,7 +64,7 @@ select
     source_file,
     file_position,
     event_number,
-    cast(null as varchar) as product,
+    product,
 
     -- bronze coordinates
     log_topic,

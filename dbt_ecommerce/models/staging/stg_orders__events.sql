@@ -202,6 +202,7 @@ select
 
     -- its identity, and the verdict
     cast(null as bigint) as event_number,
+    cast(null as varchar) as product,
     event_id as identity,
     reason,
     case

@@ -47,7 +47,7 @@ function judgeOne(text: string, written_ms: number): string | Body {
   try {
     body = JSON.parse(text) as Body;
   } catch {
-    return "malformed";
+    return "invalid_json";
   }
   if (typeof body !== "object" || body === null) return "element_not_object";
   const { event, occurred_at, order } = body;
@@ -55,8 +55,8 @@ function judgeOne(text: string, written_ms: number): string | Body {
   if (!KINDS.includes(event)) return "unknown_event";
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(occurred_at)) return "invalid_time";
   if (Date.parse(occurred_at) > written_ms + DAY_MS / 2) return "future_event";
-  if (order.items.length === 0) return "no_items";
-  if (order.items.some(({ quantity }) => quantity <= 0)) return "negative_quantity";
+  if (order.items.length === 0) return "empty_items";
+  if (order.items.some(({ quantity }) => quantity <= 0)) return "quantity_not_positive";
   const prices = order.items.map((item) => priceOf(body, item));
   if (prices.some((price) => typeof price !== "string" || !AMOUNT.test(price))) return "price_not_a_number";
   const sum = order.items.reduce(
