@@ -27,7 +27,7 @@ export async function backTest(
       "NOT_TESTABLE",
       `A rule of kind ${rule.condition.kind} is not judged by ticks, and the lake does not keep what it saw`,
       {
-        next_step: "Test rules on ticks: change, crosses, volume_spike or volatility.",
+        next_step: "Test rules on ticks: change, crosses, volume_spike, volume_fall or volatility.",
       },
     );
   }

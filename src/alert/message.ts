@@ -28,7 +28,9 @@ export function messageFor(rule: Rule, finding: Finding): string {
     case "crosses":
       return `${subject} went ${direction ?? ""} ${condition.level}: ${price}`;
     case "volume_spike":
-      return `${subject} traded ${figure} times its usual amount in ${minutes(condition.window_minutes)}`;
+      return `${subject} reached ${figure} times its usual amount in ${minutes(condition.window_minutes)}`;
+    case "volume_fall":
+      return `${subject} fell ${figure} % below its usual amount in ${minutes(condition.window_minutes)}`;
     case "volatility":
       return `${subject} moved by ${figure} % a minute over ${minutes(condition.window_minutes)}`;
     case "silent":
@@ -50,7 +52,9 @@ export function describeCondition(condition: Condition): string {
     case "crosses":
       return `it goes ${condition.direction === "either" ? "above or below" : condition.direction} ${condition.level}`;
     case "volume_spike":
-      return `${minutes(condition.window_minutes)} trade more than ${condition.times} times the mean of the ${condition.baseline_windows} windows before`;
+      return `the amount of ${minutes(condition.window_minutes)} is more than ${condition.times} times ${baseline(condition)}`;
+    case "volume_fall":
+      return `the amount of ${minutes(condition.window_minutes)} is at least ${condition.percent} % below ${baseline(condition)}`;
     case "volatility":
       return `it moves by more than ${condition.percent} % a minute over ${minutes(condition.window_minutes)}`;
     case "silent":
@@ -66,6 +70,7 @@ export function describeCondition(condition: Condition): string {
 export function thresholdOf(condition: Condition): number | null {
   switch (condition.kind) {
     case "change":
+    case "volume_fall":
     case "volatility":
       return condition.percent;
     case "volume_spike":
@@ -93,6 +98,12 @@ function figureBeyond(measure: number, threshold: number | null): string {
     )
       return figure;
   }
+}
+
+function baseline({ baseline_windows, window_minutes }: { baseline_windows: number; window_minutes: number }): string {
+  return baseline_windows === 1
+    ? `that of the ${minutes(window_minutes)} before`
+    : `the mean of the ${baseline_windows} windows before`;
 }
 
 function minutes(count: number): string {

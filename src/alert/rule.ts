@@ -51,6 +51,13 @@ const volume_spike = z.strictObject({
   baseline_windows: z.number().int().min(1).max(100),
 });
 
+const volume_fall = z.strictObject({
+  kind: z.literal("volume_fall"),
+  window_minutes: window_minutes.describe("ended minutes, without the running one"),
+  percent: percent(100).describe("at least this many per cent below the mean of the windows before"),
+  baseline_windows: z.number().int().min(1).max(100).describe("each must have an amount above zero"),
+});
+
 const volatility = z.strictObject({
   kind: z.literal("volatility"),
   window_minutes: z
@@ -89,6 +96,7 @@ export const conditionSchema = z.discriminatedUnion("kind", [
   change,
   crosses,
   volume_spike,
+  volume_fall,
   volatility,
   silent,
   lag,
@@ -138,7 +146,7 @@ function checkTogether(rule: { condition: Condition; subjects: unknown }, contex
     reject(["condition", "percent"], "nothing falls by 100 per cent or more");
   }
   if (
-    condition.kind === "volume_spike" &&
+    (condition.kind === "volume_spike" || condition.kind === "volume_fall") &&
     (condition.baseline_windows + 1) * condition.window_minutes > LONGEST_BASELINE_MINUTES
   ) {
     reject(

@@ -447,6 +447,11 @@ test("whatever the batches and wherever it is started again, the alerts are thos
     ruleOf({ id: "fall", condition: { ...FALL, direction: "either" }, cooldown_seconds: 60 }),
     ruleOf({ id: "level", condition: { kind: "crosses", direction: "either", level: "9700" } }),
     ruleOf({ id: "volume", condition: { kind: "volume_spike", window_minutes: 1, times: 1.5, baseline_windows: 2 } }),
+    ruleOf({
+      id: "volume-fall",
+      condition: { kind: "volume_fall", window_minutes: 2, percent: 20, baseline_windows: 1 },
+      hysteresis_percent: 10,
+    }),
     ruleOf({ id: "volatility", condition: { kind: "volatility", window_minutes: 4, percent: 1 } }),
   ];
   const inputs = rules.map(inputOf);

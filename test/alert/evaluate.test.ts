@@ -297,6 +297,80 @@ describe("a volume", () => {
   });
 });
 
+describe("a fall of the volume", () => {
+  const condition = { kind: "volume_fall", window_minutes: 2, percent: 50, baseline_windows: 2 } as const;
+  const rule = ruleOf({ condition });
+  const sold = (...amounts: number[]) =>
+    amounts.map((amount, index) => ({ at_us: minute(index), value: "1", amount: String(amount) }));
+
+  test("is judged by ended minutes: at least so many per cent below the mean of the windows before", () => {
+    // The windows before sold 20 each, the last two minutes 10: exactly half.
+    assert.deepEqual(told(rule, sold(10, 10, 10, 10, 5, 5)), []);
+    assert.deepEqual(told(rule, sold(10, 10, 10, 10, 5, 5, 900)), ["fired 360 a"]);
+    assert.deepEqual(told(rule, sold(10, 10, 10, 10, 5, 6, 900)), []);
+    assert.deepEqual(told(rule, sold(10, 10, 10, 10, 5, 5, 20, 20)), ["fired 360 a", "recovered 420 a"]);
+    const [event] = eventsOf(rule, ticksOf(sold(10, 10, 10, 10, 2, 5, 1)));
+    assert.deepEqual(
+      [event?.alert.measure, event?.alert.threshold, event?.alert.message],
+      [65, 50, "a fell 65 % below its usual amount in 2 minutes"],
+    );
+  });
+
+  test("counts minutes without a tick as zero", () => {
+    const ticks = [...sold(10, 10, 10, 10), { at_us: minute(6), value: "1", amount: "7" }];
+    assert.deepEqual(told(rule, ticks), ["fired 360 a"]);
+  });
+
+  test("says nothing while a window of the baseline is empty", () => {
+    assert.deepEqual(told(rule, sold(0, 0, 10, 10, 1, 1, 1)), []);
+    assert.deepEqual(told(rule, sold(1, 0, 10, 10, 1, 1, 1)).length, 1);
+  });
+
+  test("ends only when the amount is back by the margin", () => {
+    const kept = ruleOf({ condition, hysteresis_percent: 50 });
+    // 45 % below is no fall any more, but not back by half of the threshold; 25 % below is.
+    const ticks = sold(20, 20, 20, 20, 10, 10, 12, 10, 18, 18, 0);
+    const [first, ...others] = told(kept, ticks);
+    assert.equal(first, "fired 360 a");
+    assert.deepEqual(others, wantedEnd(ticks.map(({ amount }) => Number(amount))));
+  });
+
+  /** Recovery by arithmetic in floating point: the first later minute that is at most 25 % below the mean. */
+  function wantedEnd(amounts: readonly number[]): string[] {
+    const sum = (first: number) => (amounts[first] ?? 0) + (amounts[first + 1] ?? 0);
+    const end = amounts.findIndex((_, now) => now > 6 && sum(now - 2) >= 0.75 * ((sum(now - 4) + sum(now - 6)) / 2));
+    return end < 0 ? [] : [`recovered ${60 * end} a`];
+  }
+
+  test("equals a scan of all minutes, whatever the amounts", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 1, max: 100 }),
+        (amounts, window_minutes, baseline_windows, percent) => {
+          const tested = ruleOf({ condition: { kind: "volume_fall", window_minutes, percent, baseline_windows } });
+          const sum = (first: number) =>
+            amounts.slice(Math.max(0, first), Math.max(0, first + window_minutes)).reduce((a, b) => a + b, 0);
+          const wanted: string[] = [];
+          let is_open = false;
+          for (const now of amounts.keys()) {
+            const windows = Array.from({ length: baseline_windows }, (_, n) => sum(now - (n + 2) * window_minutes));
+            const mean_times = windows.reduce((a, b) => a + b, 0);
+            const is_fall =
+              windows.every((amount) => amount > 0) &&
+              (mean_times - sum(now - window_minutes) * baseline_windows) * 100 >= mean_times * percent;
+            if (is_fall !== is_open) wanted.push(`${is_fall ? "fired" : "recovered"} ${60 * now} a`);
+            is_open = is_fall;
+          }
+          assert.deepEqual(told(tested, sold(...amounts)), wanted);
+        },
+      ),
+    );
+  });
+});
+
 describe("a volatility", () => {
   const rule = ruleOf({ condition: { kind: "volatility", window_minutes: 4, percent: 1 } });
 
@@ -324,6 +398,11 @@ test("a restart anywhere changes nothing: the windows come back from history, th
     ruleOf({ id: "fall", condition: { ...FALL, direction: "either" }, hysteresis_percent: 10, cooldown_seconds: 60 }),
     ruleOf({ id: "level", condition: { kind: "crosses", direction: "either", level: "9700" } }),
     ruleOf({ id: "volume", condition: { kind: "volume_spike", window_minutes: 1, times: 1.5, baseline_windows: 2 } }),
+    ruleOf({
+      id: "volume-fall",
+      condition: { kind: "volume_fall", window_minutes: 2, percent: 20, baseline_windows: 1 },
+      hysteresis_percent: 10,
+    }),
     ruleOf({ id: "volatility", condition: { kind: "volatility", window_minutes: 4, percent: 1 } }),
   ];
   fc.assert(

@@ -47,6 +47,16 @@ describe("a rule", () => {
       /baseline_windows/,
     ],
     [
+      "a fall whose baseline is longer than is held",
+      { condition: { kind: "volume_fall", window_minutes: 60, percent: 50, baseline_windows: 100 } },
+      /baseline_windows/,
+    ],
+    [
+      "a fall of a volume by more than all there is",
+      { condition: { kind: "volume_fall", window_minutes: 60, percent: 100.5, baseline_windows: 1 } },
+      /condition\.percent/,
+    ],
+    [
       "subjects of a rule on sources",
       { condition: { kind: "silent", seconds: 60, source: "all" }, subjects: ["a"] },
       /subjects/,

@@ -4,6 +4,7 @@ import { changeEvaluator } from "./change.ts";
 import type { ConditionEvaluator } from "./condition.ts";
 import { crossingEvaluator } from "./crossing.ts";
 import { volatilityEvaluator } from "./volatility.ts";
+import { volumeFallEvaluator } from "./volume-fall.ts";
 import { volumeEvaluator } from "./volume.ts";
 
 /**
@@ -21,6 +22,8 @@ export function conditionEvaluatorFor(
       return () => crossingEvaluator(condition, hysteresis_percent);
     case "volume_spike":
       return () => volumeEvaluator(condition, hysteresis_percent);
+    case "volume_fall":
+      return () => volumeFallEvaluator(condition, hysteresis_percent);
     case "volatility":
       return () => volatilityEvaluator(condition, hysteresis_percent);
     case "silent":
@@ -36,6 +39,9 @@ export function spansOf(condition: Condition): Spans {
       return { prices_us: condition.window_minutes * 60_000_000, minutes: null };
     case "volume_spike":
       return { prices_us: null, minutes: condition.window_minutes * (condition.baseline_windows + 1) };
+    case "volume_fall":
+      // One more than the windows: the running minute does not count.
+      return { prices_us: null, minutes: condition.window_minutes * (condition.baseline_windows + 1) + 1 };
     case "volatility":
       return { prices_us: null, minutes: condition.window_minutes + 2 };
     case "crosses":

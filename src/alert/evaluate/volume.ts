@@ -45,13 +45,23 @@ export function volumeEvaluator(
 
 function settledAt(minutes: MinuteHistory, window_minutes: number, baseline_windows: number) {
   const first = minutes.newest - window_minutes + 1;
+  const sums = sumsAt(minutes, { first, window_minutes, baseline_windows });
+  return { ...sums, window: minutes.amount(first, window_minutes - 1) };
+}
+
+/** Sums of the window that begins with the minute `first`, and of the baseline windows before it. */
+export function sumsAt(
+  minutes: MinuteHistory,
+  { first, window_minutes, baseline_windows }: { first: number; window_minutes: number; baseline_windows: number },
+) {
   const amounts = Array.from({ length: baseline_windows }, (_, index) =>
     minutes.amount(first - (index + 1) * window_minutes, window_minutes),
   );
   return {
     version: minutes.version,
-    window: minutes.amount(first, window_minutes - 1),
+    window: minutes.amount(first, window_minutes),
     baseline: amounts.reduce((sum, amount) => sum + amount, 0n),
+    /** Every window of the baseline has an amount. */
     is_known: amounts.every((amount) => amount > 0n),
   };
 }

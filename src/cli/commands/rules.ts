@@ -28,6 +28,7 @@ is_recovery_notified and sinks.
   {"name":"Falls","condition":{"kind":"change","direction":"fall","percent":5,"window_minutes":10}}
   {"name":"Above","condition":{"kind":"crosses","direction":"above","level":"100000"},"subjects":["ID"]}
   {"name":"Volume","condition":{"kind":"volume_spike","window_minutes":5,"times":4,"baseline_windows":12}}
+  {"name":"Fewer","condition":{"kind":"volume_fall","window_minutes":10,"percent":50,"baseline_windows":6}}
   {"name":"Volatile","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}
   {"name":"Silence","condition":{"kind":"silent","seconds":60,"source":"all"}}
   {"name":"Late","condition":{"kind":"lag","layer":"gold","seconds":120}}
