@@ -11,6 +11,7 @@ import { api } from "./crypto/api.ts";
 import { coinNames } from "./crypto/coin-names.ts";
 import { columns } from "./crypto/columns.ts";
 import { facts, questions } from "./crypto/questions.ts";
+import { reasons } from "./crypto/reasons.ts";
 import { default_rules } from "./crypto/rules.ts";
 import { seedOf } from "./seed.ts";
 
@@ -24,6 +25,7 @@ const ELEMENT = ELEMENT_COLUMNS.join(", ");
 export const crypto: Pipeline = {
   name: "crypto",
   lake_prefix: null,
+  title: "Crypto prices",
   topic: { name: "crypto.prices.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.crypto_ticks_raw",
@@ -86,6 +88,7 @@ export const crypto: Pipeline = {
     conflicting: "is_conflicting",
     compared: ["price_at", "price", "traded_volume", "volume_24h", "market_cap", "percent_change_1h"],
     rejected: "silver.crypto_prices_rejected",
+    reasons,
     rejected_partition: "ingestion_date",
     checks: [
       {
@@ -160,6 +163,17 @@ export const crypto: Pipeline = {
   alerts: { default_rules },
   latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,
   questions,
+  charts: [],
+  dashboard: {
+    start_page: "market",
+    value: { noun: "price", unit: "USD" },
+    amount: { noun: "traded volume" },
+    credit: {
+      text: "Data by the sources named beside each price; ranks and market caps by",
+      name: "CoinGecko",
+      url: "https://www.coingecko.com/",
+    },
+  },
   api,
 };
 

@@ -2,8 +2,10 @@ import { openFiles } from "../producers/files.ts";
 import { simulatedOrders } from "../producers/simulated-orders.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
 import { seedOf } from "./seed.ts";
+import { charts } from "./ecommerce/charts.ts";
 import { columns } from "./ecommerce/columns.ts";
 import { questions } from "./ecommerce/questions.ts";
+import { reasons } from "./ecommerce/reasons.ts";
 import { default_rules } from "./ecommerce/rules.ts";
 import { storeNames } from "./ecommerce/store-names.ts";
 
@@ -16,6 +18,7 @@ const ELEMENT_COLUMNS = ["log_topic", "log_partition", "log_offset", "element_in
 export const ecommerce: Pipeline = {
   name: "ecommerce",
   lake_prefix: "ecommerce",
+  title: "E-commerce orders",
   topic: { name: "ecommerce.orders.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.orders_bronze",
@@ -56,6 +59,8 @@ export const ecommerce: Pipeline = {
     conflicting: "is_conflicting",
     compared: ["store", "order_id", "event", "status", "total", "placed_at", "occurred_at"],
     rejected: "silver.orders_rejected",
+    rejected_subject: "order_id",
+    reasons,
     rejected_partition: "ingestion_date",
     checks: [
       {
@@ -107,5 +112,11 @@ export const ecommerce: Pipeline = {
   alerts: { default_rules },
   latest_event: (table) => `select max(occurred_at)::varchar from ${table("silver.order_events")}`,
   questions,
+  charts,
+  dashboard: {
+    start_page: "overview",
+    value: { noun: "order total", unit: "USD" },
+    amount: { noun: "sales" },
+  },
   api: [],
 };

@@ -1,8 +1,9 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { sentence } from "../../src/base/explain.ts";
-import { INTERVALS_SHOWN, isInterval } from "./coin/intervals.ts";
-import type { Candle, Coin as CoinData, Interval } from "../../pipelines/crypto/api/schemas.ts";
+import { isInterval } from "./coin/intervals.ts";
+import type { Candle, Coin as CoinData } from "../../pipelines/crypto/api/schemas.ts";
+import { INTERVALS, type Interval } from "../../src/pipeline/intervals.ts";
 import { formatPrice } from "../format/decimal.ts";
 import { zoneName } from "../format/time.ts";
 import { Badge } from "../components/badge.tsx";
@@ -189,7 +190,7 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
 function Intervals({ interval }: { interval: Interval }) {
   return (
     <div class="segments" role="group" aria-label="Candle interval">
-      {INTERVALS_SHOWN.map((one) => (
+      {INTERVALS.map((one) => (
         <button
           key={one}
           type="button"

@@ -13,6 +13,7 @@ const PAIR = /^(.{2,}?)[-/]?(?:USDT|USDC|USD)$/;
  */
 export const coinNames: SubjectsDefinition = {
   noun: "coin",
+  plural: "coins",
   table: COINS,
   sql: (table) => `select crypto_id, symbol, name, market_cap_rank, is_delisted from ${table(COINS)} where is_current`,
   known: (row): KnownSubject => {

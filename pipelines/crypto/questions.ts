@@ -55,6 +55,7 @@ const PRICE_COLUMNS = [
 const bitcoinNow: Question = {
   number: 1,
   title: "Bitcoin now, and its change over the last hour",
+  tile: "Bitcoin now",
   options: {
     coin: { description: "id, symbol or name of the coin", default: null, is_subject: true, default_names: BITCOIN },
   },
@@ -83,6 +84,7 @@ const bitcoinNow: Question = {
 const mostVolatile: Question = {
   number: 2,
   title: "The most volatile coin today",
+  tile: "Most volatile today",
   options: {},
   parts: [
     {
@@ -132,6 +134,7 @@ const TWO_HOURS_MS = 2 * 3_600_000;
 const ethereumTwoHoursAgo: Question = {
   number: 3,
   title: "Ethereum exactly two hours ago, in two ways",
+  tile: "Ethereum 2 h ago",
   options: {
     coin: { description: "id, symbol or name of the coin", default: null, is_subject: true, default_names: ETHEREUM },
   },
@@ -174,6 +177,7 @@ const FALL_EPISODES = `numbered as (
 const falls: Question = {
   number: 4,
   title: "Falls within minutes",
+  tile: "Falls > 5 % in 10 min",
   options: {
     percent: { description: "minimum fall in percent", default: 5 },
     minutes: { description: "window in minutes before each price", default: 10 },
@@ -261,6 +265,7 @@ const falls: Question = {
 const topVolumes: Question = {
   number: 5,
   title: "24 h volume of the top ten coins",
+  tile: "24 h volume, top ten",
   options: {},
   parts: [
     {

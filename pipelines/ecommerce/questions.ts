@@ -20,6 +20,7 @@ function ofStore({ values }: QuestionOptions): string {
 const salesNow: Question = {
   number: 1,
   title: "Total sales of the last hour, and the change against the hour before",
+  tile: "Sales, last hour",
   options: { store: STORE },
   parts: [
     {
@@ -56,6 +57,7 @@ const salesNow: Question = {
 const bestSellers: Question = {
   number: 2,
   title: "The ten products with the highest sales today",
+  tile: "Best sellers today",
   options: { store: STORE },
   parts: [
     {
@@ -100,6 +102,7 @@ const MINUTE_COLUMNS = [
 const twoHoursAgo: Question = {
   number: 3,
   title: "Sales of the minute two hours ago, as they are now and as they were then",
+  tile: "Sales 2 h ago",
   options: { store: STORE },
   parts: [
     {
@@ -112,9 +115,13 @@ const twoHoursAgo: Question = {
       title: "lake time: the latest minute in the tables at that time",
       when_empty: "The lake's tables had no order at that time.",
       lake_time_before_ms: TWO_HOURS_MS,
-      sql: (options) => `select * from (${salesOfMinute(options, `(
+      sql: (options) =>
+        `select * from (${salesOfMinute(
+          options,
+          `(
           select max(minute_at) from ${options.table("gold.sales_per_minute")} where minute_at <= ${options.as_of}
-        )`)})`,
+        )`,
+        )})`,
       columns: MINUTE_COLUMNS,
     },
   ],
@@ -127,6 +134,7 @@ const span = (count: string | number | undefined, unit_s: number) =>
 const falls: Question = {
   number: 4,
   title: "Stores whose sales fell within minutes",
+  tile: "Falls > 50 % in 10 min",
   options: {
     percent: { description: "minimum fall in percent", default: 50 },
     minutes: { description: "length of the two windows that are compared, in minutes", default: 10 },
@@ -197,6 +205,7 @@ const falls: Question = {
 const cancellations: Question = {
   number: 5,
   title: "Cancelled orders by customer segment over 24 hours",
+  tile: "Cancelled, 24 h",
   options: { store: STORE },
   parts: [
     {

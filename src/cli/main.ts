@@ -66,7 +66,7 @@ function rejectOptionsBefore(command: Command, subcommand: Command): void {
 /** Builds the complete command line. */
 export function program(): Command {
   return new Command("coinlake")
-    .description("A real-time crypto lakehouse with Iceberg tables and dbt models")
+    .description("A real-time lakehouse with Iceberg tables and dbt models")
     .version(VERSION)
     .enablePositionalOptions()
     .addHelpText("after", `\nExample:\n  npm run -s coinlake -- ask --help\n${EXIT_CODES}`)

@@ -2,6 +2,7 @@ import type { ZodType } from "zod";
 import type { Pacing } from "../base/pacing.ts";
 import type { Producer } from "../producer/producer.ts";
 import type { EventPosition } from "./event-order.ts";
+import type { Interval } from "./intervals.ts";
 
 /**
  * A pipeline as data: everything that `src/` needs to run it. A new pipeline needs such a definition, its producers and
@@ -12,6 +13,8 @@ export interface Pipeline {
   name: string;
   /** Prefix of the names of the pipeline's lakes; null for the pipeline whose lakes have none. */
   lake_prefix: string | null;
+  /** The title for people, such as "E-commerce orders". */
+  title: string;
   topic: {
     name: string;
     partitions: number;
@@ -73,6 +76,9 @@ export interface Pipeline {
   /** SQL for the event time of the newest accepted record, as text; the questions' answers are as of this time. */
   latest_event(table: TableNaming): string;
   questions: readonly Question[];
+  charts: readonly Chart[];
+  /** How the dashboard shows the pipeline. */
+  dashboard: DashboardDefinition;
   /** The pipeline's additional resources of the HTTP API, under /api. */
   api: readonly ApiResource[];
 }
@@ -81,6 +87,8 @@ export interface Pipeline {
 export interface SubjectsDefinition {
   /** The singular noun for messages: "coin". */
   noun: string;
+  /** The plural noun: "coins". */
+  plural: string;
   /** The table that `sql` reads. */
   table: string;
   /** A query that returns one row per subject. */
@@ -256,6 +264,10 @@ export interface ReconciliationRules {
   /** Columns of both tables that are compared to detect a conflict. */
   compared: readonly string[];
   rejected: string;
+  /** Column of `rejected` that names what the element is about; absent: the column of the subject. */
+  rejected_subject?: string;
+  /** Explanation of each rejection reason for people, with its limit. */
+  reasons: Readonly<Record<string, string>>;
   /** Partition column of the rejected table: the UTC date of ingestion. */
   rejected_partition: string;
   /** Further checks: two SQL queries that must return the same number. */
@@ -300,6 +312,8 @@ export interface QuestionOption {
 export interface Question {
   number: number;
   title: string;
+  /** The short title of a tile: "Sales, last hour". */
+  tile: string;
   /** Options of `ask` for this question, by name: `--percent`. */
   options: Record<string, QuestionOption>;
   parts: readonly QuestionPart[];
@@ -313,6 +327,53 @@ export interface QuestionPart {
   lake_time_before_ms?: number;
   sql(options: QuestionOptions): string;
   columns: readonly Column[];
+}
+
+/** A figure over time, which the API and the dashboard's overview page show. */
+export interface Chart {
+  /** The chart's name in the API: lower case, digits and underscores. */
+  name: string;
+  title: string;
+  description: string;
+  /** Unit of the values, such as USD. */
+  unit: string;
+  /** Bars have a single series. A line chart has one or several, named by the column `series`. */
+  kind: "bars" | "line";
+  /** The intervals on offer, the default first. */
+  intervals: readonly Interval[];
+  /** The chart can be limited to one subject. */
+  subject_option?: true;
+  /** An interval without a row has the value zero; absent: it has no value. */
+  empty_is_zero?: true;
+  /**
+   * A query for rows with `time` (the interval's start, as `time_bucket` gives it from 1970-01-01T00:00:00Z), `value`
+   * and, for several series, `series`; `time` and `series` identify a row.
+   */
+  sql(options: ChartOptions): string;
+}
+
+export interface ChartOptions {
+  table: TableNaming;
+  /** The first interval's start and the last one's end, exclusive, as SQL literals of type TIMESTAMPTZ. */
+  from: string;
+  to: string;
+  /** The length of an interval in seconds. */
+  step_s: number;
+  /** The id of the subject; null for all subjects. */
+  subject: string | null;
+}
+
+export interface DashboardDefinition {
+  /**
+   * The start page. `overview` shows the tiles of all questions, and all charts. `market` is the page of prices: it
+   * needs the pipeline's resources `coins` and `coins/{id}/candles`.
+   */
+  start_page: "overview" | "market";
+  /** What a tick's value and amount are, as nouns without an article, and the unit of both. */
+  value: { noun: string; unit: string };
+  amount: { noun: string };
+  /** A sentence of the footer that ends with a link: whose data this is. */
+  credit?: { text: string; name: string; url: string };
 }
 
 /** The Kafka consumer group that commits bronze's offsets, so that Kafka's tools show bronze's lag. */

@@ -13,7 +13,12 @@ export function plainAnswer(answer: Answer) {
     as_of: answer.as_of,
     parts: answer.parts.map(({ definition, result, snapshots, lake_at, note, sql }) => ({
       title: definition.title || answer.title,
-      columns: definition.columns.map(({ name, header, kind }) => ({ name, header, kind })),
+      columns: definition.columns.map(({ name, header, kind, is_optional }) => ({
+        name,
+        header,
+        kind,
+        is_optional: is_optional ?? false,
+      })),
       rows: result.rows.map((row) =>
         Object.fromEntries(result.columns.map(({ name }, index) => [name, row[index] ?? null])),
       ),

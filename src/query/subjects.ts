@@ -115,7 +115,7 @@ function unknown(noun: string, given: string, known: readonly KnownSubject[]): O
   return new OperatingError("SUBJECT_NOT_FOUND", `Unknown ${noun} "${shown(given)}"`, {
     next_step:
       nearest.length === 0
-        ? `Give the id, symbol or name of a ${noun} with prices in the lake.`
+        ? `Give the id, symbol or name of a ${noun} in the lake.`
         : `Nearest matches: ${listed(nearest)}.`,
   });
 }
@@ -163,7 +163,7 @@ export function subjectId(
     if (!(error instanceof OperatingError) || error.code !== "SUBJECT_NOT_FOUND") throw error;
     throw new OperatingError(
       "LAKE_EMPTY",
-      `Cannot resolve "${shown(given.trim())}": the lake has no ${subjects.noun}s yet`,
+      `Cannot resolve "${shown(given.trim())}": the lake has no ${subjects.plural} yet`,
       {
         next_step:
           `Run \`npm start\` until its first increment, then try again; or give a ${subjects.noun} ` +

@@ -11,6 +11,7 @@ import type { ServerDependencies } from "./dependencies.ts";
 import { notFound, requestError, sendProblem } from "./problem.ts";
 import { alertRoutes, ruleRoutes, sinkRoutes } from "./routes/alerts.ts";
 import { answerRoutes } from "./routes/answers.ts";
+import { chartRoutes } from "./routes/charts.ts";
 import { conflictRoutes } from "./routes/conflicts.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { expectationRoutes } from "./routes/expectations.ts";
@@ -18,6 +19,7 @@ import { lakeRoutes } from "./routes/lake.ts";
 import { logRoutes } from "./routes/log.ts";
 import { maintenanceRoutes } from "./routes/maintenance.ts";
 import { metricRoutes } from "./routes/metrics.ts";
+import { definitionRoutes } from "./routes/definition.ts";
 import { pipelineRoutes } from "./routes/pipeline.ts";
 import { qualityRoutes } from "./routes/quality.ts";
 import { sqlRoutes } from "./routes/sql.ts";
@@ -42,7 +44,9 @@ export function createApp(dependencies: ServerDependencies, host: string): { app
   });
   app.use("/api/*", onlyJson);
   statusRoutes(app, dependencies);
+  definitionRoutes(app, dependencies);
   answerRoutes(app, dependencies);
+  chartRoutes(app, dependencies);
   pipelineRoutes(app, dependencies);
   ruleRoutes(app, dependencies);
   alertRoutes(app, dependencies);
@@ -88,7 +92,7 @@ function documentRoute(app: App, { handle }: ServerDependencies): void {
           title: "Coinlake",
           version: handle.version,
           description:
-            "A real-time crypto lakehouse: answers, tables, log, alerts, SQL and events. " +
+            `${handle.pipeline.title} in a real-time lakehouse: answers, charts, tables, log, alerts, SQL and events. ` +
             "Decimals are strings, times ISO 8601 in UTC, errors RFC 9457.",
         },
       }),

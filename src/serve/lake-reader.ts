@@ -74,16 +74,17 @@ export class LakeReader implements LiveTables {
       once: (name, make) => this.cache.get(`now ${name}`, { ...SHARED_MS, version: this.version() }, make),
       has: () => true,
       // A lake without subjects has nothing to read.
-      subject: async (given) => ((await this.#subjects()).length === 0 ? given : this.subject(given)),
+      subject: async (given) => ((await this.subjects()).length === 0 ? given : this.subject(given)),
     };
   }
 
   /** Resolves a name, symbol or id to the subject's id. Throws SUBJECT_NOT_FOUND, AMBIGUOUS_SUBJECT, LAKE_EMPTY. */
   async subject(given: string): Promise<string> {
-    return subjectId(this.#handle.pipeline, given, await this.#subjects());
+    return subjectId(this.#handle.pipeline, given, await this.subjects());
   }
 
-  #subjects(): Promise<KnownSubject[]> {
+  /** Every subject that the lake knows. */
+  subjects(): Promise<KnownSubject[]> {
     const { once, rows } = this.now();
     return once("subjects", () => knownSubjects(this.#handle.pipeline, live, rows));
   }

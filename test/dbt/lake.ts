@@ -148,7 +148,7 @@ export class TestLake {
   readonly data_folder: string;
   readonly open: OpenLake;
   readonly session: QuerySession;
-  readonly #pipeline: Pipeline;
+  readonly pipeline: Pipeline;
   readonly #worker: DbtWorker;
   readonly #closers: (() => void)[] = [];
 
@@ -161,7 +161,7 @@ export class TestLake {
     this.data_folder = data_folder;
     this.open = open;
     this.session = session;
-    this.#pipeline = pipeline;
+    this.pipeline = pipeline;
     this.#worker = worker;
   }
 
@@ -176,11 +176,11 @@ export class TestLake {
 
   /** Appends the records durably to the log, in one append. */
   async append(records: readonly SourceRecord[]): Promise<void> {
-    await this.open.log.append(this.#pipeline.topic.name, records);
+    await this.open.log.append(this.pipeline.topic.name, records);
   }
 
   /** Copies the log to bronze, in commits of about the given size. */
-  async ingest(commit_size_bytes = this.#pipeline.bronze.commit_size_bytes): Promise<void> {
+  async ingest(commit_size_bytes = this.pipeline.bronze.commit_size_bytes): Promise<void> {
     const ingest = await this.#ingestBy(commit_size_bytes);
     await ingest.drain();
   }
@@ -192,7 +192,7 @@ export class TestLake {
     const { log, catalog, storage } = this.open;
     const records = await openParquetWriter({ storage });
     this.#closers.push(() => records.close());
-    const { bronze, topic } = this.#pipeline;
+    const { bronze, topic } = this.pipeline;
     const [namespace = "", name = ""] = bronze.table.split(".");
     const limits = { pacing: AT_ONCE, commit_size_bytes, retention_ms: topic.retention_ms };
     return createIngest({
@@ -218,11 +218,9 @@ export class TestLake {
   /** Runs increments until silver has all of bronze. */
   async catchUp(): Promise<void> {
     const { catalog } = this.open;
-    const { bronze, reconciliation } = this.#pipeline;
+    const { bronze, reconciliation } = this.pipeline;
     do await this.increment();
-    while (
-      !coversOffsets(await logOffsets(catalog, reconciliation.accepted), await logOffsets(catalog, bronze.table))
-    );
+    while (!coversOffsets(await logOffsets(catalog, reconciliation.accepted), await logOffsets(catalog, bronze.table)));
   }
 
   dbt(...args: string[]): Promise<CommandResult> {
@@ -231,7 +229,7 @@ export class TestLake {
 
   /** The figures of `verify`; throws with all findings if there are any. */
   async reconcile(): Promise<ReconciledFigures["figures"]> {
-    const { findings, figures } = await verify({ ...this.open, checksums: null }, this.#pipeline);
+    const { findings, figures } = await verify({ ...this.open, checksums: null }, this.pipeline);
     const broken = findings.map(({ code, message }) => `${code}: ${message}`);
     if (broken.length > 0) throw new Error(`The lake is damaged.\n${broken.join("\n")}`);
     return figures;

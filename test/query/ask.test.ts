@@ -32,6 +32,7 @@ test("an answer that takes too long ends when it is told to", async () => {
   const endless: Question = {
     number: 1,
     title: "When does it end?",
+    tile: "The end",
     options: {},
     parts: [{ title: "", when_empty: "", columns: [], sql }],
   };

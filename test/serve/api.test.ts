@@ -9,6 +9,8 @@ import { MaintenanceStore } from "../../src/maintain/store.ts";
 import { COMPACT_AFTER_COMMITS } from "../../src/maintain/schedule.ts";
 import { Alerts, BackTest, RuleItem, Rules, Sinks } from "../../src/serve/schemas/alerts.ts";
 import { Answer, Answers } from "../../src/serve/schemas/answers.ts";
+import { Charts } from "../../src/serve/schemas/charts.ts";
+import { PipelineInfo, Subjects } from "../../src/serve/schemas/definition.ts";
 import { Messages, Topics } from "../../src/serve/schemas/log.ts";
 import { Expectations } from "../../src/serve/schemas/expectations.ts";
 import { Maintenance } from "../../src/serve/schemas/maintenance.ts";
@@ -56,6 +58,9 @@ describe("the API over a running lake", () => {
       ["/healthz", Health],
       ["/readyz", Health],
       ["/api/status", Status],
+      ["/api/pipeline", PipelineInfo],
+      ["/api/subjects", Subjects],
+      ["/api/charts", Charts],
       ["/api/answers", Answers],
       ...crypto.questions.map(({ number }): [string, typeof Answer] => [`/api/answers/${number}`, Answer]),
       ["/api/coins", Coins],
@@ -85,6 +90,27 @@ describe("the API over a running lake", () => {
       assert.doesNotThrow(async () => schema.parse(await response.json()), path);
     }
     assert.deepEqual(running.errors, []);
+  });
+
+  test("tells what the pipeline is about, and which coins the lake knows", async () => {
+    const info = await running.json<PipelineInfo>("/api/pipeline");
+    assert.deepEqual(
+      [info.name, info.start_page, info.subject, info.charts],
+      ["crypto", "market", { noun: "coin", plural: "coins" }, []],
+    );
+    assert.deepEqual(
+      info.questions.map(({ number, title }) => [number, title]),
+      crypto.questions.map(({ number, title }) => [number, title]),
+    );
+    assert.ok(info.resources.includes("unmapped"));
+    const subjects = await all<{ id: string; name: string; rank: number | null }>("/api/subjects", 2);
+    const coins = await all<Coin>("/api/coins", 100);
+    assert.deepEqual(
+      subjects.map(({ id, name, rank }) => [id, name, rank]),
+      coins.map(({ id, name, rank }) => [id, name, rank]),
+    );
+    const { rows } = (await (await running.post("/api/sql", { sql: info.example_sql })).json()) as { rows: unknown[] };
+    assert.equal(rows.length, 100);
   });
 
   test("tells what the tables' folders hold beyond the live files, and how fine time travel is", async () => {

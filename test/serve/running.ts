@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { crypto } from "../../pipelines/crypto.ts";
 import { buildDashboard } from "../../dashboard/build.ts";
 import { AlertEngine } from "../../src/alert/engine.ts";
 import { sqlHistory } from "../../src/alert/history.ts";
@@ -61,17 +60,17 @@ export const SIMULATED_SOURCE: SourceStatus = {
 };
 
 export async function startRunning(lake: TestLake, options: RunningOptions = {}): Promise<Running> {
-  const { open } = lake;
+  const { open, pipeline } = lake;
   mkdirSync(open.lake.dbt_folder, { recursive: true });
   const models =
     lastModels(open.lake.dbt_folder) ??
-    (await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, open.lake.dbt_folder));
-  const live = await LiveLake.open({ open, pipeline: crypto, models, clock: systemClock });
+    (await prepareModels({ run: (args) => lake.dbt(...args) }, pipeline.transform.project, open.lake.dbt_folder));
+  const live = await LiveLake.open({ open, pipeline, models, clock: systemClock });
   await live.catchUp();
-  const history = sqlHistory({ query: (sql) => live.query(sql), pipeline: crypto, over: "live" });
+  const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
   const alerts = await AlertEngine.open({
     folder: open.lake.folder,
-    pipeline: crypto,
+    pipeline,
     clock: systemClock,
     source: live,
     history,
@@ -89,7 +88,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   const handle: PipelineHandle = {
     version: "0.0.0-test",
     open,
-    pipeline: crypto,
+    pipeline,
     clock: systemClock,
     started_at_us: systemClock.now_us(),
     is_transforming: true,
@@ -141,9 +140,9 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
         headers: { "content-type": "application/json", ...(init?.headers as Record<string, string>) },
       }),
     async caughtUp() {
-      const bounds = await open.log.bounds(crypto.topic.name);
+      const bounds = await open.log.bounds(pipeline.topic.name);
       const isThere = () =>
-        bounds.every(({ partition, end }) => (live.state().next[`${crypto.topic.name}/${partition}`] ?? 0) >= end);
+        bounds.every(({ partition, end }) => (live.state().next[`${pipeline.topic.name}/${partition}`] ?? 0) >= end);
       while (!isThere())
         await new Promise<void>((resolve) => {
           const stop = live.onAbsorbed(() => {

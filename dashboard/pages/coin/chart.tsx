@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect, type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Candle, Interval } from "../../../pipelines/crypto/api/schemas.ts";
+import type { Candle } from "../../../pipelines/crypto/api/schemas.ts";
+import { INTERVAL_S, type Interval } from "../../../src/pipeline/intervals.ts";
 import { CandleChart } from "../../charts/candle-chart.ts";
 import { toNumber } from "../../format/decimal.ts";
 import { plural } from "../../format/number.ts";
@@ -9,7 +10,7 @@ import { Amount, Change, Price } from "../../components/figures.tsx";
 import { Empty, Failure, Skeleton } from "../../components/states.tsx";
 import { CandleStart } from "../../components/time.tsx";
 import { palette, zone } from "../../state/settings.ts";
-import { STEPS_S, type CandleFeed } from "./feed.ts";
+import type { CandleFeed } from "./feed.ts";
 
 function changeOf({ open, close }: Candle): number {
   return (100 * (toNumber(close) - toNumber(open))) / toNumber(open);
@@ -63,7 +64,7 @@ function useChart(feed: CandleFeed, interval: Interval, pointed: Signal<Candle |
     made.onPointed((candle) => (pointed.value = candle));
     made.onLeftEnd(() => void feed.loadOlder());
     const stop = feed.candles.subscribe((candles) => {
-      if (candles !== null) made.show(candles, STEPS_S[interval]);
+      if (candles !== null) made.show(candles, INTERVAL_S[interval]);
     });
     return () => {
       stop();

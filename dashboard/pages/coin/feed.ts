@@ -1,20 +1,12 @@
 import { signal } from "@preact/signals";
-import type { Candle, Candles, Interval } from "../../../pipelines/crypto/api/schemas.ts";
+import type { Candle, Candles } from "../../../pipelines/crypto/api/schemas.ts";
+import { INTERVAL_S, type Interval } from "../../../src/pipeline/intervals.ts";
 import { compareDecimals } from "../../format/decimal.ts";
 import { parseMicros } from "../../format/time.ts";
 import { ApiError, get, pathOf } from "../../state/api.ts";
 import { applyPrice, priceOf } from "../../state/coins.ts";
 import { onEvent } from "../../state/events.ts";
 import { gapsSeen, joinCandles, refreshAllFrom, refreshFrom } from "./candles.ts";
-
-export const STEPS_S: Record<Interval, number> = {
-  "1m": 60,
-  "5m": 300,
-  "15m": 900,
-  "1h": 3_600,
-  "4h": 14_400,
-  "1d": 86_400,
-};
 
 const PAGE = 500;
 /** Maximum page size of the API. */
@@ -147,7 +139,7 @@ export class CandleFeed {
   /** Event time to refresh from; null before the first response. */
   #refreshFrom(shown: readonly Candle[] | null): string | null {
     if (shown === null || shown.length === 0 || this.#answered === null) return null;
-    const step_s = STEPS_S[this.#interval];
+    const step_s = INTERVAL_S[this.#interval];
     return this.#whole_refreshes > 0 ? refreshAllFrom(shown, step_s, MAX_PAGE) : refreshFrom(this.#answered, step_s);
   }
 
@@ -191,7 +183,7 @@ export class CandleFeed {
   #applyTick(price: string, price_at: string, updates: 0 | 1, is_newest = true): void {
     const shown = this.candles.peek();
     if (shown === null) return;
-    const step_ms = STEPS_S[this.#interval] * 1000;
+    const step_ms = INTERVAL_S[this.#interval] * 1000;
     const time_ms = Math.floor(Date.parse(price_at) / step_ms) * step_ms;
     const last = shown.at(-1);
     const last_ms = last === undefined ? -Infinity : Date.parse(last.time);

@@ -2,19 +2,12 @@ import { z } from "@hono/zod-openapi";
 import { OperatingError } from "../../../src/base/errors.ts";
 import type { ApiResource, ReadTables, TableNaming } from "../../../src/pipeline/definition.ts";
 import { trimDecimal } from "../../../src/pipeline/decimal-text.ts";
+import { INTERVAL_S, INTERVALS, type Interval } from "../../../src/pipeline/intervals.ts";
 import { decodeCursor, encodeCursor } from "../../../src/serve/cursor.ts";
 import { Time } from "../../../src/serve/schemas/values.ts";
 import { decimalOrNull, quote, time } from "./figures.ts";
-import { Candles, INTERVALS, type Candle, type Interval } from "./schemas.ts";
+import { Candles, type Candle } from "./schemas.ts";
 
-const INTERVAL_S: Record<Interval, number> = {
-  "1m": 60,
-  "5m": 300,
-  "15m": 900,
-  "1h": 3_600,
-  "4h": 14_400,
-  "1d": 86_400,
-};
 const HOUR_S = 3_600;
 const MINUTES = "silver.crypto_prices_clean";
 const HOURS = "gold.fact_crypto_hourly";

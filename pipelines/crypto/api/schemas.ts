@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { INTERVALS } from "../../../src/pipeline/intervals.ts";
 import { Count, Decimal, pageOf, Snapshot, Time } from "../../../src/serve/schemas/values.ts";
 
 /** API schemas of the crypto pipeline: coins, candles, products without a mapping. */
@@ -28,8 +29,6 @@ export const Coin = z
 export const Coins = pageOf(Coin).extend({ total: Count }).openapi("Coins");
 
 export const COIN_SORTS = ["rank", "price", "change_1h", "change_24h", "volume_24h", "market_cap"] as const;
-
-export const INTERVALS = ["1m", "5m", "15m", "1h", "4h", "1d"] as const;
 
 export const Candle = z.object({
   /** Start of the interval. */
@@ -73,5 +72,4 @@ export type Coins = z.infer<typeof Coins>;
 export type CoinSort = (typeof COIN_SORTS)[number];
 export type Candle = z.infer<typeof Candle>;
 export type Candles = z.infer<typeof Candles>;
-export type Interval = (typeof INTERVALS)[number];
 export type UnmappedProduct = z.infer<typeof UnmappedProduct>;

@@ -9,30 +9,32 @@ import { parseInstant_ms } from "../../base/instant.ts";
 const STALE_MS = 30_000;
 
 /** The pipeline's own resources: from the live views for now, by time travel for the past. */
-export function pipelineRoutes(app: App, { handle, reader }: ServerDependencies): void {
-  for (const resource of handle.pipeline.api) {
-    register(app, {
-      method: "get",
-      path: `/api/${resource.path}`,
-      tag: "Data",
-      summary: resource.summary,
-      ...(resource.description === undefined ? {} : { description: resource.description }),
-      params: resource.params ?? z.object({}),
-      query: resource.query ?? z.strictObject({}),
-      response: resource.response,
-      async handle({ params, query }) {
-        const request = { params: params as ApiRequest["params"], query: query as ApiRequest["query"] };
-        const answer = await answerOf(resource, request);
-        if (answer === null)
-          throw notFound(
-            `${resource.path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => request.params[name] ?? "")}`,
-          );
-        return answer;
-      },
-    });
-  }
+export function pipelineRoutes(app: App, dependencies: ServerDependencies): void {
+  for (const resource of dependencies.handle.pipeline.api) resourceRoute(app, dependencies, resource);
+}
 
-  function answerOf(resource: ApiResource, request: ApiRequest): Promise<unknown> {
+export function resourceRoute(app: App, { handle, reader }: ServerDependencies, resource: ApiResource): void {
+  register(app, {
+    method: "get",
+    path: `/api/${resource.path}`,
+    tag: "Data",
+    summary: resource.summary,
+    ...(resource.description === undefined ? {} : { description: resource.description }),
+    params: resource.params ?? z.object({}),
+    query: resource.query ?? z.strictObject({}),
+    response: resource.response,
+    async handle({ params, query }) {
+      const request = { params: params as ApiRequest["params"], query: query as ApiRequest["query"] };
+      const answer = await answerOf(request);
+      if (answer === null)
+        throw notFound(
+          `${resource.path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => request.params[name] ?? "")}`,
+        );
+      return answer;
+    },
+  });
+
+  function answerOf(request: ApiRequest): Promise<unknown> {
     const key = `${resource.path} ${JSON.stringify([request.params, request.query])}`;
     const lake_time = resource.lakeTime?.(request) ?? null;
     if (lake_time === null) {

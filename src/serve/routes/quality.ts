@@ -103,6 +103,7 @@ function rejectedSql(
   limit: number,
   after: z.output<typeof Position> | null,
 ): string {
+  const { rejected, rejected_subject } = pipeline.reconciliation;
   const conditions = ["true"];
   if (reason !== undefined) conditions.push(`reason = ${quote(reason)}`);
   if (after !== null) {
@@ -112,9 +113,9 @@ function rejectedSql(
     conditions.push(`ingested_at <= ${quote(after.ingested_at)}::timestamptz`);
   }
   return `
-    select reason, element, source, ${pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition,
+    select reason, element, source, ${rejected_subject ?? pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition,
       log_offset, element_index
-    from ${live(pipeline.reconciliation.rejected)}
+    from ${live(rejected)}
     where ${conditions.join(" and ")}
     order by ingested_at desc, log_partition desc, log_offset desc, element_index desc limit ${limit}`;
 }

@@ -7,6 +7,8 @@ export const AnswerColumn = z.object({
   /** Header for people, with the unit. */
   header: z.string(),
   kind: z.enum(["text", "price", "amount", "percent", "count", "time", "figure", "decimal", "plain"]),
+  /** The column explains or completes others, and most rows have no value in it. */
+  is_optional: z.boolean(),
 });
 
 export const AnswerPart = z
