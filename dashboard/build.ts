@@ -27,9 +27,13 @@ const cache = join(toolsFolder(), "dashboard");
 /** The finished dashboard in the npm package, which has neither the sources nor the bundler. */
 const packed = join(folder, "assets.json");
 const FRAMES = ["index.html", "login.html"] as const;
-/** Module of each page by URL prefix, so that the first page's modules are requested before any script runs. */
+/**
+ * Module of each page by URL prefix, or by the name of the start page, so that the first page's modules are requested
+ * before any script runs.
+ */
 const PAGES: Readonly<Record<string, string>> = {
-  "/": "market",
+  overview: "overview",
+  market: "market",
   "/coins/": "coin",
   "/alerts": "alerts",
   "/lake": "lake",

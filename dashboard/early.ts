@@ -3,11 +3,14 @@
 const chosen = localStorage.getItem("coinlake.theme");
 if (chosen === "dark" || chosen === "light") document.documentElement.dataset["theme"] = chosen;
 
+// The start page depends on the server's pipeline; the last one is most likely still the one.
+const start_page = localStorage.getItem("coinlake.start_page") ?? "";
 const pages = JSON.parse(document.currentScript?.dataset["pages"] ?? "{}") as Record<string, string[]>;
 const address = Object.keys(pages).find((begin) =>
   begin === "/coins/" ? location.pathname.startsWith(begin) : location.pathname === begin,
 );
-for (const module of address === undefined ? [] : (pages[address] ?? [])) {
+const page = location.pathname === "/" ? start_page : (address ?? "");
+for (const module of pages[page] ?? []) {
   const link = document.createElement("link");
   link.rel = "modulepreload";
   link.href = module;

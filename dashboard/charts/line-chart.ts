@@ -1,14 +1,8 @@
-import {
-  ColorType,
-  createChart,
-  LineSeries,
-  type IChartApi,
-  type ISeriesApi,
-  type UTCTimestamp,
-} from "lightweight-charts";
+import { createChart, LineSeries, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
 import { formatFigure } from "../format/number.ts";
-import { formatDate, formatDayMonth, formatMinute, formatMoment, zoneName } from "../format/time.ts";
+import { formatMoment, zoneName } from "../format/time.ts";
 import { colour, LINE_COLOURS, zone } from "../state/settings.ts";
+import { themeOptions, tickMark } from "./look.ts";
 
 export interface Line {
   name: string;
@@ -59,23 +53,9 @@ export class LineChart {
   }
 
   #paint(is_of_days: boolean): void {
+    this.#chart.applyOptions(themeOptions());
     this.#chart.applyOptions({
-      layout: {
-        background: { type: ColorType.Solid, color: colour("panel") },
-        textColor: colour("muted"),
-        fontFamily: colour("sans"),
-      },
-      grid: { vertLines: { color: colour("line-soft") }, horzLines: { color: colour("line-soft") } },
-      rightPriceScale: { borderColor: colour("line") },
-      timeScale: {
-        borderColor: colour("line"),
-        tickMarkFormatter: (time: number) =>
-          is_of_days
-            ? formatDayMonth(time * 1000, zone.peek())
-            : time % 86_400 === 0
-              ? formatDate(time * 1000, zone.peek())
-              : formatMinute(time * 1000, zone.peek()),
-      },
+      timeScale: { tickMarkFormatter: (time: number) => tickMark(time, is_of_days) },
     });
   }
 }

@@ -8,6 +8,7 @@ import { Empty, Loaded, Skeleton } from "../components/states.tsx";
 import { ApiError, get, pathOf } from "../state/api.ts";
 import { onEvent } from "../state/events.ts";
 import { useResource } from "../state/resource.ts";
+import { useSubjects } from "../state/subjects.ts";
 import { AlertTable } from "./alerts/alert-list.tsx";
 import { RuleList } from "./alerts/rules.tsx";
 
@@ -19,6 +20,7 @@ export function Alerts() {
   const active = useResource<Page<Alert>>("/api/alerts?state=active&limit=200", REFRESH_MS);
   const past = useResource<Page<Alert>>(`/api/alerts?state=recovered&limit=${PAGE}`, REFRESH_MS);
   const rules = useResource<Page<StoredRule>>("/api/rules?limit=500", REFRESH_MS);
+  useSubjects();
   useEffect(
     () =>
       onEvent("alert", () => {
@@ -38,7 +40,7 @@ export function Alerts() {
           {({ items }) =>
             items.length === 0 ? (
               <Empty title="No active alerts">
-                An alert appears here within half a second of the tick that fires it.
+                An alert appears here within half a second of the event that fires it.
               </Empty>
             ) : (
               <AlertTable alerts={items} label="Active alerts" />

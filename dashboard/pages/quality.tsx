@@ -1,17 +1,16 @@
-import type { UnmappedProduct } from "../../pipelines/crypto/api/schemas.ts";
 import type { Expectations as FoundExpectations } from "../../src/serve/schemas/expectations.ts";
 import type { Quality as QualityFigures } from "../../src/serve/schemas/quality.ts";
-import type { Page } from "../../src/serve/schemas/values.ts";
-import { formatCount, plural } from "../format/number.ts";
+import { formatCount } from "../format/number.ts";
 import { PageHead, Panel } from "../components/panel.tsx";
 import { Empty, Loaded, Skeleton } from "../components/states.tsx";
-import { Moment } from "../components/time.tsx";
+import { pipelineInfo } from "../state/pipeline.ts";
 import { useResource } from "../state/resource.ts";
 import { Conflicts } from "./quality/conflicts.tsx";
 import { Expectations } from "./quality/expectations.tsx";
 import { Gaps } from "./quality/gaps.tsx";
 import { Quarantine } from "./quality/quarantine.tsx";
 import { Tests } from "./quality/tests.tsx";
+import { UnmappedProducts } from "./quality/unmapped.tsx";
 
 const REFRESH_MS = 10_000;
 
@@ -19,7 +18,6 @@ const REFRESH_MS = 10_000;
 export function Quality() {
   const quality = useResource<QualityFigures>("/api/quality", REFRESH_MS);
   const expectations = useResource<FoundExpectations>("/api/quality/expectations", REFRESH_MS);
-  const unmapped = useResource<Page<UnmappedProduct>>("/api/unmapped", REFRESH_MS);
   return (
     <div class="page quality">
       <PageHead title="Quality">
@@ -37,11 +35,7 @@ export function Quality() {
                 </Loaded>
                 <Gaps />
                 <Conflicts />
-                <Panel title="Unmapped products" note="stored, but not assigned to a coin" is_flush>
-                  <Loaded what="The list of products" resource={unmapped} skeleton={<Skeleton height="6rem" />}>
-                    {({ items }) => <Unmapped products={items} />}
-                  </Loaded>
-                </Panel>
+                {pipelineInfo().resources.includes("unmapped") ? <UnmappedProducts /> : null}
               </div>
             </div>
             <Quarantine figures={figures} />
@@ -95,39 +89,5 @@ function Reconciliation({ figures }: { figures: QualityFigures }) {
         ))}
       </dl>
     </Panel>
-  );
-}
-
-function Unmapped({ products }: { products: readonly UnmappedProduct[] }) {
-  if (products.length === 0) return <p class="note padded">Every product of every source is assigned to a coin.</p>;
-  return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Unmapped products">
-      <table class="grid-table">
-        <thead>
-          <tr>
-            <th scope="col">product</th>
-            <th scope="col">source</th>
-            <th scope="col" class="right">
-              updates
-            </th>
-            <th scope="col" class="right">
-              last
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {products.map(({ product, source, updates, last_at }) => (
-            <tr key={`${source} ${product}`}>
-              <td>{product}</td>
-              <td class="muted">{source}</td>
-              <td class="right figure">{plural(updates, "update")}</td>
-              <td class="right">
-                <Moment at={last_at} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }

@@ -1,4 +1,6 @@
+import { computed } from "@preact/signals";
 import type { ComponentType } from "preact";
+import { pipeline } from "../state/pipeline.ts";
 
 /** A page of the dashboard; its module is loaded on demand. */
 export interface PageDefinition {
@@ -9,10 +11,22 @@ export interface PageDefinition {
   load: () => Promise<ComponentType>;
 }
 
+type StartPage = "overview" | "market";
+
+/** The pipeline names its start page; only that one is ever loaded. */
+const START_PAGES: Readonly<Record<StartPage, PageDefinition>> = {
+  overview: {
+    name: "Overview",
+    path: "/",
+    key: "m",
+    load: () => import("./overview.tsx").then(({ Overview }) => Overview),
+  },
+  market: { name: "Market", path: "/", key: "m", load: () => import("./market.tsx").then(({ Market }) => Market) },
+};
+
 const reference = () => import("./reference.tsx").then(({ Reference }) => Reference);
 
-export const PAGES: readonly PageDefinition[] = [
-  { name: "Market", path: "/", key: "m", load: () => import("./market.tsx").then(({ Market }) => Market) },
+const OTHER_PAGES: readonly PageDefinition[] = [
   { name: "Alerts", path: "/alerts", key: "a", load: () => import("./alerts.tsx").then(({ Alerts }) => Alerts) },
   { name: "Lake", path: "/lake", key: "l", load: () => import("./lake.tsx").then(({ Lake }) => Lake) },
   { name: "Log", path: "/log", key: "o", load: () => import("./log.tsx").then(({ Log }) => Log) },
@@ -21,14 +35,22 @@ export const PAGES: readonly PageDefinition[] = [
   { name: "API", path: "/api/reference", key: "r", load: reference },
 ];
 
+/** A page of one subject, which belongs to the start page that lists the subjects. */
 const COIN: Omit<PageDefinition, "key"> = {
   name: "Coin",
   path: "/coins/",
   load: () => import("./coin.tsx").then(({ Coin }) => Coin),
 };
 
+/** The pages in the menu's order; empty until the pipeline is known. */
+export const pages = computed((): readonly PageDefinition[] =>
+  pipeline.value === null ? [] : [START_PAGES[pipeline.value.start_page], ...OTHER_PAGES],
+);
+
 /** The page at a path; null if there is none. */
 export function pageAt(path: string): Omit<PageDefinition, "key"> | null {
   const tidy = path.length > 1 ? path.replace(/\/$/, "") : path;
-  return PAGES.find((page) => page.path === tidy) ?? (/^\/coins\/[^/]+$/.test(tidy) ? COIN : null);
+  const found = pages.value.find((page) => page.path === tidy);
+  if (found !== undefined) return found;
+  return pipeline.value?.start_page === "market" && /^\/coins\/[^/]+$/.test(tidy) ? COIN : null;
 }

@@ -11,6 +11,7 @@ import { Moment } from "../components/time.tsx";
 import { lakeTime, parameters, setParameters } from "../router.ts";
 import { ApiError, get } from "../state/api.ts";
 import { now_ms } from "../state/clock.ts";
+import { pipelineInfo } from "../state/pipeline.ts";
 import { useResource } from "../state/resource.ts";
 import { openEditor, type SqlEditor } from "./sql/editor.ts";
 import { draft, save } from "./sql/storage.ts";
@@ -20,21 +21,19 @@ import { ResultGrid } from "./sql/result-grid.tsx";
 import { Runner } from "./sql/running.ts";
 import { Side } from "./sql/side.tsx";
 
-const FIRST_SQL = `-- live.… adds records that are not committed yet; gold, silver and bronze are as committed.
-select crypto_id, price_usd, price_at, source
-from live.fact_crypto_ticks
-order by price_at desc
-limit 100`;
+const LAYERS_NOTE = "-- live.… adds records that are not committed yet; gold, silver and bronze are as committed.";
 const SCHEMA_REFRESH_MS = 60_000;
 
 type View = "table" | "chart";
+
+const exampleSql = () => `${LAYERS_NOTE}\n${pipelineInfo().example_sql}`;
 
 /** The editor's initial text: from the URL's `sql` or `question`, else the stored draft. */
 async function firstText(): Promise<string> {
   const question = parameters.peek().get("question");
   const asked = parameters.peek().get("sql");
   if (asked !== null) return asked;
-  if (question === null) return draft.peek()[0] ?? FIRST_SQL;
+  if (question === null) return draft.peek()[0] ?? exampleSql();
   const { title, parts } = await get<Answer>(`/api/answers/${encodeURIComponent(question)}`);
   // Only one statement runs at a time, so further parts of a question are added as comments.
   const [first, ...others] = parts.map((part) => ({
@@ -44,7 +43,7 @@ async function firstText(): Promise<string> {
   const comments = others.map(({ heading, sql, lake_at }) =>
     [heading, ...(lake_at === null ? [] : [`with lake time ${lake_at}`]), ...sql.split("\n")].join("\n-- "),
   );
-  return first === undefined ? FIRST_SQL : [`${first.heading}\n${first.sql}`, ...comments].join("\n\n");
+  return first === undefined ? exampleSql() : [`${first.heading}\n${first.sql}`, ...comments].join("\n\n");
 }
 
 function useEditor(run: () => void) {
@@ -74,7 +73,7 @@ function useEditor(run: () => void) {
       (text) => editor.current?.replace(text),
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
-        editor.current?.replace(`-- ${error.message}\n${FIRST_SQL}`);
+        editor.current?.replace(`-- ${error.message}\n${exampleSql()}`);
       },
     );
   });
@@ -263,7 +262,7 @@ function Outcome({ runner, view }: { runner: Runner; view: Signal<View> }) {
       {state.is !== "failed" && result === null ? (
         <Empty title="Run a query to see results">
           <kbd>Ctrl</kbd> or <kbd>⌘</kbd> + <kbd>Enter</kbd> runs the query. Tables are listed beside the editor; the
-          five questions are under “saved”.
+          questions are under “saved”.
         </Empty>
       ) : null}
     </section>

@@ -1,8 +1,8 @@
 import { signal } from "@preact/signals";
 import type { Alert } from "../../src/serve/schemas/alerts.ts";
 import { Moment } from "../components/time.tsx";
-import { nameOfCoin } from "../state/coins.ts";
 import { onEvent } from "../state/events.ts";
+import { loadSubjects, nameOfSubject } from "../state/subjects.ts";
 
 /** Alerts that fired while the dashboard was open, newest first; dismissed by the viewer or after STAYS_MS. */
 const fired = signal<readonly Alert[]>([]);
@@ -15,6 +15,7 @@ export function watchAlerts(): void {
       dismiss(alert.id);
       return;
     }
+    void loadSubjects();
     fired.value = [alert, ...fired.peek()].slice(0, SHOWN);
     setTimeout(() => dismiss(alert.id), STAYS_MS);
   });
@@ -35,7 +36,7 @@ export function AlertToasts() {
           </p>
           <p>
             {alert.message.startsWith(alert.subject)
-              ? `${nameOfCoin(alert.subject)}${alert.message.slice(alert.subject.length)}`
+              ? `${nameOfSubject(alert.subject)}${alert.message.slice(alert.subject.length)}`
               : alert.message}
           </p>
           <p class="alert-toast-foot">

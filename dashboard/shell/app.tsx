@@ -1,10 +1,11 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
-import { pageAt, PAGES } from "../pages/registry.ts";
+import { pageAt, pages } from "../pages/registry.ts";
 import { Guard } from "../components/guard.tsx";
 import { Skeleton } from "../components/states.tsx";
 import { path } from "../router.ts";
+import { pipeline } from "../state/pipeline.ts";
 import { stale_since_ms } from "../state/status.ts";
 import { AlertToasts } from "./alert-toasts.tsx";
 import { Banners } from "./banners.tsx";
@@ -29,7 +30,7 @@ async function load(definition: { path: string; load: () => Promise<ComponentTyp
 
 /** Loads the other pages' modules after the first page is shown, so that they open at once. */
 function prefetch(): void {
-  const rest = PAGES.filter(({ path }) => path !== "/sql");
+  const rest = pages.peek().filter(({ path }) => path !== "/sql");
   const next = () => {
     const page = rest.shift();
     if (page)
@@ -45,9 +46,11 @@ function View() {
   const definition = pageAt(path.value);
   useSignalEffect(() => {
     const wanted = pageAt(path.value);
-    document.title = wanted === null || wanted.path === "/" ? "Coinlake" : `${wanted.name} · Coinlake`;
+    const title = wanted?.path === "/" ? pipeline.value?.title : wanted?.name;
+    document.title = title === undefined ? "Coinlake" : `${title} · Coinlake`;
     if (wanted) void load(wanted);
   });
+  if (pipeline.value === null) return <PageSkeleton />;
   if (definition === null) return <NotFound />;
   const Page = loaded.value.get(definition.path);
   if (Page) {
@@ -76,7 +79,7 @@ function NotFound() {
     <div class="empty">
       <h1 class="empty-title">Page not found</h1>
       <p>
-        There is no page at <code>{path.value}</code>. Go to the <a href="/">market</a>.
+        There is no page at <code>{path.value}</code>. Go to the <a href="/">start page</a>.
       </p>
     </div>
   );
@@ -98,7 +101,12 @@ function Broken({ name, message }: { name: string; message: string }) {
 
 export function App() {
   useKeys();
-  useEffect(prefetch, []);
+  const start_page = pipeline.value?.start_page;
+  useEffect(() => {
+    if (start_page !== undefined) prefetch();
+    // Prices are kept current on every page.
+    if (start_page === "market") void import("../state/coins.ts").then(({ watchCoins }) => watchCoins());
+  }, [start_page]);
   return (
     <>
       <a class="skip" href="#main" data-outside>

@@ -5,8 +5,8 @@ import { Age, Countdown } from "../components/time.tsx";
 import { InlineCode } from "../components/inline-code.tsx";
 
 const KINDS = {
-  simulated: { word: "SIMULATED", text: "Not real market data: every price comes from a seeded random walk." },
-  replay: { word: "REPLAY", text: "Recorded prices are replayed. They are real, but not current." },
+  simulated: { word: "SIMULATED", text: "Not real data: a seeded simulation makes every record." },
+  replay: { word: "REPLAY", text: "Recorded data is replayed. It is real, but not current." },
 } as const;
 
 function Kind() {

@@ -1,7 +1,9 @@
+import { pipeline } from "../state/pipeline.ts";
 import { status } from "../state/status.ts";
 
 export function Footer() {
   const now = status.value;
+  const credit = pipeline.value?.credit ?? null;
   return (
     <footer class="foot">
       <span>
@@ -10,11 +12,16 @@ export function Footer() {
           : `${now.product} ${now.version} · lake ${now.lake.name} · pipeline ${now.lake.pipeline}`}
       </span>
       <span>
-        Data by the sources named beside each price; ranks and market caps by{" "}
-        <a href="https://www.coingecko.com/" rel="noreferrer" target="_blank">
-          CoinGecko
-        </a>
-        . Charts by{" "}
+        {credit === null ? null : (
+          <>
+            {credit.text}{" "}
+            <a href={credit.url} rel="noreferrer" target="_blank">
+              {credit.name}
+            </a>
+            .{" "}
+          </>
+        )}
+        Charts by{" "}
         <a href="https://www.tradingview.com/" rel="noreferrer" target="_blank">
           TradingView Lightweight Charts™
         </a>

@@ -1,4 +1,4 @@
-import { PAGES } from "../pages/registry.ts";
+import { pages } from "../pages/registry.ts";
 import { formatClock, formatDate, zoneName } from "../format/time.ts";
 import { path } from "../router.ts";
 import { now_ms } from "../state/clock.ts";
@@ -14,7 +14,7 @@ function Menu() {
   const active = status.value?.alerts_active ?? 0;
   return (
     <nav class="menu" aria-label="Pages">
-      {PAGES.map(({ name, path: to, load, key }) => (
+      {pages.value.map(({ name, path: to, load, key }) => (
         <a
           key={to}
           href={to}
@@ -57,7 +57,7 @@ const THEMES = { system: "◐", dark: "●", light: "○" } as const;
 export function Header() {
   return (
     <header class="top">
-      <a class="brand" href="/" aria-label="Coinlake, market overview">
+      <a class="brand" href="/" aria-label="Coinlake, start page">
         <svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true">
           <circle cx="16" cy="11" r="6" />
           <path d="M3 21c3.2-2.6 6.5-2.6 8.7 0s5.4 2.6 8.6 0 5.5-2.6 8.7 0" />

@@ -1,7 +1,8 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { PAGES } from "../pages/registry.ts";
+import { pages } from "../pages/registry.ts";
 import { go } from "../router.ts";
+import { pipeline } from "../state/pipeline.ts";
 
 export const is_help_open = signal(false);
 /** Time within which a letter must follow `g`. */
@@ -20,7 +21,7 @@ export function useKeys(): void {
     let chord_at_ms = 0;
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-      const page = Date.now() - chord_at_ms < CHORD_MS ? PAGES.find(({ key }) => key === event.key) : undefined;
+      const page = Date.now() - chord_at_ms < CHORD_MS ? pages.peek().find(({ key }) => key === event.key) : undefined;
       chord_at_ms = event.key === "g" ? Date.now() : 0;
       if (page) go(page.path);
       else if (event.key === "?") is_help_open.value = true;
@@ -36,11 +37,10 @@ export function useKeys(): void {
 function focusSearch(): void {
   const search = document.querySelector<HTMLInputElement>("input[type=search]");
   if (search) search.focus();
-  else go("/?focus=search");
+  else if (pipeline.peek()?.start_page === "market") go("/?focus=search");
 }
 
 const KEYS = [
-  ["/", "search coins, messages or routes"],
   ["↑ ↓", "move between rows of a table"],
   ["Enter", "open the selected row"],
   ["Esc", "leave the search, close the dialog"],
@@ -64,7 +64,7 @@ export function Help() {
           </button>
         </header>
         <dl class="keys">
-          {PAGES.map(({ name, key }) => (
+          {pages.value.map(({ name, key }) => (
             <div key={key}>
               <dt>
                 <kbd>g</kbd> <kbd>{key}</kbd>
@@ -72,6 +72,15 @@ export function Help() {
               <dd>{name}</dd>
             </div>
           ))}
+          <div>
+            <dt>
+              <kbd>/</kbd>
+            </dt>
+            <dd>
+              search {pipeline.value?.start_page === "market" ? `${pipeline.value.subject.plural}, ` : ""}messages or
+              routes
+            </dd>
+          </div>
           {KEYS.map(([key, does]) => (
             <div key={key}>
               <dt>

@@ -75,7 +75,7 @@ function Figures({ now }: { now: Status }) {
       {now.sources.map((source) => (
         <SourceItem key={source.source} source={source} />
       ))}
-      <Figure name="newest tick" title="Age of the newest accepted price, by event time">
+      <Figure name="newest event" title="Age of the newest accepted event, by event time">
         <Age at={now.newest_event_at} />
       </Figure>
       <Figure name="gold" title="Lag of the gold tables behind the log; the live views do not lag">

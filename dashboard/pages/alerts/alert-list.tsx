@@ -3,12 +3,14 @@ import { Badge, Dot, type Tone } from "../../components/badge.tsx";
 import { formatFigure } from "../../format/number.ts";
 import { Missing, Price } from "../../components/figures.tsx";
 import { Age, Moment } from "../../components/time.tsx";
-import { nameOfCoin } from "../../state/coins.ts";
-import { isAboutPrices } from "./describe.ts";
+import { pipelineInfo } from "../../state/pipeline.ts";
+import { nameOfSubject, subjectPath } from "../../state/subjects.ts";
+import { isAboutSubjects } from "./describe.ts";
 
 const TONES: Record<Alert["severity"], Tone> = { info: "accent", warning: "warn", critical: "bad" };
 
 export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label: string }) {
+  const { value, subject } = pipelineInfo();
   return (
     <div class="scroll-x" tabIndex={0} role="region" aria-label={label}>
       <table class="grid-table alerts-table">
@@ -18,7 +20,7 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
             <th scope="col">fired (event time)</th>
             <th scope="col">alert</th>
             <th scope="col" class="right">
-              price when fired, USD
+              {value.noun} when fired, {value.unit}
             </th>
             <th scope="col" class="right">
               peak
@@ -47,7 +49,11 @@ export function AlertTable({ alerts, label }: { alerts: readonly Alert[]; label:
                 <span class="note"> {alert.rule_name}</span>
               </td>
               <td class="right">
-                {!isAboutPrices(alert.kind) ? <Missing why="not a price rule" /> : <Price value={alert.value} />}
+                {!isAboutSubjects(alert.kind) ? (
+                  <Missing why={`not a rule on ${subject.plural}`} />
+                ) : (
+                  <Price value={alert.value} />
+                )}
               </td>
               <td class="right figure">
                 {alert.worst_measure === null ? (
@@ -76,22 +82,20 @@ function unitOf({ kind }: Alert): string {
   return kind === "volume_spike" ? "×" : "%";
 }
 
-/** The alert's message; a coin in it is a link. */
+/** The alert's message; a subject with a page is a link. */
 function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
   const rest = message.startsWith(subject) ? message.slice(subject.length) : ` ${message}`;
-  if (!isAboutPrices(kind)) {
-    return (
-      <>
-        <strong>{subject}</strong>
-        {rest}
-      </>
-    );
-  }
+  const name = <strong>{isAboutSubjects(kind) ? nameOfSubject(subject) : subject}</strong>;
+  const page = isAboutSubjects(kind) ? subjectPath(subject) : null;
   return (
     <>
-      <a href={`/coins/${encodeURIComponent(subject)}`} title={subject}>
-        <strong>{nameOfCoin(subject)}</strong>
-      </a>
+      {page === null ? (
+        name
+      ) : (
+        <a href={page} title={subject}>
+          {name}
+        </a>
+      )}
       {rest}
     </>
   );

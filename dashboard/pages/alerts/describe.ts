@@ -1,14 +1,17 @@
 import type { StoredRule } from "../../../src/serve/schemas/alerts.ts";
+import type { PipelineInfo } from "../../../src/serve/schemas/definition.ts";
 import { formatExact } from "../../format/decimal.ts";
 
 type Condition = StoredRule["condition"];
+/** The pipeline's words. */
+type Nouns = Pick<PipelineInfo, "value" | "amount" | "subject">;
 
 const DIRECTIONS: Record<string, string> = { fall: "down", rise: "up", either: "up or down" };
 
 const CROSSES: Record<string, string> = { above: "rises above", below: "falls below", either: "crosses" };
 
 /** Describes a condition in words. */
-export function describeCondition(condition: Condition): string {
+export function describeCondition(condition: Condition, { value, amount }: Nouns): string {
   switch (condition.kind) {
     case "change":
       return (
@@ -16,11 +19,21 @@ export function describeCondition(condition: Condition): string {
         `within ${condition.window_minutes} min`
       );
     case "crosses":
-      return `price ${CROSSES[condition.direction] ?? condition.direction} ${formatExact(condition.level)} USD`;
+      return (
+        `${value.noun} ${CROSSES[condition.direction] ?? condition.direction} ` +
+        `${formatExact(condition.level)} ${value.unit}`
+      );
     case "volume_spike":
       return (
-        `traded volume of ${condition.window_minutes} min over ${condition.times}× ` +
+        `with ${amount.noun} of ${condition.window_minutes} min over ${condition.times}× ` +
         `the mean of the previous ${condition.baseline_windows} windows`
+      );
+    case "volume_fall":
+      return (
+        `with ${amount.noun} of ${condition.window_minutes} min at least ${condition.percent} % below ` +
+        (condition.baseline_windows === 1
+          ? `the previous ${condition.window_minutes} min`
+          : `the mean of the previous ${condition.baseline_windows} windows`)
       );
     case "volatility":
       return `volatility above ${condition.percent} % per minute, over ${condition.window_minutes} min`;
@@ -33,17 +46,18 @@ export function describeCondition(condition: Condition): string {
   }
 }
 
-/** Whether a kind of condition is about prices of coins, rather than sources, layers or jobs. */
-export function isAboutPrices(kind: string): boolean {
+/** Whether a kind of condition is about the pipeline's subjects, rather than sources, layers or jobs. */
+export function isAboutSubjects(kind: string): boolean {
   return kind !== "silent" && kind !== "lag" && kind !== "failed";
 }
 
 export function describeSubjects(
   { subjects, condition }: Pick<StoredRule, "subjects" | "condition">,
+  { subject }: Pick<Nouns, "subject">,
   nameOf: (id: string) => string,
 ): string {
-  if (!isAboutPrices(condition.kind)) return "";
-  if (subjects === "all") return "every coin";
+  if (!isAboutSubjects(condition.kind)) return "";
+  if (subjects === "all") return `every ${subject.noun}`;
   const names = subjects.slice(0, 3).map(nameOf).join(", ");
   return subjects.length > 3 ? `${names} and ${subjects.length - 3} more` : names;
 }

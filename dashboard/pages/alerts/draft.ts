@@ -1,15 +1,23 @@
 import type { Rule, StoredRule } from "../../../src/serve/schemas/alerts.ts";
-import { isAboutPrices } from "./describe.ts";
+import type { PipelineInfo } from "../../../src/serve/schemas/definition.ts";
+import { isAboutSubjects } from "./describe.ts";
 
-export const KINDS: Readonly<Record<Rule["condition"]["kind"], string>> = {
-  change: "a price changes",
-  crosses: "a price crosses a level",
-  volume_spike: "volume jumps",
-  volatility: "volatility is high",
-  silent: "a source is silent",
-  lag: "a layer lags",
-  failed: "an external job fails",
-};
+export type Kind = Rule["condition"]["kind"];
+
+/** The kinds of conditions in words. */
+export function kindNames({ value, amount }: Pick<PipelineInfo, "value" | "amount">): Readonly<Record<Kind, string>> {
+  const a_value = `${/^[aeiou]/i.test(value.noun) ? "an" : "a"} ${value.noun}`;
+  return {
+    change: `${a_value} changes`,
+    crosses: `${a_value} crosses a level`,
+    volume_spike: `a jump in ${amount.noun}`,
+    volume_fall: `a fall in ${amount.noun}`,
+    volatility: "volatility is high",
+    silent: "a source is silent",
+    lag: "a layer lags",
+    failed: "an external job fails",
+  };
+}
 
 /** A rule in the form. The fields of all kinds are text, so that switching the kind loses no input. */
 export interface Draft {
@@ -102,7 +110,7 @@ export function ruleOf(draft: Draft, before: StoredRule | null): Omit<Rule, "id"
     name: draft.name,
     is_enabled: before?.is_enabled ?? true,
     severity: draft.severity as Rule["severity"],
-    subjects: subjects.length === 0 || !isAboutPrices(draft.kind) ? "all" : [...subjects],
+    subjects: subjects.length === 0 || !isAboutSubjects(draft.kind) ? "all" : [...subjects],
     condition: conditionOf(draft),
     cooldown_seconds: numberOf(draft.cooldown_seconds),
     hysteresis_percent: numberOf(draft.hysteresis_percent),
@@ -115,7 +123,7 @@ function conditionOf(draft: Draft): Rule["condition"] {
   const window_minutes = numberOf(draft.window_minutes);
   const percent = numberOf(draft.percent);
   const seconds = numberOf(draft.seconds);
-  switch (draft.kind as Rule["condition"]["kind"]) {
+  switch (draft.kind as Kind) {
     case "change":
       return { kind: "change", direction: draft.direction as "fall", percent, window_minutes };
     case "crosses":
@@ -125,6 +133,13 @@ function conditionOf(draft: Draft): Rule["condition"] {
         kind: "volume_spike",
         window_minutes,
         times: numberOf(draft.times),
+        baseline_windows: numberOf(draft.baseline_windows),
+      };
+    case "volume_fall":
+      return {
+        kind: "volume_fall",
+        window_minutes,
+        percent,
         baseline_windows: numberOf(draft.baseline_windows),
       };
     case "volatility":

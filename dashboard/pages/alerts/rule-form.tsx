@@ -5,11 +5,12 @@ import type { Rule, Sink, StoredRule } from "../../../src/serve/schemas/alerts.t
 import type { Page } from "../../../src/serve/schemas/values.ts";
 import { InlineCode } from "../../components/inline-code.tsx";
 import { ApiError, call } from "../../state/api.ts";
-import { coins } from "../../state/coins.ts";
+import { pipelineInfo } from "../../state/pipeline.ts";
 import { useResource } from "../../state/resource.ts";
+import { subjects } from "../../state/subjects.ts";
 import { Choices } from "./choices.tsx";
-import { draftOf, KINDS, plainNumber, ruleOf, type Draft } from "./draft.ts";
-import { isAboutPrices } from "./describe.ts";
+import { draftOf, kindNames, plainNumber, ruleOf, type Draft } from "./draft.ts";
+import { isAboutSubjects } from "./describe.ts";
 
 interface FormProps {
   /** Null for a new rule. */
@@ -61,6 +62,8 @@ export function RuleForm({ rule, done, cancel }: FormProps) {
 }
 
 function RuleFields({ draft }: { draft: Signal<Draft> }) {
+  const info = pipelineInfo();
+  const kinds = kindNames(info);
   return (
     <div class="fields">
       <Field label="Name" wide>
@@ -70,14 +73,14 @@ function RuleFields({ draft }: { draft: Signal<Draft> }) {
         <Choice draft={draft} name="severity" options={["info", "warning", "critical"]} />
       </Field>
       <Field label="When">
-        <Choice draft={draft} name="kind" options={Object.keys(KINDS)} names={KINDS} />
+        <Choice draft={draft} name="kind" options={Object.keys(kinds)} names={kinds} />
       </Field>
       <ConditionFields draft={draft} />
-      {isAboutPrices(draft.value.kind) ? (
+      {isAboutSubjects(draft.value.kind) ? (
         <Choices
-          label="Coins"
-          none="all coins"
-          options={coin_options.value}
+          label={capitalised(info.subject.plural)}
+          none={`all ${info.subject.plural}`}
+          options={subject_options.value}
           chosen={draft.value.subjects}
           choose={(subjects) => (draft.value = { ...draft.value, subjects })}
         />
@@ -140,9 +143,19 @@ function Sinks({ draft }: { draft: Signal<Draft> }) {
   );
 }
 
-const coin_options = computed(() =>
-  (coins.value ?? []).map(({ id, name, symbol }) => ({ value: id, name, also: [symbol] })),
+const subject_options = computed(() =>
+  subjects.value.map(({ id, name, symbol }) => ({ value: id, name, also: [symbol] })),
 );
+
+function capitalised(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+const PERCENT_LABELS = {
+  change: "Threshold (%)",
+  volatility: "Threshold (% per minute)",
+  volume_fall: "Threshold (% below the mean)",
+} as const;
 
 function ConditionFields({ draft }: { draft: Signal<Draft> }) {
   const { kind } = draft.value;
@@ -158,27 +171,27 @@ function ConditionFields({ draft }: { draft: Signal<Draft> }) {
           <Field label="Direction">
             <Choice draft={draft} name="side" options={["above", "below", "either"]} />
           </Field>
-          <Field label="Level (USD)">
+          <Field label={`Level (${pipelineInfo().value.unit})`}>
             <Text draft={draft} name="level" is_required placeholder="100,000" is_number />
           </Field>
         </>
       ) : null}
-      {kind === "change" || kind === "volatility" ? (
-        <Field label={kind === "change" ? "Threshold (%)" : "Threshold (% per minute)"}>
+      {kind === "change" || kind === "volatility" || kind === "volume_fall" ? (
+        <Field label={PERCENT_LABELS[kind]}>
           <NumberBox draft={draft} name="percent" />
         </Field>
       ) : null}
       {kind === "volume_spike" ? (
-        <>
-          <Field label="Threshold (× mean)">
-            <NumberBox draft={draft} name="times" />
-          </Field>
-          <Field label="Windows in the mean">
-            <NumberBox draft={draft} name="baseline_windows" />
-          </Field>
-        </>
+        <Field label="Threshold (× mean)">
+          <NumberBox draft={draft} name="times" />
+        </Field>
       ) : null}
-      {kind === "change" || kind === "volatility" || kind === "volume_spike" ? (
+      {kind === "volume_spike" || kind === "volume_fall" ? (
+        <Field label="Windows in the mean">
+          <NumberBox draft={draft} name="baseline_windows" />
+        </Field>
+      ) : null}
+      {kind === "change" || kind === "volatility" || kind === "volume_spike" || kind === "volume_fall" ? (
         <Field label="Window (minutes)">
           <NumberBox draft={draft} name="window_minutes" />
         </Field>

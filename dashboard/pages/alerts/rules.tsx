@@ -6,10 +6,11 @@ import { Badge, Dot } from "../../components/badge.tsx";
 import { Empty } from "../../components/states.tsx";
 import { Moment } from "../../components/time.tsx";
 import { ApiError, call } from "../../state/api.ts";
-import { nameOfCoin } from "../../state/coins.ts";
+import { pipelineInfo } from "../../state/pipeline.ts";
+import { nameOfSubject } from "../../state/subjects.ts";
 import { AlertTable } from "./alert-list.tsx";
 import { RuleError, RuleForm } from "./rule-form.tsx";
-import { isAboutPrices, describeCondition, describeSubjects } from "./describe.ts";
+import { isAboutSubjects, describeCondition, describeSubjects } from "./describe.ts";
 
 interface RulesProps {
   rules: readonly StoredRule[];
@@ -22,7 +23,8 @@ export function RuleList({ rules, reload }: RulesProps) {
     <>
       {rules.length === 0 ? (
         <Empty title="No rules">
-          A rule has a condition and a set of coins; it applies to every tick from the moment it is created.
+          A rule has a condition and a set of {pipelineInfo().subject.plural}; it applies to every tick from the moment
+          it is created.
         </Empty>
       ) : null}
       <ul class="rules">
@@ -113,6 +115,7 @@ class RuleActions {
 function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void; edit: () => void }) {
   const actions = useMemo(() => new RuleActions(rule.id, reload), [rule.id]);
   const { error, tested } = actions;
+  const info = pipelineInfo();
   return (
     <>
       <div class="rule">
@@ -120,7 +123,7 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
           <strong>{rule.name}</strong> {rule.is_enabled ? null : <Badge>off</Badge>}
           <p class="note">
             <Dot tone={rule.severity === "critical" ? "bad" : rule.severity === "warning" ? "warn" : "accent"} />{" "}
-            {rule.severity}: {describeSubjects(rule, nameOfCoin)} {describeCondition(rule.condition)}
+            {rule.severity}: {describeSubjects(rule, info, nameOfSubject)} {describeCondition(rule.condition, info)}
             {rule.cooldown_seconds > 0 ? `; at least ${rule.cooldown_seconds} s between alerts` : ""}
             {rule.hysteresis_percent > 0 ? `; recovery margin ${rule.hysteresis_percent} %` : ""}; notifies:{" "}
             {rule.sinks.map((sink) => (sink === "page" ? "this page" : sink)).join(", ") || "nobody"}
@@ -136,7 +139,7 @@ function OneRule({ rule, reload, edit }: { rule: StoredRule; reload: () => void;
 
 function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActions; edit: () => void }) {
   const is_sure = useSignal(false);
-  const is_of_ticks = isAboutPrices(rule.condition.kind);
+  const is_of_ticks = isAboutSubjects(rule.condition.kind);
   return (
     <span class="rule-actions">
       {is_of_ticks ? (
@@ -169,12 +172,13 @@ function Buttons({ rule, actions, edit }: { rule: StoredRule; actions: RuleActio
 }
 
 function Tested({ test, close }: { test: BackTest; close: () => void }) {
+  const { noun, plural: many } = pipelineInfo().subject;
   return (
     <div class="tested" role="status">
       <p>
         <strong>{test.fired === 0 ? "No alerts" : plural(test.fired, "alert")}</strong>{" "}
         <span class="muted">
-          over {plural(test.ticks, "tick")} of {plural(test.subjects, "coin")}
+          over {plural(test.ticks, "tick")} of {plural(test.subjects, noun, many)}
           {test.from === null || test.to === null ? (
             ""
           ) : (

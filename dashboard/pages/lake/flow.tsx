@@ -10,8 +10,8 @@ import { Age, Moment } from "../../components/time.tsx";
 const HOLDS: Record<LayerStatus["layer"], string> = {
   log: "every message, durable before it is processed",
   bronze: "a complete, byte-exact copy of the log",
-  silver: "valid prices, deduplicated",
-  gold: "facts, candles and dimensions",
+  silver: "valid events, deduplicated",
+  gold: "facts, aggregates and dimensions",
   live: "all tables plus records not committed yet",
 };
 

@@ -22,7 +22,7 @@ export function Quarantine({ figures }: { figures: Quality }) {
     return (
       <Panel title="Quarantine">
         <Empty title="No rejected elements">
-          Invalid elements are stored here with a reason: late or future events, invalid prices, truncated messages.
+          Invalid elements are stored here with a reason: late or future events, invalid values, truncated messages.
         </Empty>
       </Panel>
     );
@@ -145,7 +145,7 @@ function Element({ element }: { element: RejectedElement }) {
       <summary>
         <Moment at={ingested_at} /> <span class="reason-word">{reason.replaceAll("_", " ")}</span>{" "}
         <span class="muted">
-          {subject ?? "unknown coin"} · {source ?? "unknown source"}
+          {subject ?? "not named"} · {source ?? "unknown source"}
         </span>{" "}
         <code>{(element.element ?? "(binary)").slice(0, 160)}</code>
       </summary>

@@ -172,7 +172,7 @@ function extensionsFor(run: () => void, onChange: (text: string) => void): Exten
     highlightActiveLine(),
     EditorView.lineWrapping,
     typeOverSelection,
-    placeholder("select … from live.fact_crypto_ticks"),
+    placeholder("select … from live.…"),
     EditorView.contentAttributes.of({ "aria-label": "SQL query; Ctrl or Command + Enter runs it" }),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) onChange(update.state.doc.toString());

@@ -4,13 +4,14 @@ import { formatCount } from "../../format/number.ts";
 import { formatDuration } from "../../format/time.ts";
 import { Loaded, Skeleton } from "../../components/states.tsx";
 import { Age } from "../../components/time.tsx";
+import { pipelineInfo } from "../../state/pipeline.ts";
 import type { ResourceHandle } from "../../state/resource.ts";
 import { forget, runs, saved } from "./storage.ts";
 
 const LAYERS: Record<string, string> = {
   live: "tables plus records not committed yet",
   gold: "facts and dimensions, as committed",
-  silver: "clean prices and the quarantine, as committed",
+  silver: "clean events and the quarantine, as committed",
   bronze: "messages as received, as committed",
 };
 
@@ -78,22 +79,16 @@ function Catalog({ schema, insert }: Pick<SideProps, "schema" | "insert">) {
   );
 }
 
-const QUESTIONS = [
-  "Bitcoin now, and its change",
-  "The most volatile coin",
-  "Ethereum two hours ago",
-  "Falls within minutes",
-  "24 h volume of the top ten",
-];
-
 function SavedQueries({ open }: Pick<SideProps, "open">) {
   return (
     <>
-      <h2>The five questions</h2>
+      <h2>The questions</h2>
       <ul class="query-list">
-        {QUESTIONS.map((title, index) => (
-          <li key={title}>
-            <a href={`/sql?question=${index + 1}`}>{title}</a>
+        {pipelineInfo().questions.map(({ number, title, tile }) => (
+          <li key={number}>
+            <a href={`/sql?question=${number}`} title={title}>
+              {tile}
+            </a>
           </li>
         ))}
       </ul>
