@@ -153,7 +153,8 @@ const falls: Question = {
         return `
         with spans as (
           select store, min(minute_at) as first_at from ${table("gold.sales_per_minute")}
-          where minute_at > ${first} and placed_date >= cast(${first} as date) and minute_at <= ${as_of} and ${ofStore(options)}
+          where minute_at > ${first} and placed_date >= cast(${first} as date) and minute_at <= ${as_of}
+            and ${ofStore(options)}
           group by store
         ),
         minutes as (
@@ -161,15 +162,19 @@ const falls: Question = {
           select spans.store, spans.first_at, clock.minute_at, coalesce(sold.sales, 0) as sales
           from spans
           cross join lateral (
-            select unnest(generate_series(spans.first_at, date_trunc('minute', ${as_of}) - interval 1 minute, interval 1 minute))
+            select unnest(
+              generate_series(spans.first_at, date_trunc('minute', ${as_of}) - interval 1 minute, interval 1 minute)
+            )
           ) as clock(minute_at)
           left join ${table("gold.sales_per_minute")} as sold
-            on sold.store = spans.store and sold.minute_at = clock.minute_at and sold.placed_date >= cast(${first} as date)
+            on sold.store = spans.store and sold.minute_at = clock.minute_at
+            and sold.placed_date >= cast(${first} as date)
         ),
         windows as (
           select store, first_at, minute_at,
             sum(sales) over (
-              partition by store order by minute_at range between ${window} - interval 1 minute preceding and current row
+              partition by store order by minute_at
+              range between ${window} - interval 1 minute preceding and current row
             ) as sales,
             sum(sales) over (
               partition by store order by minute_at
@@ -179,13 +184,15 @@ const falls: Question = {
         ),
         marked as (
           select *, coalesce(minute_at >= first_at + 2 * ${window} - interval 1 minute
-            and sales_before > 0 and (sales_before - sales) * 100 >= sales_before * ${values["percent"]}, false) as is_fall
+            and sales_before > 0 and (sales_before - sales) * 100 >= sales_before * ${values["percent"]}, false
+          ) as is_fall
           from windows where minute_at > ${since}
         ),
         episodes as (
           select *, count_if(not is_fall) over (partition by store order by minute_at) as episode from marked
         )
-        select store, min(minute_at) as fell_at, max(minute_at) as until_at, arg_min(sales_before, minute_at) as sales_before,
+        select store, min(minute_at) as fell_at, max(minute_at) as until_at,
+          arg_min(sales_before, minute_at) as sales_before,
           min(sales) as lowest_sales, max(100 * (sales_before - sales)::double / sales_before::double) as fall_percent
         from episodes where is_fall
         group by store, episode order by fell_at, store`;
@@ -216,10 +223,12 @@ const cancellations: Question = {
           select distinct store, order_id, placed_at, customer_id, is_cancelled
           from ${options.table("gold.fact_orders")}
           where placed_date >= cast(${options.as_of} - interval 24 hour as date)
-            and placed_at > ${options.as_of} - interval 24 hour and placed_at <= ${options.as_of} and ${ofStore(options)}
+            and placed_at > ${options.as_of} - interval 24 hour and placed_at <= ${options.as_of}
+            and ${ofStore(options)}
         )
         select coalesce(customers.segment, 'unknown') as segment, count(*) as orders,
-          count_if(is_cancelled) as cancelled_orders, 100 * count_if(is_cancelled)::double / count(*) as cancelled_percent
+          count_if(is_cancelled) as cancelled_orders,
+          100 * count_if(is_cancelled)::double / count(*) as cancelled_percent
         from orders
         left join ${options.table("gold.dim_customer")} as customers
           on orders.customer_id = customers.customer_id

@@ -8,7 +8,8 @@ export const storeNames: SubjectsDefinition = {
   plural: "stores",
   table: SALES,
   sql: (table) => `
-    select store, row_number() over (order by sum(sales) desc, store) as sales_rank from ${table(SALES)} group by store`,
+    select store, row_number() over (order by sum(sales) desc, store) as sales_rank
+    from ${table(SALES)} group by store`,
   known: (row): KnownSubject => {
     const store = row["store"] ?? "";
     return {

@@ -92,7 +92,7 @@ function documentRoute(app: App, { handle }: ServerDependencies): void {
           title: "Coinlake",
           version: handle.version,
           description:
-            `${handle.pipeline.title} in a real-time lakehouse: answers, charts, tables, log, alerts, SQL and events. ` +
+            `${handle.pipeline.title} in a real-time lakehouse: answers, charts, tables, log, alerts, SQL, events. ` +
             "Decimals are strings, times ISO 8601 in UTC, errors RFC 9457.",
         },
       }),

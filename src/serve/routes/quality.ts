@@ -103,7 +103,7 @@ function rejectedSql(
   limit: number,
   after: z.output<typeof Position> | null,
 ): string {
-  const { rejected, rejected_subject } = pipeline.reconciliation;
+  const { rejected, rejected_subject: subject = pipeline.live.columns.subject } = pipeline.reconciliation;
   const conditions = ["true"];
   if (reason !== undefined) conditions.push(`reason = ${quote(reason)}`);
   if (after !== null) {
@@ -113,8 +113,8 @@ function rejectedSql(
     conditions.push(`ingested_at <= ${quote(after.ingested_at)}::timestamptz`);
   }
   return `
-    select reason, element, source, ${rejected_subject ?? pipeline.live.columns.subject} as subject, ingested_at, log_topic, log_partition,
-      log_offset, element_index
+    select reason, element, source, ${subject} as subject, ingested_at, log_topic, log_partition, log_offset,
+      element_index
     from ${live(rejected)}
     where ${conditions.join(" and ")}
     order by ingested_at desc, log_partition desc, log_offset desc, element_index desc limit ${limit}`;
