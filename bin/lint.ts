@@ -32,7 +32,9 @@ function linters(): readonly Command[] {
 
 /** Files that begin with the `#!` line of a shell. */
 function shellScripts(): string[] {
-  const files = globSync("{*.sh,{.ci,airflow,bench,bin,docker,docs,examples,streaming,test}/**/*}", { cwd: projectFolder() });
+  const files = globSync("{*.sh,{.ci,airflow,bench,bin,docker,docs,examples,streaming,test}/**/*}", {
+    cwd: projectFolder(),
+  });
   return files.filter((file) => {
     const path = join(projectFolder(), file);
     return statSync(path).isFile() && /^#!.*\b(?:ba|da)?sh\b/.test(readFileSync(path, "latin1").slice(0, 100));

@@ -28,7 +28,12 @@ describe("pipelines/README.md, followed to the letter", () => {
     server = createServer((_request, response) => {
       const at = new Date().toISOString();
       response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify([{ station: "Bremen", value: 21.5, at }, { station: "Kiel", value: "wet", at }]));
+      response.end(
+        JSON.stringify([
+          { station: "Bremen", value: 21.5, at },
+          { station: "Kiel", value: "wet", at },
+        ]),
+      );
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/readings.json`;

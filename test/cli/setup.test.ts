@@ -79,7 +79,10 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
 
   test("passes options to npm start, and rejects them beside --check", () => {
     const npm = 'echo "npm $*" >&2';
-    assert.match(runWith("options", { ...whole, npm }, "--source", "simulated").stderr, /npm start -- --source simulated/);
+    assert.match(
+      runWith("options", { ...whole, npm }, "--source", "simulated").stderr,
+      /npm start -- --source simulated/,
+    );
     assert.equal(runWith("wrong", whole, "--check", "--source").status, 2);
   });
 });

@@ -25,10 +25,7 @@ interface ProduceOptions extends CommonOptions {
   speed?: number | "max";
 }
 
-export function produceCommand(
-  pipelines: readonly Pipeline[],
-  withoutLake: (command: Command) => Command,
-): Command {
+export function produceCommand(pipelines: readonly Pipeline[], withoutLake: (command: Command) => Command): Command {
   return withoutLake(new Command("produce"))
     .description("run only the source, writing to the cluster's log")
     .addOption(pipelineOption(pipelines))
