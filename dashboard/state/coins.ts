@@ -112,7 +112,9 @@ export function watchCoins(): void {
   let is_wanted = true;
   const step = () => {
     const wait_ms = coins_error.peek() ? RETRY_MS : is_wanted || stream.peek().is !== "open" ? POLL_MS : REFRESH_MS;
-    if (is_loading || document.hidden || Date.now() < loaded_at_ms + wait_ms) return;
+    // A tab that is opened in the background loads the list once, so that it is there when the viewer comes.
+    const is_hidden = document.hidden && loaded_at_ms > 0;
+    if (is_loading || is_hidden || Date.now() < loaded_at_ms + wait_ms) return;
     is_loading = true;
     is_wanted = false;
     void load().finally(() => {
