@@ -21,6 +21,7 @@ export const reasons: Readonly<Record<string, string>> = {
   quantity_not_a_number: "a quantity is not a whole number",
   quantity_not_positive: "a quantity is zero or negative",
   price_not_a_number: "a unit price is not a number",
+  price_out_of_range: "a unit price has more than four decimals or is too large",
   price_negative: "a unit price is negative",
   amount_not_a_number: "the total, the discount or the shipping is not a number",
   amount_out_of_range: "the total is above 1,000,000,000 US dollars",

@@ -8,6 +8,7 @@ const ELEMENT_COLUMNS = ["log_topic", "log_partition", "log_offset", "element_in
 export const __name__: Pipeline = {
   name: "__name__",
   lake_prefix: "__name__",
+  title: "__name__",
   topic: { name: "__name__.raw", partitions: 1, retention_ms: HOUR_MS },
   bronze: {
     table: "bronze.__name___raw",
@@ -37,6 +38,16 @@ export const __name__: Pipeline = {
     conflicting: "is_conflicting",
     compared: ["value", "measured_at"],
     rejected: "silver.__name___rejected",
+    reasons: {
+      not_utf8: "the answer is not UTF-8 text",
+      payload_too_large: "the answer is larger than 4 MiB or has more than 200,000 values",
+      invalid_json: "the text is not valid JSON",
+      not_a_list: "the answer is not a list",
+      missing_station: "no station is named",
+      value_not_a_number: "the value is not a number",
+      invalid_time: "the time cannot be read",
+      future_reading: "the time was more than 300 seconds ahead of the clock when it was received",
+    },
     rejected_partition: "ingestion_date",
     checks: [
       {
@@ -73,6 +84,7 @@ export const __name__: Pipeline = {
   },
   subjects: {
     noun: "station",
+    plural: "stations",
     table: "gold.__name___per_minute",
     sql: (table) => `select distinct station from ${table("gold.__name___per_minute")}`,
     known: (row) => ({
@@ -101,6 +113,7 @@ export const __name__: Pipeline = {
     {
       number: 1,
       title: "The latest reading of each station",
+      tile: "Latest readings",
       options: {},
       parts: [
         {
@@ -120,5 +133,24 @@ export const __name__: Pipeline = {
       ],
     },
   ],
+  charts: [
+    {
+      name: "readings",
+      title: "Readings",
+      description: "the mean of the highest and the lowest reading of each interval",
+      unit: "",
+      kind: "line",
+      intervals: ["1m", "5m", "15m", "1h", "1d"],
+      subject_option: true,
+      sql: ({ table, from, to, step_s, subject }) => `
+        select time_bucket(interval ${step_s} second, minute_at, timestamptz '1970-01-01T00:00:00Z') as time,
+          station as series, (max(value_high) + min(value_low)) / 2 as value
+        from ${table("gold.__name___per_minute")}
+        where minute_at >= ${from} and minute_at < ${to}
+          and ${subject === null ? "true" : `station = '${subject.replaceAll("'", "''")}'`}
+        group by 1, 2`,
+    },
+  ],
+  dashboard: { start_page: "overview", value: { noun: "reading", unit: "" }, amount: { noun: "readings" } },
   api: [],
 };
