@@ -23,7 +23,8 @@ const WRONG_USE = {
   INVALID_CURSOR: { status: 400, meaning: "The cursor is unknown or expired; start again without a cursor." },
   INVALID_JSON: { status: 400, meaning: "The text is not the JSON of an object; correct it." },
   INVALID_NAME: {
-    meaning: "The name of a pipeline or model cannot name files and tables; use lower-case letters, digits and underscores.",
+    meaning:
+      "The name of a pipeline or model cannot name files and tables; use lower-case letters, digits and underscores.",
   },
   NAME_TAKEN: { meaning: "A pipeline, model or file of this name exists; choose another name." },
   INVALID_PORT: { meaning: "A port is not a number from 1 to 65535; correct the variable or unset it." },

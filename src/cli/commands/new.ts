@@ -106,7 +106,10 @@ function writeTemplate(template: string, words: Readonly<Record<string, string>>
 function register(name: string): void {
   const path = join(projectFolder(), REGISTRY);
   const text = readFileSync(path, "utf8")
-    .replace(/(import type [^\n]+\n(?:import \{[^\n]+\n)*)/, `$1${["import", `{ ${name} }`, "from", `"./${name}.ts"`].join(" ")};\n`)
+    .replace(
+      /(import type [^\n]+\n(?:import \{[^\n]+\n)*)/,
+      `$1${["import", `{ ${name} }`, "from", `"./${name}.ts"`].join(" ")};\n`,
+    )
     .replace(/(readonly Pipeline\[\] = \[[^\]]*)\]/, `$1, ${name}]`);
   writeFileSync(path, text);
 }
