@@ -1,6 +1,5 @@
 """A long-lived dbt process: parses the project once, then runs commands that arrive as lines of JSON on standard input.
-Arguments: the project's folder, the folder of profiles.yml, and the file that stores the parsed project for the next
-process.
+Arguments: the project's folder, and the file that stores the parsed project for the next process.
 
     -> {"args": ["run"]}
     <- {"ready": true, "seconds": 3.1}                          once, when the project is parsed
@@ -215,8 +214,8 @@ def main():
     forget_places()
     verify_extensions_once()
     drop_unread_events()
-    project, profiles, kept = sys.argv[1:]
-    common = ["--project-dir", project, "--profiles-dir", profiles, "--log-level", "none", "--no-use-colors"]
+    project, kept = sys.argv[1:]
+    common = ["--project-dir", project, "--log-level", "none", "--no-use-colors"]
     parsed = dbtRunner().invoke(
         ["parse", "--no-write-json", *common, *(["--partial-parse-file-path", kept] if os.path.exists(kept) else [])]
     )

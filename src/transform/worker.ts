@@ -102,6 +102,7 @@ export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "
     ...process.env,
     ...engineEnvironment(options.engine),
     COINLAKE_MODELS_VERSION: modelsVersion(join(projectFolder(), options.project)),
+    DBT_PROFILES_DIR: join(projectFolder(), SHARED_PROJECT),
     DBT_TARGET_PATH: join(options.folder, "target"),
     DBT_LOG_PATH: join(options.folder, "logs"),
     // dbt rotates its log at this size, and keeps five of them.
@@ -325,12 +326,7 @@ export class DbtWorker {
     const environment = dbtEnvironment(this.#options);
     const child = spawn(
       dbtPython(engine),
-      [
-        script,
-        join(projectFolder(), this.#options.project),
-        join(projectFolder(), SHARED_PROJECT),
-        parsedFile(this.#options),
-      ],
+      [script, join(projectFolder(), this.#options.project), parsedFile(this.#options)],
       {
         env: { ...environment, ...(engine.kind === "spark" && { SPARK_REMOTE: remoteInSession(engine.remote) }) },
         stdio: ["pipe", "pipe", "pipe"],

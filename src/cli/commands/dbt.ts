@@ -72,7 +72,6 @@ async function runDbt(args: readonly string[], { transform }: Pipeline, open: Op
     env: {
       ...dbtEnvironment({ engine, folder: lake.dbt_folder, project: transform.project }),
       DBT_PROJECT_DIR: project,
-      DBT_PROFILES_DIR: project,
     },
   });
   let is_interrupted = false;
