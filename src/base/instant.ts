@@ -1,24 +1,30 @@
 import { OperatingError } from "./errors.ts";
 
-/** Times that a person, a client or a recording writes: ISO 8601 with a zone, in one form everywhere. */
+/** Times that people, clients and recordings write: ISO 8601. People may leave out the zone (UTC) and the time of day. */
 
 /** What to write instead of an invalid time, as one imperative sentence. */
-export const INSTANT_FORM = "Use ISO 8601 with a zone, such as 2026-01-31T12:00:00Z.";
+export const INSTANT_FORM = "Use ISO 8601, such as 2026-01-31T12:00:00Z; without a zone it is UTC.";
 
 const SHOWN_CHARACTERS = 50;
 
-/** Milliseconds since 1970 of an ISO 8601 time with a zone; microseconds are dropped. Throws INVALID_TIME. */
+/** Milliseconds since 1970 of a written time; microseconds are dropped. Throws INVALID_TIME. */
 export function parseInstant_ms(text: string): number {
   return Math.floor(parseInstant_us(text) / 1000);
 }
 
-/** Microseconds since 1970 of an ISO 8601 time with a zone. Throws INVALID_TIME. */
+/** Microseconds since 1970 of a written time. Throws INVALID_TIME. */
 export function parseInstant_us(text: string): number {
-  const at_us = microsFromIso(text);
+  const at_us = microsFromWritten(text);
   if (at_us !== null) return at_us;
   throw new OperatingError("INVALID_TIME", `Invalid time "${text.slice(0, SHOWN_CHARACTERS)}"`, {
     next_step: INSTANT_FORM,
   });
+}
+
+/** The same, or null: `2026-01-31`, `2026-01-31 12:00` and `2026-01-31T12:00:00` are UTC. */
+export function microsFromWritten(text: string): number | null {
+  const [date = "", time = "00:00"] = text.trim().split(/[T ]/, 2);
+  return microsFromIso(`${date}T${/(?:Z|[+-]\d\d:\d\d)$/.test(time) ? time : `${time}Z`}`);
 }
 
 /**

@@ -36,7 +36,10 @@ const WRONG_USE = {
   INVALID_SEED: { meaning: "The seed of the simulated market is not a whole number; give one, as in simulated:42." },
   INVALID_SINK: { meaning: "A field of the notification channel is not valid; correct that field." },
   INVALID_SPARK_REMOTE: { meaning: "The address of Spark Connect is not sc://HOST:PORT; correct SPARK_REMOTE." },
-  INVALID_TIME: { status: 400, meaning: "The time is not ISO 8601 with a zone; write it as 2026-01-31T12:00:00Z." },
+  INVALID_TIME: {
+    status: 400,
+    meaning: "The time is not ISO 8601; write it as 2026-01-31T12:00:00Z. Without a zone it is UTC.",
+  },
   LAKE_ELSEWHERE: {
     meaning: "The tables of this lake are in another warehouse; leave --warehouse out, or use another data folder.",
   },

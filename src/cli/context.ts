@@ -5,7 +5,7 @@ import type { Environment } from "../lake/environment.ts";
 import { openLake, type OpenLake, type OpenLakeOptions } from "../lake/open.ts";
 import { QuerySession } from "../duckdb/session.ts";
 import { OperatingError } from "../base/errors.ts";
-import { INSTANT_FORM, microsFromIso } from "../base/instant.ts";
+import { INSTANT_FORM, microsFromWritten } from "../base/instant.ts";
 import { DEFAULT_DATA_FOLDER, findLake, type Lake } from "../lake/lake.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { S3_VARIABLES } from "../storage/s3/settings.ts";
@@ -82,7 +82,7 @@ export async function withLake<T>(
 
 /** Parses the time of an option to milliseconds UTC. */
 export function parseTime(text: string): number {
-  const at_us = microsFromIso(text);
+  const at_us = microsFromWritten(text);
   if (at_us === null) throw new InvalidArgumentError(INSTANT_FORM);
   return Math.floor(at_us / 1000);
 }

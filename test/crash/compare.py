@@ -242,9 +242,9 @@ def compare(catalog, recording, truth):
             for row in rows(catalog, "silver.crypto_price_duplicates", *columns)
         ),
     )
-    refused = ((key, element["reason"]) for key, element in verdicts["refused"].items())
-    found_refused = rows(catalog, "silver.crypto_prices_rejected", "reason", "log_offset", "element_index")
-    check("refused", refused, ((at(row), row["reason"]) for row in found_refused))
+    rejected = ((key, element["reason"]) for key, element in verdicts["rejected"].items())
+    found_rejected = rows(catalog, "silver.crypto_prices_rejected", "reason", "log_offset", "element_index")
+    check("rejected", rejected, ((at(row), row["reason"]) for row in found_rejected))
 
     parsed = {}
 
@@ -256,7 +256,7 @@ def compare(catalog, recording, truth):
     check("facts", expected_facts(updates, payloads), found_facts(catalog))
     check("minutes", expected_minutes(updates), found_minutes(catalog))
     check("hours", expected_hours(updates), found_hours(catalog))
-    report["refused by reason"] = dict(Counter(element["reason"] for element in verdicts["refused"].values()))
+    report["rejected by reason"] = dict(Counter(element["reason"] for element in verdicts["rejected"].values()))
     print(json.dumps(report))
     return (
         1

@@ -41,16 +41,16 @@ describe("A pipeline that is killed at every step, and at some random moments", 
         bronze_records: market.records,
         accepted: market.accepted,
         duplicates: market.duplicates,
-        rejected: market.refused,
+        rejected: market.rejected,
       },
     );
   });
 
   test("holds what was sent, by value, as PyIceberg reads it", () => {
-    const compared = Object.entries(survival.comparison).filter(([name]) => name !== "refused by reason");
+    const compared = Object.entries(survival.comparison).filter(([name]) => name !== "rejected by reason");
     assert.deepEqual(
       compared.map(([name]) => name),
-      ["bronze records", "accepted", "duplicates", "refused", "facts", "minutes", "hours"],
+      ["bronze records", "accepted", "duplicates", "rejected", "facts", "minutes", "hours"],
     );
     for (const [name, part] of compared) {
       const { wanted, found, differences } = part as { wanted: number; found: number; differences: number };

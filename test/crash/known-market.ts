@@ -15,7 +15,7 @@ export interface KnownMarket {
   records: number;
   accepted: number;
   duplicates: number;
-  refused: number;
+  rejected: number;
 }
 
 /**
@@ -52,7 +52,7 @@ export async function writeKnownMarket(
     records,
     accepted: counts.accepted,
     duplicates: counts.duplicate,
-    refused: counts.rejected,
+    rejected: counts.rejected,
   };
 }
 
