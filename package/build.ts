@@ -15,7 +15,7 @@ const target = join(project, "dist");
 const FOLDERS = [
   "airflow",
   "bin",
-  "dbt_crypto",
+  ...globSync("dbt_*", { cwd: project }),
   "pipelines",
   "producers",
   "quality",

@@ -86,6 +86,10 @@ function taken(what: string): OperatingError {
 /** Writes the template's files with the words replaced, in paths too; nothing if any of them exists. */
 function writeTemplate(template: string, words: Readonly<Record<string, string>>, into = ""): string[] {
   const source = join(projectFolder(), "templates", template);
+  if (!existsSync(source))
+    throw new OperatingError("CHECKOUT_REQUIRED", "The npm package has no folder for pipelines of your own", {
+      next_step: "Clone Coinlake's repository, and run the command there.",
+    });
   const fill = (text: string): string =>
     Object.entries(words).reduce((filled, [word, value]) => filled.replaceAll(word, value), text);
   const files = readdirSync(source, { recursive: true, withFileTypes: true })
