@@ -59,6 +59,30 @@ function minutes(count: number): object[] {
   });
 }
 
+/** A list of one coin that has no price yet. */
+const UNPRICED = JSON.stringify({
+  items: [
+    {
+      id: "bitcoin",
+      symbol: "BTC",
+      name: "Bitcoin",
+      category: null,
+      rank: 1,
+      price: null,
+      price_at: null,
+      source: null,
+      change_1h_percent: null,
+      change_24h_percent: null,
+      volume_24h: null,
+      market_cap: null,
+      is_delisted: false,
+      sparkline: [],
+    },
+  ],
+  total: 1,
+  next: null,
+});
+
 describe("a page that lives", { skip }, () => {
   let browser: Browser;
   let market: OpenMarket;
@@ -208,13 +232,16 @@ describe("a page that lives", { skip }, () => {
     await page.setRequestInterception(true);
     page.on("request", (request) => {
       const url = new URL(request.url());
+      // The market's own price is of today: it would be another candle.
+      if (url.pathname === "/api/coins")
+        return void request.respond({ status: 200, contentType: "application/json", body: UNPRICED });
       if (!url.pathname.endsWith("/candles")) return void request.continue();
       // Applies `from` and `limit` as the API does.
       const from_ms = Date.parse(url.searchParams.get("from") ?? "1970-01-01T00:00:00Z");
       const items = known
         .filter((candle) => Date.parse((candle as { time: string }).time) >= from_ms)
         .slice(-Number(url.searchParams.get("limit")));
-      const body = JSON.stringify({ interval: "1m", at: null, snapshots: [], items, next: null });
+      const body = JSON.stringify({ interval: "1m", at: null, snapshots: [], items, last_price: null, next: null });
       void request.respond({ status: 200, contentType: "application/json", body });
     });
     // Without events, only the API's responses update the chart.

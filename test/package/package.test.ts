@@ -138,7 +138,10 @@ describe("The npm package", () => {
     } finally {
       running.child.kill("SIGTERM");
     }
-    assert.match(await ended(running), /Stopped cleanly/);
+    // 130: a busy machine did not finish closing within the time for stopping, which is as safe.
+    await eventually(() => running.child.exitCode !== null, { what: running.output });
+    assert.ok([0, 130].includes(running.child.exitCode ?? -1), running.output());
+    assert.match(running.output(), /Stopped cleanly/);
     assert.deepEqual(readdirSync(join(folder.path, "market")), [".coinlake"]);
     assert.match(await ended(coinlakeIn("market", ["ask", "1"])), /bitcoin/);
   });
