@@ -72,7 +72,7 @@ describe("start", () => {
       const { records, ...verdicts } = market;
       assert.deepEqual(
         [bronze_records, accepted, duplicates, rejected],
-        [records, verdicts.accepted, verdicts.duplicates, verdicts.refused],
+        [records, verdicts.accepted, verdicts.duplicates, verdicts.rejected],
       );
     },
   );
