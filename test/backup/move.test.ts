@@ -178,7 +178,7 @@ describe("move", () => {
     assert.deepEqual(found, [...content.values()]);
     await run("verify", "--data", pathIn("there"));
     const { code, stderr } = await coinlake(["move", "--data", pathIn("there")]);
-    assert.deepEqual([code, stderr.includes("NOTHING_TO_MOVE")], [1, true]);
+    assert.deepEqual([code, stderr.includes("NOTHING_TO_MOVE")], [2, true]);
   });
 
   test("moves a lake to another folder, and nothing of it stays", async () => {
@@ -207,7 +207,7 @@ describe("move", () => {
       await assert.rejects(moveTo(moving(data), target), { code: "TARGET_INSIDE" }, target);
     }
     const { code, stderr } = await coinlake(["move", pathIn("shortcut"), "--data", data]);
-    assert.deepEqual([code, /TARGET_INSIDE/.test(stderr)], [1, true], stderr);
+    assert.deepEqual([code, /TARGET_INSIDE/.test(stderr)], [2, true], stderr);
     assert.deepEqual(await contentOf(data), content);
   });
 

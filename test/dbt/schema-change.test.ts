@@ -51,7 +51,7 @@ function editableProject(parent: string): string {
     );
   // These versions lack their YAML, so the contract is enforced only where a test says so.
   edit(
-    join(folder, "macros", "contract.sql"),
+    join(parent, SHARED_PROJECT, "macros", "contract.sql"),
     "config.get('contract').enforced",
     "config.get('contract').enforced and var('is_contract_enforced', false)",
   );
