@@ -12,7 +12,7 @@ from jinja2 import pass_context
 # Where projects give a variable different values, either renders to the same shape of SQL.
 _VARIABLES = {
     name: value
-    for project in sorted(Path(__file__).parents[2].glob("dbt_*/dbt_project.yml"))
+    for project in sorted(Path(__file__).resolve().parents[2].glob("dbt_*/dbt_project.yml"))
     for name, value in yaml.safe_load(project.read_text(encoding="utf-8"))["vars"].items()
 }
 
