@@ -34,6 +34,7 @@ export function bronzeJob({ name, topic, bronze }: Pick<Pipeline, "name" | "topi
   const job_name = `${name}-bronze`;
   return {
     name: job_name,
+    pipeline: name,
     description: `topic ${topic.name} to ${bronze.table}`,
     async start(
       streams,

@@ -12,6 +12,8 @@ export interface JobOptions {
 export interface StreamJob {
   /** The name of the job and of its query. */
   name: string;
+  /** The name of the job's pipeline. */
+  pipeline: string;
   /** A description of one line. */
   description: string;
   /** Starts the job and creates missing tables that it needs; returns the running query where it already runs. */

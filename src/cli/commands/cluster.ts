@@ -27,6 +27,7 @@ import { BRONZE_CONSUMER, type Column, type Pipeline } from "../../pipeline/defi
 import type { CommonOptions } from "../context.ts";
 import { formatTable } from "../table.ts";
 import { openOutput, progressBar, type Output } from "../output.ts";
+import { pipelinesInUse } from "../pipelines-in-use.ts";
 import { ensureStreams } from "./streams.ts";
 
 type Decorate = (command: Command) => Command;
@@ -156,9 +157,15 @@ function statusCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Co
       const supervisor = runningSupervisor(folder);
       // Printed before Kafka is asked, which may be slow or not answer.
       if (!output.is_json) output.result(`${formatStatus(status)}\n${describeSupervisor(folder, supervisor)}`);
+      const used = pipelinesInUse(
+        options.data ?? DEFAULT_DATA_FOLDER,
+        pipelines.map(({ name }) => name),
+      );
       const { lag, lag_error } = await lagOrError(
         status,
-        pipelines.map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })),
+        pipelines
+          .filter(({ name }) => used.includes(name))
+          .map(({ topic }) => ({ topic: topic.name, consumer: BRONZE_CONSUMER })),
       );
       if (output.is_json)
         return output.result(

@@ -9,6 +9,7 @@ import { OperatingError } from "../../base/errors.ts";
 import { DEFAULT_DATA_FOLDER } from "../../lake/lake.ts";
 import type { Column } from "../../pipeline/definition.ts";
 import { environmentIn, type CommonOptions } from "../context.ts";
+import { pipelinesInUse } from "../pipelines-in-use.ts";
 import { formatTable } from "../table.ts";
 import { openOutput, type Output } from "../output.ts";
 
@@ -47,7 +48,7 @@ function listCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command 
       await withStreams(options, async ({ streams, output }) => {
         const running = await streams.list();
         const rows = await Promise.all(
-          jobs.map(async ({ name, description }) => {
+          named(jobs, [], options).map(async ({ name, description }) => {
             const query = running.find((candidate) => candidate.name === name);
             if (query === undefined)
               return { stream: name, description, state: "stopped", message: null, query_id: null, progress: null };
@@ -87,7 +88,7 @@ type CheckOptions = CommonOptions & { maxLag: number };
 function checkCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("check"))
     .description("check that streams run and lag at most --max-lag records")
-    .argument("[names...]", "names of streams (default: all)")
+    .argument("[names...]", "names of streams (default: those of the pipelines with a lake)")
     .option("--max-lag <records>", "maximum lag in records", parseCount, 0)
     .addHelpText(
       "after",
@@ -98,7 +99,7 @@ Example:
 Exits 1 when a stream is stopped or its lag exceeds the limit.`,
     )
     .action(async (names: string[], options: CheckOptions) => {
-      const chosen = named(jobs, names);
+      const chosen = named(jobs, names, options);
       await withStreams(options, async ({ streams, output }) => {
         const running = await streams.list();
         const rows = await Promise.all(
@@ -143,10 +144,10 @@ function parseCount(text: string): number {
 function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("start"))
     .description("start stopped streams; they resume from their checkpoints")
-    .argument("[names...]", "names of streams (default: all)")
+    .argument("[names...]", "names of streams (default: those of the pipelines with a lake)")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- streams start")
     .action(async (names: string[], options: CommonOptions) => {
-      const chosen = named(jobs, names);
+      const chosen = named(jobs, names, options);
       await withStreams(options, async ({ streams, kafka_brokers, output }) => {
         const started = [];
         for (const job of chosen) {
@@ -167,7 +168,7 @@ function startCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command
 function stopCommand(jobs: readonly StreamJob[], withCommon: Decorate): Command {
   return withCommon(new Command("stop"))
     .description("stop streams; `streams start` resumes them")
-    .argument("[names...]", "names of streams (default: all)")
+    .argument("[names...]", "names of streams (default: those of the pipelines with a lake)")
     .addHelpText(
       "after",
       `
@@ -177,7 +178,7 @@ Example:
 Stop a running \`start --profile cluster\` first: it restarts its stream.`,
     )
     .action(async (names: string[], options: CommonOptions) => {
-      const chosen = named(jobs, names);
+      const chosen = named(jobs, names, options);
       await withStreams(options, async ({ streams, output }) => {
         const stopped = [];
         // Updated before stopping: otherwise the supervisor would restart the streams.
@@ -250,11 +251,23 @@ function progressCells(progress: StreamProgress | null): (string | null)[] {
   return [String(progress.batch_id), progress.at, String(progress.input_rows), lag === null ? null : String(lag)];
 }
 
-function named(jobs: readonly StreamJob[], names: readonly string[]): readonly StreamJob[] {
+/** The named streams; without names, those of the pipelines that the cluster runs. */
+function named(
+  jobs: readonly StreamJob[],
+  names: readonly string[],
+  { data = DEFAULT_DATA_FOLDER }: CommonOptions,
+): readonly StreamJob[] {
+  if (names.length === 0) {
+    const used = pipelinesInUse(
+      data,
+      jobs.map(({ pipeline }) => pipeline),
+    );
+    return jobs.filter(({ pipeline }) => used.includes(pipeline));
+  }
   const unknown = names.find((name) => !jobs.some((job) => job.name === name));
-  if (unknown === undefined) return names.length === 0 ? jobs : jobs.filter(({ name }) => names.includes(name));
+  if (unknown === undefined) return jobs.filter(({ name }) => names.includes(name));
   throw new OperatingError("STREAM_NOT_FOUND", `Unknown stream "${unknown}"`, {
-    next_step: `Choose from these, or omit names for all: ${jobs.map(({ name }) => name).join(", ")}.`,
+    next_step: `Choose from these, or omit names: ${jobs.map(({ name }) => name).join(", ")}.`,
   });
 }
 
