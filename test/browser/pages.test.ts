@@ -148,8 +148,10 @@ describe("pages in a browser", { skip }, () => {
         await untilLoaded(page);
         if (path === "/alerts") {
           await untilText(page, LONG_WORD);
-          for (const button of await page.$$(".rule-actions button:first-child, .rules + .more button"))
-            await button.click();
+          // Clicked by script, because an arriving alert may move a button between finding and clicking it.
+          await page.$$eval(".rule-actions button:first-child, .rules + .more button", (buttons) => {
+            for (const button of buttons) (button as HTMLElement).click();
+          });
           await untilText(page, /alerts? over/);
         }
         too_wide.push(...(await tooWideOf(page)).map((element) => `${path}: ${element}`));

@@ -6,6 +6,7 @@ import { truthOf } from "../../producers/orders/truth.ts";
 import { uniform } from "../../producers/simulated/random.ts";
 import { ecommerce } from "../../pipelines/ecommerce.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
+import { coinlake } from "../support/coinlake.ts";
 import { Lakes, type TestLake } from "./lake.ts";
 
 const START_MS = Date.parse("2026-03-01T22:30:00Z");
@@ -123,5 +124,10 @@ describe("the orders pipeline", () => {
     const { nodes } = await lake.dbt("test", "--no-write-json");
     const failed = nodes.filter(({ status }) => status !== "pass" && status !== "success");
     assert.deepEqual(failed, []);
+  });
+
+  test("meets its expectations", async () => {
+    const { code, stdout, stderr } = await coinlake(["quality", "--all", "--data", lake.data_folder]);
+    assert.equal(code, 0, stdout + stderr);
   });
 });

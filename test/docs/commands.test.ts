@@ -90,7 +90,9 @@ async function run(args: string[]): Promise<Finished> {
   // commands get a separate data folder, because their lake remains empty.
   const is_waiting =
     name === "start" && args.some((arg) => EXCHANGES.some((exchange) => arg.includes(exchange.toLowerCase())));
-  const data = args.includes("--data") ? [] : ["--data", join(folder.path, is_waiting ? "exchanges" : "lakes")];
+  // Another pipeline's lake would become the current one, which the commands after it read.
+  const lakes = is_waiting ? "exchanges" : args.includes("--pipeline") ? "pipelines" : "lakes";
+  const data = args.includes("--data") ? [] : ["--data", join(folder.path, lakes)];
   // `coinlake dbt` passes the arguments after dbt's command to dbt; other commands have subcommands, which accept the
   // options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];

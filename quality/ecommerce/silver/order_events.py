@@ -24,7 +24,7 @@ suite = ExpectationSuite(
         has_rows("The day has events"),
         *known(*KNOWN, *ELEMENT),
         unique(ELEMENT, "An element of the log is accepted once"),
-        unique(["identity"], "An event is accepted once"),
+        gxe.ExpectColumnValuesToBeUnique(column="identity", description="An event is accepted once"),
         gxe.ExpectColumnValuesToBeInSet(column="event", value_set=EVENTS, description="Events are of a known kind"),
         gxe.ExpectColumnValuesToBeBetween(column="quantity", min_value=1, description="An order has at least one item"),
         *not_negative("discount", "shipping"),
