@@ -1,3 +1,7 @@
+import { projectVar } from "./project-vars.ts";
+
+const MAX_EVENT_SKEW_S = projectVar("max_event_skew_s");
+
 /** Explains each rejection reason with its limit, a variable of the dbt project. */
 export const reasons: Readonly<Record<string, string>> = {
   not_utf8: "the message is not UTF-8 text",
@@ -15,6 +19,6 @@ export const reasons: Readonly<Record<string, string>> = {
   missing_time: "no time is given",
   invalid_time: "the time cannot be read",
   time_before_2009: "the time is before 2009-01-01 UTC, when there was no coin to trade",
-  late_event: "the event was more than 300 seconds old when it was received",
-  future_event: "the event's time was more than 300 seconds ahead of the clock when it was received",
+  late_event: `the event was more than ${MAX_EVENT_SKEW_S} seconds old when it was received`,
+  future_event: `the event's time was more than ${MAX_EVENT_SKEW_S} seconds ahead of the clock when it was received`,
 };

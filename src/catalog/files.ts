@@ -85,7 +85,7 @@ export class MetadataFiles {
  * Small metadata stays readable text. Large metadata is written at every commit with few changes; compression reduces
  * it to one seventh.
  */
-const COMPRESSED_FROM_BYTES = 128 * 1024;
+const COMPRESSED_FROM_BYTES = 32 * 1024;
 
 /** Follows the table's `write.metadata.compression-codec` (gzip or none); without it, the size. */
 function isCompressed(metadata: TableMetadata, parts: readonly Uint8Array[]): boolean {

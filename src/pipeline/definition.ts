@@ -45,7 +45,7 @@ export interface Pipeline {
     /** Folder of the dbt project, from the repository's root. */
     project: string;
     /**
-     * When an increment is due, if bronze is ahead of silver. Each increment writes about 40 files. 5 s to 1 h; records
+     * When an increment is due, if bronze is ahead of silver. Each increment writes about 45 files. 5 s to 1 h; records
      * and bytes at most a third of the live tail's limits, because the tail holds them until the tables do.
      */
     increment: Pacing;
