@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
 import { openLake, type OpenLake } from "../src/lake/open.ts";
+import { keepMemoryReleased } from "../src/duckdb/release-memory.ts";
 import { QuerySession } from "../src/duckdb/session.ts";
 import { hasPassed, intervalAfter_ms, intervalForShare_ms } from "../src/base/pacing.ts";
 import { ask } from "../src/query/ask.ts";
@@ -104,6 +105,12 @@ export class SimulatedDay {
     this.lake = lake;
     this.#market = { coins, interval_ms, start_us: START_US - history_ms * 1000 };
     this.#closers.push(() => lake.close());
+    // As in `start`.
+    this.#closers.unshift(
+      keepMemoryReleased((error) => {
+        throw error;
+      }),
+    );
   }
 
   static async open(
@@ -258,12 +265,12 @@ async function queryTimes(lake: OpenLake): Promise<{ questions_ms: number; candl
       for (const question of crypto.questions) await ask(session, crypto, question, { as_of: null, values: {} });
     };
     await askAll();
-    const questions_ms = await timed(askAll);
+    const questions_ms = await medianTime(askAll);
     await session.travelTo(null);
     const candles = `select crypto_id, hour_at, open, high, low, close, total_volume from gold.fact_crypto_hourly
       where crypto_id = 'bitcoin' and hour_at > (select max(hour_at) from gold.fact_crypto_hourly) - interval 1 day order by hour_at`;
     await session.query(candles);
-    return { questions_ms, candles_ms: await timed(() => session.query(candles)) };
+    return { questions_ms, candles_ms: await medianTime(() => session.query(candles)) };
   } finally {
     session.close();
   }
@@ -278,6 +285,15 @@ async function openAndCount({ lake }: OpenLake): Promise<void> {
   } finally {
     await second.close();
   }
+}
+
+/** One run varies by half with what else the machine does. */
+const ROUNDS = 5;
+
+async function medianTime(work: () => unknown): Promise<number> {
+  const times_ms: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) times_ms.push(await timed(work));
+  return percentile(times_ms, 0.5);
 }
 
 async function timed(work: () => unknown): Promise<number> {
