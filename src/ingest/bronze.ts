@@ -1,5 +1,6 @@
 import { OperatingError } from "../base/errors.ts";
 import { nameOfTable } from "../iceberg/errors.ts";
+import { earlierColumn, renamedColumns } from "../iceberg/metadata/column-names.ts";
 import type {
   Field,
   LoadedTable,
@@ -53,12 +54,17 @@ export const BRONZE_SPEC: PartitionSpec = {
 };
 
 /**
- * Loads the table. Creates the table and its namespace where they are missing, and adds columns that a lake of an older
- * version lacks. Foreign columns stay, and are null in ingested rows. Throws BRONZE_UNSUPPORTED where the rows would
- * not fit.
+ * Loads the table. Creates the table and its namespace where they are missing, adds columns that a lake of an older
+ * version lacks, and restores dropped ones with their data. Foreign columns stay, and are null in ingested rows. Throws
+ * BRONZE_UNSUPPORTED where the rows would not fit, or where a column was renamed: a new column of its name would hide
+ * the earlier messages.
  */
 export async function openBronze(catalog: TableCatalog, identifier: TableIdentifier): Promise<LoadedTable> {
   const table = await loadOrCreate(catalog, identifier);
+  for (const { name, created_as } of renamedColumns(table.metadata)) {
+    if (COLUMNS.some((column) => column.name === created_as))
+      throw unsupported(table, `column ${created_as} was renamed to ${name}`, RENAME_BACK);
+  }
   const missing = missingColumns(table);
   if (missing.length === 0) return checked(table);
   const [evolved] = await catalog.commit([
@@ -116,13 +122,15 @@ function schemaUnchanged({ metadata }: LoadedTable) {
 
 function addColumns(table: LoadedTable, missing: typeof COLUMNS): Update[] {
   const { "schema-id": _old_id, ...schema } = schemaOf(table);
-  const first_id = table.metadata["last-column-id"] + 1;
-  const added = missing.map((column, position): Field => ({ id: first_id + position, required: false, ...column }));
+  let last_id = table.metadata["last-column-id"];
+  const added = missing.map(
+    (column): Field => earlierColumn(table.metadata, column.name) ?? { id: ++last_id, required: false, ...column },
+  );
   return [
     {
       action: "add-schema",
       schema: { ...schema, fields: [...schema.fields, ...added] },
-      "last-column-id": first_id + added.length - 1,
+      "last-column-id": last_id,
     },
     { action: "set-current-schema", "schema-id": -1 },
   ];
@@ -166,8 +174,11 @@ function checked(table: LoadedTable): LoadedTable {
   return table;
 }
 
-function unsupported({ identifier }: LoadedTable, why: string): OperatingError {
+const UNDO = "Undo that change to the table, or let the pipeline write another one.";
+const RENAME_BACK = "Rename it back, or run `npm run -s coinlake -- repair --apply`, which does so and loses nothing.";
+
+function unsupported({ identifier }: LoadedTable, why: string, next_step = UNDO): OperatingError {
   return new OperatingError("BRONZE_UNSUPPORTED", `${nameOfTable(identifier)} cannot take records: ${why}`, {
-    next_step: "Undo that change to the table, or let the pipeline write another one.",
+    next_step,
   });
 }

@@ -20,6 +20,7 @@ import { checkStores } from "../verify/stores.ts";
 import { BackupFiles } from "./backup-files.ts";
 import { agreedOffsets, offsetsOrNone, planBronze, type BronzePlan, type BronzeReader } from "./bronze-plan.ts";
 import { planCatalog, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
+import { planColumns, type ColumnsPlan } from "./columns.ts";
 import { ACCEPT_LOSS, FROM_BACKUP, impossible, planned, type RepairItem } from "./item.ts";
 import { LakeFiles } from "./lake-files.ts";
 import { planLog, type LogPlan } from "./log-plan.ts";
@@ -53,6 +54,7 @@ export interface RepairPlan {
   backup: BackupFiles | null;
   /** Null if the catalog needs no change. */
   catalog: CatalogPlan | null;
+  renamed: ColumnsPlan["renamed"];
   /** Tables without readable metadata, which leave the catalog and are rebuilt. */
   dropped: PlannedPointer[];
   log: LogPlan;
@@ -105,10 +107,13 @@ async function planFrom(
   const versions = new MetadataVersions(files.storage, files);
   const found = await planCatalog(lake, versions);
   const catalog = scope.is_automatic ? withoutDecisions(found) : found;
-  const tables = catalog.pointers.flatMap(({ identifier, next }): LoadedTable[] =>
+  const found_tables = catalog.pointers.flatMap(({ identifier, next }): LoadedTable[] =>
     next === null ? [] : [{ identifier, metadata_location: next.location, metadata: next.metadata }],
   );
   const planner = new Planner(scope, files, backup);
+  const columns = scope.is_automatic ? null : planColumns(found_tables, scope.table);
+  planner.items.push(...(columns?.items ?? []));
+  const tables = columns?.tables ?? found_tables;
   const dropped = await planner.planCatalog(catalog);
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table) ?? null;
   const is_thorough = scope.table === pipeline.bronze.table;
@@ -129,6 +134,7 @@ async function planFrom(
     files,
     backup,
     catalog: is_catalog_right ? null : catalog,
+    renamed: columns?.renamed ?? [],
     dropped,
     log,
     bronze: does_bronze ? bronze : null,

@@ -20,6 +20,7 @@ import { consumedOffsetsOrNone } from "./bronze-plan.ts";
 import type { CatalogPlan } from "./catalog-plan.ts";
 import { offsetsToReach } from "./models.ts";
 import { repairBronze } from "./bronze-repair.ts";
+import { renameColumns } from "./columns.ts";
 import { repairCatalog } from "./catalog-repair.ts";
 import type { RepairItem } from "./item.ts";
 import { openCatalog, type RepairedCatalog } from "./open-catalog.ts";
@@ -92,6 +93,7 @@ async function apply(plan: RepairPlan, options: RepairOptions): Promise<Operatin
   }
   const { catalog, close } = openCatalog(lake, { storage, clock, step: options.step ?? noop, say });
   try {
+    for (const renamed of plan.renamed) await renameColumns(catalog, renamed);
     if (plan.bronze !== null) await mendBronze(plan, options, catalog);
     for (const state of plan.resets) await reset(plan, options, catalog, state);
     if (plan.catalog !== null) await noteWhatIsBehind(plan.catalog, pipeline, catalog);

@@ -11,6 +11,7 @@ import { isOwned } from "../lake/ownership.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { isStoreDamage } from "../base/sqlite.ts";
+import { checkColumns } from "./columns.ts";
 import { checkFiles, checkMetadata, checkPointer } from "./files.ts";
 import { lakeFinding, tableFinding, type Finding } from "./finding.ts";
 import type { HeldTable, Moment } from "../transform/moment.ts";
@@ -175,7 +176,7 @@ async function logBounds(
 async function checkTables(open: LakeToVerify, moment: Moment, findings: Finding[]): Promise<Set<string>> {
   const damaged = new Set<string>();
   for (const held of moment.tables.values()) {
-    const found = await checkFiles(held, open);
+    const found = [...checkColumns(held), ...(await checkFiles(held, open))];
     if (found.length > 0) damaged.add(held.table);
     findings.push(...found, ...(await outdatedPointer(open, held)));
   }

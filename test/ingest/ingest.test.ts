@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { BRONZE_SCHEMA, BRONZE_SPEC } from "../../src/ingest/bronze.ts";
+import type { Field } from "../../src/iceberg/model.ts";
 import { LOG_OFFSETS_PROPERTY } from "../../src/iceberg/metadata/log-offsets.ts";
 import type { SourceReport } from "../../src/producer/producer.ts";
 import { FakeClock } from "../producer/fake-clock.ts";
@@ -162,7 +163,29 @@ describe("Ingest", () => {
       assert.equal((await catalog.loadTable(TABLE)).metadata.schemas.length, 2);
     }));
 
-  it("refuses a table that its rows would not fit.", () =>
+  it("restores a dropped column with its data, and rejects a renamed one.", () =>
+    withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
+      await log.append(TOPIC, [recordOf(0)]);
+      await makeIngest().drain();
+      const change = async (fieldOf: (field: Field) => Field[]): Promise<void> => {
+        const { metadata } = await catalog.loadTable(TABLE);
+        const current = metadata.schemas.find((schema) => schema["schema-id"] === metadata["current-schema-id"]);
+        const schema = { type: "struct", fields: current?.fields.flatMap(fieldOf) };
+        const updates = [
+          { action: "add-schema", schema, "last-column-id": metadata["last-column-id"] },
+          { action: "set-current-schema", "schema-id": -1 },
+        ];
+        await catalog.commit([{ identifier: TABLE, requirements: [], updates }]);
+      };
+      await change((field) => (field.name === "payload" ? [] : [field]));
+      await log.append(TOPIC, [recordOf(1)]);
+      await makeIngest().drain();
+      assertSameRows(await rows(), await readLog(log));
+      await change((field) => [field.name === "payload" ? { ...field, name: "message" } : field]);
+      await assert.rejects(makeIngest().runOnce(), { code: "BRONZE_UNSUPPORTED", message: /renamed to message/ });
+    }));
+
+  it("rejects a table that its rows would not fit.", () =>
     withIngestLake(async ({ log, catalog, makeIngest }) => {
       await catalog.createNamespace(TABLE.namespace);
       await catalog.createTable({ identifier: TABLE, schema: BRONZE_SCHEMA, properties: { "format-version": "2" } });

@@ -613,10 +613,22 @@ const TABLES: readonly Damage[] = [
     damage: changeColumns("gold.dim_crypto", (fields) =>
       fields.map((field) => (field.name === "category" ? { ...field, name: "kind" } : field)),
     ),
-    found_by: "verify --deep",
+    found_by: "verify",
     code: "COLUMNS_DIFFER",
     table: "gold.dim_crypto",
-    said: /lacks category/,
+    said: /column category was renamed to kind/,
+    mends: /repair`/,
+  },
+  {
+    title: "a column of bronze is renamed",
+    damage: changeColumns(BRONZE, (fields) =>
+      fields.map((field) => (field.name === "payload" ? { ...field, name: "message" } : field)),
+    ),
+    found_by: "verify",
+    code: "COLUMNS_DIFFER",
+    table: BRONZE,
+    said: /column payload was renamed to message/,
+    mends: /repair`/,
   },
 ];
 
