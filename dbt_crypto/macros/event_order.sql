@@ -1,9 +1,11 @@
 {#
-    The total order of price events: time, source, product, trade number, position in the log. Trades of one moment arrive in any order (a
-    page has the newest first, a gap is filled after later trades), so the log's order is the last criterion. Texts compare by their bytes,
-    numbers as integers; what is absent sorts first: DuckDB and Spark sort nulls differently.
+    The total order of price events: price_at, source, product, trade_number, and then the position in the log
+    (partition, offset, element). Trades with equal times may arrive in any order: a page lists its newest trade first,
+    and a backfill delivers older trades after newer ones. The position in the log therefore decides last. Text compares
+    by its bytes and numbers compare as integers. Missing values are replaced so that they sort first, because DuckDB
+    and Spark sort nulls differently.
 
-    src/pipeline/event-order.ts holds the same order for everything that is not dbt; a test compares the two.
+    src/pipeline/event-order.ts defines the same order for everything outside dbt; a test compares the two.
 #}
 {% macro event_order() %}
     {{ return([

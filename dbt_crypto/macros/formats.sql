@@ -1,16 +1,17 @@
 {#
-    What a source sends, by the shape of its messages rather than by its name. A format turns a message into elements (one
-    per price) and an element into the fields below; everything after that is the same for all of them.
+    Message formats. A format is recognised by the shape of a message, not by the name of its source. A message is split
+    into elements (one per price), and an element into the fields below; all later steps are the same for every format.
 
-      page        an array of objects, as of CoinGecko's /coins/markets: one element per coin, and a listing of coins
+      page        an array of objects, such as CoinGecko's /coins/markets: one element per coin, and a listing of coins
       tick        one object with a product, a price and a time
       agg_trade   Binance's aggregate trade, bare or as the `data` of a combined stream
       match       Coinbase's trade
-      trade       Kraken's trades: an object of channel trade, one element for each of its `data`
-      trade_row   the same from Kraken's REST API: a row of values
+      trade       Kraken's trades: an object with the channel `trade`, one element per entry of its `data`
+      trade_row   the same trades from Kraken's REST API: one array of values per trade
 
-    What a feed missed and its REST API still had comes in an envelope {"product", "backfill", "body"}: the product asked for,
-    the route, and the body as received, each trade of which is an element.
+    A backfill holds trades that a feed missed and that were read from the exchange's REST API. It arrives in an
+    envelope {"product", "backfill", "body"}: the requested product, the API route, and the response body as received.
+    Each trade in the body is one element.
 #}
 {% macro number_keys() %}
     {{ return([
@@ -18,10 +19,13 @@
     ]) }}
 {% endmacro %}
 
-{# Sources whose products crypto_products maps, as a list of SQL. #}
+{# The sources that crypto_products maps, as a comma-separated list of SQL strings. #}
 {% macro mapped_sources() %}'{{ var('mapped_sources') | join("', '") }}'{% endmacro %}
 
-{# The payload with its prices, amounts and fractional times as text: those that have a name, and the times of Kraken's rows. #}
+{#
+    The payload with prices, amounts and fractional times as text, so that parsing loses no digit: the values of
+    number_keys(), and the times in Kraken's rows.
+#}
 {% macro lossless(payload) -%}
     case
         when contains({{ payload }}, '"backfill"') then {{ quote_numbers_in_rows(quote_numbers(payload, number_keys())) }}
@@ -29,7 +33,10 @@
     end
 {%- endmacro %}
 
-{# What says where an object's elements are. Most messages are single elements: they are not read twice for it. #}
+{#
+    The fields that show where the elements of an object are: channel, product and backfill. Null for most messages,
+    which are a single element: these are parsed only once.
+#}
 {% macro envelope_of(message) -%}{{ adapter.dispatch('envelope_of')(message) }}{%- endmacro %}
 {% macro duckdb__envelope_of(message) -%}
     case
@@ -38,7 +45,7 @@
     end
 {%- endmacro %}
 
-{# The format of a message's elements where they are in a list; null where the message is one element. #}
+{# The format of the elements of a message with a list; null if the message is a single element. #}
 {% macro listed_format(is_list, envelope) -%}
     case
         when {{ is_list }} then 'page'
@@ -49,7 +56,7 @@
     end
 {%- endmacro %}
 
-{# The elements of a list, each as its JSON text; null where the message is no JSON. #}
+{# The elements of a list, each as its JSON text; null if the message is not JSON. #}
 {% macro elements_of(message, format, is_backfill) -%}{{ adapter.dispatch('elements_of')(message, format, is_backfill) }}{%- endmacro %}
 {% macro duckdb__elements_of(message, format, is_backfill) -%}
     case
@@ -61,8 +68,9 @@
 {%- endmacro %}
 
 {#
-    The fields of an element, as text: names differ between formats, meanings do not. Null where it is no object. Read element by
-    element: a struct within a list would be copied with its whole list for every field.
+    The fields of one element as text; null if the element is not an object. The names of fields differ between formats,
+    their meanings do not. Each element is parsed separately: a struct in a list would be copied with its whole list for
+    every field.
 #}
 {% macro fields_of(element) -%}{{ adapter.dispatch('fields_of')(element) }}{%- endmacro %}
 {% macro duckdb__fields_of(element) -%}
@@ -83,7 +91,7 @@
     ]) }}
 {% endmacro %}
 
-{# Those within the `data` of a combined stream. #}
+{# The fields in the `data` object of a combined stream. #}
 {% macro data_field_names() %}{{ return(['e', 's', 'a', 'f', 'p', 'q', 'T']) }}{% endmacro %}
 
 {# The values of a trade_row, in their order: price, volume, time, side, type, misc, trade id. #}
@@ -92,7 +100,7 @@
     try(from_json({{ element }}, '["VARCHAR"]'))
 {%- endmacro %}
 
-{# The format of an object that is one element; null where it is none of them. #}
+{# The format of an object that is a single element; null if it has none of these formats. #}
 {% macro single_format(field) -%}
     case
         when {{ field }}.e = 'aggTrade' or {{ field }}.data.e = 'aggTrade' then 'agg_trade'
@@ -103,35 +111,39 @@
 {%- endmacro %}
 
 {#
-    Exchanges say in every message of what kind it is. An object that does so, and is no trade of the formats above, is a ticker,
-    a book, a candle, an answer to a subscription. A tick may say its kind: it has a product.
+    Whether an object without a product names its message kind. Exchanges name the kind in every message. An object with
+    a kind that is not one of the trade formats above is a ticker, an order book, a candle or the reply to a
+    subscription. An object with a product is a tick, even if it names a kind.
 #}
 {% macro names_another_kind(field) -%}
     {{ field }}.product is null
     and coalesce({{ field }}.type, {{ field }}.e, {{ field }}.stream, {{ field }}.channel, {{ field }}.event, {{ field }}.method) is not null
 {%- endmacro %}
 
-{# One field for all formats: the expression of each. #}
+{# One field for all formats: `expressions` has the SQL expression of each format. #}
 {% macro by_format(expressions) -%}
     case format {% for format, expression in expressions.items() %}when '{{ format }}' then {{ expression }} {% endfor %}end
 {%- endmacro %}
 
-{# When an event was: text of a date and time, which has hyphens, or a count since 1970, in the unit that its magnitude shows. #}
+{#
+    The time of an event. Text with hyphens is a date and time; other text is a count since 1970, whose magnitude shows
+    its unit.
+#}
 {% macro event_time(text) -%}
     case when contains({{ text }}, '-') then {{ time_of(text) }} else {{ time_since_epoch(text) }} end
 {%- endmacro %}
 
 {#
-    Whether a product is an exchange's own name for a market, and no coin's id. Trades of every source have such a product; a tick of a
-    source that has no mapping names the coin itself.
+    Whether the product is an exchange's name of a market, not a coin's id. The product of a trade always is. The
+    product of a tick is one only if crypto_products maps the tick's source; otherwise it is a coin's id.
 #}
 {% macro is_exchange_product(row) -%}
     {{ row }}.product is not null and ({{ row }}.format != 'tick' or {{ row }}.source in ({{ mapped_sources() }}))
 {%- endmacro %}
 
 {#
-    What tells the products of a source apart: their name, in upper case where the source itself makes no difference. Ticks are
-    Coinlake's own format, in which case tells nothing.
+    The product's name, in upper case if the source ignores case in product names (case_folding_sources). Ticks,
+    Coinlake's own format, always ignore case.
 #}
 {% macro product_of_name(name) -%}
     case
@@ -141,12 +153,12 @@
 {%- endmacro %}
 
 {#
-    A product that no coin is mapped to is a separate coin, under an id that names the source: `coinbase:USUAL-USD`. Ids that pages give are
-    in lower case and have no colon, so the two never meet.
+    The coin's id of a product that is not mapped: `source:product`, such as `coinbase:USUAL-USD`. It never equals an id
+    from a page: page ids are in lower case and contain no colon.
 #}
 {% macro id_of_product(source, product) -%}concat_ws(':', {{ source }}, {{ product }}){%- endmacro %}
 
-{# Symbol and name of a coin that nobody describes, from its id. #}
+{# Symbol and name, derived from the id, of a coin that no source describes. #}
 {% macro symbol_of_id(id) -%}
     case when position(':' in {{ id }}) > 0 then substr({{ id }}, position(':' in {{ id }}) + 1) else upper({{ id }}) end
 {%- endmacro %}
@@ -158,8 +170,8 @@
 {%- endmacro %}
 
 {#
-    Records with a row for each of their elements. A record that gives no element counts as one, so that every record has its
-    verdict.
+    Records with one row per element. A record without elements counts as one element, so that every record is accepted,
+    a duplicate or rejected.
 #}
 {% macro rows_of_elements(records) -%}{{ adapter.dispatch('rows_of_elements')(records) }}{%- endmacro %}
 {% macro duckdb__rows_of_elements(records) -%}
@@ -172,7 +184,7 @@
     from {{ records }}
 {%- endmacro %}
 
-{# How many elements a payload has, counted without taking it apart: for reconciliation. #}
+{# The number of elements of a payload, counted without parsing them: for reconciliation. #}
 {% macro count_of_elements(payload) -%}{{ adapter.dispatch('count_of_elements')(payload) }}{%- endmacro %}
 {% macro duckdb__count_of_elements(payload) -%}
     case

@@ -1,4 +1,4 @@
-{# The earliest listing that the batch brings, as a timestamp literal; none when the dimension is built from all listings. #}
+{# The time of the earliest listing in the batch, as a literal; none if dim_crypto is built from all listings. #}
 {% macro first_new_listing(elements) %}
     {% if is_live() %}
         {{ return("(select min(date_trunc('minute', ingested_at)) from " ~ elements ~ " where " ~ is_new_to_this_model() ~ ")") }}
@@ -11,8 +11,9 @@
 {% endmacro %}
 
 {#
-    From when on to read listings, to know of each coin how many listings it has missed by then: as many pages back as make a
-    delisting, of every source with a page since. Two days hold them; after a longer silence all listings are read.
+    The time from which listings are read to count how many listings each coin has missed. It covers the last
+    delisted_after_listings + 1 pages before `first_new`, for every source with a page since then. Only two days are
+    searched: if a source has fewer pages in them, the result is none and all listings are read.
 #}
 {% macro listings_since(listings, first_new) %}
     {% if is_live() %}{{ return(none) }}{% endif %}

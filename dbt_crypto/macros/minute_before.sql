@@ -1,10 +1,11 @@
 {#
-    A row's minute before is the last one of its coin that was over an hour before it: that began 61 minutes before, or earlier. It says
-    something of the row if it began less than 121 minutes before. DuckDB finds it by an ASOF join. Spark has none: there a minute
-    meets the rows whose minute before lies in its own hour or in the next, the only ones of which it can say something.
+    The "minute before" of a row is the latest minute of its coin that began at least 61 minutes before the row, so it
+    ended at least one hour before. It is used only if it began less than 121 minutes before the row. DuckDB finds it
+    with an ASOF join. Spark has none, so its macros join each minute to the rows of two hours: those whose time minus
+    61 minutes is in the minute's hour or in the next one. No other row can use the minute.
 #}
 
-{# Rows, of whose coin there is a minute that says something of them. #}
+{# Rows whose coin has a minute before that is used. #}
 {% macro from_rows_with_a_minute_before(rows, minutes) -%}{{ adapter.dispatch('from_rows_with_a_minute_before')(rows, minutes) }}{%- endmacro %}
 {% macro duckdb__from_rows_with_a_minute_before(rows, minutes) -%}
     from {{ rows }}
@@ -14,7 +15,7 @@
     where {{ rows }}.price_at < {{ minutes }}.minute_at + interval 121 minute
 {%- endmacro %}
 
-{# Every row, beside the minute before it; on DuckDB even one that says nothing. #}
+{# All rows with their minute before. On DuckDB it may be too old to be used; the caller checks its age. #}
 {% macro from_rows_and_the_minute_before(rows, minutes) -%}{{ adapter.dispatch('from_rows_and_the_minute_before')(rows, minutes) }}{%- endmacro %}
 {% macro duckdb__from_rows_and_the_minute_before(rows, minutes) -%}
 from {{ rows }}

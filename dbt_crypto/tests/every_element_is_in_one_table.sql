@@ -1,6 +1,7 @@
 {#
-    Reconciliation of silver: elements of bronze = accepted + duplicates + rejected, record by record, each element once. Elements are
-    counted again from the payloads, and only up to where all three tables have come in the log.
+    Reconciliation of silver, record by record: elements of bronze = accepted + duplicates + rejected, and each element
+    is in exactly one table. Elements are counted again from the payloads, only up to the offsets that all three tables
+    have consumed.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_price_duplicates'), ref('crypto_prices_rejected')] %}
 with records as (
@@ -52,7 +53,7 @@ booked_records as (
         on elements.log_topic = oldest_records.log_topic
         and elements.log_partition = oldest_records.log_partition
         and elements.log_offset >= oldest_records.log_offset
-    -- nor are the verdicts on records that bronze has lost, as a person has acknowledged
+    -- silver also keeps rows of records that bronze has lost and whose loss a person has acknowledged
     where not {{ is_lost(source('bronze', 'crypto_ticks_raw')) }}
     group by log_topic, log_partition, log_offset
 

@@ -1,4 +1,7 @@
-{# Reconciliation of gold's ticks: each accepted update has one fact with its coin, time and price; no other exists. #}
+{#
+    Reconciliation of fact_crypto_ticks: each accepted update has one fact with the same coin, time and price, and no
+    other fact exists.
+#}
 {% set both = consumed_by_all([ref('crypto_price_updates'), ref('fact_crypto_ticks')]) %}
 with updates as (
 

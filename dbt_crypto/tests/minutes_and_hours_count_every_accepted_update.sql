@@ -1,6 +1,7 @@
 {#
-    Reconciliation of the aggregates: of each coin and hour, accepted updates = those counted in its minutes = those counted in its
-    candle. The three tables are compared where their consumed offsets are equal, which is always so between runs.
+    Reconciliation of the aggregates, by coin and hour: number of accepted updates = sum of price_updates of the minutes
+    = price_updates of the candle. The three tables are compared if their consumed offsets are equal, which is always
+    true between runs.
 #}
 {% set tables = [ref('crypto_price_updates'), ref('crypto_prices_clean'), ref('fact_crypto_hourly')] %}
 {% set offsets = offsets_of_all(tables) %}

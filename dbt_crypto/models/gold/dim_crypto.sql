@@ -4,9 +4,10 @@
 ) }}
 
 {#
-    Slowly changing dimension, type 2. A coin's state changes with its symbol, name, category or rank, and with being listed;
-    each state is a version. Versions are computed from the listings of the earliest new minute onwards, on top of the version
-    in effect before it: any order of arrival gives the versions that all listings together give.
+    Slowly changing dimension, type 2: one version per state of a coin. The state is its symbol, name, category and
+    rank, and whether it is delisted. Versions are computed from the listings since the earliest new minute, starting
+    with the version in effect before it. The result equals the versions computed from all listings, in any order of
+    arrival.
 #}
 {% set first_new = first_new_listing(ref('stg_crypto__elements')) %}
 {% set state = tuple_of('symbol, name, category, market_cap_rank, is_delisted') %}
@@ -60,7 +61,10 @@ observations as (
 
 ),
 
-{# Several sources in one minute: the last word that is known; being listed anywhere is being listed. #}
+{#
+    If several sources list a coin in one minute, each attribute has its latest known value. The coin is delisted only
+    if no source lists it.
+#}
 events as (
 
     select
@@ -86,14 +90,14 @@ events as (
 
 ),
 
-{# A coin that is only traded so far, on exchanges, goes by the symbol that the mapping gives it. #}
+{# The symbol in crypto_products, for coins that are only traded so far and that no page has listed. #}
 traded_symbols as (
 
     select crypto_id, min(symbol) as traded_symbol from {{ ref('crypto_products') }} group by crypto_id
 
 ),
 
-{# What a source does not say keeps its last known value. #}
+{# An attribute that a listing lacks keeps its last known value. #}
 states as (
 
     select
@@ -150,6 +154,9 @@ select
     replaced_from
 from versions
 {% if first_new %}
-{# A version whose end lies in the future of the batch may have lost its successor: then it is written again, open. #}
+{#
+    Versions from `first_new` on are deleted and computed again. A version that may lose its successor is written again,
+    with valid_to null.
+#}
 where not is_unchanged or crypto_id in (select crypto_id from {{ this }} where valid_from >= {{ first_new }})
 {% endif %}

@@ -1,4 +1,4 @@
-{# One row per minute of every day with prices, and of the days that follow: filled before facts need it. #}
+{# One row per minute of every day with prices and of the days after it, so that facts always find their minute. #}
 with days as (
 
     select distinct cast(price_date + ahead.day::integer as date) as day

@@ -7,12 +7,13 @@
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
 {#
-    Sums of large prices give up places for digits before the point, sums of small ones need theirs.
+    Large prices are summed with fewer decimal places, which leaves more digits before the decimal point. Small prices
+    are summed with all their decimal places.
 #}
 {% set large_sum = "coalesce(sum(cast(price_sum as decimal(38, 18))) filter (where price_high >= 0.001), 0)" %}
 {% set small_sum = "coalesce(sum(price_sum) filter (where price_high < 0.001), 0)" %}
 {% set mean = "(" ~ double_of(large_sum) ~ " + " ~ double_of_price(small_sum) ~ ") / sum(price_updates)" %}
-{# Hourly candles of the hours that the batch touched, each from all its minutes. #}
+{# Hourly candles of the hours in which the batch has prices. A candle is computed from all minutes of its hour. #}
 with minutes as (
 
     select *, date_trunc('hour', minute_at) as hour_at

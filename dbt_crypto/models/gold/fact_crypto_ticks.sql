@@ -8,9 +8,10 @@
 ) }}
 
 {#
-    One row per price update that silver keeps. Where the source gives no change over an hour, our own prices do: against the
-    close of the last minute that was over an hour before, if that minute is less than two hours old. A late update can change that
-    minute for facts already written, so those between 61 and 121 minutes after its start are written again.
+    One row per price update in crypto_price_updates. If the source gives no change over one hour, it is computed
+    against the close of the coin's latest minute that ended at least one hour and less than two hours before (the
+    "minute before"). A late update can change this minute after facts were written. Facts from 61 to 121 minutes after
+    its start are then written again.
 #}
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
@@ -30,7 +31,7 @@ touched as (
 
 ),
 
-{# What the first touched minute and the last one can be the hour before of. #}
+{# Earlier updates whose minute before may be one of the minutes that the batch changes. #}
 earlier_updates as (
 
     select * from {{ ref('crypto_price_updates') }}
@@ -80,7 +81,7 @@ select
     facts.traded_volume_usd,
     facts.dropped_figures,
 
-    -- when and whence
+    -- time and origin
     facts.price_at,
     facts.price_date,
     facts.source,

@@ -7,8 +7,9 @@
 ) }}
 
 {#
-    What each source said of each coin, believable price or not: of pages the last word of every minute, because a coin that a page
-    leaves out is not listed; of ticks and trades the first of every hour, because they say nothing but that the coin is traded.
+    The attributes of each coin by source, also from elements whose price is rejected. Of pages, the latest element of
+    each minute is kept, because a coin that is missing from a page is not listed. Of ticks and trades, the first
+    element of each hour is kept, because it only shows that the coin is traded.
 #}
 with observations as (
 
@@ -17,7 +18,7 @@ with observations as (
         crypto_id,
         date_trunc('minute', ingested_at) as listed_at,
         format = 'page' as is_page,
-        -- together or not at all: a coin with half a description keeps the whole one it had
+        -- symbol and name are used together: if one is missing, the coin keeps both former values
         case when format = 'page' and name is not null then symbol end as symbol,
         case when format = 'page' and symbol is not null then name end as name,
         category,
@@ -29,7 +30,7 @@ with observations as (
         false as is_known
     from {{ ref('stg_crypto__elements') }}
     where crypto_id is not null
-        -- a page's element without a name or a symbol says nothing about the coin, but an accepted price has one
+        -- a page's element without name or symbol lists its coin only if its price is accepted
         and (format != 'page' or (symbol is not null and name is not null) or reason is null)
         and {{ is_new_to_this_model() }}
 

@@ -1,10 +1,10 @@
 {{ config(partition_by=['price_date']) }}
 
 {#
-    Every believable element whose identity was already taken: the other half of "counts once". What it says is kept, and compared with the
-    row that counts: a repetition that says something else is a conflict, to be seen rather than dropped. Times may differ by less than
-    a millisecond: sources give one trade's time in more or fewer digits. Of pages the price alone is compared: it has the time that
-    identifies them, and figures of the last day go on changing under that time.
+    Every valid element whose event is already in crypto_price_updates. Its values are kept and compared with the
+    accepted row: a duplicate with other values is a conflict. Times may differ by less than a millisecond, because
+    sources give the time of one trade with more or fewer digits. Of pages only the price is compared: the page's time
+    identifies the price, and figures of the last 24 hours change while this time stays the same.
 #}
 {% set values = ['price', 'volume_24h', 'market_cap', 'percent_change_1h', 'traded_volume'] %}
 with kept as (
@@ -53,7 +53,10 @@ former as (
 
 ),
 
-{# By the identity of the copies; `identity` is the row's, which in rows of earlier versions is the former one. #}
+{#
+    The accepted rows by the identity of their copies, `repeated_identity`. `identity` is the identity of the accepted
+    row, which is the former one in rows that earlier versions of Coinlake wrote.
+#}
 originals as (
 
     select *, identity as repeated_identity from known
@@ -72,7 +75,7 @@ select
     copies.crypto_id,
     copies.source,
 
-    -- what it says, and whether the row that counts says something else
+    -- values, and whether they differ from the accepted row
     {% for value in values %}
     copies.{{ value }},
     {% endfor %}
@@ -91,7 +94,7 @@ select
         ) >= 1000
     ) as is_conflicting,
 
-    -- when
+    -- times
     copies.price_at,
     copies.price_date,
     copies.ingested_at,

@@ -1,10 +1,10 @@
 {{ config(partition_by=['price_date']) }}
 
 {#
-    One row per price that counts, by identity: the first in the log wins, however late the next one comes. Identities of one
-    day are enough to look at, because the event's date is part of being the same event (some venues restart their trade numbers).
-    Of a day's trades only those whose number comes again are looked at: numbers are a quarter of the bytes that identities are.
-    Rows of earlier versions are found by the identity that these gave.
+    One row per accepted price. Of elements with the same identity the first in the log is accepted, however late the
+    others arrive. Identities are compared only within one event date, because the date is part of the identity (some
+    venues restart their trade numbers). The table is searched by trade number first, because numbers take a quarter of
+    the bytes of identities. Rows that earlier versions of Coinlake wrote are found by former_identity.
 #}
 with candidates as (
 
@@ -49,7 +49,7 @@ select
     is_mapped,
     is_backfill,
 
-    -- what it says
+    -- values
     price,
     volume_24h,
     market_cap,
@@ -58,7 +58,7 @@ select
     traded_volume_usd,
     dropped_figures,
 
-    -- when
+    -- times
     price_at,
     price_date,
     ingested_at,

@@ -6,7 +6,10 @@
 
 {% set is_new = is_new_to_this_model() %}
 {% set span = batch_span(ref('stg_crypto__elements'), is_new) %}
-{# Minutes that the batch touched, each computed from all its price updates: the order of arrival does not matter. #}
+{#
+    The minutes in which the batch has prices. Each minute is computed from all its price updates, so the order of
+    arrival does not matter.
+#}
 with updates as (
 
     select
@@ -39,7 +42,7 @@ select
     max(price_at) as price_at,
     {{ last_by('volume_24h', 'position') }} as volume_24h,
     {{ last_by('market_cap', 'position') }} as market_cap,
-    -- an absurd trade must not stop the others: a hundred million of what counts fit the sum
+    -- trades of 1e12 dollars and more are left out: the sum can hold a hundred million smaller trades
     sum(case when traded_volume_usd < 1000000000000 then traded_volume_usd end)::decimal(38, 18) as traded_volume_usd,
     sum(price)::{{ price_type() }} as price_sum,
     count(*)::integer as price_updates,

@@ -1,6 +1,6 @@
 {{ config(partition_by=['ingestion_date']) }}
 
-{# The quarantine: what silver refuses, with the reason, so that nothing is lost to bad input. #}
+{# The quarantine: every rejected element with the reason, so that no input is lost. #}
 select
     reason,
     rejected_element as element,

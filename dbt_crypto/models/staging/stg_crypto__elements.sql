@@ -1,7 +1,6 @@
 {#
-    Parses the batch once, for every model after it: what a message says, whether it can be believed, and why not.
-    Judgement is a pure function of the record, so that order, batches and restarts cannot change it; which coin a product is
-    is in crypto_products.
+    Parses the batch once for all models: the values of each element, and the reason if it is rejected. The reason
+    depends only on the record, so order, batches and restarts cannot change it. crypto_products maps products to coins.
 #}
 with records as (
 
@@ -66,7 +65,7 @@ elements as (
 
 ),
 
-{# Materialized, or DuckDB reads the element again for every field that is asked of it. #}
+{# Materialized, because DuckDB otherwise parses the element again for each of its fields. #}
 fields as {{ computed_once() }}(
 
     select
@@ -116,7 +115,7 @@ named as (
             'trade': 'field.trade_id',
             'trade_row': value_at('row_values', 7),
         }) }}), '') as trade_id,
-        -- Binance has used an aggregate trade's id twice: the first of the trades in it tells them apart
+        -- Binance has used the id of an aggregate trade twice: the id of its first trade distinguishes the two
         case when format = 'agg_trade' then nullif(trim(coalesce(field.data.f, field.f)), '') end as first_trade_id,
         case when format = 'page' then nullif(upper(trim(field.symbol)), '') end as given_symbol,
         nullif(trim(field.name), '') as name,
@@ -162,7 +161,10 @@ numbered as (
 
 ),
 
-{# The coin: pages name it, a product is looked up, and one that is not found is a separate coin of its source. #}
+{#
+    The coin's id is on the page, or crypto_products maps the product to it. A product that is not mapped is a separate
+    coin of its source.
+#}
 identified as (
 
     select
@@ -219,7 +221,7 @@ judged as (
                 when event_text is null then 'missing_time'
                 when price_at is null or not {{ is_finite('price_at') }} then 'invalid_time'
                 when price_at < {{ first_time() }} then 'time_before_2009'
-                -- what fills a gap is late by nature
+                -- a backfill is always late
                 when price_at < ingested_at - interval {{ var('max_event_skew_s') }} second and not is_backfill
                     then 'late_event'
                 when price_at > ingested_at + interval {{ var('max_event_skew_s') }} second then 'future_event'
@@ -233,7 +235,7 @@ valued as (
 
     select
         *,
-        -- the quote of a product that is not mapped may be no dollar
+        -- a product that is not mapped may be quoted in another currency than dollars
         case
             when (is_mapped is distinct from false) then {{ value_of('traded_volume', 'price') }}
         end as traded_volume_usd
@@ -249,7 +251,7 @@ select
     element_index::integer as element_index,
     element_count::integer as element_count,
 
-    -- what it is about
+    -- source and coin
     source,
     format,
     is_backfill,
@@ -261,7 +263,7 @@ select
     category,
     market_cap_rank,
 
-    -- what it says
+    -- values
     price,
     volume_24h,
     market_cap,
@@ -281,12 +283,12 @@ select
         case when {{ is_rounded('price_text', 'price') }} then 'price_digits' end
     ), '') as dropped_figures,
 
-    -- when
+    -- times
     price_at,
     cast(price_at as date) as price_date,
     ingested_at,
 
-    -- who it is, and whether it counts
+    -- identity, and the reason if the element is rejected
     trade_number,
     concat_ws(
         ':',
@@ -294,7 +296,7 @@ select
         coalesce(product, crypto_id),
         coalesce(trade_id || coalesce(':' || first_trade_id, ''), {{ microseconds_since_epoch('price_at') }}::string)
     ) as identity,
-    -- tables filled before first_trade_id was part of the identity hold this one
+    -- the identity in tables that were filled before first_trade_id was part of it
     case
         when first_trade_id is not null then concat_ws(':', source, coalesce(product, crypto_id), trade_id)
     end as former_identity,
