@@ -35,7 +35,7 @@ const LONGEST_LINE = 120;
 const FILES = globSync([
   "*.{md,yml}",
   "{bin,docs,examples,data-modeling,package}/**/*.{md,js,ts,txt}",
-  "{airflow,bench,dashboard,dbt_crypto,docker,pipelines,producers,quality,requirements,src,streaming,test}/**/*.{ts,tsx,css,html,sql,yml,py,md,sh}",
+  "{airflow,bench,dashboard,dbt_coinlake,dbt_crypto,dbt_ecommerce,docker,pipelines,producers,quality,requirements,src,streaming,test}/**/*.{ts,tsx,css,html,sql,yml,py,md,sh}",
 ])
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => !/node_modules|src\/spark\/protocol|\/target\/|__pycache__|^test\/language\.test\.ts$/.test(file));

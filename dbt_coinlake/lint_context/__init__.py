@@ -1,5 +1,5 @@
 """
-The parts of dbt's Jinja context that sqlfluff does not imitate, for the templates of all projects: the dispatch to
+The parts of dbt's Jinja context that sqlfluff does not provide, for the templates of all projects: the dispatch to
 DuckDB's macros, and the projects' variables. `execute` is false, as when dbt parses, so no macro queries a database.
 """
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 import yaml
 from jinja2 import pass_context
 
-# Where projects give a variable different values, either renders to the same shape of SQL.
+# If projects give a variable different values, every value renders SQL of the same shape.
 _VARIABLES = {
     name: value
     for project in sorted(Path(__file__).resolve().parents[2].glob("dbt_*/dbt_project.yml"))
@@ -32,7 +32,7 @@ class adapter:
     @staticmethod
     @pass_context
     def dispatch(context, name):
-        # Its SQL is 20 lines for each number, and parsing them took sqlfluff most of its time.
+        # decimal_of renders 20 lines of SQL for each number; parsing them took most of the time of sqlfluff.
         if name == "decimal_of":
             return lambda text, number_type: f"try_cast({text} as {number_type})"
         return context[f"duckdb__{name}"]

@@ -1,6 +1,7 @@
 {#
-    Tables of a later layer take what the batch says changed and read the rest from earlier layers, so one run builds all tables of both
-    layers, or all of silver, or all of gold, each with a separate batch. Any other selection would omit rows for good, and is rejected.
+    A table of a later layer takes the changed keys from the batch and all other values from earlier layers. One run
+    therefore builds all tables of both layers, all of silver, or all of gold, each with a separate batch. Any other
+    selection would permanently omit rows, so it fails.
 #}
 {% macro assert_complete_selection() %}
     {% set layers = selected_layers() %}
@@ -13,8 +14,8 @@
 {% endmacro %}
 
 {#
-    The batch and the models that follow the log. dbt makes a dictionary of a node each time that its graph is asked for it, in about a
-    millisecond, and most of its nodes are tests: a run asks once, for models alone.
+    The batch model and the models that consume the log. dbt builds a dictionary of a node on each access to its graph,
+    in about a millisecond, and most nodes are tests. A run therefore reads the graph once, and only its models.
 #}
 {% macro models_of_the_log() %}
     {% set known = run_cache('models') %}
@@ -34,7 +35,7 @@
     {{ return(known['all']) }}
 {% endmacro %}
 
-{# Layers of which this run builds a table. #}
+{# The layers whose tables this run builds. #}
 {% macro selected_layers() %}
     {% set layers = [] %}
     {% for node in models_of_the_log() if not node.is_batch and node.unique_id in selected_resources and node.schema not in layers %}
@@ -52,7 +53,7 @@
     {{ return(offsets_of_all(tables)) }}
 {% endmacro %}
 
-{# The offsets that every one of them has consumed. #}
+{# The offsets that all of the consumers have consumed. #}
 {% macro min_offsets(consumers) %}
     {% set least = {} %}
     {% for offsets in consumers %}
@@ -64,8 +65,9 @@
 {% endmacro %}
 
 {#
-    The batch of a run: the records between what the slowest of its tables has consumed and what bronze holds (or
-    `max_records_per_run` further on); a run of gold alone goes no further than silver. `stg_crypto__elements` parses it once into a local table that every model reads.
+    The SQL condition for the batch of a run: the records from the lowest offset that one of its tables has consumed to
+    the end of bronze, at most `max_records_per_run`. In a run of gold alone it ends at the offsets of silver. The
+    staging model parses the batch once into a local table that every model reads.
 #}
 {% macro batch_condition(bronze) %}
     {% if is_live() %}{{ return('true') }}{% endif %}
@@ -82,18 +84,19 @@
     {% if flags.FULL_REFRESH %}{{ return(offsets_between(from, heads)) }}{% endif %}
     {% set limits = batch_limits(bronze, from) %}
     {% set to = {} %}
-    {# Tables that have consumed more than that do not change. #}
+    {# Tables that have consumed more than this do not change. #}
     {% for name, head in heads.items() %}{% do to.update({name: [head, limits[name]] | min}) %}{% endfor %}
     {{ return(offsets_between(from, to)) }}
 {% endmacro %}
 
 {#
-    The offset up to which one run may take each partition: so many records, so many bytes of payload, and so many bytes in what
-    DuckDB reads at once, 2,048 records. It ends before the first record past any of these; that is never the batch's first.
+    The offset up to which one run may read each partition. It is limited by the number of records, by the bytes of
+    payload, and by the bytes of payload in 2,048 records, which DuckDB reads at once. The batch ends before the first
+    record that exceeds a limit, but has at least one record.
 #}
 {% macro batch_limits(bronze, begins) %}
     {% set limits = {} %}
-    {# One select a partition: a range alone is looked up by the files' bounds. #}
+    {# One select per partition: files are skipped by their bounds only if the condition is a single range. #}
     {% set queries = [] %}
     {% for name, begin in begins.items() %}
         {% set limit = begin + (var('max_records_per_run') | int) %}
@@ -120,12 +123,12 @@
     {{ return(limits) }}
 {% endmacro %}
 
-{# Only what builds or tests tables has a batch; parsing, compiling and drawing the docs have none. #}
+{# Only commands that build or test tables have a batch; parse, compile and docs have none. #}
 {% macro is_running() %}{{ return(execute and flags.WHICH in ['run', 'build', 'test', 'retry']) }}{% endmacro %}
 
 {#
-    The rows that answer a question about the batch. A run asks each once: its batch stays unchanged to the end, and the least question
-    takes Spark a third of a second and more.
+    The rows of a query on the batch. A run sends each query once: its batch does not change, and even the smallest
+    query takes Spark a third of a second.
 #}
 {% macro query_batch(sql) %}
     {% set answers = run_cache('batch') %}
@@ -133,7 +136,7 @@
     {{ return(answers[sql]) }}
 {% endmacro %}
 
-{# The end of the current batch, as the batch materialization found it (each record gives at least one element). #}
+{# The end offsets of the current batch, from the batch materialization (each record has at least one row). #}
 {% macro batch_end() %}
     {% if not is_running() %}{{ return({}) }}{% endif %}
     {% if flags.WHICH in ['run', 'build'] %}{% do assert_complete_selection() %}{% endif %}
@@ -142,13 +145,13 @@
     {{ return(to) }}
 {% endmacro %}
 
-{# Where the batch materialization says how far the batch reaches, by topic and partition. #}
+{# The table in which the batch materialization stores the end offset of each topic and partition. #}
 {% macro batch_bounds() %}{{ return(adapter.dispatch('batch_bounds')()) }}{% endmacro %}
 {% macro duckdb__batch_bounds() %}{{ return('memory.batch.bounds') }}{% endmacro %}
 
 {#
-    First and last event time among the batch's prices that meet a condition, as SQL: literals, so that files are skipped by
-    their bounds; null when there are none, so that nothing is read.
+    The first and the last event time of the batch's valid elements that meet a condition, as SQL. They are literals, so
+    that files are skipped by their bounds; null literals if there are no such elements, so that no file is read.
 #}
 {% macro batch_span(elements, is_new) %}
     {% set time = var('event_time') %}
@@ -159,7 +162,7 @@
     {{ return({'first': time_literal(found[0]), 'last': time_literal(found[1])}) }}
 {% endmacro %}
 
-{# Comma-separated date literals of the batch's events, for skipping partitions; a date that never is when there are none. #}
+{# The dates of the batch's events as literals, separated by commas, so that partitions are skipped. #}
 {% macro batch_dates(elements, days_before=0, days_after=0, date=none) %}
     {% set date = date or var('event_date') %}
     {% if is_live() %}
@@ -177,7 +180,7 @@
     {{ return(date_literals(days)) }}
 {% endmacro %}
 
-{# Likewise the dates on which the batch was ingested. #}
+{# The dates on which the batch was ingested, as literals in the same form. #}
 {% macro batch_listing_dates(elements) %}
     {% if is_live() %}{{ return("select cast(ingested_at as date) from " ~ elements ~ " where " ~ is_new_to_this_model()) }}{% endif %}
     {% if not is_running() %}{{ return(date_literals([])) }}{% endif %}
@@ -186,7 +189,7 @@
     {{ return(date_literals(days)) }}
 {% endmacro %}
 
-{# Comma-separated; of no days a date that never is. #}
+{# Date literals, separated by commas. If there are no days, a date that no event has. #}
 {% macro date_literals(days) %}
     {% set literals = [] %}
     {% for day in days | unique | sort %}{% do literals.append("date '" ~ day ~ "'") %}{% endfor %}

@@ -1,6 +1,7 @@
 {#
-    Enforces the contract of a model: its columns have exactly the names and types that its YAML gives. dbt's own check asks the engine
-    twice; the materializations pass the columns that they have described anyway, before anything of the lake changes.
+    Enforces the contract of a model: its columns must have exactly the names and types in its YAML. dbt's own check
+    queries the engine twice; the materializations pass the columns that they have read anyway, before they change the
+    lake.
 #}
 {% macro enforce_contract(columns) %}
     {% if config.get('contract').enforced %}
@@ -16,7 +17,7 @@
     {% endif %}
 {% endmacro %}
 
-{# A column as dbt's error of a broken contract takes it. #}
+{# A column in the form that dbt's error of a broken contract expects. #}
 {% macro column_of_contract(name, data_type) %}
     {{ return({'name': name, 'data_type': data_type | upper, 'formatted': name ~ ' ' ~ (data_type | upper)}) }}
 {% endmacro %}

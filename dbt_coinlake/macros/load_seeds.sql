@@ -1,7 +1,7 @@
 {#
-    Seeds are loaded at the start of every run, if their file has changed since: at any run of the models, on a new lake or an old
-    one, finds the mapping that lies beside them. One commit brings all rows of the file and its checksum, so readers see the
-    old rows or the new ones, and an unchanged file costs one look at a table property.
+    Loads each seed at the start of every run if its file has changed, so that every run of the models, on a new or an
+    existing lake, uses the current mapping. One commit writes all rows of the file and its checksum, so readers see
+    either the old or the new rows. For an unchanged file, a run only reads a table property.
 #}
 {% macro load_seeds() %}{{ adapter.dispatch('load_seeds')() }}{% endmacro %}
 {% macro duckdb__load_seeds() %}
@@ -37,10 +37,10 @@
 
 {% macro checksum_property() %}{{ return('coinlake.seed-sha256') }}{% endmacro %}
 
-{# What `dbt seed` and `dbt build` do with a seed: the same. #}
+{# `dbt seed` and `dbt build` load seeds in the same way. #}
 {% materialization seed, adapter='duckdb' %}
     {% do store_raw_result(name='main', message=load_seed(model), code='SEED') %}
-    {# dbt shows it on request, and looks for it. #}
+    {# dbt requires this result and prints it for `--show`. #}
     {% do store_raw_result(name='agate_table', message='', code='', rows_affected='', agate_table=load_agate_table()) %}
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {% endmaterialization %}

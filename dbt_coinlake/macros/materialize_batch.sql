@@ -1,6 +1,6 @@
 {#
-    Unit tests take the types of their inputs from tables that exist. The batch of a process that has run nothing yet does
-    not, so tests begin with an empty one, of the types that its documentation gives.
+    Unit tests take the types of their inputs from existing tables. In a process that has not run the models, the batch
+    does not exist; `dbt test` therefore first creates an empty batch with the documented types.
 #}
 {% macro make_empty_batch() %}{{ adapter.dispatch('make_empty_batch')() }}{% endmacro %}
 {% macro duckdb__make_empty_batch() %}
@@ -16,7 +16,7 @@
     {% endif %}
 {% endmacro %}
 
-{# A run's working set: a local table, gone with the process, never in the lake. #}
+{# The batch of a run: a local table that exists until the process ends and is not stored in the lake. #}
 {% materialization batch, adapter='duckdb' %}
     {% set target = this.incorporate(type='table') %}
     {% call statement('schema', auto_begin=False) %}create schema if not exists {{ target.include(identifier=false) }}{% endcall %}
@@ -30,6 +30,6 @@
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
-{# What is left to tidy up when a run has ended. #}
+{# Cleans up at the end of a run. #}
 {% macro drop_batch() %}{{ adapter.dispatch('drop_batch')() }}{% endmacro %}
 {% macro duckdb__drop_batch() %}{% endmacro %}

@@ -1,15 +1,17 @@
 {#
-    Incremental tables in Iceberg, in place of dbt-duckdb's own (which renames inside a transaction, and Iceberg cannot).
-    A run is one atomic commit per table: rows leave, rows come, and the table's consumed offsets change with them.
-    A full refresh is the same commit with every row leaving, so readers never see an empty table.
+    Incremental tables in Iceberg. Replaces dbt-duckdb's materialization, which renames tables inside a transaction;
+    Iceberg does not support that. A run makes one atomic commit per table: it deletes rows, inserts rows, and updates
+    the table's consumed offsets. A full refresh deletes all rows in the same commit, so readers never see an empty
+    table.
 
-    Config beside dbt's own:
-      partition_by     columns of the table, at creation
-      unique_key       rows of the table with a key among the new rows are replaced; without it rows are appended
-      replace_on       in place of unique_key: the SQL condition that makes a row t of the table leave for a new row s
-      prune_by         columns whose range in the new rows bounds the search for rows to replace
-      replace_when     SQL condition of the new rows that replace rows at all; where none does, nothing is searched
-      helper_columns   columns that replace_on needs and the table does not keep
+    Config in addition to dbt's:
+
+      partition_by     partition columns, set when the table is created
+      unique_key       a new row replaces rows of the table with the same key; without a key, rows are appended
+      replace_on       instead of unique_key: the SQL condition under which a new row s replaces a row t of the table
+      prune_by         columns whose range in the new rows limits the search for rows to replace
+      replace_when     SQL condition: only new rows that meet it replace rows; if none does, the table is not searched
+      helper_columns   columns that replace_on needs and that are not stored in the table
 #}
 {% materialization incremental, adapter='duckdb' %}
     {% set target = this.incorporate(type='table') %}
@@ -55,7 +57,7 @@
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
-{# Of the stage, and of its target where there is one, in one question. #}
+{# The columns of the stage, and of its target if there is one, in one query. #}
 {% macro columns_of(stage, target) %}
     {% set found = {'stage': [], 'target': []} %}
     {% set queries = ["select 'stage', column_name, column_type from (describe " ~ stage ~ ")"] %}
@@ -73,9 +75,10 @@
 {% endmacro %}
 
 {#
-    Tables outlive the models that fill them: a column that a model gains is added (null in the old rows), a type that
-    grows is widened, both in the table's metadata alone. A decimal whose places change is written again from the table's own
-    rows, which Iceberg has no promotion for; snapshots before it keep the old type. Anything else stops with what to do.
+    Tables outlive versions of their models. A column that a model gains is added (null in old rows), and a type that
+    grows is widened; both change only the table's metadata. Iceberg has no promotion for a decimal whose number of
+    decimal places changes: the table's rows are written again with the new type, and earlier snapshots keep the old
+    type. Any other change fails with an error that says what to do.
 #}
 {% macro add_or_widen_columns(target, present_columns, columns) %}
     {% set present = {} %}
@@ -99,7 +102,7 @@
     {% if rescaled %}{{ adapter.dispatch('rescale_columns')(target, present_columns, rescaled) }}{% endif %}
 {% endmacro %}
 
-{# One commit: the columns go and come back under the same names, and every row is written with them. #}
+{# One commit: the columns are dropped and added again with the same names, and every row is written with them. #}
 {% macro duckdb__rescale_columns(target, present_columns, rescaled) %}
     {% set names = present_columns | map(attribute='name') | join(', ') %}
     {% set copy = api.Relation.create(identifier=target.identifier ~ '__copy', type='table') %}
@@ -116,11 +119,11 @@
     {% call statement('drop_copy', auto_begin=False) %}drop table {{ copy }}{% endcall %}
 {% endmacro %}
 
-{# Where that takes several commits, a run that was killed may have left some of them to do. #}
+{# Finishes what a killed run left, on engines where rescaling takes several commits. #}
 {% macro finish_rescaling(target, present, columns) %}{{ adapter.dispatch('finish_rescaling')(target, present, columns) }}{% endmacro %}
 {% macro duckdb__finish_rescaling(target, present, columns) %}{% endmacro %}
 
-{# A figure that the new type does not hold is null: it has more digits before the point than any real one. #}
+{# A figure that does not fit the new type is null: it has more digits before the decimal point than any real one. #}
 {% macro all_with_cast(present_columns, rescaled) %}
     {% set types = {} %}
     {% for column in rescaled %}{% do types.update({column.name: column.dtype}) %}{% endfor %}
@@ -155,8 +158,9 @@
 {% endmacro %}
 
 {#
-    The new rows of a stage: their `count`, and what they replace: `bounds`, conditions on a row t of the table that leave out most files,
-    and `matches`, the condition under which it leaves for a new row s. No `replacement` where nothing is to be searched.
+    The new rows of a stage: their `count`, and what they replace. `bounds` are conditions on a row t of the table that
+    skip most files; `matches` is the condition under which a new row s replaces t. `replacement` is none if the table
+    need not be searched.
 #}
 {% macro new_rows(stage) %}
     {% set matches = [config.get('replace_on')] if config.get('replace_on') else [] %}
@@ -176,7 +180,7 @@
 {% endmacro %}
 
 {% macro delete_replaced(target, stage, replacement) %}
-    {# Not "delete using": a row that several new rows replace would be deleted several times, which Iceberg refuses. #}
+    {# Not "delete using": it would delete a row several times that several new rows replace, which fails in Iceberg. #}
     delete from {{ target }} as t
     where {% for bound in replacement.bounds %}{{ bound }} and {% endfor %}exists (select 1 from {{ stage }} as s where {{ replacement.matches }});
 {% endmacro %}

@@ -1,6 +1,7 @@
 {#
-    A table's consumed offsets: a map from "<topic>/<partition>" to the next offset to take. It is a table property, in bronze, silver
-    and gold, that changes in the same commit as the rows: after a kill, each table resumes from its last commit.
+    A table's consumed offsets: a map from "<topic>/<partition>" to the next offset to read. It is a table property in
+    bronze, silver and gold, and changes in the same commit as the rows: after a kill, each table resumes from its last
+    commit.
 #}
 {% macro offsets_property() %}{{ return('coinlake.log-offsets') }}{% endmacro %}
 
@@ -9,7 +10,7 @@
     {{ return(adapter.dispatch('offsets_in')(relation)) }}
 {% endmacro %}
 
-{# The consumed offsets of several tables, one map each; the run caches them for the tables' models. #}
+{# The consumed offsets of several tables, one map each; a run caches them for all of its models. #}
 {% macro offsets_of_all(relations) %}
     {% do adapter.dispatch('load_offsets')(relations) %}
     {% set found = [] %}
@@ -47,21 +48,21 @@
 
 {% macro is_building() %}{{ return(flags.WHICH in ['run', 'build', 'retry']) }}{% endmacro %}
 
-{# A property of a table that exists; none where it is not set. #}
+{# A property of a table that exists; none if it is not set. #}
 {% macro table_property(relation, key) %}{{ return(adapter.dispatch('table_property')(relation, key)) }}{% endmacro %}
 {% macro duckdb__table_property(relation, key) %}
     {% set found = run_query("select value from iceberg_table_properties(" ~ relation ~ ") where key = '" ~ key ~ "'") %}
     {{ return(found.columns[0].values()[0] if found | length > 0 else none) }}
 {% endmacro %}
 
-{# What a model has consumed; nothing when it is rebuilt. #}
+{# The consumed offsets of a model; empty in a full refresh. #}
 {% macro consumed(relation) %}
     {{ return({} if flags.FULL_REFRESH else offsets_of(relation)) }}
 {% endmacro %}
 
 {#
-    The SQL condition "offsets of [from, to) in every partition". Literals, so that files are skipped by their bounds.
-    A partition that `from` does not name starts at 0; one that `to` does not name gives nothing.
+    The SQL condition "offsets of [from, to) in every partition". The offsets are literals, so that files are skipped by
+    their bounds. A partition that `from` lacks starts at 0; a partition that `to` lacks has no rows.
 #}
 {% macro offsets_between(from, to) %}
     {% set ranges = [] %}
@@ -78,7 +79,10 @@
     {{ return('(' ~ (ranges | join(' or ')) ~ ')' if ranges else 'false') }}
 {% endmacro %}
 
-{# Records that bronze has lost, and whose loss a person has acknowledged (`repair --accept-loss`). #}
+{#
+    The SQL condition for records that bronze has lost and whose loss a person has acknowledged (`repair
+    --accept-loss`).
+#}
 {% macro is_lost(bronze) %}
     {% if not execute or load_relation(bronze) is none %}{{ return('false') }}{% endif %}
     {% set lost = fromjson(table_property(bronze, 'coinlake.lost-offsets') or '{}') %}
@@ -89,27 +93,33 @@
     {{ return('(' ~ (ranges | join(' or ')) ~ ')' if ranges else 'false') }}
 {% endmacro %}
 
-{# The map after [begin, end): partitions that the batch does not touch keep their offsets. #}
+{# The offsets after the batch [begin, end). Partitions without records in the batch keep their offsets. #}
 {% macro advance_offsets(begin, end) %}
     {% set offsets = dict(begin) %}
     {% for name, offset in end.items() %}{% do offsets.update({name: [offset, begin.get(name, 0)] | max}) %}{% endfor %}
     {{ return(offsets) }}
 {% endmacro %}
 
-{# Records of the batch that this model has not consumed yet. #}
+{# The SQL condition for records of the batch that this model has not consumed yet. #}
 {% macro is_new_to_this_model() %}
     {% if is_live() %}{{ return('coinlake_is_new(log_topic, log_partition, log_offset)') }}{% endif %}
     {% if not execute %}{{ return('true') }}{% endif %}
     {{ return(offsets_between(consumed(this), batch_end())) }}
 {% endmacro %}
 
-{# Records that the table of this model holds already; silver may be past them, and past the batch. #}
+{#
+    The SQL condition for records that this model's table has consumed. Silver may have consumed more than this model
+    and the batch.
+#}
 {% macro is_in_this_model() %}
     {% if is_live() or not execute %}{{ return('not ' ~ is_new_to_this_model()) }}{% endif %}
     {{ return(offsets_between({}, consumed(this))) }}
 {% endmacro %}
 
-{# Records that every one of the tables has consumed, for tests that compare tables while a run may be under way. #}
+{#
+    The SQL condition for records that all of the tables have consumed, for tests that compare tables while a run may be
+    under way.
+#}
 {% macro consumed_by_all(tables) %}
     {% if not execute %}{{ return('true') }}{% endif %}
     {{ return(offsets_between({}, min_offsets(offsets_of_all(tables)))) }}

@@ -1,6 +1,7 @@
 {#
-    The cache of a run, by kind of value, which all of its nodes share. It lies in dbt's graph, the one object that all nodes share and that
-    a long-lived process keeps; each run starts with an empty cache. Nodes that run concurrently may compute a value twice, with one result.
+    The cache of a run, by kind of value, which all nodes of the run share. It is stored in dbt's graph, the one object
+    that all nodes share and that a long-lived process keeps; each run starts with an empty cache. Nodes that run
+    concurrently may compute a value twice, with one result.
 #}
 {% macro run_cache(kind) %}
     {% set memory = graph.setdefault('coinlake_run', {}) %}

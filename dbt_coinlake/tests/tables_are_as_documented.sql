@@ -1,4 +1,4 @@
-{# Columns and types of every table are those of its YAML, so that the documentation cannot rot. #}
+{# The columns and types of every table are those in its YAML, so that the documentation stays correct. #}
 {% set differences = [] %}
 {% for node in graph.nodes.values()
     if execute and (node.resource_type == 'seed' or 'log' in node.tags) %}

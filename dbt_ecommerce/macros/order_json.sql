@@ -1,11 +1,11 @@
 {#
-    How order events are read from JSON. A message is one event, or an envelope of a file's events:
+    Order events in JSON. A message is one event, or an envelope with the events of a file:
 
-      {"file", "first_element", "elements": [event, …]}    events of a file, from this position in it
+      {"file", "first_element", "elements": [event, …]}    events of a file, from this position on
       {"file", "first_element", "malformed": "text"}       a part of a file that is not JSON
 
-    Version 2 of an event names a line's price `price` (before: `unit_price`), splits the customer's name, and adds the order's channel.
-    Both versions are read by the same expressions, because fields that a version lacks are null.
+    Version 2 of an event names a line's price `price` (before: `unit_price`), splits the customer's name, and adds the
+    order's channel. The same expressions read both versions, because fields that a version lacks are null.
 #}
 {% macro number_keys() %}
     {{ return(['quantity', 'unit_price', 'price', 'discount', 'shipping', 'total']) }}
@@ -17,7 +17,7 @@
     try(from_json({{ message }}, '{"file": "VARCHAR", "first_element": "BIGINT", "malformed": "VARCHAR"}'))
 {%- endmacro %}
 
-{# The envelope's events, each as its JSON text; null where there is no list. #}
+{# The envelope's events, each as its JSON text; null if there is no list. #}
 {% macro elements_in(message) -%}{{ adapter.dispatch('elements_in')(message) }}{%- endmacro %}
 {% macro duckdb__elements_in(message) -%}try(json_extract({{ message }}, '$.elements[*]')::varchar[]){%- endmacro %}
 
@@ -31,7 +31,7 @@
     end
 {%- endmacro %}
 
-{# The fields of an event, as text; null where it is no JSON. #}
+{# The fields of an event as text; null if it is not JSON. #}
 {% macro event_fields(element) -%}{{ adapter.dispatch('event_fields')(element) }}{%- endmacro %}
 {% macro duckdb__event_fields(element) -%}
     try(from_json({{ element }}, '{
@@ -76,7 +76,7 @@
     cast(list_sum(list_transform({{ lines }}, lambda line: {{ expression }})) as {{ type }})
 {%- endmacro %}
 
-{# The lines as JSON text, which tables keep, and back. #}
+{# The lines as JSON text, in the form that tables store. #}
 {% macro lines_as_json(lines) -%}{{ adapter.dispatch('lines_as_json')(lines) }}{%- endmacro %}
 {% macro duckdb__lines_as_json(lines) -%}
     cast(to_json(list_transform({{ lines }}, lambda line: {

@@ -1,6 +1,7 @@
 {#
-    Reconciliation of silver: events of bronze = accepted + duplicates + rejected, record by record, each event once. Events are
-    counted again from the payloads, and only up to the offsets that all three tables have consumed.
+    Reconciliation of silver, record by record: events of bronze = accepted + duplicates + rejected, and each event is
+    in exactly one table. Events are counted again from the payloads, only up to the offsets that all three tables have
+    consumed.
 #}
 {% set tables = [ref('order_events'), ref('order_duplicates'), ref('orders_rejected')] %}
 with records as (

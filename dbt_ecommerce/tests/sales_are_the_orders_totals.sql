@@ -1,4 +1,7 @@
-{# In each minute: sales and cancelled sales = the totals of its orders = their lines with discounts and shipping. #}
+{#
+    In each minute: sales + cancelled sales = totals of the orders = amounts of their lines - discounts + shipping. The
+    tables are compared if their consumed offsets are equal, which is always true between runs.
+#}
 {% set tables = [ref('orders_silver'), ref('sales_per_minute'), ref('fact_orders')] %}
 {% set offsets = offsets_of_all(tables) %}
 {% set is_between_runs = offsets[0] == offsets[1] == offsets[2] %}

@@ -1,4 +1,4 @@
-{# No row lacks any of the columns: one scan for all of them. #}
+{# None of the columns is null in any row; one scan checks all of them. #}
 {% test columns_not_null(model, columns) %}
 select {{ columns | join(', ') }}
 from {{ model }}

@@ -1,4 +1,4 @@
-{# A relationship over several columns: each combination is one of the other table's. #}
+{# A relationship over several columns: each combination exists in the other table. #}
 {% test combination_exists_in(model, columns, to) %}
 select {{ columns | join(', ') }} from {{ model }}
 except

@@ -1,4 +1,4 @@
-{# Every row meets every condition, or has null where the condition looks: one scan for all of them. #}
+{# Every row meets every condition; a condition that is null is met. One scan checks all of them. #}
 {% test every_row(model, conditions) %}
 select
     *,

@@ -1,4 +1,4 @@
-{# Rows that agree in the one column agree in the other. #}
+{# Rows with equal values in `determinant` have equal values in `dependent`. #}
 {% test functional_dependency(model, determinant, dependent) %}
 select {{ determinant }}, count(distinct {{ dependent }}) as values_found
 from {{ model }}

@@ -1,6 +1,4 @@
-{#
-    In place of dbt's own, which joins: that multiplies rows where the parent holds several versions of a key.
-#}
+{# Replaces dbt's own test, which joins: a join multiplies rows if the parent has several versions of a key. #}
 {% macro default__test_relationships(model, column_name, to, field) %}
 select {{ column_name }} as missing
 from {{ model }}

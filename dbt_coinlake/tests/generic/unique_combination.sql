@@ -1,4 +1,4 @@
-{# No two rows agree in all of the columns; of the rows that meet the condition, where there is one. #}
+{# No two rows have equal values in all of the columns; `where` limits the test to the rows that meet it. #}
 {% test unique_combination(model, columns, where='true') %}
 select {{ columns | join(', ') }}, count(*) as row_count
 from {{ model }}

@@ -1,6 +1,6 @@
 {#
-    Versions of a key follow each other without a gap or an overlap, each differs from the one before, and the last one alone
-    is open and current.
+    Versions of a key follow each other without a gap or an overlap. Each differs from the one before, and only the last
+    one is current and has no end.
 #}
 {% test versions_are_gapless(model, key, attributes) %}
 {% set state = tuple_of(attributes | join(', ')) %}

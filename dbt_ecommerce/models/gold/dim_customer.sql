@@ -4,9 +4,9 @@
 ) }}
 
 {#
-    Slowly changing dimension, type 2: one row per state of a customer, as orders describe it. Versions of the batch's customers are
-    computed from their events since the earliest new one, on top of the version in effect before it, so that any order of arrival
-    gives the same versions.
+    Slowly changing dimension, type 2: one row per state of a customer, as orders describe it. Versions of the batch's
+    customers are computed from their events since the earliest new one, starting with the version in effect before it,
+    so that any order of arrival gives the same versions.
 #}
 {% set attributes = ['name', 'email', 'segment', 'city', 'country'] %}
 {% set state = tuple_of(attributes | join(', ')) %}
@@ -47,7 +47,7 @@ observations as (
 
 ),
 
-{# What an order does not say keeps its last known value. #}
+{# An attribute that an order lacks keeps its last known value. #}
 states as (
 
     select
@@ -97,7 +97,10 @@ select
     replaced_from
 from versions
 {% if is_incremental() %}
-{# A version whose successor may be gone is written again, open. #}
+{#
+    Versions from `first_new` on are deleted and computed again. A version that may lose its successor is written again,
+    with valid_to null.
+#}
 where not is_unchanged
     or customer_id in (
         select versions.customer_id from {{ this }} as versions

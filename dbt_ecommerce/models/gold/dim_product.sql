@@ -1,6 +1,6 @@
 {{ config(unique_key=['product_id']) }}
 
-{# One row per product, by its latest order line. The table's own row stands for all lines before. #}
+{# One row per product, by its latest order line. The table's row has the latest of all earlier lines. #}
 with new_events as (
 
     select identity as event_id, occurred_at, lines from {{ ref('order_events') }}

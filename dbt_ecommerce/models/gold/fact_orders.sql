@@ -56,7 +56,7 @@ select
     is_cancelled,
     channel,
 
-    -- when
+    -- times
     placed_at,
     placed_date,
     updated_at

@@ -1,6 +1,6 @@
 {{ config(partition_by=['occurred_date']) }}
 
-{# Every valid event whose id was already taken. A repetition that differs from the accepted event is a conflict. #}
+{# Every valid event whose id was already accepted. A duplicate that differs from the accepted event is a conflict. #}
 {% set values = [
     'store', 'order_id', 'customer_id', 'event', 'status', 'lines', 'discount', 'shipping', 'total', 'placed_at', 'occurred_at'
 ] %}
@@ -42,7 +42,7 @@ select
     copies.store,
     copies.order_id,
 
-    -- what it says, and whether the accepted event says something else
+    -- values, and whether they differ from the accepted event
     copies.event,
     copies.status,
     copies.lines,
@@ -54,13 +54,13 @@ select
         {% endfor %}
     ) as is_conflicting,
 
-    -- when
+    -- times
     copies.placed_at,
     copies.occurred_at,
     copies.occurred_date,
     copies.ingested_at,
 
-    -- where it came from
+    -- origin
     copies.source,
     copies.source_file,
     copies.file_position,

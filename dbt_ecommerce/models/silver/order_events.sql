@@ -1,8 +1,8 @@
 {{ config(partition_by=['occurred_date']) }}
 
 {#
-    One row per accepted event, by its id: of repetitions the first in the log counts. Repetitions are searched for on the event's
-    day, because the day is part of an event's identity.
+    One row per accepted event: of the copies with one id, the first in the log. Copies are searched for only on the
+    event's date, because the date is part of an event's identity.
 #}
 with candidates as (
 
@@ -34,7 +34,7 @@ select
     order_id,
     customer_id,
 
-    -- what happened
+    -- values
     event,
     event_rank,
     status,
@@ -51,7 +51,7 @@ select
     total,
     placed_amount,
 
-    -- when
+    -- times
     placed_at,
     placed_date,
     occurred_at,
@@ -59,7 +59,7 @@ select
     ingested_at,
     occurred_at < ingested_at - interval {{ var('late_after_s') }} second as is_late,
 
-    -- where it came from
+    -- origin
     source,
     source_file,
     file_position,

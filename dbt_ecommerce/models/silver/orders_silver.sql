@@ -5,8 +5,8 @@
 ) }}
 
 {#
-    One row per order: the state after its latest event. The table's own row stands for all events before, because the later of two
-    events is the later one in any order of arrival.
+    One row per order: the state after its latest event. The table's row has the latest of all earlier events, so those
+    need not be read again: the latest event is the same in any order of arrival.
 #}
 with touched as (
 

@@ -1,6 +1,6 @@
 {#
-    Parses the batch once for all models: the fields of each event, and the reason if it is rejected. The verdict depends on the
-    record alone, so that order, batches and restarts cannot change it.
+    Parses the batch once for all models: the fields of each event, and the reason if it is rejected. The reason depends
+    only on the record, so order, batches and restarts cannot change it.
 #}
 with records as (
 
@@ -167,7 +167,7 @@ select
     element_index::integer as element_index,
     element_count::integer as element_count,
 
-    -- what it is about
+    -- origin, event and order
     source,
     source_file,
     first_element + element_index as file_position,
@@ -183,7 +183,7 @@ select
     customer_city,
     customer_country,
 
-    -- what it says
+    -- values
     status,
     channel,
     case when reason is null then {{ lines_as_json('lines') }} end as lines,
@@ -193,14 +193,14 @@ select
     total,
     case when event = 'order_created' then total end as placed_amount,
 
-    -- when
+    -- times
     placed_at,
     cast(placed_at as date) as placed_date,
     occurred_at,
     cast(occurred_at as date) as occurred_date,
     ingested_at,
 
-    -- its identity, and the verdict
+    -- identity, and the reason if the event is rejected
     cast(null as bigint) as event_number,
     cast(null as varchar) as product,
     event_id as identity,
