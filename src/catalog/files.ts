@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setBounded } from "../base/bounded-map.ts";
 import { OperatingError } from "../base/errors.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
-import { fileTooLarge } from "../storage/refusals.ts";
+import { fileTooLarge } from "../storage/rejections.ts";
 import { isMissing } from "../storage/missing.ts";
 import type { Storage } from "../storage/storage.ts";
 import { gzipMember } from "../iceberg/gzip.ts";

@@ -3,7 +3,7 @@ import { mkdir, open, opendir, rmdir, stat, unlink, type FileHandle } from "node
 import { dirname, join } from "node:path";
 import type { ErrorCode } from "../../base/error-codes.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
-import { fileTooLarge, notAFile } from "../refusals.ts";
+import { fileTooLarge, notAFile } from "../rejections.ts";
 import { MAX_READ_BYTES, type FileStat, type Storage } from "../storage.ts";
 import { pathOfLocation } from "./location.ts";
 import { KnownDurable, syncFile } from "./sync.ts";

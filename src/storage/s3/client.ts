@@ -3,7 +3,7 @@ import { AwsClient } from "aws4fetch";
 import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { OperatingError } from "../../base/errors.ts";
-import { fileTooLarge } from "../refusals.ts";
+import { fileTooLarge } from "../rejections.ts";
 import { MAX_READ_BYTES } from "../storage.ts";
 import { isPassing, refusalOf, refusedError, unreachableError, type Refusal } from "./failure.ts";
 import type { ObjectName } from "./location.ts";
