@@ -22,6 +22,8 @@ const BANNED = [
   "of its own",
   "patience",
   "patiently",
+  // Not where the system refused a connection, nor for former names in CHANGELOG.md.
+  "(?<![`/]|connection (?:was )?)refus(?:e|ed|es|ing)",
   "rooms?",
   "staircases?",
   "stands",

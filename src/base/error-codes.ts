@@ -236,7 +236,7 @@ const DESCRIPTIONS = {
   },
   LOG_CLOSED: { meaning: "The log was used after it was closed; open it again." },
   LOG_GAP: { meaning: "Records between the lake and the log are missing; run `repair`, with --from for a backup." },
-  LOG_REFUSED: { meaning: "Kafka rejected the request; read the broker's log for the reason." },
+  LOG_REJECTED: { meaning: "Kafka rejected the request; read the broker's log for the reason." },
   LOG_UNREACHABLE: {
     status: 503,
     is_retryable: true,
@@ -293,7 +293,7 @@ const DESCRIPTIONS = {
   },
   PARTITION_NOT_FOUND: { status: 404, meaning: "The topic has no such partition; use one that it was created with." },
   PIPELINE_NOT_FOUND: { meaning: "The lake's pipeline has no definition in pipelines/; bring it back." },
-  PORT_REFUSED: { meaning: "The system does not let the program listen on this address or port; choose another." },
+  PORT_NOT_ALLOWED: { meaning: "The system does not let the program listen on this address or port; choose another." },
   PORT_TAKEN: { meaning: "Another program listens on this port; stop it, or choose another port." },
   PYTHON_INSTALL_FAILED: {
     is_retryable: true,
@@ -337,7 +337,7 @@ const DESCRIPTIONS = {
     is_retryable: true,
     meaning: "The source did not answer; check the network, or start with --source simulated.",
   },
-  SPARK_REFUSED: { meaning: "Spark rejected the request or failed; its message and its log give the reason." },
+  SPARK_REJECTED: { meaning: "Spark rejected the request or failed; its message and its log give the reason." },
   SPARK_SESSION_CLOSED: { meaning: "Spark closed the session; begin one with another id." },
   SPARK_TIMED_OUT: {
     is_retryable: true,

@@ -22,7 +22,7 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Throws PORT_TAKEN, PORT_REFUSED. */
+/** Throws PORT_TAKEN, PORT_NOT_ALLOWED. */
 export async function listen(server: Server, options: ListenOptions): Promise<Listening> {
   const { host, close_timeout_ms } = options;
   await new Promise<void>((resolve, reject) => {
@@ -52,7 +52,7 @@ function failure(cause: NodeJS.ErrnoException, { name, host, port, port_option }
       cause,
     });
   }
-  return new OperatingError("PORT_REFUSED", `${name} cannot listen on ${host}:${port}: ${cause.message}`, {
+  return new OperatingError("PORT_NOT_ALLOWED", `${name} cannot listen on ${host}:${port}: ${cause.message}`, {
     next_step: cause.code === "EACCES" ? `C${another.slice(1)}` : `Give an address of this machine, or ${another}`,
     cause,
   });

@@ -162,14 +162,14 @@ export function openReadOnly(file: string, busy_timeout_ms: number): DatabaseSyn
     return database;
   } catch (error) {
     database?.close();
-    if (!isWriteRefused(error)) throw error;
+    if (!isNotWritable(error)) throw error;
     url.searchParams.set("mode", "ro");
     url.searchParams.set("immutable", "1");
     return new DatabaseSync(url, { readOnly: true, timeout: busy_timeout_ms });
   }
 }
 
-function isWriteRefused(error: unknown): boolean {
+function isNotWritable(error: unknown): boolean {
   const code = sqliteCode(error);
   return code !== null && [READ_ONLY, CANNOT_OPEN].includes(code & 0xff);
 }

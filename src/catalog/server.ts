@@ -47,7 +47,7 @@ const CONFIG_ROUTE: Route = {
   },
 };
 
-/** Iceberg's REST catalog over HTTP. Throws PORT_TAKEN, PORT_REFUSED. */
+/** Iceberg's REST catalog over HTTP. Throws PORT_TAKEN, PORT_NOT_ALLOWED. */
 export async function startCatalogServer(options: CatalogServerOptions): Promise<CatalogServer> {
   const host = options.host ?? "127.0.0.1";
   const onError =

@@ -47,13 +47,13 @@ const MAX_HEADERS = 100;
 const MAX_CONNECTIONS = 1_000;
 const DASHBOARD_LISTENING = { name: "The dashboard", port_option: "--port", close_timeout_ms: 3_000 };
 
-/** Checks early that the dashboard can listen on this address. Throws PORT_TAKEN, PORT_REFUSED. */
+/** Checks early that the dashboard can listen on this address. Throws PORT_TAKEN, PORT_NOT_ALLOWED. */
 export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "port">): Promise<void> {
   await (await listen(createServer(), { ...DASHBOARD_LISTENING, host, port })).close();
 }
 
 /**
- * Serves the API, the event stream and the dashboard. Throws PORT_TAKEN, PORT_REFUSED, TOKEN_REQUIRED_FOR_HOST,
+ * Serves the API, the event stream and the dashboard. Throws PORT_TAKEN, PORT_NOT_ALLOWED, TOKEN_REQUIRED_FOR_HOST,
  * TOKEN_TOO_SHORT.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {

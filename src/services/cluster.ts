@@ -5,7 +5,7 @@ import { findAnswering, launch, stop, untilPortsAreFree } from "./launch.ts";
 import { hasProc } from "./machine/process.ts";
 import type { Fetched, Service, ServiceName, ServiceContext } from "./service.ts";
 import { SERVICES, withNeeds } from "./registry.ts";
-import { choosePorts, refuseTaken, type PortChoice } from "./ports.ts";
+import { choosePorts, checkNotTaken, type PortChoice } from "./ports.ts";
 import {
   claimCluster,
   isCluster,
@@ -48,7 +48,7 @@ const silent = (): Cache => ({ folder: cacheFolder(), say() {}, progress: () => 
  * download ends before the first start.
  */
 export async function startServices(names: readonly ServiceName[], options: StartOptions): Promise<RunningCluster> {
-  refuseWithoutProc();
+  checkHasProc();
   const { folder, cache = silent(), say = () => {} } = options;
   openOrCreateCluster(folder);
   const claim = claimCluster(folder, "cluster up");
@@ -58,7 +58,7 @@ export async function startServices(names: readonly ServiceName[], options: Star
     const absent = services.filter(({ name }) => readRunning(folder, name) === null);
     // A service that died may still hold its ports for a moment.
     for (const { name } of absent) await untilPortsAreFree({ ports: readState(folder, name)?.ports ?? {} });
-    for (const service of absent) refuseTaken(service, ports.get(service.name) ?? {});
+    for (const service of absent) checkNotTaken(service, ports.get(service.name) ?? {});
     const fetched = new Map<ServiceName, Fetched>();
     for (const service of absent) fetched.set(service.name, await service.fetch(cache));
     const running = await startAll(services, fetched, ports, folder, say);
@@ -216,7 +216,7 @@ export async function purge(folder: string, say: Say = () => {}): Promise<Servic
   return stopped;
 }
 
-function refuseWithoutProc(): void {
+function checkHasProc(): void {
   if (hasProc()) return;
   throw new OperatingError(
     "NATIVE_NEEDS_LINUX",

@@ -19,7 +19,7 @@ export interface Lag extends Reader {
 const ANSWER_TIMEOUT_MS = 10_000;
 
 /**
- * Consumer lag by the offsets committed to Kafka; null while Kafka does not run. Throws LOG_UNREACHABLE, LOG_REFUSED.
+ * Consumer lag by the offsets committed to Kafka; null while Kafka does not run. Throws LOG_UNREACHABLE, LOG_REJECTED.
  */
 export async function lagInKafka(status: readonly ServiceStatus[], readers: readonly Reader[]): Promise<Lag[] | null> {
   const kafka = status.find(({ part }) => part === "kafka");

@@ -29,7 +29,7 @@ export async function choosePorts(
       known?.ports ?? Object.fromEntries(service.ports.map(({ name }, index) => [name, numbers[index] ?? 0])),
     );
   }
-  refuseTwice([...chosen.values()].flatMap((ports) => Object.entries(ports)));
+  checkDistinct([...chosen.values()].flatMap((ports) => Object.entries(ports)));
   return chosen;
 }
 
@@ -43,7 +43,7 @@ export function portFrom({ variable, default: fallback }: Port, env: Environment
   });
 }
 
-function refuseTwice(ports: readonly (readonly [name: string, number: number])[]): void {
+function checkDistinct(ports: readonly (readonly [name: string, number: number])[]): void {
   for (const [index, [name, number]] of ports.entries()) {
     const other = ports.slice(0, index).find(([, taken]) => taken === number);
     if (other === undefined) continue;
@@ -54,7 +54,7 @@ function refuseTwice(ports: readonly (readonly [name: string, number: number])[]
 }
 
 /** Throws PORT_TAKEN with the name of the process that listens. */
-export function refuseTaken(service: Service, ports: Readonly<Record<string, number>>): void {
+export function checkNotTaken(service: Service, ports: Readonly<Record<string, number>>): void {
   for (const { name, variable } of service.ports) {
     const number = ports[name] ?? 0;
     if (!isListenedOn(number)) continue;

@@ -19,12 +19,12 @@ const LINES_SHOWN = 6;
  * is unavailable, with a message such as "Failed to list namespace" or "Unable to execute HTTP request". Permanent
  * faults can look the same, so the caller limits the retries.
  */
-export class SparkRefused extends OperatingError {
+export class SparkRejected extends OperatingError {
   /** Spark's name of the condition, such as TABLE_OR_VIEW_NOT_FOUND; null where it gives none. */
   readonly condition: string | null;
 
   constructor(doing: string, condition: string | null, message: string, cause: unknown) {
-    super("SPARK_REFUSED", `Spark could not ${doing}: ${message}`, {
+    super("SPARK_REJECTED", `Spark could not ${doing}: ${message}`, {
       next_step:
         "Spark's own words stand above; its log says more (`coinlake cluster status --native` shows where it lies).",
       is_retryable: condition === null,
@@ -44,7 +44,7 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
       "SPARK_SESSION_CLOSED",
       `Spark has closed the session that was to ${doing}: ${firstLines(message)}`,
       {
-        next_step: "Begin a session with another id; an id that was closed is refused until the server is restarted.",
+        next_step: "Begin a session with another id; a closed id is rejected until the server is restarted.",
         cause: error,
       },
     );
@@ -63,7 +63,7 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
   const is_connection = error.details.length === 0 && CONNECTION.has(error.code);
   return is_connection
     ? unreachable(remote, doing, message, error)
-    : new SparkRefused(doing, condition, firstLines(message), error);
+    : new SparkRejected(doing, condition, firstLines(message), error);
 }
 
 function unreachable(remote: string, doing: string, message: string, cause: unknown): OperatingError {

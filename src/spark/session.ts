@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError, createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { OperatingError } from "../base/errors.ts";
-import { SparkRefused, sparkFailure } from "./failure.ts";
+import { SparkRejected, sparkFailure } from "./failure.ts";
 import type { ExecutePlanResponse, PlanSchema } from "./protocol/spark/connect/base_pb.js";
 import { InterruptRequest_InterruptType, SparkConnectService } from "./protocol/spark/connect/base_pb.js";
 import type { CommandSchema } from "./protocol/spark/connect/commands_pb.js";
@@ -46,7 +46,7 @@ const USER = { userId: "coinlake", userName: "coinlake" };
 
 /**
  * A session with Spark over Spark Connect. Every call rejects with SPARK_UNREACHABLE, SPARK_TIMED_OUT,
- * SPARK_SESSION_CLOSED or SPARK_REFUSED (a SparkRefused), or with the abort reason of its signal. Nothing is retried:
+ * SPARK_SESSION_CLOSED or SPARK_REJECTED (a SparkRejected), or with the abort reason of its signal. Nothing is retried:
  * only the caller knows what is safe to repeat.
  */
 export class SparkSession {
@@ -210,7 +210,7 @@ export class SparkSession {
     } catch (error) {
       const failure = sparkFailure(error, this.#remote, "end a statement");
       // The statement ended by the interruption, or had ended before.
-      if (!(failure instanceof SparkRefused)) throw failure;
+      if (!(failure instanceof SparkRejected)) throw failure;
     }
   }
 

@@ -3,7 +3,7 @@ import { systemClock } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import { parseProgress, type StreamProgress } from "./progress.ts";
 import type { StreamingQueryCommandSchema, StreamingQueryInstanceId } from "./protocol/spark/connect/commands_pb.js";
-import { SparkRefused } from "./failure.ts";
+import { SparkRejected } from "./failure.ts";
 import type { Relation } from "./relation.ts";
 import { SparkSession, type CallOptions } from "./session.ts";
 
@@ -62,7 +62,7 @@ export class SparkStreams {
       return await this.#startNew(definition);
     } catch (error) {
       // If two clients start the query at once, Spark rejects one.
-      const started = error instanceof SparkRefused ? await this.find(name) : null;
+      const started = error instanceof SparkRejected ? await this.find(name) : null;
       if (started === null) throw error;
       return started;
     }
@@ -248,7 +248,7 @@ export class StreamingQuery {
       );
       return value.resultType;
     } catch (error) {
-      throw error instanceof SparkRefused && OF_NO_RUN.test(error.message) ? lost(this.name, error) : error;
+      throw error instanceof SparkRejected && OF_NO_RUN.test(error.message) ? lost(this.name, error) : error;
     }
   }
 
@@ -256,8 +256,8 @@ export class StreamingQuery {
     try {
       return await call();
     } catch (error) {
-      const is_refused = error instanceof OperatingError && error.code === "SPARK_REFUSED";
-      const failure = is_refused ? await this.failure() : null;
+      const is_rejected = error instanceof OperatingError && error.code === "SPARK_REJECTED";
+      const failure = is_rejected ? await this.failure() : null;
       if (failure === null) throw error;
       throw new OperatingError("STREAM_FAILED", `The stream "${this.name}" failed: ${failure.split("\n")[0]}`, {
         next_step: "Mend what it says, then start it again: it goes on at the batch that failed.",

@@ -223,7 +223,7 @@ describe("a command", () => {
   });
 });
 
-test("a program that the operating system refuses at once is a failed attempt, and ends nothing", async () => {
+test("a program that the operating system does not start is a failed attempt, and delivery continues", async () => {
   const plain = join(folder.path, "plain-file");
   writeFileSync(plain, "");
   const { alert } = await tell(

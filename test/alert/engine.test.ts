@@ -132,7 +132,7 @@ describe("an engine", () => {
     }
   });
 
-  test("is refused beside a log that ends before what was judged: a copy of it was brought back", async () => {
+  test("is rejected with a log that ends before the evaluated records, as a restored copy of a log does", async () => {
     const at = freshFolder();
     const tape = new Tape(falls(3));
     const { engine, stop } = await runEngine(at, tape);
@@ -254,7 +254,7 @@ describe("rules of a running engine", () => {
     await again.stop();
   });
 
-  test("are refused where they name what is not there, exist, or would change their id", async () => {
+  test("are rejected if they name something that does not exist, exist already, or would change their id", async () => {
     const { engine, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [FALL_RULE] });
     await assert.rejects(engine.createRule({ ...FALL_RULE, id: "x", sinks: ["nowhere"] }), {
       code: "INVALID_RULE",

@@ -8,7 +8,7 @@ import { parseSink, viewOfSink } from "../../src/alert/sink.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 
 const FALL = { kind: "change", direction: "fall", percent: 5, window_minutes: 10 } as const;
-const refused = (code: string, words: RegExp) => (error: { code?: string; message?: string }) =>
+const rejected = (code: string, words: RegExp) => (error: { code?: string; message?: string }) =>
   error.code === code && words.test(error.message ?? "");
 
 describe("a rule", () => {
@@ -66,10 +66,10 @@ describe("a rule", () => {
     ["no subject at all", { subjects: [] }, /subjects/],
   ];
   for (const [what, change, words] of bad) {
-    test(`is refused with the field named: ${what}`, () => {
+    test(`is rejected with the field named: ${what}`, () => {
       assert.throws(
         () => parseRule({ id: "x", name: "x", condition: FALL, ...change }),
-        refused("INVALID_RULE", words),
+        rejected("INVALID_RULE", words),
       );
     });
   }
@@ -99,20 +99,20 @@ describe("a sink", () => {
     assert.doesNotMatch(JSON.stringify(sinks.map(viewOfSink)), /secret|pass|whsec/);
   });
 
-  test("is refused with the field named", () => {
+  test("is rejected with the field named", () => {
     assert.throws(
       () => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }),
-      refused("INVALID_SINK", /url/),
+      rejected("INVALID_SINK", /url/),
     );
     assert.throws(
       () => parseSink({ id: "x", kind: "webhook", url: "http://example.org", secret: "whsec_c2hvcnQ=" }),
-      refused("INVALID_SINK", /24 to 64 bytes/),
+      rejected("INVALID_SINK", /24 to 64 bytes/),
     );
-    assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), refused("INVALID_SINK", /always there/));
-    assert.throws(() => parseSink({ id: "x", kind: "file", path: "a\0b" }), refused("INVALID_SINK", /path: no NUL/));
+    assert.throws(() => parseSink({ id: "page", kind: "file", path: "x" }), rejected("INVALID_SINK", /always there/));
+    assert.throws(() => parseSink({ id: "x", kind: "file", path: "a\0b" }), rejected("INVALID_SINK", /path: no NUL/));
     assert.throws(
       () => parseSink({ id: "x", kind: "command", argv: ["a", "b\0"] }),
-      refused("INVALID_SINK", /argv\.1: no NUL/),
+      rejected("INVALID_SINK", /argv\.1: no NUL/),
     );
   });
 

@@ -83,7 +83,7 @@ async function run(...args: string[]): Promise<string> {
   return stdout;
 }
 
-async function refused(code: ErrorCode, ...args: string[]): Promise<string> {
+async function rejected(code: ErrorCode, ...args: string[]): Promise<string> {
   const finished = await coinlakeByKind(args);
   const { exit_code = 1 } = ERROR_CODES[code];
   assert.deepEqual([finished.code, finished.stderr.includes(`[${code}]`)], [exit_code, true], finished.stderr);
@@ -170,13 +170,13 @@ describe("a backup of a lake at rest", () => {
     await assertWhole(place(pathIn("rest")));
   });
 
-  test("what it must not write over is refused", async () => {
+  test("targets that must not be overwritten are rejected", async () => {
     writeFileSync(pathIn("aside", "note"), "precious");
-    await refused("BACKUP_TARGET_NOT_EMPTY", "backup", pathIn("aside"), "--data", source);
-    await refused("BACKUP_INSIDE_LAKE", "backup", join(source, LAKE, "backup"), "--data", source);
-    await refused("BACKUP_OF_ANOTHER_LAKE", "backup", pathIn("rest"), "--data", pathIn("restored"));
-    await refused("TARGET_NOT_EMPTY", "restore", pathIn("rest"), "--data", pathIn("restored"));
-    await refused("BACKUP_NOT_FOUND", "restore", pathIn("aside"), "--data", pathIn("new"));
+    await rejected("BACKUP_TARGET_NOT_EMPTY", "backup", pathIn("aside"), "--data", source);
+    await rejected("BACKUP_INSIDE_LAKE", "backup", join(source, LAKE, "backup"), "--data", source);
+    await rejected("BACKUP_OF_ANOTHER_LAKE", "backup", pathIn("rest"), "--data", pathIn("restored"));
+    await rejected("TARGET_NOT_EMPTY", "restore", pathIn("rest"), "--data", pathIn("restored"));
+    await rejected("BACKUP_NOT_FOUND", "restore", pathIn("aside"), "--data", pathIn("new"));
     assert.equal(existsSync(pathIn("new")), false);
   });
 
@@ -190,7 +190,7 @@ describe("a backup of a lake at rest", () => {
     const bytes = readFileSync(victim);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     writeFileSync(victim, bytes);
-    const said = await refused("BACKUP_DAMAGED", "restore", pathIn("damaged"), "--data", pathIn("from-damaged"));
+    const said = await rejected("BACKUP_DAMAGED", "restore", pathIn("damaged"), "--data", pathIn("from-damaged"));
     assert.ok(said.includes(victim), said);
     assert.deepEqual(listLakes(pathIn("from-damaged")), []);
   });
@@ -222,7 +222,7 @@ describe("a backup of a lake at rest", () => {
     for (const location of moved.keys()) assert.ok(location.startsWith(`file://${warehouse}/`), location);
 
     sqlite(file, `update file_checksums set sha256 = 'another' where location like '%.parquet'`);
-    const said = await refused("TABLE_FILE_DAMAGED", "backup", pathIn("summed-damaged"), "--data", summed);
+    const said = await rejected("TABLE_FILE_DAMAGED", "backup", pathIn("summed-damaged"), "--data", summed);
     assert.match(said, /\.parquet has changed since its commit/);
   });
 
@@ -278,7 +278,7 @@ describe("a backup of a lake at rest", () => {
       const args = ["restore", pathIn("rest"), "--data", pathIn("into-s3"), "--warehouse", "s3://bucket/tables"];
       const { files } = await assertWhole(place(pathIn("rest")));
       const wanted = files.map(({ path }) => `bucket/tables/${path}`);
-      const refusedBeside = async (name: string, bytes: Buffer): Promise<void> => {
+      const rejectedBeside = async (name: string, bytes: Buffer): Promise<void> => {
         const others = new Map([...s3.objects].filter(([other]) => other !== name));
         s3.objects.set(name, bytes);
         for (let count = 0; count < 2; count += 1) {
@@ -288,9 +288,9 @@ describe("a backup of a lake at rest", () => {
         }
         s3.objects.delete(name);
       };
-      await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
+      await rejectedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
       // The original's warehouse: its files are those of the backup.
-      await refusedBeside(
+      await rejectedBeside(
         wanted[0] ?? "",
         readFileSync(pathOfLocation(locationOfFile(place(pathIn("rest")), files[0]?.path ?? ""))),
       );
@@ -302,7 +302,7 @@ describe("a backup of a lake at rest", () => {
       await killed("inside restore:20");
       const copied = s3.objects.size;
       assert.ok(copied >= 20 && copied < wanted.length, `${copied} copied`);
-      await refusedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
+      await rejectedBeside("bucket/tables/another/lakes.parquet", Buffer.from("precious"));
       assert.equal(s3.objects.size, copied);
       // Relocation rewrites the first table's metadata; the next run removes the files that the killed run wrote.
       await killed("inside relocation:2");
@@ -465,7 +465,7 @@ describe("killed", () => {
 
   test("a first backup leaves none, and one whose writing was cut off does not count", async () => {
     await killedAt("inside files:20", ["backup", pathIn("first"), "--data", source]);
-    await refused("BACKUP_NOT_FOUND", "restore", pathIn("first"), "--data", pathIn("from-first"));
+    await rejected("BACKUP_NOT_FOUND", "restore", pathIn("first"), "--data", pathIn("from-first"));
     // The state that a kill during a write leaves.
     const copied = readdirSync(pathIn("first", "files"), { recursive: true, withFileTypes: true }).find((entry) =>
       entry.isFile(),
@@ -493,7 +493,7 @@ describe("killed", () => {
       const is_done = moment.startsWith("after placing");
       assert.deepEqual(listLakes(data), is_done ? [LAKE] : []);
       if (!is_done) {
-        await refused("LAKE_NOT_FOUND", "query", "select 1", "--data", data);
+        await rejected("LAKE_NOT_FOUND", "query", "select 1", "--data", data);
         await run("restore", pathIn("rest"), "--data", data);
       }
       assert.deepEqual(await contentOf(data), content);

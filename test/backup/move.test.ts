@@ -75,7 +75,7 @@ describe("a lake that is opened elsewhere", () => {
     ["start", "--source", "simulated", "--port", "0", "--catalog-port", "0"],
   ];
 
-  test("every command refuses a copy, names both places, and writes nothing", async () => {
+  test("every command rejects a copy, names both folders, and writes nothing", async () => {
     cpSync(source, pathIn("copied"), { recursive: true });
     const [original, copy] = [treeOf(source), treeOf(pathIn("copied"))];
     for (const command of COMMANDS) {
@@ -200,7 +200,7 @@ describe("move", () => {
     signal: new AbortController().signal,
   });
 
-  test("into the lake's own folder is refused, however that is spelled", async () => {
+  test("a target inside the lake's own folder is rejected in any spelling", async () => {
     const data = await copyLake(source, pathIn("around"));
     symlinkSync(join(data, LAKE, "warehouse"), pathIn("shortcut"));
     for (const target of [join(data, LAKE, "new"), join(pathIn("shortcut"), "not", "there", LAKE), join(data, LAKE)]) {
@@ -226,7 +226,7 @@ describe("move", () => {
     assert.deepEqual([existsSync(join(there, LAKE)), await contentOf(elsewhere)], [false, content]);
   });
 
-  test("a symbolic link in the lake is refused, and not deleted with it; by a backup too", async () => {
+  test("move and backup reject a symbolic link in the lake and do not delete it", async () => {
     const data = await copyLake(source, pathIn("linked"));
     writeFileSync(pathIn("precious"), "precious");
     for (const link of [join(data, LAKE, "rules.json"), join(data, LAKE, "warehouse", "gold", "some.parquet")]) {

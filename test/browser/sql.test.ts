@@ -19,7 +19,7 @@ import { openMarket, type OpenMarket } from "./market.ts";
 import { eventually } from "../support/eventually.ts";
 
 /** Rejected SQL has a 4xx response, which the browser's console repeats. */
-const REFUSED = /40[0-9]|42[0-9]/;
+const REJECTED = /40[0-9]|42[0-9]/;
 
 async function write(page: Page, sql: string): Promise<void> {
   await page.waitForFunction(
@@ -84,7 +84,7 @@ describe("the SQL page", { skip }, () => {
   });
 
   test("an error stands where it was made", async () => {
-    const { page } = await open(REFUSED);
+    const { page } = await open(REJECTED);
     await run(page, "select crypto_id\nfrom gold.fact_crypto_ticks\nwhere no_such_column = 1");
     await untilText(page, "The query has an error.");
     await page.waitForFunction(
@@ -111,7 +111,7 @@ describe("the SQL page", { skip }, () => {
   });
 
   test("an endless query is cancelled, and the next one runs", async () => {
-    const { page } = await open(REFUSED);
+    const { page } = await open(REJECTED);
     await run(
       page,
       "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0) select count(*) from n",

@@ -52,7 +52,7 @@ describe("creating tables", () => {
     assert.deepEqual((await lake.openAnother().loadTable(PRICES)).metadata, metadata);
   });
 
-  test("the same name twice, a namespace that is not there, and a nameless table are refused", async () => {
+  test("a name that exists, a missing namespace, and a table without a name are rejected", async () => {
     const identifier = await newTable();
     await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }), { code: "TABLE_EXISTS" });
     await assert.rejects(
@@ -334,7 +334,7 @@ describe("when the commit point fails", () => {
     assert.equal((await lake.catalog.loadTable(left)).metadata.properties["a"], undefined);
   });
 
-  test("a store that moves one pointer at a time refuses several tables", async () => {
+  test("a store that moves one pointer at a time rejects a commit of several tables", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const inner = new SqliteStore(join(lake.folder, "catalog.sqlite"));
     const store = new Proxy(inner, {

@@ -28,7 +28,7 @@ async function newTable(location?: string): Promise<{ identifier: TableIdentifie
   const { metadata } = await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location });
   return { identifier, metadata };
 }
-const refused = (error: Error & { code?: string }) =>
+const rejected = (error: Error & { code?: string }) =>
   error.code === "INVALID_REQUEST" && error.message.startsWith("Invalid ");
 
 describe("locations", () => {
@@ -72,12 +72,16 @@ describe("a table's folder", () => {
     ];
     for (const location of [...bad, `${lake.warehouse}/bronze/${own.split("/").at(-1)?.toUpperCase()}`]) {
       const identifier = { namespace: ["bronze"], name: "elsewhere" };
-      await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location }), refused, location);
-      await assert.rejects(lake.catalog.stageTable({ identifier, schema: PRICE_SCHEMA, location }), refused, location);
+      await assert.rejects(
+        lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location }),
+        rejected,
+        location,
+      );
+      await assert.rejects(lake.catalog.stageTable({ identifier, schema: PRICE_SCHEMA, location }), rejected, location);
       const updates = [...CREATION, { action: "set-location", location }];
       await assert.rejects(
         lake.catalog.commit([{ identifier, requirements: [{ type: "assert-create" }], updates }]),
-        refused,
+        rejected,
         location,
       );
     }
@@ -91,17 +95,17 @@ describe("a table's folder", () => {
         { identifier: one.identifier, requirements: [], updates: [{ action: "set-location", location }] },
       ]);
     for (const location of [outside, lake.warehouse, other.metadata.location, `${other.metadata.location}/data`]) {
-      await assert.rejects(move(location), refused, location);
+      await assert.rejects(move(location), rejected, location);
     }
     await move(`${lake.warehouse}/moved/one`);
     // The table's earlier files are still in the earlier folder.
-    await assert.rejects(newTable(one.metadata.location), refused);
+    await assert.rejects(newTable(one.metadata.location), rejected);
   });
 
   test("of a namespace is below the warehouse too", async () => {
-    await assert.rejects(lake.catalog.createNamespace(["away"], { location: outside }), refused);
+    await assert.rejects(lake.catalog.createNamespace(["away"], { location: outside }), rejected);
     const change = { updates: { location: `${lake.warehouse}/..` }, removals: [] };
-    await assert.rejects(lake.catalog.changeNamespaceProperties(["bronze"], change), refused);
+    await assert.rejects(lake.catalog.changeNamespaceProperties(["bronze"], change), rejected);
   });
 
   /** The updates of a commit that creates a table, without its location. */
@@ -131,7 +135,7 @@ describe("files that a commit names", () => {
       ),
     ];
     const commit = (change: Update[]) => lake.catalog.commit([{ identifier, requirements: [], updates: change }]);
-    for (const change of updates) await assert.rejects(commit(change), refused, JSON.stringify(change));
+    for (const change of updates) await assert.rejects(commit(change), rejected, JSON.stringify(change));
     await commit([
       ...appendOf(1, 1, null, "main", metadata.location),
       ...setProperties({ "write.data.path": `${metadata.location}/d` }),
@@ -147,7 +151,7 @@ describe("files that a commit names", () => {
     const location = `${metadata.location}/metadata/00001-crafted.metadata.json`;
     await new FileStorage().write(location, Buffer.from(formatJson(crafted)));
     await lake.catalog.dropTable(identifier);
-    await assert.rejects(lake.catalog.registerTable({ identifier, metadata_location: location }), refused);
+    await assert.rejects(lake.catalog.registerTable({ identifier, metadata_location: location }), rejected);
     const store = lake.openAnother();
     await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA });
     // Nor if it reached the store without the catalog.
@@ -169,21 +173,21 @@ describe("a registered table", () => {
   test("has its metadata file in its own folder, and its folder to itself", async () => {
     const { identifier, metadata } = await newTable();
     const { metadata_location } = await lake.catalog.loadTable(identifier);
-    await assert.rejects(register(metadata_location), refused, "another table is there");
-    await assert.rejects(register(`${outside}/metadata/precious.metadata.json`), refused);
-    await assert.rejects(register(`${lake.warehouse}/../outside/metadata/precious.metadata.json`), refused);
+    await assert.rejects(register(metadata_location), rejected, "another table is there");
+    await assert.rejects(register(`${outside}/metadata/precious.metadata.json`), rejected);
+    await assert.rejects(register(`${lake.warehouse}/../outside/metadata/precious.metadata.json`), rejected);
     await lake.catalog.dropTable(identifier);
     const write = async (name: string, changes: Partial<TableMetadata>) => {
       const location = `${metadata.location}/metadata/${name}.metadata.json`;
       await new FileStorage().write(location, Buffer.from(formatJson({ ...metadata, ...changes })));
       return location;
     };
-    await assert.rejects(register(await write("a", { location: outside })), refused);
-    await assert.rejects(register(await write("b", { location: lake.warehouse })), refused);
-    await assert.rejects(register(await write("c", { location: `${lake.warehouse}/bronze/elsewhere` })), refused);
+    await assert.rejects(register(await write("a", { location: outside })), rejected);
+    await assert.rejects(register(await write("b", { location: lake.warehouse })), rejected);
+    await assert.rejects(register(await write("c", { location: `${lake.warehouse}/bronze/elsewhere` })), rejected);
     await assert.rejects(
       register(await write("d", { statistics: [{ "snapshot-id": 1, "statistics-path": `${outside}/x` }] })),
-      refused,
+      rejected,
     );
     assert.equal((await register(metadata_location)).metadata_location, metadata_location);
   });
@@ -211,19 +215,23 @@ describe("a registered table", () => {
   );
 });
 
-test("names that are no names are refused, odd ones never become a path", async () => {
+test("invalid names are rejected, and unusual names never become a path", async () => {
   const bad = ["", ".", "..", "a\nb", "a\x00b", "a\x7fb", "\x1f", "\uD800", "x".repeat(256)];
   for (const name of bad) {
     const identifier = { namespace: ["bronze"], name };
-    await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }), refused, JSON.stringify(name));
-    await assert.rejects(lake.catalog.createNamespace([name]), refused, JSON.stringify(name));
-    await assert.rejects(lake.catalog.createNamespace(["bronze", name]), refused, JSON.stringify(name));
+    await assert.rejects(
+      lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }),
+      rejected,
+      JSON.stringify(name),
+    );
+    await assert.rejects(lake.catalog.createNamespace([name]), rejected, JSON.stringify(name));
+    await assert.rejects(lake.catalog.createNamespace(["bronze", name]), rejected, JSON.stringify(name));
   }
   const { identifier } = await newTable();
   for (const name of bad) {
     await assert.rejects(
       lake.catalog.renameTable(identifier, { namespace: ["bronze"], name }),
-      refused,
+      rejected,
       JSON.stringify(name),
     );
   }

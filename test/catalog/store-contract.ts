@@ -189,7 +189,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       for (const other of others) await other.close();
     });
 
-    test("names that cannot be are refused", async () => {
+    test("invalid names are rejected", async () => {
       for (const namespace of [[], [""], ["a", ""], ["a\u001fb"]]) {
         await assert.rejects(store.createNamespace(namespace, {}), { code: "INVALID_REQUEST" });
       }

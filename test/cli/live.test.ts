@@ -113,9 +113,9 @@ describe("start with live sources", () => {
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   });
 
-  test("An address that is neither encrypted nor local is refused before anything is asked.", async () => {
+  test("An address that is neither encrypted nor local is rejected before any request is sent.", async () => {
     const { code, stderr } = await coinlake(
-      ["start", "--data", join(folder.path, "refused"), "--source", "kraken", "--catalog-port", "0", "--port", "0"],
+      ["start", "--data", join(folder.path, "rejected"), "--source", "kraken", "--catalog-port", "0", "--port", "0"],
       {
         COINLAKE_KRAKEN_WS_URL: "ws://feed.example.com",
       },
@@ -123,7 +123,7 @@ describe("start with live sources", () => {
     assert.equal(code, 2);
     assert.match(stderr, /INVALID_ADDRESS/);
     assert.match(stderr, /COINLAKE_KRAKEN_WS_URL/);
-    assert.ok(!existsSync(join(folder.path, "refused", "live")));
+    assert.ok(!existsSync(join(folder.path, "rejected", "live")));
   });
 });
 

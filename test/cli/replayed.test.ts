@@ -92,13 +92,13 @@ test("a file that mixes units of time makes no lake, and the line numbers say wh
   );
 });
 
-test("a drain of which every record is refused ends well, and says so", async () => {
-  const refused = join(folder.path, "refused.jsonl");
-  writeFileSync(refused, '{"source":"x","ingested_at":"2026-01-01T00:00:00Z","payload":"{}"}\nno record\n');
+test("a drain in which every record is rejected succeeds and reports it", async () => {
+  const rejected = join(folder.path, "rejected.jsonl");
+  writeFileSync(rejected, '{"source":"x","ingested_at":"2026-01-01T00:00:00Z","payload":"{}"}\nno record\n');
   const { code, stderr } = await coinlake([
     "start",
     "--source",
-    `replay:${refused}`,
+    `replay:${rejected}`,
     "--speed",
     "max",
     "--until-drained",
@@ -119,15 +119,15 @@ test("times are UTC wherever the machine stands", async () => {
   assert.deepEqual(JSON.parse(stdout), [{ at_midnight: "2026-01-01 00:00:00+00" }]);
 });
 
-test("only what reads the live views is refused a past, in whatever way it is written", async () => {
+test("--at is rejected only for queries that read live views, in any spelling of their names", async () => {
   const query = (sql: string, ...options: string[]) => warmCoinlake(["query", sql, "--json", ...data, ...options]);
   const past = ["--at", "2026-01-31T12:00:00Z"];
   const spoken = await query("select 'live.' as word -- live.x", ...past);
   assert.deepEqual([spoken.code, JSON.parse(spoken.stdout)], [0, [{ word: "live." }]], spoken.stderr);
   for (const name of ["live.dim_crypto", 'LIVE."dim_crypto"', '"live" . "dim_crypto"']) {
-    const refused = await query(`select * from ${name}`, ...past);
-    assert.equal(refused.code, 2);
-    assert.match(refused.stderr, /LIVE_HAS_NO_PAST/);
+    const rejected = await query(`select * from ${name}`, ...past);
+    assert.equal(rejected.code, 2);
+    assert.match(rejected.stderr, /LIVE_HAS_NO_PAST/);
     const answered = await query(`select * from ${name}`);
     assert.equal(answered.code, 0, answered.stderr);
   }

@@ -92,7 +92,7 @@ describe("start", () => {
     await untilGone(mark);
   });
 
-  test("A lake that another start is writing is refused, and left alone.", async () => {
+  test("A lake that another start is writing is rejected and not changed.", async () => {
     const { data, untilRecords } = lakeCalled("shared");
     const first = startCoinlake(["start", ...common, ...data, "--speed", "50"]);
     await untilRecords(1);
@@ -107,7 +107,7 @@ describe("start", () => {
     assert.equal(code, 0, stderr);
   });
 
-  test("A lake whose lake.json is lost is refused, with what brings it back, and keeps every file.", async () => {
+  test("A lake without its lake.json is rejected with the step that restores it, and keeps every file.", async () => {
     const { data } = lakeCalled("lost");
     const lake_folder = join(folder.path, "lost", "replay-market-5");
     mkdirSync(join(lake_folder, "warehouse"), { recursive: true });
@@ -122,7 +122,7 @@ describe("start", () => {
   });
 
   for (const option of ["--catalog-port", "--port"]) {
-    test(`A taken port is refused before anything runs, with the option that chooses another: ${option}.`, async () => {
+    test(`A taken port is rejected before anything runs, with the option that chooses another: ${option}.`, async () => {
       const { data } = lakeCalled(`unheard${option}`);
       const server = createServer();
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -117,7 +117,7 @@ test("a second `up` finds everything running and starts nothing", async () => {
   assert.deepEqual(await pids(), was);
 });
 
-test("a taken port is refused by its owner's name, before anything starts", async () => {
+test("a taken port is rejected with its owner's name before anything starts", async () => {
   const other = join(folder.path, "other");
   const kafka = (await pids()).kafka;
   const { code, stderr } = await coinlake(["cluster", "up", "--native", "--data", other], ports);

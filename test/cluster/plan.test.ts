@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { cacheFolder, fetchOnce, type Cache } from "../../src/services/fetch/cache.ts";
-import { parseChecksums, refuseUnpinned } from "../../src/services/fetch/maven.ts";
+import { parseChecksums, checkPinned } from "../../src/services/fetch/maven.ts";
 import { download } from "../../src/services/fetch/python.ts";
 import { launch } from "../../src/services/launch.ts";
 import { childrenOf, identify } from "../../src/services/machine/process.ts";
@@ -31,15 +31,15 @@ function fill(name: string, files: Record<string, string>): string {
 
 const sum = (text: string) => createHash("sha256").update(text).digest("hex");
 
-test("what was fetched is refused where a file is missing, unknown or other than pinned", () => {
+test("a download is rejected if a file is missing, unknown or different from its pin", () => {
   const pins = parseChecksums(`${sum("a")}  a.jar\n${sum("b")}  b.jar\n`);
-  refuseUnpinned(fill("whole", { "a.jar": "a", "b.jar": "b" }), pins, "repository");
+  checkPinned(fill("whole", { "a.jar": "a", "b.jar": "b" }), pins, "repository");
   for (const [files, message] of [
     [{ "a.jar": "a" }, /b\.jar is missing/],
     [{ "a.jar": "a", "b.jar": "x" }, /b\.jar has other bytes/],
     [{ "a.jar": "a", "b.jar": "b", "c.jar": "c" }, /c\.jar was not asked for/],
   ] as const) {
-    assert.throws(() => refuseUnpinned(fill(`wrong-${message.source}`, files), pins, "repository"), {
+    assert.throws(() => checkPinned(fill(`wrong-${message.source}`, files), pins, "repository"), {
       code: "CHECKSUM_MISMATCH",
       message,
     });
@@ -225,7 +225,7 @@ test("`status` of a cluster that was never started says so and makes nothing", a
   assert.ok(!existsSync(data));
 });
 
-test("an unknown part is refused by the command line", async () => {
+test("the command line rejects an unknown service", async () => {
   const { code, stderr } = await coinlake([
     "cluster",
     "up",

@@ -138,7 +138,7 @@ test("silver first and gold later, with whole runs in between and an order that 
   assertSame(await contentOf(lake), wanted);
 });
 
-test("anything else that leaves out tables is refused", async () => {
+test("any other selection that leaves out tables is rejected", async () => {
   const lake = await lakes.fresh();
   await lake.append(stream.slice(0, 20));
   await lake.ingest();

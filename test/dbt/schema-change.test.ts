@@ -168,7 +168,7 @@ describe("a schema that changes", () => {
     await assertReadEverywhere(MINUTES);
   });
 
-  test("a type that shrinks is refused with what to do, and nothing is lost meanwhile", async () => {
+  test("a type that narrows is rejected with a next step, and nothing is lost meanwhile", async () => {
     const shrunk = arrive([page(5)], { has_rank: true, count_type: "integer" });
     await assert.rejects(
       shrunk,

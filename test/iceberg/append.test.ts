@@ -93,7 +93,7 @@ describe("Appending", () => {
       );
     }));
 
-  it("is refused when somebody else was first, and stages again on what that one left.", () =>
+  it("is rejected if another writer committed first, and is staged again on that commit.", () =>
     withLake(async (lake) => {
       const table = await createPrices(lake);
       const ours = createAppendStager({ storage, clock: systemClock });
@@ -111,7 +111,7 @@ describe("Appending", () => {
       ]);
     }));
 
-  it("refuses a table whose format it does not write.", () =>
+  it("rejects a table whose format it does not write.", () =>
     withLake(async (lake) => {
       await lake.catalog.createNamespace(["bronze"]);
       const table = await lake.catalog.createTable({

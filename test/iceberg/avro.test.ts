@@ -89,7 +89,7 @@ describe("Avro files", () => {
     );
   });
 
-  it("that are cut off anywhere, or are something else, are refused.", () => {
+  it("that are truncated anywhere, or are not Avro files, are rejected.", () => {
     const written = encodeAvro(SCHEMA, [{ id: 7, at: null, note: "x".repeat(100), bounds: null }], {});
     const whole_blocks = written.length;
     for (let length = 0; length < whole_blocks; length += 1) {

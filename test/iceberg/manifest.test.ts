@@ -125,7 +125,7 @@ describe("Manifests", () => {
     assert.equal(existing?.sequence_number, 4);
   });
 
-  it("refuse a partition transform that nobody here can write.", () => {
+  it("reject a partition transform that is not supported.", () => {
     const spec = { "spec-id": 0, fields: [{ name: "x", transform: "zorder[2]", "source-id": 1, "field-id": 1000 }] };
     assert.throws(() => encodeManifest({ schema: SCHEMA, spec, content: MANIFEST_CONTENT.data }, []), {
       code: "UNSUPPORTED_SPEC",

@@ -185,7 +185,7 @@ describe("Ingest", () => {
       await assert.rejects(makeIngest().runOnce(), { code: "BRONZE_UNSUPPORTED", message: /renamed to message/ });
     }));
 
-  it("rejects a table that its rows would not fit.", () =>
+  it("rejects a table that its rows do not fit.", () =>
     withIngestLake(async ({ log, catalog, makeIngest }) => {
       await catalog.createNamespace(TABLE.namespace);
       await catalog.createTable({ identifier: TABLE, schema: BRONZE_SCHEMA, properties: { "format-version": "2" } });
@@ -193,7 +193,7 @@ describe("Ingest", () => {
       await assert.rejects(makeIngest().runOnce(), { code: "BRONZE_UNSUPPORTED" });
     }));
 
-  it("refuses a log that lost what comes next, and one that ends before what bronze has.", () =>
+  it("rejects a log that has lost the next records, and a log that ends before bronze.", () =>
     withIngestLake(
       async ({ log, catalog, makeIngest }) => {
         await log.append(TOPIC, recordsOf(0, 100));
@@ -286,13 +286,13 @@ describe("Ingest", () => {
     withIngestLake(async ({ log, catalog, makeIngest, dataFiles, rows }) => {
       await log.append(TOPIC, recordsOf(0, 10));
       const reports: SourceReport[] = [];
-      const refusing = faultyCatalog(catalog, {
+      const rejecting = faultyCatalog(catalog, {
         commit: async () => {
           throw new OperatingError("CATALOG_LOCKED", "not now", { next_step: "Wait.", is_retryable: true });
         },
       });
       const ingest = makeIngest({
-        catalog: refusing,
+        catalog: rejecting,
         clock: new FakeClock(),
         report: (report) => reports.push(report),
       });

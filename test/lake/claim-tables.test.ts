@@ -34,7 +34,7 @@ test("a database that holds somebody's tables is not taken for a layer", async (
   await catalog.dropTable({ namespace: ["gold"], name: "theirs" });
 });
 
-test("layers that are new, or empty and nobody's, are marked as the lake's; another lake is refused", async () => {
+test("layers that are new, or empty and unclaimed, are marked as the lake's; another lake is rejected", async () => {
   await Promise.all([claimTables(catalog, lakeNamed("one")), claimTables(catalog, lakeNamed("one"))]);
   assert.deepEqual(
     await ownersOf(),

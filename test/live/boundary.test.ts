@@ -17,7 +17,7 @@ const START_US = Date.parse("2026-03-01T23:58:00Z") * 1000;
 interface Figures {
   accepted: number;
   duplicates: number;
-  refused: number;
+  rejected: number;
   /** Volume of the accepted trades, in whole units. */
   volume: number;
 }
@@ -25,7 +25,7 @@ interface Figures {
 /** Trades over midnight; a tenth are copies of earlier ones, another tenth lack a price. */
 function knownStream(): { records: SourceRecord[]; after: Figures[] } {
   const records: SourceRecord[] = [];
-  const figures: Figures[] = [{ accepted: 0, duplicates: 0, refused: 0, volume: 0 }];
+  const figures: Figures[] = [{ accepted: 0, duplicates: 0, rejected: 0, volume: 0 }];
   const payloads: string[] = [];
   for (let number = 0; number < RECORDS; number += 1) {
     const at_us = START_US + number * 80_000;
@@ -43,7 +43,7 @@ function knownStream(): { records: SourceRecord[]; after: Figures[] } {
     figures.push({
       accepted: before_it.accepted + (kind === "trade" ? 1 : 0),
       duplicates: before_it.duplicates + (kind === "copy" && !is_copy_of_priceless ? 1 : 0),
-      refused: before_it.refused + (kind === "priceless" || is_copy_of_priceless ? 1 : 0),
+      rejected: before_it.rejected + (kind === "priceless" || is_copy_of_priceless ? 1 : 0),
       volume: before_it.volume + (kind === "trade" ? volume : 0),
     });
   }
@@ -103,10 +103,11 @@ describe("where a table ends and the tail begins", () => {
     try {
       for (; seen < records.length; reads += 1) {
         const figures = (await live.query(QUESTION)).rows[0]!.map((figure) => Number(figure ?? 0));
-        const [raw, end, accepted, duplicates, refused, volume, facts, in_minutes, in_hours, doubled_minutes] = figures;
+        const [raw, end, accepted, duplicates, rejected, volume, facts, in_minutes, in_hours, doubled_minutes] =
+          figures;
         assert.equal(raw, end, "bronze is gapless and without doubles");
         const should = expected[end!]!;
-        const held = { accepted, duplicates, refused, volume };
+        const held = { accepted, duplicates, rejected, volume };
         assert.deepEqual(held, should, `after ${end} records`);
         assert.deepEqual(
           [facts, in_minutes, in_hours, doubled_minutes],

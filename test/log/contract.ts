@@ -147,7 +147,7 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
       },
     );
 
-    withLog("A topic is made once; another number of partitions is refused.", async (log) => {
+    withLog("A topic is created once; another number of partitions is rejected.", async (log) => {
       await log.createTopic("t", 3);
       await log.createTopic("t", 3);
       await assert.rejects(log.createTopic("t", 4), { code: "TOPIC_PARTITIONS_DIFFER" });

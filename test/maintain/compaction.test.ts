@@ -82,7 +82,7 @@ describe("compaction", () => {
     );
   });
 
-  test("a rewrite whose rows are not those that it takes away is refused, and nothing is changed", async () => {
+  test("a rewrite whose rows differ from the rows that it removes is rejected, and nothing is changed", async () => {
     const table = await tableOf(lake, "damaged", 8);
     const before_metadata = (await lake.load(table)).metadata_location;
     const [victim = "", other = ""] = await locationsOf(lake, table);
@@ -147,7 +147,7 @@ describe("compaction", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("the other side: a delete of positions in files that were just replaced is refused with a conflict, not lost", async () => {
+  test("a delete of positions in files that were just replaced is rejected with a conflict, not lost", async () => {
     const table = await tableOf(lake, "replaced_meanwhile", 8);
     const other = await lake.duckdb.connect();
     await rowsOf(other, "begin");

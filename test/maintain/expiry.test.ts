@@ -282,7 +282,7 @@ describe("expiry", () => {
   });
 
   test("a table that cannot be compacted is expired all the same, and the failure is reported", async () => {
-    const table = await tableOf("refused", 8);
+    const table = await tableOf("rejected", 8);
     const [first = ""] = await locationsOf(lake, table);
     await commitDeletes(lake, table, { rows: [[first, 0]], content: CONTENT.equality_deletes });
     await assert.rejects(

@@ -138,17 +138,17 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual(await lake.sql(`select count(*)::int from lake.${table}`), [[78]]);
     });
 
-    test("equality deletes and deletion vectors are refused with a clear error, and nothing is changed", async () => {
+    test("equality deletes and deletion vectors are rejected with a clear error, and nothing is changed", async () => {
       const table = await tableOf(lake, "by_value", 8);
       const by_value = await writeDeletes(lake, table, { rows: [["3", 0]], content: CONTENT.equality_deletes });
       await commitFiles(lake, table, [{ file: by_value }]);
-      await assertRefused(table, "UNSUPPORTED_DELETES");
+      await assertRejected(table, "UNSUPPORTED_DELETES");
       const vectored = await tableOf(lake, "vectored", 8);
       await commitDeletes(lake, vectored, { rows: [["3", 0]], file_format: "PUFFIN" });
-      await assertRefused(vectored, "UNSUPPORTED_DELETES");
+      await assertRejected(vectored, "UNSUPPORTED_DELETES");
     });
 
-    test("an equality delete committed meanwhile is refused too, and the rewritten files go", async () => {
+    test("an equality delete that is committed meanwhile is rejected too, and the rewritten files are deleted", async () => {
       const table = await tableOf(lake, "by_value_late", 8);
       const deletion = await writeDeletes(lake, table, { rows: [["3", 0]], content: CONTENT.equality_deletes });
       await assert.rejects(
@@ -163,13 +163,13 @@ describe("compaction of tables that others wrote", () => {
     });
   });
 
-  async function assertRefusedWithMissing(table: string): Promise<void> {
+  async function assertRejectedWithMissing(table: string): Promise<void> {
     const { metadata_location } = await lake.load(table);
     await assert.rejects(compact(table), { code: "UNSUPPORTED_FILE" });
     assert.equal((await lake.load(table)).metadata_location, metadata_location);
   }
 
-  async function assertRefused(table: string, code: string): Promise<void> {
+  async function assertRejected(table: string, code: string): Promise<void> {
     const { metadata_location } = await lake.load(table);
     await assert.rejects(
       compact(table),
@@ -182,7 +182,7 @@ describe("compaction of tables that others wrote", () => {
 
   describe("of tables that are out of the ordinary", () => {
     for (const version of ["1", "3"]) {
-      test(`format version ${version} is refused with a clear error, and nothing is changed`, async () => {
+      test(`format version ${version} is rejected with a clear error, and nothing is changed`, async () => {
         const name = `version_${version}`;
         await lake.catalog.createTable({
           identifier: identifierOf(`gold.${name}`),
@@ -199,7 +199,7 @@ describe("compaction of tables that others wrote", () => {
         const other = { ...file, file_path: file.file_path.replace("one", "two") };
         await copyFile(pathOfLocation(file.file_path), pathOfLocation(other.file_path));
         await commitForeign(name, [file, other]);
-        await assertRefused(`gold.${name}`, "UNSUPPORTED_FORMAT");
+        await assertRejected(`gold.${name}`, "UNSUPPORTED_FORMAT");
       });
     }
 
@@ -328,7 +328,7 @@ describe("compaction of tables that others wrote", () => {
       assert.ok(!(await locationsOf(lake, table)).includes(large!.file_path));
     });
 
-    test("files whose columns have no ids are refused: their values could not be told apart from nulls", async () => {
+    test("files whose columns have no ids are rejected, because their values would be read as nulls", async () => {
       const table = await tableOf(lake, "nameless", 1);
       const { metadata } = await lake.load(table);
       for (let file = 0; file < 8; file += 1) {
@@ -346,13 +346,13 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual(await unreferencedFiles(lake, table), []);
     });
 
-    test("data files in another format than Parquet are refused", async () => {
+    test("data files in another format than Parquet are rejected", async () => {
       const table = await tableOf(lake, "orc", 7);
       const [{ data_file } = { data_file: null }] = await liveEntries(lake, table);
       await commitFiles(lake, table, [
         { file: { ...data_file!, file_format: "ORC", file_path: `${data_file!.file_path}.orc` } },
       ]);
-      await assertRefusedWithMissing(table);
+      await assertRejectedWithMissing(table);
     });
 
     test("a table without a snapshot, and one whose current snapshot is empty, need nothing", async () => {

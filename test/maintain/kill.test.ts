@@ -44,7 +44,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
   const at = new Map<string, string[]>();
   let next = 0;
   /** Rejected commits of the writer: each leaves orphan files that DuckDB had written. */
-  let refusals = 0;
+  let rejections = 0;
 
   before(async () => {
     lake = await openMaintainedLake();
@@ -79,7 +79,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
         break;
       } catch (error) {
         if (!/409|[Cc]onflict|Requirement failed/.test(String(error))) throw error;
-        refusals += 1;
+        rejections += 1;
       }
     }
     for (const id of deleted) expected.delete(id);
@@ -129,7 +129,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
       const orphan = `${(await lake.load(TABLE)).metadata.location}/data/orphan-${next}.parquet`;
       await lake.storage.write(orphan, Buffer.from("nobody's"));
       await age([orphan]);
-      refusals = 0;
+      rejections = 0;
       let is_killed = false;
       for (let life = 0; life < MAX_LIVES && !is_killed; life += 1) is_killed = await live(moment);
       assert.ok(is_killed, `${moment} was reached`);
@@ -142,7 +142,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
         (location) => location !== orphan && !location.endsWith(".metadata.json"),
       );
       assert.deepEqual(
-        left.filter((location) => refusals === 0 || noted.has(location)),
+        left.filter((location) => rejections === 0 || noted.has(location)),
         [],
         "nothing of maintenance is left",
       );

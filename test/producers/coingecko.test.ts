@@ -361,7 +361,7 @@ test("A probe succeeds where CoinGecko answers, be it with a rate limit, and its
 
 const UNREACHABLE: [string, Command, RegExp][] = [
   ["an error", { do: "answer", status: 503, body: "" }, /status 503/],
-  ["a refused key", { do: "answer", status: 401, body: "" }, /rejected the key/],
+  ["a rejected key", { do: "answer", status: 401, body: "" }, /rejected the key/],
   ["silence", { do: "hang" }, /no complete answer/],
   ["a portal's page", { do: "answer", body: "<html>Log in to the hotel" }, /not CoinGecko/],
 ];
@@ -407,7 +407,7 @@ test("What is not given comes from the environment.", async (context) => {
   assert.equal(server.pages[0]?.headers["x-cg-demo-api-key"], KEY);
 });
 
-test("Options come from the environment, empty ones as absent, and nonsense is refused.", () => {
+test("Options come from the environment; an empty one counts as absent, and an invalid one is rejected.", () => {
   assert.deepEqual(
     coingeckoEnvironment({ COINGECKO_API_KEY: " k ", COINGECKO_PRO_API_KEY: "", COINGECKO_BASE_URL: "http://x" }),
     { demo_key: "k", pro_key: null, base_url: "http://x" },

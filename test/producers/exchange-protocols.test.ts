@@ -135,13 +135,13 @@ const MESSAGES: [
     { kind: "subscribed", products: ["BTC/USD"] },
   ],
   [
-    "Kraken refusal",
+    "Kraken rejection",
     krakenProtocol.read,
     '{"error":"Currency pair not supported XBT/USD","method":"subscribe","success":false,"symbol":"XBT/USD","time_in":"x","time_out":"y"}',
     { kind: "rejected", products: ["XBT/USD"], reason: "Currency pair not supported XBT/USD" },
   ],
   [
-    "Kraken refusal of everything",
+    "Kraken rejection of every product",
     krakenProtocol.read,
     '{"error":"Malformed request","method":"error","success":false}',
     { kind: "rejected", products: null, reason: "Malformed request" },
@@ -263,7 +263,7 @@ test("Prices come encrypted or from this machine, never otherwise.", () => {
   assert.throws(() => checkedAddress("X", "http://api.example.com", "http"), { code: "INVALID_ADDRESS" });
 });
 
-test("Addresses and products come from the environment; what makes no sense is refused by name.", () => {
+test("Addresses and products come from the environment; an invalid value is rejected, and the error names it.", () => {
   const { ws_url, products } = settingNames("binance");
   assert.equal(ws_url, "COINLAKE_BINANCE_WS_URL");
   const made = (env: NodeJS.ProcessEnv) => exchange(binanceProtocol, {}, env);

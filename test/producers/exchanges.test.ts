@@ -417,7 +417,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(run.status.gaps, []);
     });
 
-    test("A refused product is told, and the others go on.", async () => {
+    test("A rejected product is reported, and the other products continue.", async () => {
       server.unknown_products.add(second);
       const run = start();
       if (kind === "binance") return; // The source accepts any name and sends nothing for unknown ones.
@@ -429,7 +429,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await until(() => run.records.length === 2, "the others trade");
     });
 
-    test("Where every product is refused, the source has failed and tries again.", async () => {
+    test("If every product is rejected, the source reports a failure and retries.", async () => {
       if (kind === "binance") return;
       for (const product of products) server.unknown_products.add(product);
       const run = start();
@@ -444,7 +444,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await run.connected(server);
     });
 
-    test("A handshake that is refused is tried again, when the server says so.", async () => {
+    test("A rejected handshake is retried after the delay that the server gives.", async () => {
       server.handshake_commands.push({ status: 500 }, { status: 429, headers: { "retry-after": "2" } });
       const run = start();
       await until(() => run.codes.includes("RATE_LIMITED"), "it was asked to wait");

@@ -98,11 +98,11 @@ test("Malformed lines come as they are, at the replay's clock, and nothing else 
   const file = await fileOf(Buffer.concat([...lines, not_utf8]));
   const producer = await openReplay({ file, speed: "max" });
   const { records } = await collect(producer);
-  const refused = records.filter(({ key }) => key === "unreadable");
-  assert.deepEqual(refused.slice(0, -1).map(textOf), bad);
-  assert.deepEqual(Buffer.from(refused.at(-1)!.payload), not_utf8);
+  const rejected = records.filter(({ key }) => key === "unreadable");
+  assert.deepEqual(rejected.slice(0, -1).map(textOf), bad);
+  assert.deepEqual(Buffer.from(rejected.at(-1)!.payload), not_utf8);
   assert.deepEqual(
-    refused.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE),
+    rejected.map(({ ingested_at_us }) => ingested_at_us / 1000 - MINUTE),
     [...bad.map(() => 0), 60_000],
   );
   assert.equal(records.length, 8 + bad.length + 1);
@@ -294,7 +294,7 @@ for (const [unit, count] of UNITS) {
   });
 }
 
-test("A candle file that mixes units is refused with the line numbers.", async () => {
+test("A candle file that mixes units is rejected with the line numbers.", async () => {
   const [seconds, millis, micros, nanos] = UNITS.map(
     ([, count], minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`,
   );
@@ -306,7 +306,7 @@ test("A candle file that mixes units is refused with the line numbers.", async (
   });
 });
 
-test("A candle file with a time before 2009 is refused with the line number.", async () => {
+test("A candle file with a time before 2009 is rejected with the line number.", async () => {
   for (const time of ["0", "1230", "1230767999", "1230767999999", "1230767999999999"]) {
     const file = await fileOf([HEADER, candle("BTC", 0), `BTC,${time},${NUMBERS}`].join("\n"));
     await assert.rejects(

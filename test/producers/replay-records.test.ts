@@ -57,15 +57,15 @@ test("Malformed lines come as they are with the time of the record above, the fi
     [bad[0], recordLine(recordAt(5)), bad[1], bad[2], recordLine(recordAt(3)), "", bad[3]].join("\n"),
   );
   const { records } = await collect(await openReplay({ file, speed: "max" }));
-  const refused = records.filter(({ source }) => source === "replay");
-  assert.deepEqual(refused.map(textOf), bad);
+  const rejected = records.filter(({ source }) => source === "replay");
+  assert.deepEqual(rejected.map(textOf), bad);
   assert.deepEqual(
-    refused.map(({ ingested_at_us }) => (ingested_at_us - start_us - 7) / 1_000_000),
+    rejected.map(({ ingested_at_us }) => (ingested_at_us - start_us - 7) / 1_000_000),
     [5, 5, 5, 3],
   );
 });
 
-test("A line that the file's end tore is refused even where it reads well.", async () => {
+test("A line that the end of the file cuts off is rejected, even if it can be read.", async () => {
   const first = recordLine(recordAt(1));
   const torn = gzipSync(`${first}\n${first}`).subarray(0, -8);
   const { records } = await collect(await openReplay({ file: await fileOf(torn, "torn.jsonl.gz"), speed: "max" }));
@@ -114,7 +114,7 @@ test("A speed of max gives batches of a thousand records at most.", async () => 
 });
 
 const is_root = process.getuid?.() === 0;
-const REFUSED: { title: string; code: string; skip?: string | false; make(): Promise<string> }[] = [
+const REJECTED: { title: string; code: string; skip?: string | false; make(): Promise<string> }[] = [
   { title: "A missing file", code: "FILE_NOT_FOUND", make: async () => join(folder, "none.csv") },
   {
     title: "A folder",
@@ -152,8 +152,8 @@ const REFUSED: { title: string; code: string; skip?: string | false; make(): Pro
     make: async () => "/dev/null",
   },
 ];
-for (const { title, code, skip, make } of REFUSED) {
-  test(`${title} is refused with ${code} and a next step.`, { skip: skip ?? false }, async () => {
+for (const { title, code, skip, make } of REJECTED) {
+  test(`${title} is rejected with ${code} and a next step.`, { skip: skip ?? false }, async () => {
     await assert.rejects(
       openReplay({ file: await make(), speed: "max" }),
       (error: { code: string; next_step: string }) => {
@@ -165,7 +165,7 @@ for (const { title, code, skip, make } of REFUSED) {
   });
 }
 
-test("A file that changes after it was opened is refused before anything is read at a position that it no longer has.", async () => {
+test("A file that changes after it was opened is rejected before a position that it no longer has is read.", async () => {
   const file = await fileOf(recordLine(recordAt(1)), "changing.jsonl");
   const producer = await openReplay({ file, speed: "max" });
   await producer.probe(new AbortController().signal);

@@ -172,20 +172,20 @@ function judgeElement(
   element: unknown,
   ingested_at_us: number,
 ): { reason: string | null; identity: string; price?: string } {
-  const refuse = (reason: string) => ({ reason, identity: "" });
-  if (typeof element !== "object" || element === null) return refuse("element_not_object");
+  const reject = (reason: string) => ({ reason, identity: "" });
+  if (typeof element !== "object" || element === null) return reject("element_not_object");
   const { id, current_price, last_updated } = element as Record<string, unknown>;
-  if (typeof id !== "string") return refuse("missing_id");
-  if (current_price === null || current_price === undefined) return refuse("missing_price");
+  if (typeof id !== "string") return reject("missing_id");
+  if (current_price === null || current_price === undefined) return reject("missing_price");
   const price = typeof current_price === "object" ? (current_price as { number: string }).number : current_price;
-  if (typeof price !== "string" || Number.isNaN(Number(price))) return refuse("price_not_a_number");
-  if (Number(price) <= 0) return refuse("price_not_positive");
-  if (Number(price) > 1e9 || Number(price) < 5e-19) return refuse("price_out_of_range");
-  if (last_updated === null || last_updated === undefined) return refuse("missing_time");
+  if (typeof price !== "string" || Number.isNaN(Number(price))) return reject("price_not_a_number");
+  if (Number(price) <= 0) return reject("price_not_positive");
+  if (Number(price) > 1e9 || Number(price) < 5e-19) return reject("price_out_of_range");
+  if (last_updated === null || last_updated === undefined) return reject("missing_time");
   const at_us = Date.parse(String(last_updated)) * 1000;
-  if (Number.isNaN(at_us)) return refuse("invalid_time");
-  if (ingested_at_us - at_us > 300_000_000) return refuse("late_event");
-  if (at_us - ingested_at_us > 300_000_000) return refuse("future_event");
+  if (Number.isNaN(at_us)) return reject("invalid_time");
+  if (ingested_at_us - at_us > 300_000_000) return reject("late_event");
+  if (at_us - ingested_at_us > 300_000_000) return reject("future_event");
   return { reason: null, identity: `${id} ${at_us}`, price };
 }
 

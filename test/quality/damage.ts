@@ -92,7 +92,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     sample: /identity=nothing/,
   },
   {
-    title: "a refusal without a reason that is known",
+    title: "a rejection with an unknown reason",
     row: "select min(log_offset) from silver.crypto_prices_rejected",
     sql: "update lake.silver.crypto_prices_rejected set reason = '<b>a bad day</b>' where log_offset = $1",
     unmet: ["silver.crypto_prices_rejected: Reasons are those of data-modeling/schema-design.md"],

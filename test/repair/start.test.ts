@@ -99,15 +99,15 @@ test("start makes an empty catalog again before it writes to it", async () => {
   assert.deepEqual(await hours(), before_damage);
 });
 
-test("repair --apply mends what is damaged, with exit code 0, and refuses a lake that is written", async () => {
+test("repair --apply repairs damage with exit code 0, and rejects a lake that another process writes", async () => {
   const before_damage = await hours();
   const { silver } = await newestFiles();
   writeFileSync(silver, "");
   const claim = claimLake(lakeOf(), "start");
   try {
-    const refused = await coinlake(["repair", "--apply", ...data]);
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /LAKE_IN_USE/);
+    const rejected = await coinlake(["repair", "--apply", ...data]);
+    assert.equal(rejected.code, 1);
+    assert.match(rejected.stderr, /LAKE_IN_USE/);
   } finally {
     claim.release();
   }

@@ -270,7 +270,7 @@ describe("the API over a running lake", () => {
       subjects: ["bitcoyn"],
       condition: { kind: "change", direction: "rise", percent: 2.5, window_minutes: 15 },
     };
-    for (const refused of [
+    for (const rejected of [
       await problem("/api/coins/bitcoyn"),
       await problem("/api/rules", {
         method: "POST",
@@ -278,8 +278,8 @@ describe("the API over a running lake", () => {
         body: JSON.stringify(rule),
       }),
     ]) {
-      assert.equal(refused.code, "SUBJECT_NOT_FOUND");
-      assert.match(refused.next_step ?? "", /bitcoin \(BTC, Bitcoin\)/);
+      assert.equal(rejected.code, "SUBJECT_NOT_FOUND");
+      assert.match(rejected.next_step ?? "", /bitcoin \(BTC, Bitcoin\)/);
     }
     assert.deepEqual(await running.json("/api/alerts?subject=BTC"), await running.json("/api/alerts?subject=bitcoin"));
   });
@@ -497,7 +497,7 @@ describe("the API over a running lake", () => {
     assert.notEqual(differences[0]?.accepted, price);
   });
 
-  test("keeps rules as they are written, and refuses those that make no sense", async () => {
+  test("stores rules unchanged, and rejects invalid ones", async () => {
     const rule = {
       id: "eth-jump",
       name: "Ethereum jumps",

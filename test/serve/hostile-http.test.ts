@@ -60,7 +60,7 @@ describe("the server under hostile requests", () => {
     await response.arrayBuffer();
   }
 
-  test("refuses names that are not its own, so that no page can reach it under another", async () => {
+  test("rejects host names other than its own, so that no page can reach it under another name", async () => {
     for (const host of [
       "evil.example",
       "evil.example:4000",
@@ -86,7 +86,7 @@ describe("the server under hostile requests", () => {
     assert.ok(two.status === 421 || two.status === 400, `two names: ${two.status}`);
   });
 
-  test("refuses what other sites' pages send, and the event stream to them", async () => {
+  test("rejects requests from pages of other sites, and does not send them the event stream", async () => {
     const body = JSON.stringify({ sql: "select 1" });
     const json = { "Content-Type": "application/json", "Content-Length": String(body.length) };
     for (const foreign of [
@@ -183,7 +183,7 @@ describe("the server under hostile requests", () => {
     }
   });
 
-  test("refuses other methods, and nonsense, with a word and without a trace", async () => {
+  test("rejects other methods and invalid requests with a message and without a stack trace", async () => {
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"]) {
       const { status } = await request(
         `${method} /api/status`,
@@ -259,8 +259,8 @@ describe("the server under hostile requests", () => {
       "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
         chunk.repeat(8),
     );
-    const [refused] = (await once(socket, "data")) as [Buffer];
-    assert.match(refused.toString(), /^HTTP\/1\.1 413 .*"code":"BODY_TOO_LARGE"/s);
+    const [rejected] = (await once(socket, "data")) as [Buffer];
+    assert.match(rejected.toString(), /^HTTP\/1\.1 413 .*"code":"BODY_TOO_LARGE"/s);
     socket.write(`${chunk}0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     assert.match(String(await once(socket, "data")), /^HTTP\/1\.1 200 /);
     socket.destroy();

@@ -346,7 +346,7 @@ describe("what may be typed", () => {
     });
     assert.doesNotThrow(() => checkParsed(select(table("gold", "x"))));
     assert.doesNotThrow(() => checkParsed(select(table("", "T"), { cte_map: { map: [{ key: "t", value: {} }] } })));
-    for (const refused of [
+    for (const rejected of [
       table("", "x"),
       table("main", "x"),
       table("gold", "x", "lake"),
@@ -354,8 +354,8 @@ describe("what may be typed", () => {
       { type: "TABLE_FUNCTION" },
       { type: "SHOW_REF", table_name: '"databases"' },
     ]) {
-      assert.throws(() => checkParsed(select(refused)), { code: "SQL_NOT_ALLOWED" });
-      let nested: object = refused;
+      assert.throws(() => checkParsed(select(rejected)), { code: "SQL_NOT_ALLOWED" });
+      let nested: object = rejected;
       for (let depth = 0; depth < 50_000; depth += 1) nested = { child: [nested] };
       assert.throws(() => checkParsed(select(nested)), { code: "SQL_NOT_ALLOWED" });
     }

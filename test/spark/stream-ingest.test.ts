@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { AT_ONCE } from "../../src/base/pacing.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import type { StreamProgress } from "../../src/spark/progress.ts";
-import { SparkRefused } from "../../src/spark/failure.ts";
+import { SparkRejected } from "../../src/spark/failure.ts";
 import type { StreamingQuery } from "../../src/spark/streams.ts";
 import { StreamIngest, type StreamIngestOptions } from "../../src/spark/stream-ingest.ts";
 import type { SourceReport } from "../../src/producer/producer.ts";
@@ -11,7 +11,7 @@ import { FakeClock } from "../producer/fake-clock.ts";
 
 const TOPIC = "prices";
 const away = (): Error =>
-  new SparkRefused(
+  new SparkRejected(
     "run a statement",
     null,
     "Failed to list namespace under namespace: bronze in Hive Metastore",
@@ -78,7 +78,7 @@ test("A stream that cannot be started while a server is away is told of, and sta
   const aways = Array.from({ length: 20 }, () => failing(away()));
   const { ingest: running, told } = ingest(...aways, () => query(10, () => stopping.abort()));
   await running.run(stopping.signal);
-  assert.deepEqual(told, [...aways.flatMap(() => ["start", "SPARK_REFUSED"]), "start"]);
+  assert.deepEqual(told, [...aways.flatMap(() => ["start", "SPARK_REJECTED"]), "start"]);
   assert.equal(running.state().state, "running");
 });
 
@@ -92,11 +92,11 @@ test("A run that Spark no longer knows is looked up, or started anew.", async ()
   assert.deepEqual(told, ["start", "STREAM_LOST", "start"]);
 });
 
-test("What Spark refuses by its rules ends it at once.", async () => {
+test("A statement that Spark rejects by its rules ends the ingest at once.", async () => {
   const { ingest: running, told } = ingest(
-    failing(new SparkRefused("run a statement", "PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] Syntax error", undefined)),
+    failing(new SparkRejected("run a statement", "PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] Syntax error", undefined)),
   );
-  await assert.rejects(running.run(new AbortController().signal), { code: "SPARK_REFUSED" });
+  await assert.rejects(running.run(new AbortController().signal), { code: "SPARK_REJECTED" });
   assert.deepEqual(told, ["start"]);
 });
 
@@ -104,5 +104,5 @@ test("A drain ends once bronze has what the log held, with a stop before that, a
   await ingest(() => query(10)).ingest.drain();
   const stopping = new AbortController();
   await ingest(() => query(3, () => stopping.abort())).ingest.drain(stopping.signal);
-  await assert.rejects(ingest(failing(away())).ingest.drain(), { code: "SPARK_REFUSED" });
+  await assert.rejects(ingest(failing(away())).ingest.drain(), { code: "SPARK_REJECTED" });
 });

@@ -70,7 +70,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       );
     });
 
-    test("a second write to the same location is refused and changes nothing", async () => {
+    test("a second write to the same location is rejected and changes nothing", async () => {
       const { storage, root } = await open();
       await storage.write(`${root}/once`, bytesOf("first"));
       await assert.rejects(storage.write(`${root}/once`, bytesOf("second")), { code: "FILE_EXISTS" });
@@ -145,7 +145,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.deepEqual(await listed(storage, `${root}/t`), []);
     });
 
-    test("locations of another kind are refused", async () => {
+    test("locations of another kind are rejected", async () => {
       const { storage, root } = await open();
       for (const location of ["relative/file", "", "gopher://host/file", `${root}/../escape`]) {
         await assert.rejects(storage.read(location), { code: "UNSUPPORTED_LOCATION" });

@@ -67,7 +67,7 @@ export function connectionOptions({ brokers, client_id }: KafkaAddress) {
 
 /**
  * Requests to a Kafka cluster, with one connection per broker. Each request is retried until the time-out. Throws
- * LOG_UNREACHABLE, LOG_REFUSED, LOG_CLOSED, TOPIC_NOT_FOUND.
+ * LOG_UNREACHABLE, LOG_REJECTED, LOG_CLOSED, TOPIC_NOT_FOUND.
  */
 export class KafkaClient {
   readonly #address: KafkaAddress;

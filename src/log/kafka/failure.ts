@@ -51,7 +51,7 @@ export function uncertain(topic: string, waited_ms: number, cause: unknown): Ope
 }
 
 export function rejected(verb: string, cause: unknown): OperatingError {
-  return new OperatingError("LOG_REFUSED", `Kafka rejected the request to ${verb}: ${reasonOf(cause)}`, {
+  return new OperatingError("LOG_REJECTED", `Kafka rejected the request to ${verb}: ${reasonOf(cause)}`, {
     next_step:
       "Read the broker's log for the reason; its settings and access rules must let Coinlake make, write, read and prune its topics.",
     cause,

@@ -55,7 +55,7 @@ const PRUNE_LOOK: ReadLimits = { max_records: 1_000, max_bytes: 1024 * 1024 };
 /**
  * The log in Kafka: a record is acknowledged once every in-sync replica has fsynced it. A producer's position is
  * written to a second, compacted topic after its records are acknowledged; docs/decisions/0002 states the guarantees.
- * Any number of processes may read and append. Throws LOG_UNREACHABLE, LOG_REFUSED, APPEND_UNCERTAIN,
+ * Any number of processes may read and append. Throws LOG_UNREACHABLE, LOG_REJECTED, APPEND_UNCERTAIN,
  * TOPIC_SETTINGS_DIFFER, FOREIGN_RECORD.
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {

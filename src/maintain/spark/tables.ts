@@ -1,4 +1,4 @@
-import { SparkRefused } from "../../spark/failure.ts";
+import { SparkRejected } from "../../spark/failure.ts";
 import type { SparkSession } from "../../spark/session.ts";
 import { LAKE_PROPERTY } from "../../lake/lake.ts";
 import type { TableFigures } from "../parts.ts";
@@ -29,7 +29,7 @@ async function rowsOrNone(session: SparkSession, statement: string) {
   try {
     return await session.sql(statement);
   } catch (error) {
-    if (error instanceof SparkRefused && error.condition === "SCHEMA_NOT_FOUND") return [];
+    if (error instanceof SparkRejected && error.condition === "SCHEMA_NOT_FOUND") return [];
     throw error;
   }
 }

@@ -2,13 +2,13 @@ import { execFileSync } from "node:child_process";
 import { chownSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
-import { accountNamed, isRoot, refuseClosedTo, type Account } from "../machine/account.ts";
+import { accountNamed, isRoot, checkMayEnter, type Account } from "../machine/account.ts";
 import { findTool, runTool } from "../machine/tool.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
 
 const VERSION_WANTED = 15;
 const USER = "coinlake";
-/** The account of PostgreSQL's packages: PostgreSQL refuses to run as root. */
+/** The account of PostgreSQL's packages: PostgreSQL does not run as root. */
 const ACCOUNT = "postgres";
 const REMEDY =
   "Install PostgreSQL 15 or newer (Debian and Ubuntu: `apt install postgresql`); its own service need not run.";
@@ -52,7 +52,7 @@ export const postgres: Service = {
 
   async configure(context) {
     const account = accountToRunAs();
-    if (account) refuseClosedTo(ACCOUNT, account, context.folder);
+    if (account) checkMayEnter(ACCOUNT, account, context.folder);
     if (existsSync(dataFolder(context))) return;
     const unfinished = `${dataFolder(context)}.unfinished`;
     const password_file = join(context.folder, "password");
@@ -140,7 +140,7 @@ function accountToRunAs(): Account | null {
   if (account) return account;
   throw new OperatingError(
     "ACCOUNT_NOT_FOUND",
-    `PostgreSQL refuses to run as root, and there is no user "${ACCOUNT}" on this machine to run it as`,
+    `PostgreSQL does not run as root, and there is no user "${ACCOUNT}" on this machine to run it as`,
     {
       next_step: `Run this as another user than root, or make that one: \`useradd --system ${ACCOUNT}\`.`,
     },

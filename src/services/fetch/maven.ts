@@ -67,7 +67,7 @@ export async function fetchWithMaven(
       } finally {
         bar.end();
       }
-      refuseUnpinned(folder, wanted, repository);
+      checkPinned(folder, wanted, repository);
       await finish?.(folder, repository);
     },
   );
@@ -80,7 +80,7 @@ export function parseChecksums(text: string): Map<string, string> {
 }
 
 /** Throws CHECKSUM_MISMATCH with the name of every file that is missing, unknown or different from its pin. */
-export function refuseUnpinned(folder: string, wanted: ReadonlyMap<string, string>, repository: string): void {
+export function checkPinned(folder: string, wanted: ReadonlyMap<string, string>, repository: string): void {
   const found = new Map(
     readdirSync(folder).map((file) => [
       file,

@@ -21,7 +21,7 @@ export function accountNamed(name: string): Account | null {
 }
 
 /** Throws FOLDER_CLOSED where the user may not enter the folder or one above it. */
-export function refuseClosedTo(name: string, { uid, gid }: Account, folder: string): void {
+export function checkMayEnter(name: string, { uid, gid }: Account, folder: string): void {
   for (let path = folder; ; path = dirname(path)) {
     const { mode, uid: owner, gid: group } = statSync(path);
     const bit = owner === uid ? 0o100 : group === gid ? 0o010 : 0o001;

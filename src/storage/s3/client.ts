@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { OperatingError } from "../../base/errors.ts";
 import { fileTooLarge } from "../rejections.ts";
 import { MAX_READ_BYTES } from "../storage.ts";
-import { isPassing, refusalOf, refusedError, unreachableError, type Refusal } from "./failure.ts";
+import { isPassing, rejectionOf, rejectedError, unreachableError, type Rejection } from "./failure.ts";
 import type { ObjectName } from "./location.ts";
 import type { S3Settings } from "./settings.ts";
 
@@ -37,7 +37,7 @@ export interface S3Answer {
 export type Outcome =
   | { kind: "done"; answer: S3Answer }
   /** S3 rejected the request. `is_first`: in the only attempt, so no earlier attempt of this call can be the cause. */
-  | { kind: "refused"; refusal: Refusal; is_first: boolean };
+  | { kind: "rejected"; rejection: Rejection; is_first: boolean };
 
 /**
  * Sends signed requests, and retries temporary errors and missing answers. Every request is idempotent: writes are
@@ -61,7 +61,7 @@ export class S3Client {
   /** Throws the error for S3's error response, or STORAGE_UNREACHABLE. */
   async send(request: S3Request, context: RequestContext): Promise<S3Answer> {
     const outcome = await this.ask(request, context);
-    if (outcome.kind === "refused") throw refusedError(context.verb, context.location, outcome.refusal);
+    if (outcome.kind === "rejected") throw rejectedError(context.verb, context.location, outcome.rejection);
     return outcome.answer;
   }
 
@@ -72,7 +72,7 @@ export class S3Client {
       const is_last = attempt === MAX_ATTEMPTS;
       if (outcome.kind === "silence" && is_last) throw outcome.error;
       if (outcome.kind === "done") return outcome;
-      if (outcome.kind === "refused" && (is_last || !isPassing(outcome.refusal)))
+      if (outcome.kind === "rejected" && (is_last || !isPassing(outcome.rejection)))
         return { ...outcome, is_first: attempt === 1 };
       await pause(backoffDelay_ms(attempt, BACKOFF, { share: 0.5 }));
     }
@@ -91,7 +91,7 @@ export class S3Client {
       }
       const bytes = new Uint8Array(await response.arrayBuffer());
       if (response.ok) return { kind: "done", answer: { headers: response.headers, bytes } };
-      return { kind: "refused", refusal: refusalOf(response.status, new TextDecoder().decode(bytes)) };
+      return { kind: "rejected", rejection: rejectionOf(response.status, new TextDecoder().decode(bytes)) };
     } catch (error) {
       if (error instanceof OperatingError) throw error;
       return { kind: "silence", error: unreachableError(context.verb, context.location, this.#endpoint, error) };
@@ -118,5 +118,5 @@ export class S3Client {
 
 type AttemptOutcome =
   | { kind: "done"; answer: S3Answer }
-  | { kind: "refused"; refusal: Refusal }
+  | { kind: "rejected"; rejection: Rejection }
   | { kind: "silence"; error: OperatingError };

@@ -7,14 +7,14 @@ const PASSING_STATUSES = new Set([429, 500, 502, 503, 504]);
 const WRITE_CONFLICT = "ConditionalRequestConflict";
 
 /** An error response of S3. Error bodies repeat request headers, so only code and message are shown. */
-export interface Refusal {
+export interface Rejection {
   status: number;
   code: string;
   message: string;
 }
 
 /** The body is empty for HEAD. */
-export function refusalOf(status: number, body: string): Refusal {
+export function rejectionOf(status: number, body: string): Rejection {
   return {
     status,
     code: textIn(body, "Code") ?? `HTTP ${status}`,
@@ -22,16 +22,16 @@ export function refusalOf(status: number, body: string): Refusal {
   };
 }
 
-export function isPassing({ status, code }: Refusal): boolean {
+export function isPassing({ status, code }: Rejection): boolean {
   return PASSING_STATUSES.has(status) || code === WRITE_CONFLICT || code === "RequestTimeout";
 }
 
-export function isPreconditionFailed({ status }: Refusal): boolean {
+export function isPreconditionFailed({ status }: Rejection): boolean {
   return status === 412;
 }
 
-export function refusedError(verb: string, location: string, refusal: Refusal): OperatingError {
-  const { status, code, message } = refusal;
+export function rejectedError(verb: string, location: string, rejection: Rejection): OperatingError {
+  const { status, code, message } = rejection;
   const cannot = `Could not ${verb} ${location}: S3 answered ${code} (${message})`;
   if (code === "NoSuchBucket") {
     return new OperatingError("BUCKET_NOT_FOUND", cannot, {
@@ -56,7 +56,7 @@ export function refusedError(verb: string, location: string, refusal: Refusal): 
   }
   return new OperatingError("STORAGE_FAILED", cannot, {
     next_step: "See what the object store's log says.",
-    is_retryable: isPassing(refusal),
+    is_retryable: isPassing(rejection),
   });
 }
 

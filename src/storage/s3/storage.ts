@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { FileStat, ListedFile, Storage } from "../storage.ts";
 import { S3Client } from "./client.ts";
-import { fileChangedError, fileExistsError, isPreconditionFailed, refusedError } from "./failure.ts";
+import { fileChangedError, fileExistsError, isPreconditionFailed, rejectedError } from "./failure.ts";
 import { locationOfObject, objectOfLocation } from "./location.ts";
 import type { S3Settings } from "./settings.ts";
 import { elementsIn, textIn } from "./xml.ts";
@@ -38,12 +38,12 @@ export class S3Storage implements Storage {
       const headers: Record<string, string> = { range: `bytes=${from}-${from + CHUNK_BYTES - 1}` };
       if (version !== null) headers["if-match"] = version;
       const outcome = await this.#client.ask({ method: "GET", object, headers }, { verb: "read", location });
-      if (outcome.kind === "refused") {
+      if (outcome.kind === "rejected") {
         // An empty object has no range.
-        if (from === 0 && outcome.refusal.status === RANGE_NOT_SATISFIABLE) return;
-        throw isPreconditionFailed(outcome.refusal)
+        if (from === 0 && outcome.rejection.status === RANGE_NOT_SATISFIABLE) return;
+        throw isPreconditionFailed(outcome.rejection)
           ? fileChangedError(location)
-          : refusedError("read", location, outcome.refusal);
+          : rejectedError("read", location, outcome.rejection);
       }
       const { headers: answered, bytes } = outcome.answer;
       yield bytes;
@@ -67,8 +67,8 @@ export class S3Storage implements Storage {
         modified_at_us: Date.parse(headers.get("last-modified") ?? "") * 1000,
       };
     }
-    if (outcome.refusal.status === 404) return null;
-    throw refusedError("find", location, outcome.refusal);
+    if (outcome.rejection.status === 404) return null;
+    throw rejectedError("find", location, outcome.rejection);
   }
 
   /**
@@ -84,7 +84,7 @@ export class S3Storage implements Storage {
       context,
     );
     if (outcome.kind === "done") return;
-    if (!isPreconditionFailed(outcome.refusal)) throw refusedError(context.verb, location, outcome.refusal);
+    if (!isPreconditionFailed(outcome.rejection)) throw rejectedError(context.verb, location, outcome.rejection);
     if (outcome.is_first) throw fileExistsError(location);
     const found = await this.#client.send({ method: "HEAD", object }, context);
     if (found.headers.get(WRITE_ID_HEADER) !== write_id) throw fileExistsError(location);

@@ -49,7 +49,7 @@ test("nested types nest", () => {
   ]);
 });
 
-test("a type that Hive cannot say is refused by name", () => {
+test("a type that Hive lacks is rejected, and the error names it", () => {
   const metadata = tableOf("string");
   const unknown = {
     ...metadata,

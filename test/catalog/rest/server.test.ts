@@ -334,7 +334,7 @@ describe("requests that are none", () => {
     }
   });
 
-  test("a body that is not declared as JSON is refused: a form of another site cannot declare it", async () => {
+  test("a body that is not declared as JSON is rejected, because a form of another site cannot declare it", async () => {
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]) {
       assertError(
         await call("POST", "/v1/namespaces", { namespace: ["form"] }, { "content-type": type }),
@@ -374,7 +374,7 @@ describe("requests that are none", () => {
     assertError(await call("GET", "/v1/namespaces//tables"), 400, "BadRequestException");
   });
 
-  test("a body that is too large is refused, one without end is cut off", async () => {
+  test("a body that is too large is rejected, and an endless body is cut off", async () => {
     assertError(await call("POST", "/v1/namespaces", " ".repeat(17 * 1024 * 1024)), 413, "BadRequestException");
     const chunk = Buffer.alloc(1024 * 1024, " ");
     const sent = await new Promise<number>((resolve) => {
@@ -485,9 +485,9 @@ describe("the server itself", () => {
       assert.equal(await statusWith({ authorization: `Bearer ${token}x` }), 401);
       assert.equal(await statusWith({ authorization: `Basic ${token}` }), 401);
       assert.equal(await statusWith({ authorization: `bearer ${token}` }), 200);
-      const refused = await fetch(`${server.url}/v1/namespaces`);
-      assert.equal(refused.headers.get("www-authenticate"), "Bearer");
-      assert.equal(((await refused.json()) as { error: { type: string } }).error.type, "NotAuthorizedException");
+      const rejected = await fetch(`${server.url}/v1/namespaces`);
+      assert.equal(rejected.headers.get("www-authenticate"), "Bearer");
+      assert.equal(((await rejected.json()) as { error: { type: string } }).error.type, "NotAuthorizedException");
     } finally {
       await server.close();
     }

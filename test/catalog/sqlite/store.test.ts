@@ -53,7 +53,7 @@ test("what was committed is there after the file is opened again", async () => {
   await second.close();
 });
 
-test("a file that is no catalog, or of a later version, is refused with a next step", async () => {
+test("a file that is not a catalog, or has a later version, is rejected with a next step", async () => {
   const junk = join(folder, "junk.sqlite");
   await writeFile(junk, "this is not a database, but long enough to look at ".repeat(20));
   assert.throws(() => new SqliteStore(junk), { code: "CATALOG_CORRUPT" });

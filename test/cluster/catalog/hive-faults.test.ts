@@ -71,7 +71,7 @@ test("many calls at once share a few connections, and each gets its own answer",
   assert.ok(cable.most_at_once <= 8);
 });
 
-test("names that Hive would fold or refuse are refused here, and found nowhere", async () => {
+test("names that Hive would fold or reject are rejected first and are not found", async () => {
   for (const namespace of [["Upper"], ["with space"], ["a", "b"]]) {
     await assert.rejects(near.createNamespace(namespace, {}), { code: "UNSUPPORTED" });
     assert.equal(await near.namespaceProperties(namespace), null);

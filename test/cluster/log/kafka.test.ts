@@ -55,7 +55,7 @@ describe("The Kafka log and its cluster", () => {
     }
   }
 
-  it("A topic that somebody made with fewer partitions, or by rules that would lose records, is refused and left as it is.", async () => {
+  it("An existing topic with fewer partitions, or with settings that would lose records, is rejected and not changed.", async () => {
     await withLogs(1, async (prefix, log) => {
       await asSomebodyElse(async (admin) => {
         await admin.createTopics({ topics: [`${prefix}few`], partitions: 1, replicas: 1 });
@@ -87,7 +87,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("What somebody else wrote to the topic is read without a source; the gap that a transaction leaves is refused by place.", async () => {
+  it("Records of another writer are read without a source; a gap that a transaction leaves is rejected with its offset.", async () => {
     await withLogs(1, async (prefix, log) => {
       await log.createTopic("t", 1);
       await log.createTopic("u", 1);
@@ -184,7 +184,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("A record above the limit is refused before anything of its batch is sent; several as large as may be arrive.", async () => {
+  it("A record above the limit is rejected before any of its batch is sent; several records of the limit's size arrive.", async () => {
     await withLogs(1, async (_, log) => {
       await log.createTopic("t", 2);
       const too_large = new Uint8Array(64 * 1024 * 1024 + 1);

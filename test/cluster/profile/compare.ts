@@ -10,7 +10,7 @@ export interface Difference {
   only_in_other: unknown[];
 }
 
-const REFUSED = "silver.crypto_prices_rejected";
+const REJECTED = "silver.crypto_prices_rejected";
 const SHOWN = 5;
 
 /** A rejected element as JSON by value: DuckDB reformats numbers (0.50 becomes 0.5), Spark does not. */
@@ -50,7 +50,7 @@ export async function differencesBetween(
     await attachCatalog(connection, other.server.url, "other", { is_read_only: true });
     const differences: Difference[] = [];
     for (const table of MODELS) {
-      if (table === REFUSED && !apart_from.includes("element")) {
+      if (table === REJECTED && !apart_from.includes("element")) {
         const elements = await Promise.all(
           ["one", "other"].map(async (lake) => (await read(`select * from ${lake}.${table}`)).map(canonical).sort()),
         );

@@ -136,7 +136,7 @@ test("an embedded lake may have its tables in S3: the same again, and nothing of
   assert.equal((await verify(IN_S3))["bronze_records"], records);
 });
 
-test("a cluster holds one lake, and another is refused before anything of it is there", async () => {
+test("a cluster holds one lake, and another lake is rejected before any of its files exist", async () => {
   const { code, stderr } = await coinlake([
     "start",
     "--profile",

@@ -10,7 +10,7 @@ import { freePorts } from "../../../src/services/machine/port.ts";
 import { spark } from "../../../src/services/definitions/spark.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { OperatingError } from "../../../src/base/errors.ts";
-import { SparkRefused } from "../../../src/spark/failure.ts";
+import { SparkRejected } from "../../../src/spark/failure.ts";
 import { SparkSession } from "../../../src/spark/session.ts";
 import { projectFolder, pythonExecutable } from "../../../src/lake/tools.ts";
 import { sparkPython } from "../../../src/transform/engine.ts";
@@ -90,14 +90,14 @@ test("values come back exact, whatever their type", async () => {
   assert.equal((await session.sql("select id from range(50000)")).length, 50_000);
 });
 
-test("failures are told apart: refused in Spark's words, closed, not there, no address", async () => {
+test("failures have different errors: rejected by Spark, closed session, no server, invalid address", async () => {
   await assert.rejects(
     session.sql("select nothing_such from range(1)"),
-    (error) => error instanceof SparkRefused && error.condition === "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+    (error) => error instanceof SparkRejected && error.condition === "UNRESOLVED_COLUMN.WITH_SUGGESTION",
   );
   await assert.rejects(
     session.sql("select 1 +"),
-    (error) => error instanceof SparkRefused && error.condition === "PARSE_SYNTAX_ERROR",
+    (error) => error instanceof SparkRejected && error.condition === "PARSE_SYNTAX_ERROR",
   );
   const [port] = await freePorts(1);
   await assert.rejects(new SparkSession({ remote: `sc://127.0.0.1:${port}` }).version(), {

@@ -60,16 +60,16 @@ test("Hadoop's name for S3 means the same objects, and lists them by that name",
     assert.equal(file.location, `s3a://${bucket}/hadoop/file`);
 });
 
-test("what S3 refuses is told with its reason, and no secret", async () => {
+test("an error of S3 has its reason and no secret", async () => {
   const stranger = new S3Storage({ ...settings, secret_access_key: "not-the-secret-key" });
-  const refusals = [
+  const rejections = [
     { ask: () => stranger.read(`s3://${bucket}/file`), code: "STORAGE_DENIED" },
     {
       ask: () => new S3Storage(settings).write("s3://no-such-bucket-here/file", bytesOf("x")),
       code: "BUCKET_NOT_FOUND",
     },
   ];
-  for (const { ask, code } of refusals) {
+  for (const { ask, code } of rejections) {
     await assert.rejects(ask, (error: Error & { code?: string }) => {
       assert.equal(error.code, code);
       const shown = inspect(error, { depth: 10 });

@@ -134,7 +134,7 @@ const field = (extra: object) => ({
   type: "struct",
   fields: [...PRICE_SCHEMA.fields, { id: 9, name: "x", required: false, type: "int", ...extra }],
 });
-const REFUSED: Record<string, Update[]> = {
+const REJECTED: Record<string, Update[]> = {
   "-1 where no schema was added": [{ action: "set-current-schema", "schema-id": -1 }],
   "-1 where no spec was added": [{ action: "set-default-spec", "spec-id": -1 }],
   "-1 where no sort order was added": [{ action: "set-default-sort-order", "sort-order-id": -1 }],
@@ -180,8 +180,8 @@ const REFUSED: Record<string, Update[]> = {
   "a sort with nulls nowhere": [order({ ...by_coin, "null-order": "nulls-never" })],
 };
 
-describe("refused layouts", () => {
-  for (const [what, updates] of Object.entries(REFUSED)) {
+describe("rejected layouts", () => {
+  for (const [what, updates] of Object.entries(REJECTED)) {
     test(what, () => {
       assert.throws(() => after(newTable(), ...updates), { code: "INVALID_REQUEST" });
     });

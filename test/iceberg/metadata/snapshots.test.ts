@@ -39,7 +39,7 @@ describe("adding snapshots", () => {
     }
   });
 
-  test("an id that exists, a snapshot without a list, and one for a table without a schema are refused", () => {
+  test("an id that exists, a snapshot without a list, and one for a table without a schema are rejected", () => {
     assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1, 3, 2)), { code: "INVALID_REQUEST" });
     assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1n, 3, 2)), { code: "INVALID_REQUEST" });
     assert.throws(
@@ -110,7 +110,7 @@ describe("references", () => {
     assert.deepEqual(logOf(table), [1, 2]);
   });
 
-  test("what refers to nothing, or is what it cannot be, is refused", () => {
+  test("references to missing objects, and invalid values, are rejected", () => {
     const table = tableWithSnapshots(2);
     for (const bad of [
       setRef("main", 7),

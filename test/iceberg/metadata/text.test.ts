@@ -93,7 +93,7 @@ describe("metadata as text", () => {
     "no uuid": bytesOf({ ...newTable(), "table-uuid": undefined }),
     "snapshots that are no list": bytesOf({ ...newTable(), snapshots: {} }),
   })) {
-    test(`a file with ${what} is refused without being quoted`, () => {
+    test(`a file with ${what} is rejected without being quoted`, () => {
       assert.throws(
         () => parseMetadata(bytes, "file:///x"),
         (error: Error & { code?: string }) => error.code === "INVALID_REQUEST" && !error.message.includes("secret"),

@@ -37,7 +37,7 @@ test("What somebody else wrote is kept: without key and source, and at the time 
   ]);
 });
 
-test("An offset that holds no record is refused by place.", () => {
+test("An offset without a record is rejected, and the error names the offset.", () => {
   const value = Buffer.from("x");
   assert.throws(() => read(batch(0, [{ value }]), batch(2, [{ value }])), {
     code: "FOREIGN_RECORD",

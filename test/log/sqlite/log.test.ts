@@ -92,7 +92,7 @@ describe("The SQLite log and its file", () => {
     }
   }
 
-  it("A file that may not grow refuses with LOG_DISK_FULL, keeps all it acknowledged, and goes on when there is room.", async () => {
+  it("Appends fail with LOG_DISK_FULL while the file may not grow; acknowledged records remain, and later appends succeed.", async () => {
     const log = openSqliteLog({ file: newFile(), max_size_bytes: 1_000_000 });
     await log.createTopic("t", 1);
     const acknowledged = await fillUp(log);
@@ -176,7 +176,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("A file that is no log is refused and left as it was.", async () => {
+  it("A file that is not a log is rejected and not changed.", async () => {
     writeFileSync(newFile(), "this is no database, and it is long enough to look like one".repeat(20));
     const size_bytes = statSync(file).size;
     assert.throws(() => openSqliteLog({ file }), { code: "LOG_CORRUPT" });
@@ -188,7 +188,7 @@ describe("The SQLite log and its file", () => {
   });
 
   it(
-    "A file that may not be written is refused.",
+    "A file that may not be written is rejected.",
     { skip: process.getuid?.() === 0 && "root may write everything" },
     async () => {
       const log = openSqliteLog({ file: newFile() });
@@ -198,7 +198,7 @@ describe("The SQLite log and its file", () => {
     },
   );
 
-  it("A folder that cannot be made is refused.", () => {
+  it("A folder that cannot be created is rejected.", () => {
     writeFileSync(join(folder, "plain-file"), "");
     assert.throws(() => openSqliteLog({ file: join(folder, "plain-file", "log.sqlite") }), { code: "LOG_CANNOT_OPEN" });
   });
@@ -209,10 +209,10 @@ describe("The SQLite log and its file", () => {
       await log.createTopic("t", 1);
       const holder = new DatabaseSync(file);
       holder.exec("BEGIN IMMEDIATE");
-      const refused = assert.rejects(log.append("t", [message("x")]), { code: "LOG_LOCKED" });
+      const rejected = assert.rejects(log.append("t", [message("x")]), { code: "LOG_LOCKED" });
       let turns = 0;
       const ticking = setInterval(() => (turns += 1), 5);
-      await refused;
+      await rejected;
       clearInterval(ticking);
       holder.close();
       assert.ok(turns >= 5, `the event loop turned ${turns} times`);
@@ -287,16 +287,16 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("An append that is refused leaves those behind it in order.", async () => {
+  it("A rejected append does not change the order of the appends after it.", async () => {
     const log = openSqliteLog({ file: newFile(), max_size_bytes: 1_000_000 });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
-      const [, refused, ...others] = await Promise.allSettled(
+      const [, rejected, ...others] = await Promise.allSettled(
         ["a", "b".repeat(2_000_000), "c", "d"].map((text) =>
           log.append("t", [message(text)], { producer: "p", position: text.slice(0, 1) }),
         ),
       );
-      assert.equal(refused?.status === "rejected" && refused.reason.code, "LOG_DISK_FULL");
+      assert.equal(rejected?.status === "rejected" && rejected.reason.code, "LOG_DISK_FULL");
       assert.deepEqual(
         others.map(({ status }) => status),
         ["fulfilled", "fulfilled"],
@@ -305,7 +305,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("Closing makes the appends under way durable, and refuses later ones.", async () => {
+  it("Closing makes the appends in flight durable, and rejects later ones.", async () => {
     const log = openSqliteLog({ file: newFile() });
     await log.createTopic("t", 1);
     const expected = Array.from({ length: 50 }, (_, i) => String(i));
@@ -318,7 +318,7 @@ describe("The SQLite log and its file", () => {
     await withLog(reopened, async () => assert.deepEqual(await textsIn(reopened), expected));
   });
 
-  it("When the thread is killed, appends under way and later ones are refused, and nothing half-written stays.", async () => {
+  it("When the thread is killed, appends in flight and later ones are rejected, and no partial write remains.", async () => {
     await withThreadsSeen(async (threads) => {
       const log = openSqliteLog({ file: newFile() });
       await withLog(log, async () => {
@@ -326,13 +326,13 @@ describe("The SQLite log and its file", () => {
         await log.append("t", [message("before")]);
         const holder = new DatabaseSync(file);
         holder.exec("BEGIN IMMEDIATE");
-        const refused = [log.append("t", [message("x")]), log.append("t", [message("y")])].map((append) =>
+        const rejected = [log.append("t", [message("x")]), log.append("t", [message("y")])].map((append) =>
           assert.rejects(append, { code: "LOG_FAILED", is_retryable: false }),
         );
         // Both requests must be in flight: the log sends them a few microtasks after the call.
         await new Promise(setImmediate);
         await threads[0]?.terminate();
-        await Promise.all(refused);
+        await Promise.all(rejected);
         holder.close();
         await assert.rejects(log.append("t", [message("z")]), { code: "LOG_FAILED" });
         assert.deepEqual(await textsIn(log), ["before"]);

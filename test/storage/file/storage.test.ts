@@ -37,7 +37,7 @@ test("a location keeps the path as it is, with forward slashes and the drive let
   assert.throws(() => pathOfLocation("file:///lake", win32), { code: "UNSUPPORTED_LOCATION" });
 });
 
-test("folders that engines would misread as URI syntax are refused at once", () => {
+test("folders that engines would misread as URI syntax are rejected at once", () => {
   for (const path of ["/lake#1", "/lake?", "/lake*", "/la[k]e"]) {
     assert.throws(() => locationOfPath(path), { code: "UNSUPPORTED_LOCATION" });
   }
