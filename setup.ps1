@@ -1,9 +1,9 @@
 #Requires -Version 5.1
 <#
 .SYNOPSIS
-  Checks what Coinlake needs on this machine, says what to install, and starts it.
+  Checks this machine's requirements, prints what to install, and starts Coinlake.
 .DESCRIPTION
-  ./setup.ps1 [START_OPTION ...]     as `npm start -- START_OPTION ...`
+  ./setup.ps1 [START_OPTION ...]     checks, then `npm start -- START_OPTION ...`
   ./setup.ps1 -Check                 checks only
   ./setup.ps1 -Cluster               Kafka, Spark, MinIO, Hive and Airflow in Docker
   Exit codes: 0 success, 1 the program failed, 2 something is missing or an option is wrong.
@@ -44,7 +44,7 @@ function Find-Python {
   $candidates = @($env:COINLAKE_PYTHON, 'python3', 'python', 'py') | Where-Object { $_ }
   foreach ($candidate in $candidates) {
     if (-not (Test-Program $candidate)) { continue }
-    # The Store's placeholder for Python prints nothing and fails.
+    # Windows has a placeholder for Python that opens the Store; it prints nothing and fails.
     $version = & $candidate -c "import sys; print('%d.%d' % sys.version_info[:2])" 2>$null
     if ($LASTEXITCODE -eq 0 -and $version -and [version]$version -ge $PythonMinimum) { return $candidate }
   }
@@ -89,13 +89,13 @@ if ($script:Missing -gt 0) {
   [Console]::Error.WriteLine('Install what is missing, then run ./setup.ps1 again.')
   exit 2
 }
-[Console]::Error.WriteLine("Everything needed is here: Node.js $nodeVersion, $(& $python --version).")
+[Console]::Error.WriteLine("All requirements are met: Node.js $nodeVersion, $(& $python --version).")
 if ($Check) { exit 0 }
 
 if ($Cluster) {
   & docker compose up --detach --wait
   if ($LASTEXITCODE -ne 0) { exit 1 }
-  [Console]::Error.WriteLine('The cluster runs. Dashboard: http://127.0.0.1:4000   Airflow: http://127.0.0.1:8081   Stop it: docker compose down')
+  [Console]::Error.WriteLine('The cluster is running. Dashboard: http://127.0.0.1:4000   Airflow: http://127.0.0.1:8081   Stop it: docker compose down')
   exit 0
 }
 & npm start '--' @StartOptions

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Checks what Coinlake needs on this machine, says what to install, and starts it.
+# Checks this machine's requirements, prints what to install, and starts Coinlake.
 #
-#   ./setup.sh [START_OPTION ...]     as `npm start -- START_OPTION ...`
+#   ./setup.sh [START_OPTION ...]     checks, then `npm start -- START_OPTION ...`
 #   ./setup.sh --check                checks only
-#   ./setup.sh --cluster              Kafka, Spark, MinIO, Hive and Airflow: in Docker if it is here, else native (Linux)
+#   ./setup.sh --cluster              Kafka, Spark, MinIO, Hive and Airflow: in Docker if it runs, else native (Linux)
 #
 # Exit codes: 0 success, 1 the program failed, 2 something is missing or an option is wrong.
 set -eu
@@ -33,7 +33,7 @@ if { "$is_check" || "$is_cluster"; } && [ "$#" -gt 0 ]; then
   exit 2
 fi
 
-# How this system installs packages.
+# Prints the name of this system's package installer, or none.
 installer() {
   for manager in apt-get dnf zypper pacman apk brew; do
     if command -v "$manager" >/dev/null 2>&1; then
@@ -69,7 +69,7 @@ how_to_install() {
 }
 
 missing=0
-need() { # what is wrong, and what to do
+need() { # REQUIREMENT NEXT_STEP
   say "missing: $1"
   say "         $2"
   missing=$((missing + 1))
@@ -89,7 +89,7 @@ check_node() {
   fi
 }
 
-# The first Python that is new enough; empty without one.
+# Prints the first Python that is new enough, or nothing.
 find_python() {
   for candidate in "${COINLAKE_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do
     [ -n "$candidate" ] || continue
@@ -156,13 +156,13 @@ if [ "$missing" -gt 0 ]; then
   say "Install what is missing, then run ./setup.sh again."
   exit 2
 fi
-say "Everything needed is here: Node.js $(node -p 'process.versions.node'), $("$(find_python)" --version)."
+say "All requirements are met: Node.js $(node -p 'process.versions.node'), $("$(find_python)" --version)."
 if "$is_check"; then exit 0; fi
 
 if ! "$is_cluster"; then exec npm start -- "$@"; fi
 if has_docker; then
   docker compose up --detach --wait
-  say "The cluster runs. Dashboard: http://127.0.0.1:4000   Airflow: http://127.0.0.1:8081   Stop it: docker compose down"
+  say "The cluster is running. Dashboard: http://127.0.0.1:4000   Airflow: http://127.0.0.1:8081   Stop it: docker compose down"
   exit 0
 fi
 npm run -s coinlake -- cluster up --native

@@ -17,7 +17,7 @@ const PYTHON_WANTED = [3, 10];
 const DUCKDB_VERSION = "v1.5.5";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-// npm has installed a package's dependencies already, and leaves its lock file out.
+// npm has already installed the dependencies of a package, and a package has no lock file.
 const is_package = !existsSync(join(root, "package-lock.json"));
 const tools = is_package ? packageTools() : join(root, ".tools");
 const is_windows = process.platform === "win32";
@@ -87,7 +87,7 @@ function writeStamp(name, text) {
 }
 
 function npm(args, next_step) {
-  // Started by npx, the variable names npx's script, which lies beside npm's.
+  // If npx started this process, the variable names npx's script, which is in the folder of npm's.
   const script = process.env.npm_execpath?.replace(/npx-cli\.js$/, "npm-cli.js");
   if (script && /\.[cm]?js$/.test(script)) return run(process.execPath, [script, ...args], { next_step });
   return run(is_windows ? "npm.cmd" : "npm", args, { next_step });
@@ -133,7 +133,7 @@ function ensureNodePackages() {
   if (hasNodePackages()) return;
   work("installing Node packages ...");
   npm(
-    // Under NODE_ENV=production npm would omit what bundles the dashboard.
+    // Under NODE_ENV=production npm would omit the packages that bundle the dashboard.
     ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"],
     "Check the network and your npm registry setting, then run the command again.",
   );

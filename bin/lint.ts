@@ -1,6 +1,6 @@
 /**
- * Runs the linters side by side, prints what they find and how long each takes, and exits with 1 where any finds
- * something:
+ * Runs the linters in parallel, prints their findings and the time that each takes, and exits with 1 if there are
+ * findings:
  *   node bin/lint.ts [--format]
  * With `--format` it runs the formatters instead, which rewrite files.
  */
@@ -20,7 +20,7 @@ const FORMATTERS: readonly Command[] = [
 
 function linters(): readonly Command[] {
   return [
-    // In one process: each further one loads the macros again, while the other linters keep the other cores busy.
+    // One process: each further process would load the macros again, and the other linters use the other cores.
     ["sqlfluff", "lint", "--nocolor", ...globSync("dbt_*/{models,tests}", { cwd: projectFolder() })],
     ["oxlint", "--deny-warnings"],
     ["oxfmt", "--check", SOURCES],

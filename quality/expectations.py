@@ -2,7 +2,7 @@
 
 import great_expectations.expectations as gxe
 
-# The columns that name an element in bronze.
+# The columns that identify an element in bronze.
 ELEMENT = ["log_topic", "log_partition", "log_offset", "element_index"]
 
 

@@ -77,7 +77,7 @@ def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: lis
             task_id=task_id, bash_command=words(command), skip_on_exit_code=None, do_xcom_push=False, dag=dag, **options
         )
 
-    # Reschedule mode holds no worker slot between two short checks.
+    # In reschedule mode the sensor uses no worker slot between two checks.
     wait = BashSensor(
         task_id="wait_for_bronze",
         bash_command=words(f"streams check --max-lag {MAX_LAG_RECORDS}", is_of_lake=False),
@@ -88,7 +88,7 @@ def pipeline_dag(dag_id: str, *, bronze: list[str], silver: list[str], gold: lis
         dag=dag,
     )
     silver_assets, gold_assets = [asset(table) for table in silver], [asset(table) for table in gold]
-    # One retry for failures of servers; invalid data fails again.
+    # One retry, for failures of servers: invalid data would fail again.
     one_retry = {"retries": 1}
     (
         wait

@@ -45,7 +45,7 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
   test("finds what is there", () => {
     const { status, stderr } = runWith("whole", whole, "--check");
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /Everything needed is here: Node\.js \d+/);
+    assert.match(stderr, /All requirements are met: Node\.js \d+/);
   });
 
   test("names what is missing, and the command that installs it on this system", () => {

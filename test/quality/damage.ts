@@ -18,7 +18,7 @@ export const GOLD_DAMAGE: readonly Damage[] = [
     unmet: [
       "gold.fact_crypto_ticks: The coin of a fact is in dim_crypto",
       "gold.fact_crypto_ticks: The day's facts are the day's accepted prices",
-      "gold.fact_crypto_hourly: A candle counts the facts of its hour",
+      "gold.fact_crypto_hourly: price_updates is the number of facts of the hour",
     ],
     sample: /crypto_id=nobody/,
   },
@@ -40,7 +40,7 @@ export const GOLD_DAMAGE: readonly Damage[] = [
     unmet: [
       "gold.fact_crypto_hourly: high is at least open",
       "gold.fact_crypto_hourly: high is at least close",
-      "gold.fact_crypto_hourly: The average lies between low and high",
+      "gold.fact_crypto_hourly: The average is between low and high",
     ],
     sample: /^\d+\.\d+, \d+\.\d+$/,
   },
@@ -69,7 +69,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
       where crypto_id = $1 and minute_at = (select max(minute_at) from lake.silver.crypto_prices_clean where crypto_id = $1)`,
     unmet: [
       "silver.crypto_prices_clean: Minutes begin at their first second",
-      "silver.crypto_prices_clean: The latest price lies within its minute",
+      "silver.crypto_prices_clean: The latest price is within its minute",
     ],
     sample: /minute_at=[\dT:-]+:01Z/,
   },
@@ -78,9 +78,9 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     row: "select min(log_offset) from silver.crypto_price_updates",
     sql: "insert into lake.silver.crypto_price_updates select * from lake.silver.crypto_price_updates where log_offset = $1 limit 1",
     unmet: [
-      "silver.crypto_price_updates: An event counts once",
-      "silver.crypto_price_updates: An element of the log counts once",
-      "silver.crypto_prices_clean: The day's minutes hold every accepted price",
+      "silver.crypto_price_updates: An event is accepted once",
+      "silver.crypto_price_updates: An element of the log is accepted once",
+      "silver.crypto_prices_clean: The day's minutes include every accepted price",
     ],
     sample: /^simulated:/,
   },
@@ -95,7 +95,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     title: "a rejection with an unknown reason",
     row: "select min(log_offset) from silver.crypto_prices_rejected",
     sql: "update lake.silver.crypto_prices_rejected set reason = '<b>a bad day</b>' where log_offset = $1",
-    unmet: ["silver.crypto_prices_rejected: Reasons are those of data-modeling/schema-design.md"],
+    unmet: ["silver.crypto_prices_rejected: Reasons are listed in data-modeling/schema-design.md"],
     sample: /^<b>a bad day<\/b>$/,
   },
   {
@@ -109,7 +109,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     title: "a product priced in what is no dollar",
     row: "select min(product) from silver.crypto_products where source = 'kraken'",
     sql: "update lake.silver.crypto_products set quote = 'EUR' where product = $1",
-    unmet: ["silver.crypto_products: Quotes are dollars, or coins worth one"],
+    unmet: ["silver.crypto_products: The quote is the dollar or a coin worth one dollar"],
     sample: /^EUR$/,
   },
 ];

@@ -1,4 +1,4 @@
-"""gold.dim_crypto: every version of every coin (a slowly changing dimension, type 2). Small, and checked whole."""
+"""gold.dim_crypto: every version of every coin (type 2 dimension). A batch is the whole table."""
 
 import great_expectations.expectations as gxe
 from expectations import has_rows, known, unique, versions_of
@@ -10,7 +10,7 @@ KNOWN = ["crypto_key", "crypto_id", "symbol", "name", "valid_from", "is_current"
 suite = ExpectationSuite(
     name="gold.dim_crypto",
     expectations=[
-        has_rows("Some coins are known"),
+        has_rows("The table has coins"),
         *known(*KNOWN),
         gxe.ExpectColumnValuesToBeUnique(column="crypto_key", description="A version has one key"),
         unique(["crypto_id", "valid_from"], "A coin has at most one version per start"),

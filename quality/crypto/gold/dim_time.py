@@ -1,4 +1,4 @@
-"""gold.dim_time: one row per minute. Checked whole."""
+"""gold.dim_time: one row per minute. A batch is the whole table."""
 
 import great_expectations.expectations as gxe
 from expectations import known, no_rows
@@ -9,14 +9,14 @@ COLUMNS = ["time_id", "timestamp", "date", "hour", "day", "week", "month", "quar
 suite = ExpectationSuite(
     name="gold.dim_time",
     expectations=[
-        gxe.ExpectTableRowCountToBeBetween(min_value=1_440, description="There is at least a day"),
+        gxe.ExpectTableRowCountToBeBetween(min_value=1_440, description="The table has at least one day"),
         *known(*COLUMNS),
         gxe.ExpectColumnValuesToBeUnique(column="time_id", description="A minute has one row"),
         no_rows(
             "time_id counts the minutes since 1970", "select * from {batch} where time_id * 60 <> epoch(timestamp)"
         ),
         no_rows(
-            "The parts of a moment are those of its timestamp",
+            "The date and time parts match the timestamp",
             """
                 select * from {batch}
                 where (date, hour, day, week, month, quarter, year) is distinct from (

@@ -18,9 +18,9 @@ suite = ExpectationSuite(
         at_least("high", "close"),
         at_least("open", "low"),
         at_least("close", "low"),
-        # An average keeps fifteen digits, so it may lie a little outside.
+        # An average is rounded to fifteen digits, so it may be slightly outside.
         no_rows(
-            "The average lies between low and high",
+            "The average is between low and high",
             """
                 select * from {batch}
                 where avg_price::double
@@ -38,7 +38,7 @@ suite = ExpectationSuite(
         references("crypto_id", "gold.dim_crypto.crypto_id", "The coin of a candle is in dim_crypto"),
         references("hour_at", "gold.dim_time.timestamp", "The hour of a candle is in dim_time"),
         no_rows(
-            "A candle counts the facts of its hour",
+            "price_updates is the number of facts of the hour",
             """
                 select candles.crypto_id, candles.hour_at, candles.price_updates, facts.in_facts
                 from {batch} as candles

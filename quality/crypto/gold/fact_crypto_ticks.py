@@ -1,4 +1,4 @@
-"""gold.fact_crypto_ticks: a fact for every price that silver kept. A batch is one day (price_date)."""
+"""gold.fact_crypto_ticks: one fact per accepted price. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
 from expectations import ELEMENT, day_of, has_rows, known, no_rows, references, unique
@@ -12,7 +12,7 @@ suite = ExpectationSuite(
     expectations=[
         has_rows("The day has facts"),
         *known(*KNOWN, *ELEMENT),
-        unique(ELEMENT, "A price is one fact"),
+        unique(ELEMENT, "An element of the log has one fact"),
         plausible_price("price_usd"),
         gxe.ExpectColumnValuesToBeBetween(
             column="percent_change_1h", min_value=-100, description="No price falls by more than 100 percent"

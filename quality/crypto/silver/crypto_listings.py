@@ -1,4 +1,4 @@
-"""silver.crypto_listings: what sources say about coins, apart from prices. A batch is one day (listed_date)."""
+"""silver.crypto_listings: the attributes of each coin by source. A batch is one day (listed_date)."""
 
 from expectations import known, no_rows, unique
 from great_expectations import ExpectationSuite

@@ -1,4 +1,4 @@
-"""silver.crypto_price_updates: every price that counts, once. A batch is one day (price_date)."""
+"""silver.crypto_price_updates: every accepted price, once. A batch is one day (price_date)."""
 
 import great_expectations.expectations as gxe
 from expectations import ELEMENT, day_of, has_rows, known, no_rows, not_negative, unique
@@ -12,13 +12,13 @@ suite = ExpectationSuite(
     expectations=[
         has_rows("The day has prices"),
         *known(*KNOWN, *ELEMENT),
-        gxe.ExpectColumnValuesToBeUnique(column="identity", description="An event counts once"),
-        unique(ELEMENT, "An element of the log counts once"),
+        gxe.ExpectColumnValuesToBeUnique(column="identity", description="An event is accepted once"),
+        unique(ELEMENT, "An element of the log is accepted once"),
         plausible_price("price"),
         *not_negative("volume_24h", "market_cap", "traded_volume", "traded_volume_usd"),
         day_of("price_date", "price_at"),
         no_rows(
-            "Prices are no more than five minutes older or newer than their arrival, unless they fill a gap",
+            "Prices are no more than five minutes older or newer than their arrival, unless they are backfilled",
             """
                 select * from {batch}
                 where price_at > ingested_at + interval 5 minute

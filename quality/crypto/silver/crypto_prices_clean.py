@@ -40,18 +40,18 @@ suite = ExpectationSuite(
         ),
         day_of("price_date", "minute_at"),
         no_rows(
-            "The latest price lies within its minute",
+            "The latest price is within its minute",
             "select * from {batch} where date_trunc('minute', price_at) <> minute_at",
         ),
         no_rows(
-            "The sum of prices lies between its lowest and its highest",
+            "The average price is between the lowest and the highest price",
             """
                 select * from {batch}
                 where price_sum not between price_low * price_updates and price_high * price_updates
             """,
         ),
         no_rows(
-            "The day's minutes hold every accepted price",
+            "The day's minutes include every accepted price",
             """
                 select sum(price_updates) as in_minutes, any_value(accepted) as accepted
                 from {batch}, (

@@ -29,7 +29,7 @@ suite = ExpectationSuite(
         *known("reason", "source", "ingested_at", "ingestion_date", *ELEMENT),
         unique(ELEMENT, "An element of the log is rejected once"),
         gxe.ExpectColumnValuesToBeInSet(
-            column="reason", value_set=REASONS, description="Reasons are those of data-modeling/schema-design.md"
+            column="reason", value_set=REASONS, description="Reasons are listed in data-modeling/schema-design.md"
         ),
         day_of("ingestion_date", "ingested_at"),
         no_rows(

@@ -1,4 +1,4 @@
-"""silver.crypto_products: which coin an exchange's product is. Small, and checked whole."""
+"""silver.crypto_products: the coin of each exchange product. A batch is the whole table."""
 
 import great_expectations.expectations as gxe
 from expectations import has_rows, known, unique
@@ -7,11 +7,11 @@ from great_expectations import ExpectationSuite
 suite = ExpectationSuite(
     name="silver.crypto_products",
     expectations=[
-        has_rows("Some products are known"),
+        has_rows("The table has products"),
         *known("source", "product", "crypto_id", "symbol", "quote"),
         unique(["source", "product"], "A product maps to one coin"),
         gxe.ExpectColumnValuesToBeInSet(
-            column="quote", value_set=["USD", "USDT", "USDC"], description="Quotes are dollars, or coins worth one"
+            column="quote", value_set=["USD", "USDT", "USDC"], description="Quotes are dollars or coins worth a dollar"
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""gold.dim_customer: every version of every customer (a slowly changing dimension, type 2), checked whole."""
+"""gold.dim_customer: every version of every customer (type 2 dimension). A batch is the whole table."""
 
 import great_expectations.expectations as gxe
 from expectations import has_rows, known, unique, versions_of
@@ -7,7 +7,7 @@ from great_expectations import ExpectationSuite
 suite = ExpectationSuite(
     name="gold.dim_customer",
     expectations=[
-        has_rows("Some customers are known"),
+        has_rows("The table has customers"),
         *known("customer_key", "customer_id", "valid_from", "is_current"),
         gxe.ExpectColumnValuesToBeUnique(column="customer_key", description="A version has one key"),
         unique(["customer_id", "valid_from"], "A customer has at most one version per start"),

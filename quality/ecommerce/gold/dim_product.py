@@ -1,4 +1,4 @@
-"""gold.dim_product: one row per product, checked whole."""
+"""gold.dim_product: one row per product. A batch is the whole table."""
 
 import great_expectations.expectations as gxe
 from expectations import at_least, has_rows, known, not_negative
@@ -7,7 +7,7 @@ from great_expectations import ExpectationSuite
 suite = ExpectationSuite(
     name="gold.dim_product",
     expectations=[
-        has_rows("Some products are known"),
+        has_rows("The table has products"),
         *known("product_id", "unit_price", "first_ordered_at", "last_ordered_at"),
         gxe.ExpectColumnValuesToBeUnique(column="product_id", description="A product has one row"),
         *not_negative("unit_price"),

@@ -31,7 +31,7 @@ suite = ExpectationSuite(
             "select * from {batch} where is_cancelled and status <> 'cancelled'",
         ),
         no_rows(
-            "The state is that of an accepted event",
+            "The last event of an order is an accepted event",
             "select * from {batch} where last_event_id not in (select identity from silver.order_events)",
         ),
     ],
