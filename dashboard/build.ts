@@ -73,7 +73,8 @@ export async function bundle(edit?: (text: string) => string): Promise<Map<strin
   const { build, stop } = await import("esbuild");
   const result = await build({
     absWorkingDir: project,
-    // The hashes in the names contain the paths of the modules: a checkout that links node_modules builds the same names.
+    // The hashes in the names contain the paths of the modules. With this option, a checkout that links node_modules
+    // builds the same names.
     preserveSymlinks: true,
     // `early.ts` runs before the first paint; in the main bundle it would run too late, and a dark page would flash
     // white.
