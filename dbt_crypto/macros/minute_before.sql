@@ -5,7 +5,7 @@
     61 minutes is in the minute's hour or in the next one. No other row can use the minute.
 #}
 
-{# Rows whose coin has a minute before that is used. #}
+{# Rows for which there is a "minute before" that began less than 121 minutes before. #}
 {% macro from_rows_with_a_minute_before(rows, minutes) -%}{{ adapter.dispatch('from_rows_with_a_minute_before')(rows, minutes) }}{%- endmacro %}
 {% macro duckdb__from_rows_with_a_minute_before(rows, minutes) -%}
     from {{ rows }}

@@ -31,7 +31,7 @@ touched as (
 
 ),
 
-{# Earlier updates whose minute before may be one of the minutes that the batch changes. #}
+{# Earlier updates whose "minute before" may be one of the minutes that the batch changes. #}
 earlier_updates as (
 
     select * from {{ ref('crypto_price_updates') }}
