@@ -109,7 +109,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     title: "a product priced in what is no dollar",
     row: "select min(product) from silver.crypto_products where source = 'kraken'",
     sql: "update lake.silver.crypto_products set quote = 'EUR' where product = $1",
-    unmet: ["silver.crypto_products: The quote is the dollar or a coin worth one dollar"],
+    unmet: ["silver.crypto_products: Quotes are dollars or coins worth a dollar"],
     sample: /^EUR$/,
   },
 ];
