@@ -232,9 +232,9 @@ function ensureDuckDBExtensions() {
 /**
  * Each DuckDB query holds a thread of Node's pool, also while it waits for the catalog of this process, which needs
  * pool threads for its file access. With Node's default of four threads, four concurrent queries deadlock. The size
- * exceeds the queries that run at once.
+ * exceeds the queries that run at once, of which each pipeline has a dozen.
  */
-const POOL_THREADS = 32;
+const POOL_THREADS = 64;
 
 /**
  * Environment that names the tools, and limits memory and start-up time. V8's young generation stays below 100 MB and

@@ -1,8 +1,9 @@
 import { computed, signal } from "@preact/signals";
+import { hrefOf, pathWithin } from "./base.ts";
 import { parseWrittenTime } from "./format/time.ts";
 
-/** Path and query in the address bar. */
-const address = signal(location.pathname + location.search);
+/** Path within the pipeline, and query, in the address bar. */
+const address = signal(current());
 
 export const path = computed(() => address.value.split("?")[0] ?? "/");
 export const parameters = computed(() => new URLSearchParams(address.value.split("?")[1] ?? ""));
@@ -30,10 +31,15 @@ export function segmentOf(address: string, index: number): string {
   }
 }
 
+function current(): string {
+  return (pathWithin(location.pathname) ?? "/") + location.search;
+}
+
+/** Opens a page; `to` is a path within the pipeline. */
 export function go(to: string, { is_replacing = false } = {}): void {
-  if (to === location.pathname + location.search) return;
-  if (is_replacing) history.replaceState(null, "", to);
-  else history.pushState(null, "", to);
+  if (to === current()) return;
+  if (is_replacing) history.replaceState(null, "", hrefOf(to));
+  else history.pushState(null, "", hrefOf(to));
   const is_other_page = to.split("?")[0] !== path.peek();
   address.value = to;
   if (is_other_page) scrollTo(0, 0);
@@ -52,7 +58,7 @@ export function setParameters(changes: Record<string, string | null>): void {
 
 export function startRouter(): void {
   addEventListener("popstate", () => {
-    address.value = location.pathname + location.search;
+    address.value = current();
   });
   document.addEventListener("click", (event) => {
     if (
@@ -72,7 +78,9 @@ export function startRouter(): void {
       link.hasAttribute("data-outside")
     )
       return;
+    const to = pathWithin(link.pathname);
+    if (to === null) return;
     event.preventDefault();
-    go(link.pathname + link.search);
+    go(to + link.search);
   });
 }

@@ -1,5 +1,6 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { hrefOf } from "../base.ts";
 import { sentence } from "../../src/base/explain.ts";
 import { isInterval } from "./coin/intervals.ts";
 import type { Candle, Coin as CoinData } from "../../pipelines/crypto/api/schemas.ts";
@@ -86,7 +87,7 @@ function Unknown({ id, error }: { id: string; error: ApiError }) {
     <Empty title={is_ambiguous ? `“${id}” is a symbol of several coins` : `Unknown coin “${id}”`}>
       {is_ambiguous ? `${sentence(error.message)} ` : ""}
       {error.code === "NOT_FOUND" ? "" : `${error.next_step} `}A coin appears with its first accepted price. Unmapped
-      products are listed under <a href="/quality">Quality</a>. <a href="/">All coins</a>
+      products are listed under <a href={hrefOf("/quality")}>Quality</a>. <a href={hrefOf("/")}>All coins</a>
     </Empty>
   );
 }
@@ -216,7 +217,7 @@ function CandleTable({ candles, interval, id }: { candles: readonly Candle[] | n
       <summary>Candles as a table</summary>
       <p class="note">
         The newest {ROWS_IN_WORDS} of {candles?.length ?? 0}.{" "}
-        <a href={`/sql?sql=${encodeURIComponent(sql)}`}>Query more in SQL</a>
+        <a href={hrefOf(`/sql?sql=${encodeURIComponent(sql)}`)}>Query more in SQL</a>
       </p>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="The newest candles">
         <table class="grid-table">

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { hrefOf } from "../base.ts";
 import { PageHead } from "../components/panel.tsx";
 import { Loaded, Skeleton } from "../components/states.tsx";
 import { parameters, setParameters } from "../router.ts";
@@ -20,7 +21,7 @@ export function Reference() {
     <div class="page reference">
       <PageHead title="API">
         Decimals are strings, times ISO 8601 in UTC, errors RFC 9457. OpenAPI document:{" "}
-        <a href="/api/openapi.json" data-outside>
+        <a href={hrefOf("/api/openapi.json")} data-outside>
           /api/openapi.json
         </a>
       </PageHead>

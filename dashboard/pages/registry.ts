@@ -26,7 +26,8 @@ const START_PAGES: Readonly<Record<StartPage, PageDefinition>> = {
 
 const reference = () => import("./reference.tsx").then(({ Reference }) => Reference);
 
-const OTHER_PAGES: readonly PageDefinition[] = [
+/** Pages that every pipeline has. */
+export const otherPages: readonly PageDefinition[] = [
   { name: "Alerts", path: "/alerts", key: "a", load: () => import("./alerts.tsx").then(({ Alerts }) => Alerts) },
   { name: "Lake", path: "/lake", key: "l", load: () => import("./lake.tsx").then(({ Lake }) => Lake) },
   { name: "Log", path: "/log", key: "o", load: () => import("./log.tsx").then(({ Log }) => Log) },
@@ -44,7 +45,7 @@ const COIN: Omit<PageDefinition, "key"> = {
 
 /** The pages in the menu's order; empty until the pipeline is known. */
 export const pages = computed((): readonly PageDefinition[] =>
-  pipeline.value === null ? [] : [START_PAGES[pipeline.value.start_page], ...OTHER_PAGES],
+  pipeline.value === null ? [] : [START_PAGES[pipeline.value.start_page], ...otherPages],
 );
 
 /** The page at a path; null if there is none. */

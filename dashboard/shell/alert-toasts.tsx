@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { hrefOf } from "../base.ts";
 import type { Alert } from "../../src/serve/schemas/alerts.ts";
 import { Moment } from "../components/time.tsx";
 import { onEvent } from "../state/events.ts";
@@ -40,7 +41,7 @@ export function AlertToasts() {
               : alert.message}
           </p>
           <p class="alert-toast-foot">
-            <Moment at={alert.opened_at} with_zone /> <a href="/alerts">All alerts</a>
+            <Moment at={alert.opened_at} with_zone /> <a href={hrefOf("/alerts")}>All alerts</a>
             <button type="button" class="button small" onClick={() => dismiss(alert.id)}>
               Dismiss
             </button>

@@ -1,11 +1,12 @@
 import { signal, useSignalEffect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
+import { hrefOf } from "../base.ts";
 import { pageAt, pages } from "../pages/registry.ts";
 import { Guard } from "../components/guard.tsx";
 import { Skeleton } from "../components/states.tsx";
 import { path } from "../router.ts";
-import { pipeline } from "../state/pipeline.ts";
+import { pipeline, pipelines } from "../state/pipeline.ts";
 import { stale_since_ms } from "../state/status.ts";
 import { AlertToasts } from "./alert-toasts.tsx";
 import { Banners } from "./banners.tsx";
@@ -47,7 +48,8 @@ function View() {
   useSignalEffect(() => {
     const wanted = pageAt(path.value);
     const title = wanted?.path === "/" ? pipeline.value?.title : wanted?.name;
-    document.title = title === undefined ? "Coinlake" : `${title} · Coinlake`;
+    const parts = [title, pipelines.value.length > 1 && wanted?.path !== "/" ? pipeline.value?.title : undefined];
+    document.title = [...parts.filter((part) => part !== undefined), "Coinlake"].join(" · ");
     if (wanted) void load(wanted);
   });
   if (pipeline.value === null) return <PageSkeleton />;
@@ -79,7 +81,7 @@ function NotFound() {
     <div class="empty">
       <h1 class="empty-title">Page not found</h1>
       <p>
-        There is no page at <code>{path.value}</code>. Go to the <a href="/">start page</a>.
+        There is no page at <code>{path.value}</code>. Go to the <a href={hrefOf("/")}>start page</a>.
       </p>
     </div>
   );

@@ -1,3 +1,4 @@
+import { hrefOf } from "../base.ts";
 import { pages } from "../pages/registry.ts";
 import { formatClock, formatDate, zoneName } from "../format/time.ts";
 import { path } from "../router.ts";
@@ -5,6 +6,7 @@ import { now_ms } from "../state/clock.ts";
 import { theme, toggleTheme, toggleZone, zone } from "../state/settings.ts";
 import { status } from "../state/status.ts";
 import { is_help_open } from "./keys.tsx";
+import { PipelineSwitch } from "./pipeline-switch.tsx";
 
 function isCurrent(page_path: string): boolean {
   return page_path === "/" ? path.value === "/" || path.value.startsWith("/coins/") : path.value.startsWith(page_path);
@@ -17,7 +19,7 @@ function Menu() {
       {pages.value.map(({ name, path: to, load, key }) => (
         <a
           key={to}
-          href={to}
+          href={hrefOf(to)}
           class="menu-item"
           aria-current={isCurrent(to) ? "page" : undefined}
           title={`${name} (g then ${key})`}
@@ -57,7 +59,7 @@ const THEMES = { system: "◐", dark: "●", light: "○" } as const;
 export function Header() {
   return (
     <header class="top">
-      <a class="brand" href="/" aria-label="Coinlake, start page">
+      <a class="brand" href={hrefOf("/")} aria-label="Coinlake, start page">
         <svg width="20" height="20" viewBox="0 0 32 32" aria-hidden="true">
           <circle cx="16" cy="11" r="6" />
           <path d="M3 21c3.2-2.6 6.5-2.6 8.7 0s5.4 2.6 8.6 0 5.5-2.6 8.7 0" />
@@ -65,6 +67,7 @@ export function Header() {
         </svg>
         <span class="brand-name">Coinlake</span>
       </a>
+      <PipelineSwitch />
       <Menu />
       <div class="tools">
         <Clock />

@@ -1,3 +1,4 @@
+import { hrefOf } from "../base.ts";
 import type { Source, Status } from "../../src/serve/schemas/status.ts";
 import { formatCount, plural } from "../format/number.ts";
 import { formatAge, formatSeconds } from "../format/time.ts";
@@ -92,7 +93,7 @@ function Figures({ now }: { now: Status }) {
         <span class="unit">/min</span>
       </Figure>
       <Figure name="rejected today" title="Elements rejected by silver since 00:00 UTC; see Quality">
-        <a href="/quality" class="figure">
+        <a href={hrefOf("/quality")} class="figure">
           {formatCount(now.rejected_today)}
         </a>
       </Figure>

@@ -1,3 +1,4 @@
+import { hrefOf } from "../base.ts";
 import type { Problem } from "../../src/serve/schemas/values.ts";
 
 /** A problem reported by the API, or a failed request. */
@@ -76,9 +77,9 @@ async function request(method: string, path: string, body: unknown, signal?: Abo
 
 async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    const response = await fetch(path, init);
+    const response = await fetch(hrefOf(path), init);
     // The session has ended, or the server was restarted with a token.
-    if (response.status === 401) location.assign("/login");
+    if (response.status === 401) location.assign(hrefOf("/login"));
     return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;

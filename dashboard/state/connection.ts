@@ -1,5 +1,6 @@
 import { backoffDelay_ms } from "../../src/base/backoff.ts";
 import type { EventName } from "../../src/serve/schemas/events.ts";
+import { hrefOf } from "../base.ts";
 import { lastEventId, NAMES, type StreamState } from "./events.ts";
 
 const BACKOFF = { base_ms: 1_200, cap_ms: 18_000 };
@@ -34,7 +35,7 @@ export class Connection {
     this.#source?.close();
     const last_id = lastEventId();
     const current = new EventSource(
-      last_id === "" ? "/api/events" : `/api/events?last_event_id=${encodeURIComponent(last_id)}`,
+      hrefOf(last_id === "" ? "/api/events" : `/api/events?last_event_id=${encodeURIComponent(last_id)}`),
     );
     this.#source = current;
     current.addEventListener("open", () => {

@@ -1,5 +1,6 @@
 import { effect } from "@preact/signals";
 import type { EventName } from "../../src/serve/schemas/events.ts";
+import { ownKey } from "../base.ts";
 import { Connection, SILENCE_MS } from "./connection.ts";
 import { dispatchEvent, stream, type StreamState } from "./events.ts";
 
@@ -17,7 +18,8 @@ type Message =
   | { kind: "state"; state: StreamState }
   | { kind: "event"; name: EventName; data: string; id: string };
 
-const NAME = "coinlake.events";
+/** Each pipeline has a stream. */
+const NAME = ownKey("coinlake.events");
 /** A hidden tab's timers may be a second late. */
 const RETRY_GRACE_MS = 1_500;
 

@@ -293,6 +293,7 @@ const DESCRIPTIONS = {
   },
   PARTITION_NOT_FOUND: { status: 404, meaning: "The topic has no such partition; use one that it was created with." },
   PIPELINE_NOT_FOUND: { meaning: "The lake's pipeline has no definition in pipelines/; bring it back." },
+  PIPELINE_STARTING: { status: 503, meaning: "The pipeline does not serve yet; try again in a few seconds." },
   PORT_NOT_ALLOWED: { meaning: "The system does not let the program listen on this address or port; choose another." },
   PORT_TAKEN: { meaning: "Another program listens on this port; stop it, or choose another port." },
   PYTHON_INSTALL_FAILED: {
@@ -440,6 +441,7 @@ const DESCRIPTIONS = {
     meaning: "The lake changed while it was verified, so nothing was verified; verify again.",
   },
   VIEW_NOT_FOUND: { meaning: "The catalog has no views; use a table." },
+  WAREHOUSE_NOT_FOUND: { meaning: "The REST catalog has no such warehouse; give the name of a running pipeline." },
   WAREHOUSE_NOT_EMPTY: { meaning: "The target warehouse holds other files; choose an empty folder of a bucket." },
 } as const satisfies Record<string, ErrorDescription>;
 

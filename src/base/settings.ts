@@ -172,6 +172,12 @@ export const SETTINGS = {
     default: null,
     help: "Address of the Iceberg REST catalog; set by Coinlake",
   },
+  COINLAKE_CATALOG_WAREHOUSE: {
+    group: "dbt",
+    type: "text",
+    default: "coinlake",
+    help: "Warehouse in the Iceberg REST catalog; set by Coinlake",
+  },
   COINLAKE_MODELS_VERSION: {
     group: "dbt",
     type: "text",

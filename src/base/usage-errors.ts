@@ -57,6 +57,9 @@ const WRONG_USE = {
   },
   PORT_TWICE: { meaning: "Two services are given the same port; give one of them another." },
   QUESTION_NOT_FOUND: { status: 404, meaning: "There is no question with this number; GET /api/answers lists them." },
+  PIPELINE_NAME_RESERVED: {
+    meaning: "The pipeline's name is a path of the server, so it cannot run beside others; rename it or run it alone.",
+  },
   REPAIR_NEEDS_EMBEDDED: { meaning: "`repair` is for embedded lakes; restore the backups of the cluster's servers." },
   RULE_NOT_FOUND: { status: 404, meaning: "No rule has this id; list the rules to see the ids." },
   S3_CREDENTIALS_MISSING: {

@@ -8,9 +8,14 @@ import { Router, type Route } from "./rest/router.ts";
 import { checkBearer, checkSender } from "./rest/origin-check.ts";
 import { TABLE_ROUTES } from "./rest/tables.ts";
 import { VIEW_ROUTES } from "./rest/views.ts";
+import { DEFAULT_WAREHOUSE, Warehouses } from "./rest/warehouses.ts";
 
 export interface CatalogServerOptions {
   catalog: Catalog;
+  /** Name by which clients select the catalog (default: coinlake). */
+  warehouse?: string;
+  /** False if other catalogs are added: clients then select one by its name. */
+  is_only?: boolean;
   /** 0 selects any free port. */
   port: number;
   /** An address other than loopback requires a token or a trusted network. */
@@ -21,9 +26,12 @@ export interface CatalogServerOptions {
   onError?: (error: unknown) => void;
 }
 
-/** Engines attach to `url` with `token`. */
+/** Engines attach to `warehouse` at `url` with `token`. */
 export interface CatalogServer extends Listening {
   token: string | null;
+  warehouse: string;
+  /** Serves another catalog at the same address. Its `close` ends that; close the server first, which ends all requests. */
+  add(warehouse: string, catalog: Catalog): CatalogServer;
 }
 
 /** A client that needs longer to send its request is disconnected or malicious. */
@@ -39,11 +47,12 @@ const ROUTES: readonly Route[] = [...NAMESPACE_ROUTES, ...TABLE_ROUTES, ...VIEW_
 const CONFIG_ROUTE: Route = {
   method: "GET",
   path: "config",
-  async handle() {
+  async handle({ warehouses, query }) {
+    const prefix = warehouses.prefixOf(query.get("warehouse"));
     const endpoints = ROUTES.filter((route) => route.is_listed !== false).map(
       (route) => `${route.method} /v1/{prefix}/${route.path}`,
     );
-    return { status: 200, body: { defaults: {}, overrides: {}, endpoints } };
+    return { status: 200, body: { defaults: {}, overrides: prefix === null ? {} : { prefix }, endpoints } };
   },
 };
 
@@ -53,12 +62,14 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
   const onError =
     options.onError ?? ((error) => process.emitWarning(`The catalog failed to answer: ${messageOf(error)}`));
   const token = options.token ?? null;
+  const warehouse = options.warehouse ?? DEFAULT_WAREHOUSE;
+  const warehouses = new Warehouses(warehouse, options, { is_only: options.is_only ?? true });
   const router = new Router([CONFIG_ROUTE, ...ROUTES]);
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     try {
       checkSender(request, host);
       checkBearer(request, token);
-      return await router.handle(options.catalog, request);
+      return await router.handle(warehouses, request);
     } catch (error) {
       if (!(error instanceof OperatingError)) onError(error);
       return errorAnswer(error);
@@ -86,5 +97,14 @@ export async function startCatalogServer(options: CatalogServerOptions): Promise
     port_option: "--catalog-port",
     close_timeout_ms: CLOSE_TIMEOUT_MS,
   });
-  return { ...listening, token };
+  const catalog_server: CatalogServer = {
+    ...listening,
+    token,
+    warehouse,
+    add(name, catalog) {
+      warehouses.add(name, catalog);
+      return { ...catalog_server, warehouse: name, close: async () => warehouses.remove(name) };
+    },
+  };
+  return catalog_server;
 }

@@ -67,9 +67,8 @@ async function probeAll(producers: readonly Producer[]): Promise<string | null> 
 
 /** Creates one source, with or without an argument, or a list of live sources. */
 async function create(request: SourceRequest, text: string): Promise<ChosenSource> {
-  const names = text.includes(":") ? [text] : text.split(",").map((name) => name.trim());
   const chosen: ChosenSource[] = [];
-  for (const name of names) chosen.push(await createOne(request, name));
+  for (const name of text.includes(":") ? [text] : namesIn(text)) chosen.push(await createOne(request, name));
   const [first, ...others] = chosen;
   if (first === undefined || others.length === 0) return first ?? createOne(request, text);
   if (chosen.some(({ kind }) => kind !== "live")) {
@@ -129,6 +128,12 @@ async function createOne(
       .filter(Boolean)
       .join("-"),
   };
+}
+
+/** The names in the text of a source: `name:argument` has one, a list without arguments has several. */
+export function namesIn(text: string): string[] {
+  const colon = text.indexOf(":");
+  return colon < 0 ? text.split(",").map((name) => name.trim()) : [text.slice(0, colon)];
 }
 
 /** Usage of a source: `name`, `name:ARGUMENT` or `name[:ARGUMENT]`. */

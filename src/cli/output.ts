@@ -5,6 +5,8 @@ import { OperatingError } from "../base/errors.ts";
 /** A command's output: results go to stdout, messages to stderr, so that pipes receive only results. */
 export interface Output {
   is_json: boolean;
+  /** The pipeline that begins each line, where several print to one terminal. */
+  name: string | null;
   result(text: string): void;
   say(text: string): void;
   warn(text: string): void;
@@ -25,9 +27,23 @@ export function styleResult(format: Style, text: string): string {
 export function openOutput(is_json: boolean): Output {
   return {
     is_json,
+    name: null,
     result: (text) => process.stdout.write(text.endsWith("\n") ? text : `${text}\n`),
     say: (text) => process.stderr.write(`${text}\n`),
     warn: (text) => process.stderr.write(`${style("yellow", "warning")} ${text}\n`),
+  };
+}
+
+/** The output of one of several pipelines: each of its messages begins with its name. Null for an only pipeline. */
+export function outputOf(output: Output, name: string | null): Output {
+  if (name === null) return output;
+  const named = (text: string): string => `${style("cyan", name)}  ${text}`;
+  return {
+    is_json: output.is_json,
+    name,
+    result: (text) => output.result(output.is_json ? text : `\n${styleResult("cyan", name)}\n${text}`),
+    say: (text) => output.say(named(text)),
+    warn: (text) => output.warn(named(text)),
   };
 }
 

@@ -1,36 +1,46 @@
 import { setFlagsFromString } from "node:v8";
-import { OperatingError } from "../base/errors.ts";
 import type { StepListener } from "../base/failpoints.ts";
 import { sweepSpill } from "../duckdb/spill.ts";
 import { rememberAsCurrent } from "../lake/lake.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { claimLake, claimSource } from "../lake/ownership.ts";
-import type { Producer } from "../producer/producer.ts";
-import { buildPipeline, type BuiltPipeline, type PipelineOptions } from "../runtime/pipeline.ts";
-import { checkToken } from "../serve/guard/authentication.ts";
-import { checkPort } from "../serve/server.ts";
-import { failedOf, testsOf } from "../transform/test-results.ts";
-import type { CommandResult } from "../transform/worker.ts";
-import { answersOrNone, printAnswers, printCurrentAnswers } from "./all-answers.ts";
+import type { Pipeline } from "../pipeline/definition.ts";
+import { checkPort, Server, type ServerOptions } from "../serve/server.ts";
+import { assignSources } from "./assign-sources.ts";
 import { stepFromEnvironment } from "./backup-place.ts";
-import { chooseSource, type SourceRequest } from "./choose-source.ts";
+import { chooseSource, type ChosenSource, type SourceRequest } from "./choose-source.ts";
 import { openLakeFromEnvironment } from "./context.ts";
-import { lakeOfSource, type Claim } from "./new-lake.ts";
-import { style, type Output } from "./output.ts";
+import { lakeOfSource, type Claim, type LakeOfSource } from "./new-lake.ts";
+import { outputOf, type Output } from "./output.ts";
 import { recoverLake } from "./recover.ts";
-import { warnOfSilentRules } from "./silent-rules.ts";
-import { Status } from "./status.ts";
-import { INTERRUPTED, stopOnSignals } from "./stopping.ts";
+import { runPipelines, type RunSettings, type StartedPipeline } from "./run-pipelines.ts";
 
-type PipelineSettings = Pick<
-  PipelineOptions,
-  "bronzeJob" | "is_transforming" | "is_maintaining" | "is_until_drained" | "server" | "assets"
->;
+/** Where the dashboard and its API are served. */
+export type ServerRequest = Omit<ServerOptions, "pipelines">;
 
-export interface StartRequest extends SourceRequest, PipelineSettings {
+export interface StartRequest extends Omit<SourceRequest, "pipeline" | "source">, RunSettings {
+  /** At least one; the first is the default of other commands and of the server. */
+  pipelines: readonly Pipeline[];
+  /** The typed sources, each `name` or `name:argument`; empty for the default of each pipeline. */
+  sources: readonly string[];
+  /** Null for a run without a server. */
+  server: ServerRequest | null;
   catalog_port: number;
   /** False where `produce` fills the log in another process. */
   is_producing: boolean;
+}
+
+/** A pipeline of this start, on its way to an open lake. */
+interface Prepared extends ChosenSource {
+  pipeline: Pipeline;
+  output: Output;
+}
+
+/** A lake that this start has created or found. */
+interface Placed {
+  claims: Claim[];
+  is_claimed: boolean;
+  discard: LakeOfSource["discard"];
 }
 
 /**
@@ -40,114 +50,69 @@ export interface StartRequest extends SourceRequest, PipelineSettings {
  */
 const HEAP_GROWING_PERCENT = 30;
 
-/** A stop that takes longer, such as an increment of minutes, ends the process: that is as safe as a crash. */
-const STOP_LIMIT_MS = 15_000;
-
-/** Runs a pipeline until it is drained or Ctrl-C stops it. Throws the error that ended it otherwise. */
+/** Runs pipelines until they are drained or Ctrl-C stops them. Throws the error that ended one of them otherwise. */
 export async function start(request: StartRequest): Promise<void> {
-  const { output, data_folder, server } = request;
+  const { server: served, pipelines } = request;
   // Checked before anything is created or fetched.
-  if (server !== null) checkToken(server.host, server.token);
+  const server = served === null ? null : new Server({ ...served, pipelines });
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  const { producers, kind, lake_name } = await chooseSource(request);
-  const { lake: identity, is_new, discard } = lakeOfSource(request, { kind, lake_name });
-  const claims: Claim[] = [];
-  let [is_claimed, is_open] = [false, false];
+  const prepared: Prepared[] = [];
+  const sources = assignSources(pipelines, request.sources);
+  for (const [index, pipeline] of pipelines.entries()) {
+    const output = outputOf(request.output, pipelines.length === 1 ? null : pipeline.name);
+    const chosen = await chooseSource({ ...request, pipeline, output, source: sources[index] ?? null });
+    prepared.push({ ...chosen, pipeline, output });
+  }
+  const placed: Placed[] = [];
+  const open: OpenLake[] = [];
+  let are_open = false;
+  const step = stepFromEnvironment();
   try {
-    // The process that transforms is the only writer of the tables.
-    if (request.is_transforming) claims.push(claimLake(identity, "start"));
-    is_claimed = claims.length > 0;
-    if (identity.profile === "cluster" && request.is_producing) claims.push(claimSource(identity, "start"));
     // The server itself starts only once dbt has compiled.
-    if (server !== null) await checkPort(server);
+    if (served !== null) await checkPort(served);
     sweepSpill();
-    const step = stepFromEnvironment();
-    if (!is_new && request.is_transforming) await recoverLake(identity, request.pipeline, output);
-    const { catalog_port } = request;
-    const lake = await openLakeFromEnvironment(identity, { catalog_port, step, warn: output.warn });
-    is_open = true;
-    try {
-      rememberAsCurrent(data_folder, identity);
-      await runIn(lake, request.is_producing ? producers : [], request, step);
-    } finally {
-      await lake.close();
+    const started: StartedPipeline[] = [];
+    for (const one of prepared) {
+      const lake = await openOne(one, request, step, placed, open[0]);
+      open.push(lake);
+      const { pipeline, output, producers } = one;
+      started.push({ lake, pipeline, output, producers: request.is_producing ? producers : [] });
     }
+    are_open = true;
+    const [first] = open;
+    if (first !== undefined) rememberAsCurrent(request.data_folder, first.lake);
+    await runPipelines(started, { ...request, server, step });
   } finally {
-    if (!is_open) discard(claims, is_claimed);
-    for (const claim of claims) claim.release();
+    // The first lake's catalog server is closed first: it ends the requests for all lakes.
+    for (const lake of open) await lake.close();
+    for (const { claims, is_claimed, discard } of placed.toReversed()) {
+      if (!are_open) discard(claims, is_claimed);
+      for (const claim of claims) claim.release();
+    }
   }
 }
 
-async function runIn(
-  lake: OpenLake,
-  producers: readonly Producer[],
+/** Creates or finds a lake, claims it, repairs it after a power cut, and opens it. `placed` gets it before any failure. */
+async function openOne(
+  { pipeline, output, kind, lake_name }: Prepared,
   request: StartRequest,
   step: StepListener,
-): Promise<void> {
-  const { pipeline, output, is_until_drained } = request;
-  const stopping = stopOnSignals(output, { limit_ms: STOP_LIMIT_MS });
-  let answering: Promise<void> | null = null;
-  // A run until drained prints its answers at the end.
-  const answerOnce = (): void => {
-    if (is_until_drained || stopping.signal.aborted) return;
-    answering ??= printCurrentAnswers(lake, pipeline, output, stopping.signal);
-  };
-  const status = new Status(output, producers, answerOnce);
-  let built: BuiltPipeline | null = null;
-  try {
-    built = await buildPipeline({ ...request, lake, producers, step, signal: stopping.signal, reporter: status });
-    announce(lake, output);
-    await warnOfSilentRules(lake, pipeline, output.warn);
-    const tests = await built.run();
-    await answering;
-    status.end();
-    if (stopping.signal.aborted) reportStopped(request);
-    else await conclude(lake, request, tests);
-  } finally {
-    stopping.dispose();
-    status.end();
-    await answering;
-    await built?.close();
-  }
-}
-
-function announce({ lake, server }: OpenLake, output: Output): void {
-  const kind = lake.kind === "live" ? "" : style(["bold", "magenta"], ` ${lake.kind.toUpperCase()}`);
-  output.say(`${style("bold", "Coinlake")}${kind}  lake ${lake.folder}`);
-  output.say(`  Iceberg catalog  ${server.url}`);
-  output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this process)`);
-}
-
-function reportStopped({ output, is_until_drained }: StartRequest): void {
-  output.say("Stopped cleanly. Everything received is on disk; `npm start` continues from here.");
-  // The caller requested a drained lake, and it is not drained.
-  if (is_until_drained) process.exitCode = INTERRUPTED;
-}
-
-/** Prints the answers and the test results of a drained run. Throws TESTS_FAILED. */
-async function conclude(
-  lake: OpenLake,
-  { pipeline, output }: StartRequest,
-  tests: CommandResult | null,
-): Promise<void> {
-  const answers = await answersOrNone(lake, pipeline);
-  if (answers === null)
-    output.warn(
-      "no record was accepted: `verify` counts rejected rows by reason, and silver's _rejected table holds them.",
-    );
-  else printAnswers(lake, answers, output);
-  const failed = tests === null ? [] : failedOf(tests);
-  if (tests?.is_success === false || failed.length > 0) {
-    throw new OperatingError(
-      "TESTS_FAILED",
-      `${failed.length} tests failed: ${failed.map(({ name }) => name).join(", ")}`,
-      {
-        next_step: "Run `npm run -s coinlake -- dbt test` to see the failing rows, and `verify` to check for damage.",
-      },
-    );
-  }
-  output.say(
-    `Drained: all records are in gold, ${tests === null ? 0 : testsOf(tests).length} tests passed. ` +
-      "Next: npm run -s coinlake -- verify",
-  );
+  placed: Placed[],
+  first: OpenLake | undefined,
+): Promise<OpenLake> {
+  const { lake, is_new, discard } = lakeOfSource({ ...request, pipeline }, { kind, lake_name });
+  const place: Placed = { claims: [], is_claimed: false, discard };
+  placed.push(place);
+  // The process that transforms is the only writer of the tables.
+  if (request.is_transforming) place.claims.push(claimLake(lake, "start"));
+  place.is_claimed = place.claims.length > 0;
+  if (lake.profile === "cluster" && request.is_producing) place.claims.push(claimSource(lake, "start"));
+  if (!is_new && request.is_transforming) await recoverLake(lake, pipeline, output);
+  return openLakeFromEnvironment(lake, {
+    catalog_port: request.catalog_port,
+    is_catalog_shared: request.pipelines.length > 1,
+    catalog_server: first?.server ?? null,
+    step,
+    warn: output.warn,
+  });
 }

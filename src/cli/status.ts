@@ -17,7 +17,7 @@ export class Status implements PipelineReporter {
   readonly #output: Output;
   readonly #producers: readonly Producer[];
   readonly #onCaughtUp: () => void;
-  readonly #bar = progressBar("source → log");
+  readonly #bar: ReturnType<typeof progressBar>;
   readonly #source_warnings: RepeatedWarnings;
   readonly #failure_warnings: RepeatedWarnings;
   #records = 0;
@@ -27,6 +27,8 @@ export class Status implements PipelineReporter {
 
   constructor(output: Output, producers: readonly Producer[], onCaughtUp: () => void = () => {}) {
     this.#output = output;
+    // Lines of another pipeline would be written into the bar.
+    this.#bar = output.name === null ? progressBar("source → log") : { update() {}, end() {} };
     this.#producers = producers;
     this.#onCaughtUp = onCaughtUp;
     this.#source_warnings = new RepeatedWarnings(systemClock, output.warn);

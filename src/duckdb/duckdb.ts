@@ -2,6 +2,7 @@ import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../base/errors.ts";
+import { DEFAULT_WAREHOUSE } from "../catalog/rest/warehouses.ts";
 import { toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import { trackInstance } from "./instances.ts";
@@ -93,12 +94,18 @@ async function loadExtensions(connection: DuckDBConnection, has_packages: boolea
 /** Name of the secret that holds the catalog's token. */
 const CATALOG_SECRET = "coinlake_catalog";
 
+interface AttachOptions {
+  is_read_only?: boolean;
+  token?: string | null;
+  warehouse?: string;
+}
+
 /** Makes the catalog's tables visible as `alias.<namespace>.<table>` in every connection of the instance. */
 export async function attachCatalog(
   connection: DuckDBConnection,
   catalog_url: string,
   alias: string,
-  { is_read_only = false, token = null }: { is_read_only?: boolean; token?: string | null } = {},
+  { is_read_only = false, token = null, warehouse = DEFAULT_WAREHOUSE }: AttachOptions = {},
 ): Promise<void> {
   const options = ["TYPE iceberg", `ENDPOINT '${catalog_url}'`, "ACCESS_DELEGATION_MODE 'none'"];
   if (token !== null)
@@ -107,5 +114,5 @@ export async function attachCatalog(
     ...(token === null ? ["AUTHORIZATION_TYPE 'none'"] : ["AUTHORIZATION_TYPE 'oauth2'", `SECRET ${CATALOG_SECRET}`]),
   );
   if (is_read_only) options.push("READ_ONLY");
-  await connection.run(`ATTACH 'coinlake' AS ${alias} (${options.join(", ")})`);
+  await connection.run(`ATTACH ${quoteText(warehouse)} AS ${alias} (${options.join(", ")})`);
 }

@@ -69,7 +69,11 @@ export class QuerySession {
     for (const layer of LAYERS) if (!(await catalog.hasNamespace([layer]))) await catalog.createNamespace([layer]);
     const instance = await openDuckDB({ name: "tables", ...options, s3 });
     const connection = await instance.connect();
-    await attachCatalog(connection, server.url, "lake", { is_read_only: true, token: server.token });
+    await attachCatalog(connection, server.url, "lake", {
+      is_read_only: true,
+      token: server.token,
+      warehouse: server.warehouse,
+    });
     const session = new QuerySession(
       instance,
       connection,

@@ -82,7 +82,11 @@ export class TailDatabase {
   ): Promise<TailDatabase> {
     const instance = await openDuckDB({ name: "live", ...limits, s3 });
     const writer = await instance.connect();
-    await attachCatalog(writer, server.url, "lake", { is_read_only: true, token: server.token });
+    await attachCatalog(writer, server.url, "lake", {
+      is_read_only: true,
+      token: server.token,
+      warehouse: server.warehouse,
+    });
     // Statistics describe the rows at planning time, but a prepared plan also serves later rows: planned over an empty
     // table, "where reason is null" would never be true again.
     await writer.run(

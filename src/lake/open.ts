@@ -40,6 +40,10 @@ export interface OpenLakeOptions {
   env?: Environment;
   /** Port of the REST catalog; 0 for any free one. */
   catalog_port?: number;
+  /** Whether the REST catalog serves further lakes, which are opened with `catalog_server`. */
+  is_catalog_shared?: boolean;
+  /** The shared REST catalog of an open lake. */
+  catalog_server?: CatalogServer | null;
   step?: StepListener;
   /** For measurements of what durability costs; by default every commit is durable. */
   makeDurable?: MakeDurable;
@@ -63,7 +67,14 @@ const RECHECK_IN_S3_MS = 60_000;
  * LOG_UNREACHABLE and others.
  */
 export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promise<OpenLake> {
-  const { env = process.env, catalog_port = 0, step = noop, warn = () => {} } = options;
+  const {
+    env = process.env,
+    catalog_port = 0,
+    is_catalog_shared = false,
+    catalog_server = null,
+    step = noop,
+    warn = () => {},
+  } = options;
   const token = catalogTokenFrom(env);
   const s3 = /^s3a?:/.test(lake.warehouse) ? s3SettingsFrom(env) : null;
   const files = s3 === null ? new FileStorage() : new S3Storage(s3);
@@ -82,7 +93,10 @@ export async function openLake(lake: Lake, options: OpenLakeOptions = {}): Promi
   });
   try {
     await cluster?.claimTables(catalog, lake);
-    const server = await startCatalogServer({ catalog, port: catalog_port, token });
+    const warehouse = lake.pipeline;
+    const server =
+      catalog_server?.add(warehouse, catalog) ??
+      (await startCatalogServer({ catalog, warehouse, is_only: !is_catalog_shared, port: catalog_port, token }));
     return assembled({ lake, storage, catalog, server, log, s3, cluster }, ledger);
   } catch (error) {
     await log.close();

@@ -10,11 +10,14 @@ import { DEFAULT_RETENTION, snapshotsToKeep } from "./retention.ts";
 import { claimMaintenance, tablesOf } from "./run.ts";
 import { hasPassed } from "../base/pacing.ts";
 import { pause } from "../base/retry.ts";
+import { Turns } from "../base/turns.ts";
 
 export interface ScheduledMaintenance {
   lake: Lake;
   catalog: TableCatalog;
   clock: Clock;
+  /** Passes of schedules that share it run one at a time. */
+  turns?: Turns;
   /** Opened for one pass and closed after it, so that no memory is held between passes. */
   withMaintainer<T>(work: (maintainer: Maintainer) => Promise<T>, signal: AbortSignal): Promise<T>;
   events: {
@@ -63,7 +66,12 @@ export class MaintenanceSchedule {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    while (await pause(this.#options.clock, LOOK_MS, signal)) await this.pass(signal);
+    const { clock, turns = new Turns(1) } = this.#options;
+    while (await pause(clock, LOOK_MS, signal)) {
+      await turns.take(async () => {
+        if (!signal.aborted) await this.pass(signal);
+      });
+    }
   }
 
   /** One pass over every table, with the work that is due. */

@@ -13,18 +13,11 @@ import type { Producer, SourceReport } from "../producer/producer.ts";
 import type { Assets } from "../serve/assets.ts";
 import type { Metrics } from "../serve/metrics.ts";
 import type { PipelineHandle } from "../serve/pipeline-handle.ts";
-import { startServer } from "../serve/server.ts";
+import type { Server } from "../serve/server.ts";
 import { cachedModels, type LiveModels } from "../transform/models.ts";
 import { monitorHealth, sourceStatuses } from "./health-monitor.ts";
 import { startLoop } from "./loop.ts";
 import type { LiveServices } from "./run.ts";
-
-export interface ServerRequest {
-  port: number;
-  host: string;
-  /** Null for none: the server then answers loopback only. */
-  token: string | null;
-}
 
 export interface LiveServicesOptions {
   lake: OpenLake;
@@ -33,8 +26,8 @@ export interface LiveServicesOptions {
   is_transforming: PipelineHandle["is_transforming"];
   /** Compiles the models for the live tail and caches them. */
   compileModels(): Promise<LiveModels>;
-  /** Null for a run without a server. */
-  server: ServerRequest | null;
+  /** The process's server; null for a run without one. */
+  server: Server | null;
   assets(): Promise<Assets>;
   stream: PipelineHandle["stream"];
   is_until_drained: boolean;
@@ -173,7 +166,7 @@ async function runStarted(
 
 async function serve(
   options: LiveServicesOptions,
-  { port, host, token }: ServerRequest,
+  server: Server,
   { live, alerts }: Started,
 ): Promise<{ close(): Promise<void> }> {
   const { lake, pipeline, producers, is_transforming, stream, tests, failures, dbt_pid, metrics, onError } = options;
@@ -193,7 +186,7 @@ async function serve(
     dbt_pid,
     console: sqlWorkerCommand(lake),
   };
-  const running = await startServer({ handle, assets: await options.assets(), port, host, token, onError, metrics });
+  const running = await server.mount({ handle, assets: await options.assets(), onError, metrics });
   options.serving(running.url);
   return running;
 }

@@ -1,6 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { OperatingError } from "../base/errors.ts";
 import type { StepListener } from "../base/failpoints.ts";
+import type { Turns } from "../base/turns.ts";
 import { BUILT_LAYERS } from "../lake/layers.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { embeddedMaintainer } from "../maintain/embedded.ts";
@@ -13,6 +14,8 @@ export interface MaintenanceServiceOptions {
   lake: OpenLake;
   worker: DbtWorker;
   step: StepListener;
+  /** One pass at a time in the process: each opens an engine. */
+  turns: Turns;
   maintained(report: ActionReport): void;
   failed(table: string, error: OperatingError): void;
 }
@@ -22,7 +25,7 @@ const ENGINE_LIMITS = { memory_limit_mb: 128, threads: 1 };
 
 /** Compaction and expiry for an embedded lake. Commits to tables that dbt writes wait until no increment is running. */
 export function createMaintenanceService(options: MaintenanceServiceOptions): MaintenanceSchedule {
-  const { lake, worker, step, maintained, failed } = options;
+  const { lake, worker, step, turns, maintained, failed } = options;
   const built_layers = new Set<string>(BUILT_LAYERS);
   const exclusively = <T>(table: string, commit: () => Promise<T>): Promise<T> =>
     built_layers.has(table.slice(0, table.indexOf("."))) ? worker.between(commit) : commit();
@@ -30,6 +33,7 @@ export function createMaintenanceService(options: MaintenanceServiceOptions): Ma
     lake: lake.lake,
     catalog: lake.catalog,
     clock: systemClock,
+    turns,
     async withMaintainer(work, signal) {
       const store = new MaintenanceStore(lake.lake.folder);
       try {

@@ -3,13 +3,14 @@ import { beginAlerts } from "../alert/open.ts";
 import { systemClock } from "../base/clock.ts";
 import { messageOf, type OperatingError } from "../base/errors.ts";
 import type { StepListener } from "../base/failpoints.ts";
-import { keepMemoryReleased } from "../duckdb/release-memory.ts";
+import type { Turns } from "../base/turns.ts";
 import type { OpenLake } from "../lake/open.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import type { Producer } from "../producer/producer.ts";
 import type { Assets } from "../serve/assets.ts";
-import { Metrics } from "../serve/metrics.ts";
+import type { Metrics } from "../serve/metrics.ts";
 import { PipelineFigures } from "../serve/pipeline-figures.ts";
+import type { Server } from "../serve/server.ts";
 import { embeddedEngine, engineOf } from "../transform/engine.ts";
 import { logOffsets } from "../transform/offsets.ts";
 import { TestResults } from "../transform/test-results.ts";
@@ -19,7 +20,7 @@ import { BuildTracker } from "./build-tracker.ts";
 import { ActiveFailures } from "./failures.ts";
 import { openIngestService, type IngestService, type IngestServiceOptions } from "./ingest-service.ts";
 import { compileLiveModels } from "./live-models.ts";
-import { createLiveServices, type ServerRequest } from "./live-services.ts";
+import { createLiveServices } from "./live-services.ts";
 import { createMaintenanceService } from "./maintenance-service.ts";
 import type { PipelineReporter } from "./reporter.ts";
 import { runPipeline, type LiveServices, type RunEvents } from "./run.ts";
@@ -35,8 +36,11 @@ export interface PipelineOptions {
   /** False where `maintain` compacts and expires. */
   is_maintaining: boolean;
   is_until_drained: boolean;
-  /** Null for a run without a server. */
-  server: ServerRequest | null;
+  /** The process's server; null for a run without one. */
+  server: Server | null;
+  metrics: Metrics;
+  /** Turns of the process's pipelines to maintain their tables. */
+  maintenance_turns: Turns;
   /** The dashboard's files. */
   assets(): Promise<Assets>;
   /** Aborts for a clean stop. */
@@ -76,7 +80,7 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
     onNode: () => step("inside transform"),
   });
   onAbort(signal, () => worker.finish());
-  const figures = new PipelineFigures(new Metrics());
+  const figures = new PipelineFigures(options.metrics);
   const failures = new ActiveFailures();
   const ingest = await openIngestService(lake, {
     pipeline,
@@ -92,12 +96,8 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
     },
     committed: figures.committed,
   });
-  const stopReleasing = keepMemoryReleased((error) =>
-    reporter.warned(`free memory could not be released: ${messageOf(error)}`),
-  );
   const close = async (): Promise<void> => {
     await worker.close();
-    stopReleasing();
     ingest.close();
   };
   try {
@@ -149,11 +149,13 @@ function maintenanceOf({
   step,
   figures,
   reporter,
+  maintenance_turns,
 }: Services): ReturnType<typeof createMaintenanceService> {
   return createMaintenanceService({
     lake,
     worker,
     step,
+    turns: maintenance_turns,
     maintained: figures.maintained,
     failed: (table, error) => {
       figures.maintenanceFailed();

@@ -39,7 +39,7 @@ export function createApp(dependencies: ServerDependencies, host: string): { app
   app.use(async (context, next) => {
     if (OPEN_PATHS.test(context.req.path) || dependencies.authenticator.isOpenTo(context)) return next();
     const wants_page = context.req.method === "GET" && (context.req.header("accept") ?? "").includes("text/html");
-    if (wants_page) return context.redirect("/login", 303);
+    if (wants_page) return context.redirect(`${dependencies.base}/login`, 303);
     return dependencies.authenticator.check(context, next);
   });
   app.use("/api/*", onlyJson);
@@ -82,12 +82,13 @@ export function createApp(dependencies: ServerDependencies, host: string): { app
 }
 
 /** The OpenAPI document, generated once: the routes do not change while the server runs. */
-function documentRoute(app: App, { handle }: ServerDependencies): void {
+function documentRoute(app: App, { handle, base }: ServerDependencies): void {
   let text: string | null = null;
   app.get("/api/openapi.json", (context) => {
     text ??= JSON.stringify(
       app.getOpenAPI31Document({
         openapi: "3.1.0",
+        ...(base === "" ? {} : { servers: [{ url: base }] }),
         info: {
           title: "Coinlake",
           version: handle.version,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Context } from "hono";
 import { matches } from "./endpoint.ts";
 import { notFound } from "./problem.ts";
@@ -39,6 +40,16 @@ export function serveAsset(context: Context, assets: Assets): Response {
   const { body, encoding } = encodedFor(asset, context.req.header("accept-encoding") ?? "");
   if (encoding !== null) headers["content-encoding"] = encoding;
   return context.body(body as Uint8Array<ArrayBuffer>, 200, headers);
+}
+
+/** The files of a dashboard below `base`: its page names the base, the other files are the same. */
+export function assetsUnder(base: string, assets: Assets): Assets {
+  const page = assets.get(PAGE);
+  if (base === "" || page === undefined) return assets;
+  const text = Buffer.from(page.body).toString().replace("<html ", `<html data-base="${base}" `);
+  const body = Buffer.from(text.replace('href="/api/', `href="${base}/api/`));
+  const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+  return new Map(assets).set(PAGE, { ...page, body, gzip: null, brotli: null, etag });
 }
 
 function isPagePath(path: string): boolean {

@@ -7,6 +7,7 @@ import type { Authenticator } from "./guard/authentication.ts";
 import type { Health } from "./health.ts";
 import type { LakeReader } from "./lake-reader.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Mounts } from "./mounts.ts";
 import type { PipelineHandle } from "./pipeline-handle.ts";
 
 /** Dependencies injected into route handlers. */
@@ -21,5 +22,9 @@ export interface ServerDependencies {
   metrics: Metrics;
   authenticator: Authenticator;
   assets: Assets;
+  /** The path before the pipeline's routes and pages; empty for the first pipeline. */
+  base: string;
+  /** All pipelines of the server. */
+  mounts: Mounts;
   onError(error: unknown): void;
 }

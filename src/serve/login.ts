@@ -10,7 +10,7 @@ const MAX_TOKEN_CHARACTERS = 1_000;
 /** The login form, which works without JavaScript. */
 export function loginRoutes(
   app: App,
-  { authenticator, assets }: Pick<ServerDependencies, "authenticator" | "assets">,
+  { authenticator, assets, base }: Pick<ServerDependencies, "authenticator" | "assets" | "base">,
 ): void {
   const page = assets.get("/login.html")?.body.toString() ?? "";
   const send = (context: Context, note: string, status: 200 | 401 | 429) =>
@@ -24,6 +24,6 @@ export function loginRoutes(
       if (!(error instanceof OperatingError)) throw error;
       return send(context, sentence(error.message), error.code === "TOO_MANY_ATTEMPTS" ? 429 : 401);
     }
-    return context.redirect("/", 303);
+    return context.redirect(`${base}/`, 303);
   });
 }

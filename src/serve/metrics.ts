@@ -28,13 +28,25 @@ const BUCKETS_S = [
  * use on.
  */
 export class Metrics {
-  readonly #registry = new Registry();
+  /** Labels of every series that this object counts. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly #registry: Registry;
+
+  constructor(labels: Readonly<Record<string, string>> = {}, registry = new Registry()) {
+    this.labels = labels;
+    this.#registry = registry;
+  }
+
+  /** The same registry, with more labels. */
+  labelled(labels: Readonly<Record<string, string>>): Metrics {
+    return new Metrics({ ...this.labels, ...labels }, this.#registry);
+  }
 
   /** Increments a counter; `by` 0 creates the series before the first count. */
   count(name: string, help: string, labels: Readonly<Record<string, string>> = {}, by = 1): void {
     const known = this.#registry.getSingleMetric(name);
     const counter = known instanceof Counter ? known : new Counter(this.#config(name, help, labels));
-    counter.inc(labels, by);
+    counter.inc({ ...this.labels, ...labels }, by);
   }
 
   observe(name: string, help: string, seconds: number, labels: Readonly<Record<string, string>> = {}): void {
@@ -43,23 +55,40 @@ export class Metrics {
       known instanceof Histogram
         ? known
         : new Histogram({ ...this.#config(name, help, labels), buckets: [...BUCKETS_S] });
-    histogram.observe(labels, seconds);
+    histogram.observe({ ...this.labels, ...labels }, seconds);
   }
 
   /** Everything in Prometheus' text format: the given families, then the counters and histograms. */
   async text(families: readonly Family[]): Promise<string> {
     // New objects for each scrape: a series whose subject no longer exists must not be repeated.
     const scraped = new Registry();
-    for (const one of families) if (one.samples.length > 0) addFamily(scraped, one);
+    for (const one of merged(families)) if (one.samples.length > 0) addFamily(scraped, one);
     return await Registry.merge([scraped, this.#registry]).metrics();
   }
 
   #config(name: string, help: string, labels: Readonly<Record<string, string>>) {
-    return { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
+    return { name, help, labelNames: Object.keys({ ...this.labels, ...labels }), registers: [this.#registry] };
   }
 }
 
 export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+export function withLabels(families: readonly Family[], labels: Readonly<Record<string, string>>): Family[] {
+  return families.map((one) => ({
+    ...one,
+    samples: one.samples.map((sample) => ({ ...sample, labels: { ...labels, ...sample.labels } })),
+  }));
+}
+
+/** Families of one name, such as those of several pipelines, become one. */
+function merged(families: readonly Family[]): Family[] {
+  const by_name = new Map<string, Family>();
+  for (const one of families) {
+    const known = by_name.get(one.name);
+    by_name.set(one.name, known === undefined ? one : { ...known, samples: [...known.samples, ...one.samples] });
+  }
+  return [...by_name.values()];
+}
 
 /** Samples with equal labels are added: DuckDB instances may share a name, but a series must be unique. */
 function addFamily(registry: Registry, { name, help, type, samples }: Family): void {

@@ -1,30 +1,40 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server as HttpServer, type ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
+import { systemClock } from "../base/clock.ts";
 import { listen, type Listening } from "../base/listen.ts";
 import { TableReports } from "../query/tables.ts";
 import { createApp } from "./app.ts";
-import type { Assets } from "./assets.ts";
+import { assetsUnder, type Assets } from "./assets.ts";
 import { Console, type ConsoleLimits } from "./sql-console/console.ts";
 import { DiskUsage } from "./disk-usage.ts";
 import { EventHub } from "./events/hub.ts";
 import { checkToken, Authenticator } from "./guard/authentication.ts";
+import { CONTENT_HEADERS } from "./guard/headers.ts";
 import { Health } from "./health.ts";
 import { LakeReader } from "./lake-reader.ts";
 import { Metrics } from "./metrics.ts";
+import { Mounts, type Mount, type Service } from "./mounts.ts";
 import type { ServerDependencies } from "./dependencies.ts";
 import type { PipelineHandle } from "./pipeline-handle.ts";
+import { problemOf, requestError } from "./problem.ts";
+import { familiesOf } from "./routes/metrics.ts";
 
 export const DEFAULT_PORT = 4000;
 export const DEFAULT_HOST = "127.0.0.1";
 
 export interface ServerOptions {
-  handle: PipelineHandle;
-  assets: Assets;
+  /** The pipelines that will be mounted; the first one answers under `/`, the others under `/NAME`. */
+  pipelines: readonly { name: string; title: string }[];
   /** 0 for any free port. */
   port: number;
   host: string;
   /** Required unless `host` is loopback; null for none. */
   token: string | null;
+}
+
+export interface MountOptions {
+  handle: PipelineHandle;
+  assets: Assets;
   /** Receives unexpected errors; their clients get a 500 without details. */
   onError(error: unknown): void;
   console_limits?: Partial<ConsoleLimits>;
@@ -32,8 +42,8 @@ export interface ServerOptions {
   metrics?: Metrics;
 }
 
-/** `close` also ends event streams and the SQL console. */
-export type RunningServer = Listening;
+/** `url` is the pipeline's; `close` ends its event streams and its SQL console, and awaits its requests. */
+export type MountedPipeline = Listening;
 
 /** Limits for receiving the headers and the whole request; they end slow-loris connections. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -46,6 +56,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 const MAX_CONNECTIONS = 1_000;
 const DASHBOARD_LISTENING = { name: "The dashboard", port_option: "--port", close_timeout_ms: 3_000 };
+const RETRY_AFTER_S = "2";
 
 /** Checks early that the dashboard can listen on this address. Throws PORT_TAKEN, PORT_NOT_ALLOWED. */
 export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "port">): Promise<void> {
@@ -53,54 +64,108 @@ export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "po
 }
 
 /**
- * Serves the API, the event stream and the dashboard. Throws PORT_TAKEN, PORT_NOT_ALLOWED, TOKEN_REQUIRED_FOR_HOST,
- * TOKEN_TOO_SHORT.
+ * The HTTP server of a process: API, event stream and dashboard of each pipeline. It listens from the first `mount` to
+ * the end of the last mounted pipeline.
  */
-export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { handle, assets, host, port, token, onError } = options;
-  checkToken(host, token);
-  const tables = new TableReports(handle.open);
-  const reader = new LakeReader(handle);
-  const health = new Health({ handle, tables, latestEvent: () => reader.latestEvent() });
-  const hub = new EventHub({ handle, health, tables, onError });
-  const dependencies: ServerDependencies = {
-    handle,
-    tables,
-    disk: new DiskUsage({ tables, storage: handle.open.storage, clock: handle.clock }),
-    health,
-    hub,
-    assets,
-    onError,
-    reader,
-    console: new Console({ ...handle.console, ...(options.console_limits ? { limits: options.console_limits } : {}) }),
-    metrics: options.metrics ?? new Metrics(),
-    authenticator: new Authenticator(token, handle.clock),
-  };
-  const { app, stop } = createApp(dependencies, host);
-  const server = createHttpServer(getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host }));
-  let listening: Listening;
-  try {
-    listening = await listen(server, { ...DASHBOARD_LISTENING, host, port });
-  } catch (error) {
-    stop();
-    await dependencies.console.close();
-    await reader.close();
-    throw error;
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #mounts: Mounts;
+  readonly #authenticator: Authenticator;
+  #listening: Promise<Listening> | null = null;
+
+  /** Throws TOKEN_REQUIRED_FOR_HOST, TOKEN_TOO_SHORT, PIPELINE_NAME_RESERVED. */
+  constructor(options: ServerOptions) {
+    checkToken(options.host, options.token);
+    this.#options = options;
+    this.#mounts = new Mounts(options.pipelines);
+    this.#authenticator = new Authenticator(options.token, systemClock);
   }
-  hub.start();
-  return {
-    ...listening,
-    async close() {
-      hub.close();
+
+  /** Serves a pipeline. Throws PORT_TAKEN, PORT_NOT_ALLOWED. */
+  async mount(options: MountOptions): Promise<MountedPipeline> {
+    const { handle, assets, onError } = options;
+    const { host } = this.#options;
+    const mount = this.#mounts.of(handle.pipeline.name);
+    const tables = new TableReports(handle.open);
+    const reader = new LakeReader(handle);
+    const health = new Health({ handle, tables, latestEvent: () => reader.latestEvent() });
+    const hub = new EventHub({ handle, health, tables, onError });
+    const limits = options.console_limits ? { limits: options.console_limits } : {};
+    const dependencies: ServerDependencies = {
+      handle,
+      tables,
+      disk: new DiskUsage({ tables, storage: handle.open.storage, clock: handle.clock }),
+      health,
+      hub,
+      assets: assetsUnder(mount.base, assets),
+      base: mount.base,
+      mounts: this.#mounts,
+      onError,
+      reader,
+      console: new Console({ ...handle.console, ...limits }),
+      metrics: options.metrics ?? new Metrics(),
+      authenticator: this.#authenticator,
+    };
+    const { app, stop } = createApp(dependencies, host);
+    const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false, hostname: host });
+    let listening: Listening;
+    try {
+      listening = await this.#listen();
+    } catch (error) {
       stop();
       await dependencies.console.close();
-      await listening.close();
       await reader.close();
-    },
+      throw error;
+    }
+    const families = () => familiesOf(dependencies);
+    const service: Service = { listener, health, families, requests: new Set() };
+    mount.service = service;
+    mount.state = "serving";
+    hub.start();
+    return {
+      url: `${listening.url}${mount.base}`,
+      port: listening.port,
+      close: async () => {
+        hub.close();
+        stop();
+        await dependencies.console.close();
+        await this.#unmount(mount, service, listening);
+        await reader.close();
+      },
+    };
+  }
+
+  /** Shared by all pipelines. */
+  #listen(): Promise<Listening> {
+    const { host, port } = this.#options;
+    this.#listening ??= listen(createHttpServer(this.#answer), { ...DASHBOARD_LISTENING, host, port });
+    return this.#listening;
+  }
+
+  readonly #answer: RequestListener = (incoming, outgoing) => {
+    const { mount, url } = this.#mounts.find(incoming.url ?? "/");
+    if (mount.service === null) return sendUnavailable(outgoing, mount);
+    const { listener, requests } = mount.service;
+    incoming.url = url;
+    requests.add(outgoing);
+    outgoing.once("close", () => requests.delete(outgoing));
+    listener(incoming, outgoing);
   };
+
+  /** Ends the pipeline's requests; with those of the last pipeline, the server. */
+  async #unmount(mount: Mount, { requests }: Service, listening: Listening): Promise<void> {
+    mount.service = null;
+    mount.state = "stopped";
+    if (this.#mounts.all.every(({ state }) => state === "stopped")) return listening.close();
+    const timer = setTimeout(() => {
+      for (const response of requests) response.destroy();
+    }, DASHBOARD_LISTENING.close_timeout_ms);
+    await Promise.all([...requests].map((response) => new Promise((resolve) => response.once("close", resolve))));
+    clearTimeout(timer);
+  }
 }
 
-function createHttpServer(listener: Parameters<typeof createServer>[1]): Server {
+function createHttpServer(listener: RequestListener): HttpServer {
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -116,4 +181,15 @@ function createHttpServer(listener: Parameters<typeof createServer>[1]): Server 
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(IDLE_TIMEOUT_MS);
   return server;
+}
+
+/** Answers for a pipeline that does not serve; browsers try again. Reveals nothing that needs a token. */
+function sendUnavailable(response: ServerResponse, { title, state }: Mount): void {
+  const error =
+    state === "starting"
+      ? requestError("PIPELINE_STARTING", `${title}: the pipeline is starting`, "Try again in a few seconds.")
+      : requestError("STOPPING", `${title}: the pipeline has stopped`, "Try again once it runs.");
+  const headers = { ...CONTENT_HEADERS, "content-type": "application/problem+json", "cache-control": "no-store" };
+  response.writeHead(503, { ...headers, "retry-after": RETRY_AFTER_S, refresh: RETRY_AFTER_S });
+  response.end(JSON.stringify(problemOf(error, () => {})));
 }

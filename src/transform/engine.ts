@@ -11,6 +11,8 @@ export type DbtEngine = EmbeddedEngine | SparkEngine;
 interface EmbeddedEngine {
   kind: "embedded";
   catalog_url: string;
+  /** The lake's name in the catalog (default: the only one). */
+  warehouse?: string;
   /** The credentials that the catalog requires; null where it requires none. */
   catalog_token?: string | null;
   /** The S3 access of the tables; null where they are not in S3. */
@@ -35,7 +37,13 @@ export async function engineOf(
 
 /** DuckDB in every profile: it compiles the live views, and reads tables that other engines write. */
 export function embeddedEngine({ server, s3 }: Pick<OpenLake, "server" | "s3">): DbtEngine {
-  return { kind: "embedded", catalog_url: server.url, catalog_token: server.token, s3 };
+  return {
+    kind: "embedded",
+    catalog_url: server.url,
+    warehouse: server.warehouse,
+    catalog_token: server.token,
+    s3,
+  };
 }
 
 /** A Python with dbt, its adapter for Spark, and Spark's client. Throws PYTHON_INSTALL_FAILED. */

@@ -10,6 +10,7 @@ import { duckDBEndpoint } from "../duckdb/s3-secret.ts";
 import { spillFolder } from "../duckdb/spill.ts";
 import { VerifiedExtensions } from "../duckdb/verified-extensions.ts";
 import { OperatingError } from "../base/errors.ts";
+import { DEFAULT_WAREHOUSE } from "../catalog/rest/warehouses.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import type { DbtEngine } from "./engine.ts";
@@ -134,6 +135,7 @@ function engineEnvironment(engine: DbtEngine): NodeJS.ProcessEnv {
   return {
     COINLAKE_DBT_TARGET: "embedded",
     COINLAKE_CATALOG_URL: engine.catalog_url,
+    COINLAKE_CATALOG_WAREHOUSE: engine.warehouse ?? DEFAULT_WAREHOUSE,
     // dbt keeps variables of this prefix out of its logs.
     DBT_ENV_SECRET_CATALOG_TOKEN: engine.catalog_token ?? NO_TOKEN,
     COINLAKE_DUCKDB_EXTENSIONS: join(toolsFolder(), "duckdb"),

@@ -3,8 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { chooseSource } from "../../src/cli/choose-source.ts";
-import type { StartRequest } from "../../src/cli/start.ts";
+import { chooseSource, type SourceRequest } from "../../src/cli/choose-source.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import type { LakeKind, Producer } from "../../src/producer/producer.ts";
@@ -26,7 +25,7 @@ function requestFor(
   source: string | null,
   probes: Probes = {},
   data = "nothing",
-): { request: StartRequest; said: string[] } {
+): { request: SourceRequest; said: string[] } {
   const stub = (id: string, kind: LakeKind = "live"): Producer => ({
     id,
     kind,
@@ -68,7 +67,7 @@ function requestFor(
     speed: null,
     is_until_drained: false,
     output,
-  } as unknown as StartRequest;
+  } as unknown as SourceRequest;
   return { request, said };
 }
 

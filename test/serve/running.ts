@@ -11,7 +11,7 @@ import type { ConsoleLimits } from "../../src/serve/sql-console/console.ts";
 import type { Stream } from "../../src/serve/schemas/status.ts";
 import type { PipelineHandle } from "../../src/serve/pipeline-handle.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
-import { startServer, type RunningServer } from "../../src/serve/server.ts";
+import { Server, type MountedPipeline } from "../../src/serve/server.ts";
 import type { SourceStatus } from "../../src/producer/producer.ts";
 import { lastModels, prepareModels } from "../../src/transform/models.ts";
 import type { CommandResult } from "../../src/transform/worker.ts";
@@ -28,7 +28,7 @@ export interface RunningOptions {
  * status the test sets.
  */
 export interface Running {
-  server: RunningServer;
+  server: MountedPipeline;
   url: string;
   live: LiveLake;
   alerts: AlertEngine;
@@ -114,12 +114,9 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     },
   };
   const { host = "127.0.0.1", token, console_limits } = options;
-  const server = await startServer({
+  const server = await new Server({ pipelines: [pipeline], port: 0, host, token: token ?? null }).mount({
     handle,
     assets: await buildDashboard(),
-    port: 0,
-    host,
-    token: token ?? null,
     onError: (error) => told.errors.push(error),
     ...(console_limits ? { console_limits } : {}),
   });

@@ -1,3 +1,4 @@
+import { hrefOf } from "../../base.ts";
 import type { Alert } from "../../../src/serve/schemas/alerts.ts";
 import { Badge, Dot, type Tone } from "../../components/badge.tsx";
 import { formatFigure } from "../../format/number.ts";
@@ -92,7 +93,7 @@ function Message({ alert: { kind, subject, message } }: { alert: Alert }) {
       {page === null ? (
         name
       ) : (
-        <a href={page} title={subject}>
+        <a href={hrefOf(page)} title={subject}>
           {name}
         </a>
       )}

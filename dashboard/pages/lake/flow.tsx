@@ -1,3 +1,4 @@
+import { hrefOf } from "../../base.ts";
 import type { Quality } from "../../../src/serve/schemas/quality.ts";
 import type { LayerStatus, Stream } from "../../../src/serve/schemas/status.ts";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
@@ -150,8 +151,10 @@ function Excluded({ quality }: { quality: Quality | null }) {
   return (
     <p class="flow-out">
       excluded:{" "}
-      <a href="/quality">{rejected === undefined ? <Missing why="loading" /> : formatCount(rejected)} rejected</a>,{" "}
-      {quality === null ? <Missing why="loading" /> : formatCount(quality.duplicates)} duplicates
+      <a href={hrefOf("/quality")}>
+        {rejected === undefined ? <Missing why="loading" /> : formatCount(rejected)} rejected
+      </a>
+      , {quality === null ? <Missing why="loading" /> : formatCount(quality.duplicates)} duplicates
     </p>
   );
 }

@@ -1,3 +1,4 @@
+import { hrefOf } from "../../base.ts";
 import type { Maintenance, MaintenanceRun, Retention } from "../../../src/serve/schemas/maintenance.ts";
 import type { TableDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
@@ -51,7 +52,7 @@ function RunRow({
   return (
     <tr>
       <td>
-        <a href={`/lake?table=${table}`}>{table}</a>
+        <a href={hrefOf(`/lake?table=${table}`)}>{table}</a>
       </td>
       <td>
         <Badge tone={action === "compact" ? "accent" : "plain"}>{action}</Badge>

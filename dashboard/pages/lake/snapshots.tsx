@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { hrefOf } from "../../base.ts";
 import type { SnapshotDetail } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
 import { isCompaction } from "../../format/snapshot.ts";
@@ -158,7 +159,7 @@ function SnapshotRow({ table, snapshot, index, is_marked }: SnapshotRowProps) {
         <code class="muted">{snapshot.snapshot_id}</code>
       </td>
       <td class="right">
-        <a href={queryAt(table, snapshot)} tabIndex={-1}>
+        <a href={hrefOf(queryAt(table, snapshot))} tabIndex={-1}>
           query this snapshot
         </a>
       </td>

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { hrefOf } from "../../base.ts";
 import type { TableSummary } from "../../../src/serve/schemas/tables.ts";
 import { formatBytes, formatCount } from "../../format/number.ts";
 import { Missing } from "../../components/figures.tsx";
@@ -73,7 +74,7 @@ function TableRow({ table, index, is_marked, is_chosen, open }: TableRowProps) {
   return (
     <tr data-row={index} tabIndex={is_marked ? 0 : -1} class={is_chosen ? "is-chosen" : ""} onClick={open}>
       <td>
-        <a href={`/lake?table=${table.table}`} tabIndex={-1} aria-current={is_chosen ? "true" : undefined}>
+        <a href={hrefOf(`/lake?table=${table.table}`)} tabIndex={-1} aria-current={is_chosen ? "true" : undefined}>
           <span class="muted">{table.layer}.</span>
           {table.table.slice(table.layer.length + 1)}
         </a>

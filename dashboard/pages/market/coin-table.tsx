@@ -1,6 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { Component } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { hrefOf } from "../../base.ts";
 import type { Coin } from "../../../pipelines/crypto/api/schemas.ts";
 import { formatAge } from "../../format/time.ts";
 import { formatCount } from "../../format/number.ts";
@@ -89,7 +90,7 @@ function CoinRow({ coin, is_marked, index }: RowProps) {
     <tr class={coin.is_delisted ? "is-delisted" : ""} tabIndex={is_marked ? 0 : -1} data-row={index} data-id={coin.id}>
       <td class="col-rank figure muted">{coin.rank ?? <Missing why="no rank provided by the source" />}</td>
       <td class="col-name">
-        <a href={`/coins/${encodeURIComponent(coin.id)}`} tabIndex={-1}>
+        <a href={hrefOf(`/coins/${encodeURIComponent(coin.id)}`)} tabIndex={-1}>
           <span class="coin-symbol">{coin.symbol}</span> <span class="coin-name">{coin.name}</span>
         </a>
         {coin.is_delisted ? <span class="badge warn">delisted</span> : null}

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { hrefOf } from "../../base.ts";
 import type { Answer, AnswerPart } from "../../../src/serve/schemas/answers.ts";
 import { compareDecimals, formatAmount, formatDecimal, parseDecimal, roundTo, toNumber } from "../../format/decimal.ts";
 import { formatFigure, formatCount, formatPercent } from "../../format/number.ts";
@@ -30,7 +31,7 @@ function Tile({ number, name, question, figure, detail, foot }: TileProps) {
         <h2 title={question}>{name}</h2>
         <a
           class="tile-sql"
-          href={`/sql?question=${number}`}
+          href={hrefOf(`/sql?question=${number}`)}
           title="The SQL behind this answer"
           aria-label={`SQL behind: ${name}`}
         >
@@ -68,7 +69,7 @@ function PriceNow({ id, question, answered, changeOf }: NowProps) {
       name={id === "bitcoin" ? "Bitcoin now" : `Bitcoin now (${id})`}
       question={question}
       figure={
-        <a href={`/coins/${encodeURIComponent(id)}`} class={flashOf(live)}>
+        <a href={hrefOf(`/coins/${encodeURIComponent(id)}`)} class={flashOf(live)}>
           <Price value={price} with_unit />
         </a>
       }
@@ -131,7 +132,11 @@ function Volatile({ answer }: { answer: Answer }) {
       name="Most volatile today"
       question={`${answer.title}: standard deviation of one-minute log returns since 00:00 UTC`}
       figure={
-        id ? <a href={`/coins/${encodeURIComponent(id)}`}>{row["symbol"] ?? id}</a> : <Missing why={noteOf(answer)} />
+        id ? (
+          <a href={hrefOf(`/coins/${encodeURIComponent(id)}`)}>{row["symbol"] ?? id}</a>
+        ) : (
+          <Missing why={noteOf(answer)} />
+        )
       }
       detail={
         percent ? (
@@ -215,7 +220,7 @@ function Falls({ answer }: { answer: Answer }) {
         "each tick is compared with the highest price of the previous ten minutes"
       }
       figure={
-        <a href="/alerts">
+        <a href={hrefOf("/alerts")}>
           {falls.length}
           <span class="unit"> in 24 h</span>
         </a>

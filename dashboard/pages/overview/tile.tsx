@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
 import type { ComponentChildren } from "preact";
+import { hrefOf } from "../../base.ts";
 import type { Answer, AnswerColumn, AnswerPart } from "../../../src/serve/schemas/answers.ts";
 import type { PipelineInfo } from "../../../src/serve/schemas/definition.ts";
 import { Missing } from "../../components/figures.tsx";
@@ -33,7 +34,7 @@ function Tile({ question: { number, title, tile }, children, foot, is_wide = fal
         <h2 title={title}>{tile}</h2>
         <a
           class="tile-sql"
-          href={`/sql?question=${number}`}
+          href={hrefOf(`/sql?question=${number}`)}
           title="The SQL behind this answer"
           aria-label={`SQL behind: ${tile}`}
         >
@@ -116,7 +117,7 @@ function Answered({ question, answer }: { question: QuestionInfo; answer: Answer
           {rows > MAX_ROWS ? (
             <>
               {" "}
-              · <a href={`/sql?question=${question.number}`}>all {rows} rows</a>
+              · <a href={hrefOf(`/sql?question=${question.number}`)}>all {rows} rows</a>
             </>
           ) : null}
         </>

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { hrefOf } from "../../base.ts";
 import { formatDuration } from "../../format/time.ts";
 import { pathOf } from "../../state/api.ts";
 import { describeType, type Parameter } from "./openapi.ts";
@@ -20,7 +21,7 @@ export function Try({ path, parameters }: { path: string; parameters: readonly P
     values.value[name] ? encodeURIComponent(values.value[name]) : whole,
   );
   const query = Object.fromEntries(Object.entries(values.value).filter(([name]) => !inPath.has(name)));
-  const url = pathOf(filled, query);
+  const url = hrefOf(pathOf(filled, query));
   const send = async () => {
     const started_ms = performance.now();
     try {

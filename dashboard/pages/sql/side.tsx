@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { hrefOf } from "../../base.ts";
 import type { SqlSchema } from "../../../src/serve/schemas/sql.ts";
 import { formatCount } from "../../format/number.ts";
 import { formatDuration } from "../../format/time.ts";
@@ -86,7 +87,7 @@ function SavedQueries({ open }: Pick<SideProps, "open">) {
       <ul class="query-list">
         {pipelineInfo().questions.map(({ number, title, tile }) => (
           <li key={number}>
-            <a href={`/sql?question=${number}`} title={title}>
+            <a href={hrefOf(`/sql?question=${number}`)} title={title}>
               {tile}
             </a>
           </li>

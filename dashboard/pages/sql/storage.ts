@@ -1,4 +1,5 @@
 import { effect, signal, type Signal } from "@preact/signals";
+import { ownKey } from "../../base.ts";
 
 /** The query history and saved queries, stored in this browser only. */
 
@@ -19,7 +20,7 @@ export interface Saved {
 const MAX_RUNS = 100;
 
 function storedList<T>(name: string): Signal<readonly T[]> {
-  const key = `coinlake.sql.${name}`;
+  const key = ownKey(`coinlake.sql.${name}`);
   const list = signal<readonly T[]>(JSON.parse(localStorage.getItem(key) ?? "[]") as T[]);
   effect(() => localStorage.setItem(key, JSON.stringify(list.value)));
   return list;

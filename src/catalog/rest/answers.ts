@@ -19,6 +19,7 @@ const ERRORS: Partial<Record<ErrorCode, { status: number; type: string }>> = {
   NOT_AUTHORIZED: { status: 401, type: "NotAuthorizedException" },
   FORBIDDEN: { status: 403, type: "ForbiddenException" },
   ROUTE_NOT_FOUND: { status: 404, type: "NoSuchEndpointException" },
+  WAREHOUSE_NOT_FOUND: { status: 404, type: "NoSuchWarehouseException" },
   NAMESPACE_NOT_FOUND: { status: 404, type: "NoSuchNamespaceException" },
   TABLE_NOT_FOUND: { status: 404, type: "NoSuchTableException" },
   VIEW_NOT_FOUND: { status: 404, type: "NoSuchViewException" },

@@ -6,10 +6,12 @@ import type { TableIdentifier } from "../../iceberg/model.ts";
 import type { JsonObject } from "../../iceberg/shape.ts";
 import type { Answer } from "./answers.ts";
 import { readBody } from "./request.ts";
+import type { Warehouses } from "./warehouses.ts";
 
 /** One request, decoded to the extent that every route needs. */
 export interface Call {
   catalog: Catalog;
+  warehouses: Warehouses;
   query: URLSearchParams;
   headers: IncomingMessage["headers"];
   /** From the path; empty if the route has none. */
@@ -30,7 +32,7 @@ export interface Route {
 /** Separates the levels of a namespace in a path or parameter, after decoding. */
 const NAMESPACE_SEPARATOR = "\x1f";
 const MAX_PAGE_SIZE = 10_000;
-/** First segments of routes. Any other first segment is a {prefix}, which this catalog accepts and ignores. */
+/** First segments of routes. Any other first segment is a {prefix}, the name of a warehouse. */
 const FIRST_SEGMENTS = new Set(["config", "namespaces", "tables", "views", "transactions"]);
 
 export class Router {
@@ -40,16 +42,17 @@ export class Router {
     this.#routes = routes.map((route) => ({ route, segments: route.path.split("/") }));
   }
 
-  /** Throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, and the errors of the route. */
-  async handle(catalog: Catalog, request: IncomingMessage): Promise<Answer> {
+  /** Throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_REQUEST, WAREHOUSE_NOT_FOUND, and the errors of the route. */
+  async handle(warehouses: Warehouses, request: IncomingMessage): Promise<Answer> {
     const { path, query } = split(request.url ?? "/");
-    const actual = segmentsOf(path);
+    const { prefix, segments: actual } = segmentsOf(path);
     const candidates = this.#routes.filter(({ segments }) => isMatch(segments, actual));
     const found = candidates.find(({ route }) => route.method === request.method);
     if (found === undefined) throw noRoute(request.method ?? "", path, candidates.length > 0);
     const variable = (name: string) => actual[found.segments.indexOf(name)];
     return found.route.handle({
-      catalog,
+      catalog: warehouses.catalogOf(prefix),
+      warehouses,
       query,
       headers: request.headers,
       namespace: namespaceOf(variable("{namespace}")),
@@ -64,7 +67,7 @@ function split(url: string): { path: string; query: URLSearchParams } {
   return { path, query: new URLSearchParams(query.join("?")) };
 }
 
-function segmentsOf(path: string): string[] {
+function segmentsOf(path: string): { prefix: string | null; segments: string[] } {
   let segments: string[];
   try {
     // The reference client encodes names as forms do: a plus is a space, and a literal plus is %2B.
@@ -77,8 +80,8 @@ function segmentsOf(path: string): string[] {
     throw badRequest("The path is not valid percent-encoded UTF-8", error);
   }
   const [version, first, ...rest] = segments;
-  if (version !== "v1" || first === undefined) return [];
-  return FIRST_SEGMENTS.has(first) ? [first, ...rest] : rest;
+  if (version !== "v1" || first === undefined) return { prefix: null, segments: [] };
+  return FIRST_SEGMENTS.has(first) ? { prefix: null, segments: [first, ...rest] } : { prefix: first, segments: rest };
 }
 
 function isMatch(pattern: readonly string[], actual: readonly string[]): boolean {

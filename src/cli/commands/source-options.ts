@@ -8,6 +8,26 @@ export function pipelineOption(pipelines: readonly Pipeline[]): Option {
   return new Option("--pipeline <pipeline>", "pipeline to run").choices(names).default(names[0]);
 }
 
+/** `--pipeline`, one or several, by default the first one. */
+export function pipelinesOption(pipelines: readonly Pipeline[]): Option {
+  const names = pipelines.map(({ name }) => name);
+  const [first] = pipelines;
+  return new Option("--pipeline <pipelines>", `pipelines to run, separated by commas: ${names.join(", ")}`)
+    .argParser((text) => parsePipelines(text, pipelines))
+    .default(first === undefined ? [] : [first], first?.name);
+}
+
+function parsePipelines(text: string, pipelines: readonly Pipeline[]): Pipeline[] {
+  const given = text.split(",").map((name) => name.trim());
+  const found = given.map((name) => {
+    const pipeline = pipelines.find((one) => one.name === name);
+    if (pipeline !== undefined) return pipeline;
+    throw new InvalidArgumentError(`Allowed choices are ${pipelines.map((one) => one.name).join(", ")}.`);
+  });
+  if (new Set(found).size < found.length) throw new InvalidArgumentError("Name each pipeline once.");
+  return found;
+}
+
 export function pipelineNamed(pipelines: readonly Pipeline[], name: string): Pipeline {
   const pipeline = pipelines.find((one) => one.name === name);
   if (pipeline === undefined) throw new Error(`pipelines/all.ts has no pipeline "${name}"`);

@@ -5,16 +5,15 @@ import { CATALOG_TOKEN_VARIABLE } from "../../lake/catalog-token.ts";
 import type { CommonOptions } from "../context.ts";
 import type { Profile } from "../../lake/lake.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../../serve/server.ts";
-import type { ServerRequest } from "../../runtime/live-services.ts";
 import { openOutput } from "../output.ts";
-import { start, type StartRequest } from "../start.ts";
-import { describeDefault, describeSources, parseSpeed, pipelineNamed, pipelineOption } from "./source-options.ts";
+import { start, type ServerRequest, type StartRequest } from "../start.ts";
+import { describeDefault, describeSources, parseSpeed, pipelinesOption } from "./source-options.ts";
 
 export const DEFAULT_CATALOG_PORT = 8181;
 
 interface StartOptions extends CommonOptions {
-  pipeline: string;
-  source?: string;
+  pipeline: readonly Pipeline[];
+  source?: string[];
   profile: Profile;
   warehouse?: string;
   catalogPort: number;
@@ -40,9 +39,9 @@ export function startCommand(
   withCommon: (command: Command) => Command,
 ): Command {
   return withCommon(new Command("start"))
-    .description("run the pipeline and serve the dashboard until Ctrl-C")
-    .addOption(pipelineOption(pipelines))
-    .option("--source <source>", describeDefault(pipelines))
+    .description("run pipelines and serve the dashboard until Ctrl-C")
+    .addOption(pipelinesOption(pipelines))
+    .option("--source <source>", `${describeDefault(pipelines)}; may be repeated`, collect)
     .addOption(
       new Option("--profile <profile>", "embedded: one process; cluster: Kafka, Spark, Hive, S3")
         .choices(["embedded", "cluster"])
@@ -71,10 +70,14 @@ export function startCommand(
       `
 ${describeSources(pipelines)}
 
+Each pipeline uses the last --source that it has. With several pipelines the first
+answers at the dashboard's address, the others below it, as /NAME.
+
 Examples:
   npm start
   npm start -- --source simulated
   npm start -- --pipeline ecommerce
+  npm start -- --pipeline crypto,ecommerce --source simulated
   npm start -- --source replay:candles.csv.gz --speed max --until-drained`,
     )
     .action(async (options: StartOptions, command: Command) => {
@@ -82,15 +85,16 @@ Examples:
         command.error("error: --no-produce and --no-transform require --profile cluster");
       if (options.untilDrained && !options.transform)
         command.error("error: --until-drained cannot be used with --no-transform: this process does not build gold");
+      if (options.pipeline.length > 1) rejectAlone(options, command);
       // Child processes read it from the environment too.
       if (options.catalogToken !== undefined) process.env[CATALOG_TOKEN_VARIABLE] = options.catalogToken;
       await start({
-        pipeline: pipelineNamed(pipelines, options.pipeline),
+        pipelines: options.pipeline,
         data_folder: options.data ?? "",
         profile: options.profile,
         warehouse: options.warehouse ?? null,
         bronzeJob,
-        source: options.source ?? null,
+        sources: options.source ?? [],
         catalog_port: options.catalogPort,
         speed: options.speed ?? null,
         is_producing: options.produce,
@@ -102,6 +106,20 @@ Examples:
         output: openOutput(options.json ?? false),
       });
     });
+}
+
+/** A cluster's lakes need a process each, and two lakes cannot share a location. */
+function rejectAlone({ profile, warehouse }: StartOptions, command: Command): void {
+  if (profile === "cluster")
+    command.error("error: several pipelines cannot be used with --profile cluster: start one process each");
+  if (warehouse !== undefined)
+    command.error(
+      "error: several pipelines cannot be used with --warehouse: create each lake alone, then start them together",
+    );
+}
+
+function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
 }
 
 function serverRequest({ port, host, token, untilDrained }: StartOptions): ServerRequest | null {

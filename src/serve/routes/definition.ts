@@ -3,12 +3,12 @@ import { live } from "../../query/ask.ts";
 import { pageOfList } from "../cursor.ts";
 import { register, type App } from "../endpoint.ts";
 import type { ServerDependencies } from "../dependencies.ts";
-import { PipelineInfo, Subjects } from "../schemas/definition.ts";
+import { PipelineInfo, Pipelines, Subjects } from "../schemas/definition.ts";
 import { PageQuery } from "../schemas/values.ts";
 import { describeChart } from "./charts.ts";
 
 /** What the pipeline is about: its definition, and the subjects that the lake knows. */
-export function definitionRoutes(app: App, { handle: { pipeline }, reader }: ServerDependencies): void {
+export function definitionRoutes(app: App, { handle: { pipeline }, reader, mounts }: ServerDependencies): void {
   const info = describePipeline(pipeline);
   register(app, {
     method: "get",
@@ -17,6 +17,21 @@ export function definitionRoutes(app: App, { handle: { pipeline }, reader }: Ser
     summary: "Get the pipeline's title, nouns, questions and charts",
     response: PipelineInfo,
     handle: async () => info,
+  });
+  register(app, {
+    method: "get",
+    path: "/api/pipelines",
+    tag: "Status",
+    summary: "List the pipelines of this server, with the paths of their dashboards and APIs",
+    response: Pipelines,
+    handle: async () => ({
+      items: mounts.all.map(({ name, title, base, state }) => ({
+        name,
+        title,
+        base,
+        is_serving: state === "serving",
+      })),
+    }),
   });
   register(app, {
     method: "get",

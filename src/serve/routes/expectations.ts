@@ -22,7 +22,7 @@ const PAGE = /^(?:\w[\w.-]*\/)*\w[\w.-]*\.html$/;
 const NEVER_CHECKED: z.input<typeof Expectations> = { checked_at: null, is_met: true, data_docs: null, tables: [] };
 
 /** The last validation by Great Expectations, and its Data Docs. */
-export function expectationRoutes(app: App, { handle }: ServerDependencies): void {
+export function expectationRoutes(app: App, { handle, base }: ServerDependencies): void {
   const { lake } = handle.open;
   register(app, {
     method: "get",
@@ -33,10 +33,10 @@ export function expectationRoutes(app: App, { handle }: ServerDependencies): voi
     response: Expectations,
     async handle() {
       const result = readResult(lake);
-      return result === null ? NEVER_CHECKED : describe(result);
+      return result === null ? NEVER_CHECKED : describe(result, base);
     },
   });
-  app.get(DATA_DOCS_PATH.slice(0, -1), (context) => context.redirect(HOME, 302));
+  app.get(DATA_DOCS_PATH.slice(0, -1), (context) => context.redirect(`${base}${HOME}`, 302));
   app.get(`${DATA_DOCS_PATH}*`, async (context) => {
     const path = context.req.path.slice(DATA_DOCS_PATH.length) || "index.html";
     const body = PAGE.test(path) ? await pageAt(join(docsFolder(lake), path)) : null;
@@ -60,12 +60,12 @@ async function pageAt(file: string): Promise<string | null> {
   }
 }
 
-function describe({ checked_at, tables }: QualityResult): z.input<typeof Expectations> {
+function describe({ checked_at, tables }: QualityResult, base: string): z.input<typeof Expectations> {
   const is_met = !tables.some(({ batches }) => batches.some(({ failed }) => failed.some(isCritical)));
   return {
     checked_at,
     is_met,
-    data_docs: HOME,
+    data_docs: `${base}${HOME}`,
     tables: tables.map(({ table, batches }) => describeTable(table, batches)),
   };
 }

@@ -3,22 +3,21 @@ import { instanceMemory } from "../../duckdb/instances.ts";
 import type { DiskFigures } from "../disk-usage.ts";
 import type { App } from "../endpoint.ts";
 import { EventLoopDelay } from "../event-loop-delay.ts";
-import { CONTENT_TYPE, family, type Family, type Sample } from "../metrics.ts";
+import { CONTENT_TYPE, family, withLabels, type Family, type Sample } from "../metrics.ts";
 import type { ServerDependencies } from "../dependencies.ts";
 import { residentBytes } from "../resident-memory.ts";
 import type { Freshness, LayerStatus, Source, Stream } from "../schemas/status.ts";
 import { Visibility } from "../visibility.ts";
 
-/** Serves /metrics: the dashboard's figures and the process's own, for Prometheus. */
+/** Serves /metrics: the figures of all pipelines and those of the process, for Prometheus. */
 export function metricRoutes(app: App, dependencies: ServerDependencies): { stop(): void } {
   const delay = new EventLoopDelay();
   const stopObserving = observeVisibility(dependencies);
   app.get("/metrics", async (context) => {
     const families = [
-      ...(await pipelineFamilies(dependencies)),
-      ...serverFamilies(dependencies),
+      ...(await Promise.all(dependencies.mounts.all.map(({ service }) => service?.families() ?? []))).flat(),
       ...processFamilies(delay),
-      ...(await memoryFamilies(dependencies)),
+      ...(await duckdbFamilies()),
     ];
     const text = await dependencies.metrics.text(families);
     return context.body(text, 200, { "content-type": CONTENT_TYPE, "cache-control": "no-store" });
@@ -36,6 +35,16 @@ export function metricRoutes(app: App, dependencies: ServerDependencies): { stop
       stopObserving();
     },
   };
+}
+
+/** The figures of one pipeline, with the labels of its metrics. */
+export async function familiesOf(dependencies: ServerDependencies): Promise<Family[]> {
+  const families = [
+    ...(await pipelineFamilies(dependencies)),
+    ...serverFamilies(dependencies),
+    ...(await processesFamilies(dependencies)),
+  ];
+  return withLabels(families, dependencies.metrics.labels);
 }
 
 /**
@@ -301,9 +310,8 @@ function processFamilies(delay: EventLoopDelay): Family[] {
   ];
 }
 
-/** Memory outside JavaScript, and memory of the child processes. */
-async function memoryFamilies({ handle, console: sql }: ServerDependencies): Promise<Family[]> {
-  const duckdb = await instanceMemory();
+/** Memory of the pipeline's child processes, and of its catalog. */
+async function processesFamilies({ handle, console: sql }: ServerDependencies): Promise<Family[]> {
   const processes = [
     ["dbt", handle.dbt_pid()],
     ["console", sql.pid],
@@ -313,6 +321,22 @@ async function memoryFamilies({ handle, console: sql }: ServerDependencies): Pro
     const value = pid === null ? null : await residentBytes(pid);
     if (value !== null) resident.push({ labels: { process: name }, value });
   }
+  return [
+    family(
+      "coinlake_process_resident_memory_bytes",
+      "Resident memory of child processes; absent on systems without /proc.",
+      "gauge",
+      resident,
+    ),
+    family("coinlake_catalog_cached_versions", "Table metadata versions cached by the catalog.", "gauge", [
+      { value: handle.open.catalog.cached_versions },
+    ]),
+  ];
+}
+
+/** Memory outside JavaScript. */
+async function duckdbFamilies(): Promise<Family[]> {
+  const duckdb = await instanceMemory();
   return [
     family(
       "coinlake_duckdb_memory_bytes",
@@ -334,14 +358,5 @@ async function memoryFamilies({ handle, console: sql }: ServerDependencies): Pro
         })),
       ),
     ),
-    family(
-      "coinlake_process_resident_memory_bytes",
-      "Resident memory of child processes; absent on systems without /proc.",
-      "gauge",
-      resident,
-    ),
-    family("coinlake_catalog_cached_versions", "Table metadata versions cached by the catalog.", "gauge", [
-      { value: handle.open.catalog.cached_versions },
-    ]),
   ];
 }

@@ -2,6 +2,23 @@ import { z } from "@hono/zod-openapi";
 import { ChartInfo } from "./charts.ts";
 import { pageOf } from "./values.ts";
 
+/** The pipelines that share the server, the first one first. */
+export const Pipelines = z
+  .object({
+    items: z.array(
+      z.object({
+        name: z.string(),
+        title: z.string(),
+        base: z.string().openapi({
+          description: "Path before the pipeline's routes and pages; empty for the first",
+          example: "/ecommerce",
+        }),
+        is_serving: z.boolean(),
+      }),
+    ),
+  })
+  .openapi("Pipelines");
+
 /** The part of a pipeline's definition that the dashboard and other clients use. */
 export const PipelineInfo = z
   .object({
@@ -49,3 +66,4 @@ export const Subjects = pageOf(SubjectItem).openapi("Subjects");
 
 export type PipelineInfo = z.infer<typeof PipelineInfo>;
 export type SubjectItem = z.infer<typeof SubjectItem>;
+export type Pipelines = z.infer<typeof Pipelines>;

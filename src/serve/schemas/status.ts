@@ -88,7 +88,13 @@ export const Status = Freshness.extend({
 }).openapi("Status");
 
 /** Response of /healthz and /readyz. */
-export const Health = z.object({ is_ok: z.boolean(), problems: z.array(ProblemNote) }).openapi("Health");
+export const Health = z
+  .object({
+    is_ok: z.boolean(),
+    /** Each names its pipeline if the server has several. */
+    problems: z.array(ProblemNote.extend({ pipeline: z.string().optional() })),
+  })
+  .openapi("Health");
 
 export type Gap = z.infer<typeof Gap>;
 export type Source = z.infer<typeof Source>;

@@ -1,0 +1,18 @@
+/** The path before this pipeline's pages and API: empty for the server's first pipeline, `/NAME` for the others. */
+export const base = document.documentElement.dataset["base"] ?? "";
+
+/** The address of a page or route; `path` is within the pipeline. */
+export function hrefOf(path: string): string {
+  return base + path;
+}
+
+/** The path within the pipeline; null for an address outside it. */
+export function pathWithin(address: string): string | null {
+  if (address === base) return "/";
+  return address.startsWith(`${base}/`) ? address.slice(base.length) : null;
+}
+
+/** The key of a setting that differs between pipelines. */
+export function ownKey(name: string): string {
+  return base === "" ? name : `${name} ${base}`;
+}
