@@ -104,6 +104,9 @@ export class FilesSource implements Producer {
     const { clock, signal } = context;
     const session = await this.#retried(context, () => this.#open(context));
     if (session === null) return;
+    // No file is ready before its second listing. The first one takes longest: a simulated shop writes its past, and
+    // the process starts its other parts.
+    let is_first = true;
     try {
       while (!signal.aborted) {
         const started_ms = performance.now();
@@ -114,7 +117,9 @@ export class FilesSource implements Producer {
           return;
         }
         if (listing !== null) yield* this.#readReady(session);
-        const longest_ms = listing === null ? retryDelay_ms(this.#failures) : listing_ms / MAX_LISTING_SHARE;
+        const busy_ms = is_first ? 0 : listing_ms / MAX_LISTING_SHARE;
+        const longest_ms = listing === null ? retryDelay_ms(this.#failures) : busy_ms;
+        if (listing !== null) is_first = false;
         if (!(await pause(clock, Math.ceil(Math.max(this.#options.interval_ms, longest_ms)), signal))) return;
       }
     } finally {

@@ -34,10 +34,9 @@ export function openOutput(is_json: boolean): Output {
   };
 }
 
-/** The output of one of several pipelines: each of its messages begins with its name. Null for an only pipeline. */
-export function outputOf(output: Output, name: string | null): Output {
-  if (name === null) return output;
-  const named = (text: string): string => `${style("cyan", name)}  ${text}`;
+/** The output of one of several pipelines: each of its messages begins with its name, in a column of this width. */
+export function outputNamed(output: Output, name: string, width: number): Output {
+  const named = (text: string): string => `${style("cyan", name.padEnd(width))}  ${text}`;
   return {
     is_json: output.is_json,
     name,

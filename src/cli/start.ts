@@ -11,7 +11,7 @@ import { stepFromEnvironment } from "./backup-place.ts";
 import { chooseSource, type ChosenSource, type SourceRequest } from "./choose-source.ts";
 import { openLakeFromEnvironment } from "./context.ts";
 import { lakeOfSource, type Claim, type LakeOfSource } from "./new-lake.ts";
-import { outputOf, type Output } from "./output.ts";
+import { outputNamed, type Output } from "./output.ts";
 import { recoverLake } from "./recover.ts";
 import { runPipelines, type RunSettings, type StartedPipeline } from "./run-pipelines.ts";
 
@@ -30,17 +30,16 @@ export interface StartRequest extends Omit<SourceRequest, "pipeline" | "source">
   is_producing: boolean;
 }
 
-/** A pipeline of this start, on its way to an open lake. */
-interface Prepared extends ChosenSource {
+/** A pipeline with its source, before its lake is touched. */
+interface Chosen extends ChosenSource {
   pipeline: Pipeline;
   output: Output;
 }
 
-/** A lake that this start has created or found. */
-interface Placed {
+/** A pipeline whose lake this start has created or found, and claimed. */
+interface Claimed extends Chosen {
+  place: LakeOfSource;
   claims: Claim[];
-  is_claimed: boolean;
-  discard: LakeOfSource["discard"];
 }
 
 /**
@@ -56,57 +55,69 @@ export async function start(request: StartRequest): Promise<void> {
   // Checked before anything is created or fetched.
   const server = served === null ? null : new Server({ ...served, pipelines });
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  const prepared: Prepared[] = [];
-  const sources = assignSources(pipelines, request.sources);
-  for (const [index, pipeline] of pipelines.entries()) {
-    const output = outputOf(request.output, pipelines.length === 1 ? null : pipeline.name);
-    const chosen = await chooseSource({ ...request, pipeline, output, source: sources[index] ?? null });
-    prepared.push({ ...chosen, pipeline, output });
-  }
-  const placed: Placed[] = [];
+  const chosen = await chooseAll(request);
+  const claimed: Claimed[] = [];
   const open: OpenLake[] = [];
   let are_open = false;
   const step = stepFromEnvironment();
   try {
+    for (const one of chosen) await named(one.output, async () => claimOne(one, request, claimed));
     // The server itself starts only once dbt has compiled.
     if (served !== null) await checkPort(served);
     sweepSpill();
     const started: StartedPipeline[] = [];
-    for (const one of prepared) {
-      const lake = await openOne(one, request, step, placed, open[0]);
+    for (const one of claimed) {
+      const lake = await named(one.output, () => openOne(one, request, step, open[0]));
       open.push(lake);
-      const { pipeline, output, producers } = one;
-      started.push({ lake, pipeline, output, producers: request.is_producing ? producers : [] });
+      started.push({ ...one, lake });
     }
     are_open = true;
     const [first] = open;
     if (first !== undefined) rememberAsCurrent(request.data_folder, first.lake);
     await runPipelines(started, { ...request, server, step });
   } finally {
+    await server?.close();
     // The first lake's catalog server is closed first: it ends the requests for all lakes.
     for (const lake of open) await lake.close();
-    for (const { claims, is_claimed, discard } of placed.toReversed()) {
-      if (!are_open) discard(claims, is_claimed);
+    // The first lake may have created the data folder, which is removed last.
+    for (const { place, claims } of claimed.toReversed()) {
+      if (!are_open) place.discard(claims, request.is_transforming && claims.length > 0);
       for (const claim of claims) claim.release();
     }
   }
 }
 
-/** Creates or finds a lake, claims it, repairs it after a power cut, and opens it. `placed` gets it before any failure. */
+async function chooseAll(request: StartRequest): Promise<Chosen[]> {
+  const { pipelines } = request;
+  const sources = assignSources(pipelines, request.sources);
+  const width = Math.max(...pipelines.map(({ name }) => name.length));
+  const chosen: Chosen[] = [];
+  for (const [index, pipeline] of pipelines.entries()) {
+    const output = pipelines.length === 1 ? request.output : outputNamed(request.output, pipeline.name, width);
+    const source = sources[index] ?? null;
+    const found = await named(output, () => chooseSource({ ...request, pipeline, output, source }));
+    chosen.push({ ...found, producers: request.is_producing ? found.producers : [], pipeline, output });
+  }
+  return chosen;
+}
+
+/** Creates or finds the pipeline's lake and claims it. `claimed` gets the lake even if the claim fails. */
+function claimOne(one: Chosen, request: StartRequest, claimed: Claimed[]): void {
+  const place = lakeOfSource({ ...request, pipeline: one.pipeline }, one);
+  const claims: Claim[] = [];
+  claimed.push({ ...one, place, claims });
+  // The process that transforms is the only writer of the tables.
+  if (request.is_transforming) claims.push(claimLake(place.lake, "start"));
+  if (place.lake.profile === "cluster" && request.is_producing) claims.push(claimSource(place.lake, "start"));
+}
+
+/** Repairs the lake after a power cut, and opens it. */
 async function openOne(
-  { pipeline, output, kind, lake_name }: Prepared,
+  { pipeline, output, place: { lake, is_new } }: Claimed,
   request: StartRequest,
   step: StepListener,
-  placed: Placed[],
   first: OpenLake | undefined,
 ): Promise<OpenLake> {
-  const { lake, is_new, discard } = lakeOfSource({ ...request, pipeline }, { kind, lake_name });
-  const place: Placed = { claims: [], is_claimed: false, discard };
-  placed.push(place);
-  // The process that transforms is the only writer of the tables.
-  if (request.is_transforming) place.claims.push(claimLake(lake, "start"));
-  place.is_claimed = place.claims.length > 0;
-  if (lake.profile === "cluster" && request.is_producing) place.claims.push(claimSource(lake, "start"));
   if (!is_new && request.is_transforming) await recoverLake(lake, pipeline, output);
   return openLakeFromEnvironment(lake, {
     catalog_port: request.catalog_port,
@@ -115,4 +126,14 @@ async function openOne(
     step,
     warn: output.warn,
   });
+}
+
+/** Says which of several pipelines keeps all from starting; the command line prints the error. */
+async function named<T>(output: Output, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (output.name !== null) output.warn("this pipeline cannot start, so none is started");
+    throw error;
+  }
 }

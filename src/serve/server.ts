@@ -65,7 +65,7 @@ export async function checkPort({ host, port }: Pick<ServerOptions, "host" | "po
 
 /**
  * The HTTP server of a process: API, event stream and dashboard of each pipeline. It listens from the first `mount` to
- * the end of the last mounted pipeline.
+ * `close`.
  */
 export class Server {
   readonly #options: ServerOptions;
@@ -129,7 +129,9 @@ export class Server {
         hub.close();
         stop();
         await dependencies.console.close();
-        await this.#unmount(mount, service, listening);
+        mount.service = null;
+        mount.state = "stopped";
+        await endRequests(service.requests);
         await reader.close();
       },
     };
@@ -152,17 +154,21 @@ export class Server {
     listener(incoming, outgoing);
   };
 
-  /** Ends the pipeline's requests; with those of the last pipeline, the server. */
-  async #unmount(mount: Mount, { requests }: Service, listening: Listening): Promise<void> {
-    mount.service = null;
-    mount.state = "stopped";
-    if (this.#mounts.all.every(({ state }) => state === "stopped")) return listening.close();
-    const timer = setTimeout(() => {
-      for (const response of requests) response.destroy();
-    }, DASHBOARD_LISTENING.close_timeout_ms);
-    await Promise.all([...requests].map((response) => new Promise((resolve) => response.once("close", resolve))));
-    clearTimeout(timer);
+  /** Call it after the mounted pipelines have been closed. */
+  async close(): Promise<void> {
+    // A server that could not listen has rejected its `mount`.
+    const listening = await this.#listening?.catch(() => null);
+    await listening?.close();
   }
+}
+
+/** Awaits the pipeline's requests, and ends those that take too long. */
+async function endRequests(requests: ReadonlySet<ServerResponse>): Promise<void> {
+  const timer = setTimeout(() => {
+    for (const response of requests) response.destroy();
+  }, DASHBOARD_LISTENING.close_timeout_ms);
+  await Promise.all([...requests].map((response) => new Promise((resolve) => response.once("close", resolve))));
+  clearTimeout(timer);
 }
 
 function createHttpServer(listener: RequestListener): HttpServer {

@@ -114,17 +114,18 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
     },
   };
   const { host = "127.0.0.1", token, console_limits } = options;
-  const server = await new Server({ pipelines: [pipeline], port: 0, host, token: token ?? null }).mount({
+  const server = new Server({ pipelines: [pipeline], port: 0, host, token: token ?? null });
+  const mounted = await server.mount({
     handle,
     assets: await buildDashboard(),
     onError: (error) => told.errors.push(error),
     ...(console_limits ? { console_limits } : {}),
   });
-  const get = (path: string, init?: RequestInit) => fetch(`${server.url}${path}`, init);
+  const get = (path: string, init?: RequestInit) => fetch(`${mounted.url}${path}`, init);
   const running: Running = {
     ...told,
-    server,
-    url: server.url,
+    server: mounted,
+    url: mounted.url,
     live,
     alerts,
     get,
@@ -154,6 +155,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
       await alerts.idle();
     },
     async close() {
+      await mounted.close();
       await server.close();
       stopping.abort();
       await Promise.all(loops);

@@ -85,7 +85,7 @@ Examples:
         command.error("error: --no-produce and --no-transform require --profile cluster");
       if (options.untilDrained && !options.transform)
         command.error("error: --until-drained cannot be used with --no-transform: this process does not build gold");
-      if (options.pipeline.length > 1) rejectAlone(options, command);
+      if (options.pipeline.length > 1) rejectForSeveral(options, command);
       // Child processes read it from the environment too.
       if (options.catalogToken !== undefined) process.env[CATALOG_TOKEN_VARIABLE] = options.catalogToken;
       await start({
@@ -109,7 +109,7 @@ Examples:
 }
 
 /** A cluster's lakes need a process each, and two lakes cannot share a location. */
-function rejectAlone({ profile, warehouse }: StartOptions, command: Command): void {
+function rejectForSeveral({ profile, warehouse }: StartOptions, command: Command): void {
   if (profile === "cluster")
     command.error("error: several pipelines cannot be used with --profile cluster: start one process each");
   if (warehouse !== undefined)
