@@ -104,22 +104,15 @@ export class FilesSource implements Producer {
     const { clock, signal } = context;
     const session = await this.#retried(context, () => this.#open(context));
     if (session === null) return;
-    // No file is ready before its second listing. The first one takes longest: a simulated shop writes its past, and
-    // the process starts its other parts.
-    let is_first = true;
     try {
       while (!signal.aborted) {
-        const started_ms = performance.now();
         const listing = await this.#list(session);
-        const listing_ms = performance.now() - started_ms;
         if (listing?.is_last === true && this.#arrivals.size === 0) {
           this.#state = "ended";
           return;
         }
         if (listing !== null) yield* this.#readReady(session);
-        const busy_ms = is_first ? 0 : listing_ms / MAX_LISTING_SHARE;
-        const longest_ms = listing === null ? retryDelay_ms(this.#failures) : busy_ms;
-        if (listing !== null) is_first = false;
+        const longest_ms = listing === null ? retryDelay_ms(this.#failures) : listing.listing_ms / MAX_LISTING_SHARE;
         if (!(await pause(clock, Math.ceil(Math.max(this.#options.interval_ms, longest_ms)), signal))) return;
       }
     } finally {
@@ -140,15 +133,18 @@ export class FilesSource implements Producer {
   }
 
   /** Null if the folder cannot be listed now. */
-  async #list(session: Session): Promise<{ is_last: boolean } | null> {
+  async #list(session: Session): Promise<{ is_last: boolean; listing_ms: number } | null> {
     const { inbox, ledger, context } = session;
     const { clock, signal, report } = context;
     try {
       const has_more = (await inbox.refresh?.(clock.now_us(), signal)) ?? false;
+      // Without the refresh: a longer pause would give a simulation more to write, and so on.
+      const started_ms = performance.now();
       const [waiting, read]: [Listed[], Listed[]] = [[], []];
       for await (const file of inbox.folder.list()) {
         if (isInput(file.name)) (ledger.isKnown(file) ? read : waiting).push(file);
       }
+      const listing_ms = performance.now() - started_ms;
       const now_us = clock.now_us();
       this.#arrivals.update(waiting, now_us);
       await this.#sweep(session, [...waiting, ...read], read, now_us);
@@ -157,7 +153,7 @@ export class FilesSource implements Producer {
       this.#listed_at_us = now_us;
       this.#state = "live";
       [this.#failure, this.#failures] = [null, 0];
-      return { is_last: this.#options.is_until_drained && !has_more };
+      return { is_last: this.#options.is_until_drained && !has_more, listing_ms };
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;
       if (signal.aborted) return null;

@@ -290,3 +290,24 @@ test("A file that changes while it is read is read again from its start.", async
     orders("b", 4_000).map(({ id }) => id),
   );
 });
+
+test("What a simulation writes before a listing makes the pause after it no longer.", async () => {
+  const reading = newReading();
+  const clock = new ScriptedClock();
+  const REFRESH_MS = 1_000;
+  const producer = new FilesSource({
+    ...{ id: "slow", kind: "simulated", source: "orders", is_until_drained: false },
+    ...{ interval_ms: 1_000, settle_ms: 2_000, incomplete_after_ms: 60_000 },
+    openInbox: async () => ({
+      folder: openFolder(reading.inbox),
+      async refresh() {
+        const until_ms = performance.now() + REFRESH_MS;
+        while (performance.now() < until_ms);
+        return true;
+      },
+    }),
+  });
+  await reading.run({ clock, for_s: 3, producer });
+  // A twentieth of the time is spent listing; a listing as slow as the refresh would be followed by 20 s.
+  assert.ok(clock.waits_ms.length >= 3 && Math.max(...clock.waits_ms) < 20 * REFRESH_MS, clock.waits_ms.join(" "));
+});
