@@ -296,8 +296,13 @@ test("What a simulation writes before a listing makes the pause after it no long
   const clock = new ScriptedClock();
   const REFRESH_MS = 1_000;
   const producer = new FilesSource({
-    ...{ id: "slow", kind: "simulated", source: "orders", is_until_drained: false },
-    ...{ interval_ms: 1_000, settle_ms: 2_000, incomplete_after_ms: 60_000 },
+    id: "files:slow",
+    kind: "simulated",
+    source: "orders",
+    settle_ms: 2_000,
+    incomplete_after_ms: 60_000,
+    interval_ms: 1_000,
+    is_until_drained: false,
     openInbox: async () => ({
       folder: openFolder(reading.inbox),
       async refresh() {

@@ -19,14 +19,20 @@ after(async () => {
   await shop?.close();
 });
 
-async function ask(path: string): Promise<{ status: number; body: Record<string, any> }> {
+interface Body {
+  error?: { type: string };
+  overrides?: { prefix?: string };
+  namespaces?: string[][];
+}
+
+async function ask(path: string): Promise<{ status: number; body: Body }> {
   const response = await fetch(`${server.url}/v1/${path}`);
-  return { status: response.status, body: (await response.json()) as Record<string, any> };
+  return { status: response.status, body: (await response.json()) as Body };
 }
 
 async function unknown(path: string): Promise<void> {
   const { status, body } = await ask(path);
-  assert.deepEqual([path, status, body["error"].type], [path, 404, "NoSuchWarehouseException"]);
+  assert.deepEqual([path, status, body.error?.type], [path, 404, "NoSuchWarehouseException"]);
 }
 
 test("a warehouse that is not open yet is unknown, never another one's tables", async () => {
@@ -37,7 +43,7 @@ test("a warehouse that is not open yet is unknown, never another one's tables", 
 });
 
 test("a client gets the prefix of its warehouse, and with it that warehouse's tables", async () => {
-  const prefixOf = async (query: string) => (await ask(`config${query}`)).body["overrides"].prefix;
+  const prefixOf = async (query: string) => (await ask(`config${query}`)).body.overrides?.prefix;
   assert.deepEqual(
     [await prefixOf("?warehouse=market"), await prefixOf("?warehouse=shop"), await prefixOf("")],
     ["market", "shop", undefined],
@@ -48,7 +54,7 @@ test("a client gets the prefix of its warehouse, and with it that warehouse's ta
     ["market/namespaces", "prices"],
     ["shop/namespaces", "orders"],
   ] as const)
-    assert.deepEqual((await ask(path)).body["namespaces"], [[namespace]], path);
+    assert.deepEqual((await ask(path)).body.namespaces, [[namespace]], path);
 });
 
 test("other names are unknown, in the query and in the path", async () => {
