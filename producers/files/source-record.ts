@@ -70,8 +70,7 @@ export class FileRecords {
     if (this.#size_bytes + piece.bytes.length > RECORD_BYTES) this.#close(element);
     if (this.#elements.length === 0) this.#first_element = element;
     else this.#elements.push(COMMA);
-    // The splitter reuses its buffer.
-    this.#elements.push(Buffer.from(piece.bytes));
+    this.#elements.push(piece.bytes);
     this.#size_bytes += piece.bytes.length;
   }
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ecommerce } from "../../pipelines/ecommerce.ts";
-import { coinlake } from "../support/coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 import { ORDER_CASES } from "./bad-orders.ts";
 import { Lakes, type TestLake } from "./lake.ts";
 import { orderFiles, salesOfTruth, shuffledParts, singleRecords, truth } from "./order-stream.ts";
@@ -86,6 +89,34 @@ describe("the orders pipeline", () => {
   test("meets its expectations", async () => {
     const { code, stdout, stderr } = await coinlake(["quality", "--all", "--data", lake.data_folder]);
     assert.equal(code, 0, stdout + stderr);
+  });
+
+  test("is proven file by file, also where a backup is restored, and is rejected where it was copied", async () => {
+    const folder = temporaryFolder();
+    const [backup, restored, copied] = ["backup", "restored", "copied"].map((name) => join(folder.path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const run = (data: string, ...args: string[]) => coinlakeByKind([...args, "--data", data]);
+    const proof = await run(lake.data_folder, "verify", "--deep", "--json");
+    assert.equal(proof.code, 0, proof.stdout + proof.stderr);
+    for (const [data, ...args] of [
+      [lake.data_folder, "backup", backup],
+      [restored, "restore", backup],
+    ] as const) {
+      const { code, stderr } = await run(data, ...args);
+      assert.equal(code, 0, stderr);
+    }
+    const again = await run(restored, "verify", "--deep", "--json");
+    assert.equal(again.code, 0, again.stdout + again.stderr);
+    const figures = (text: string): object => (JSON.parse(text) as { figures: object }).figures;
+    assert.deepEqual(figures(again.stdout), figures(proof.stdout));
+    cpSync(lake.data_folder, copied, { recursive: true });
+    const moved = await run(copied, "verify");
+    assert.equal(moved.code, 1);
+    assert.match(moved.stderr, /LAKE_MOVED/);
+    folder.remove();
   });
 
   test("judges odd and absurd events one by one, and none of them stops the others", async () => {
