@@ -91,6 +91,7 @@ export const ORDER_CASES: readonly OrderCase[] = [
     '{"file":"a.json","first_element":3,"malformed":"{\\"event\\":","reason":"cut"}',
     "invalid_json",
   ),
+  whole("half an envelope", '{"file":"a.json","first_element":3,"malformed":"x"', "invalid_json"),
   whole("an order with a member called elements", event({ order: { elements: "[1,2]" } }), "0.2000"),
 
   // events
