@@ -30,7 +30,7 @@ const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
 /** Benchmarks that run only by name: `kafka` and `spark` need Java and Maven, the others take long. */
-const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify"]);
+const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify", "orders"]);
 
 const ABOUT: Record<string, string> = {
   ingest: "log to bronze: backlog, appends and commits",
@@ -44,6 +44,8 @@ const ABOUT: Record<string, string> = {
   spark: "Spark beside one process, log to bronze",
   verify:
     "verify and verify --deep over a large lake, and what checksums cost a commit\n  --rows N       rows in bronze (default: 10,000,000)\n  --folder DIR   keep the lake there, and use it again",
+  orders:
+    "files of orders to tested gold, as a process, beside DuckDB's read_json to Parquet\n  --orders N     orders (default: 100,000)\n  --files N      files (default: 200)",
   soak: "hours of `start` in real time beside tabs and outside readers\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
   day: "a day of commits, increments and maintenance in simulated time\n  --hours N      simulated hours (default: 24)\n  --days N       simulated days, instead of --hours\n  --light        DuckDB writes the tables instead of dbt (minutes instead of hours)\n  --chart        write docs/benchmarks/lake-day.svg and .json\n  --out FILE     write the samples as JSON",
   compaction:
@@ -64,6 +66,8 @@ const { values: given, positionals: chosen } = parseArgs({
     chart: { type: "boolean", default: false },
     out: { type: "string" },
     rows: { type: "string", default: "10000000" },
+    orders: { type: "string", default: "100000" },
+    files: { type: "string", default: "200" },
     folder: { type: "string" },
     mb: { type: "string", default: "300" },
     commits: { type: "string", default: "2000" },
@@ -73,7 +77,7 @@ const { values: given, positionals: chosen } = parseArgs({
 });
 
 function numberOf(
-  name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds" | "rows",
+  name: "minutes" | "every" | "hours" | "mb" | "commits" | "seconds" | "rows" | "orders" | "files",
   text = given[name],
 ): number {
   const number = Number(text);
@@ -255,6 +259,10 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       ),
       atMost("  taking the checksums after it, p50 (ms)", commit.checksums_ms, null),
     ];
+  },
+  orders: async () => {
+    const { benchOrders, figuresOfOrders } = await import("./orders.ts");
+    return figuresOfOrders(await benchOrders({ orders: numberOf("orders"), files: numberOf("files") }));
   },
   soak: async () => {
     const { soak, soakTable } = await import("./soak.ts");

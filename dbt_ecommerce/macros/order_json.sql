@@ -70,7 +70,7 @@
     coalesce(list_bool_or(list_transform({{ lines }}, lambda line: {{ condition }})), false)
 {%- endmacro %}
 
-{# The sum of an expression over the lines. #}
+{# The sum of an expression over the lines, in a type that holds every sum: an absurd order must not stop the others. #}
 {% macro sum_over_lines(lines, expression, type) -%}{{ adapter.dispatch('sum_over_lines')(lines, expression, type) }}{%- endmacro %}
 {% macro duckdb__sum_over_lines(lines, expression, type) -%}
     cast(list_sum(list_transform({{ lines }}, lambda line: {{ expression }})) as {{ type }})

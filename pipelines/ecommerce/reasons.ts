@@ -24,6 +24,6 @@ export const reasons: Readonly<Record<string, string>> = {
   price_out_of_range: "a unit price has more than four decimals or is too large",
   price_negative: "a unit price is negative",
   amount_not_a_number: "the total, the discount or the shipping is not a number",
-  amount_out_of_range: "the total is above 1,000,000,000 US dollars",
+  amount_out_of_range: "the total is above 1,000,000,000 US dollars, or the quantity above 2,147,483,647",
   total_mismatch: "the total is not the items less the discount plus the shipping",
 };

@@ -12,8 +12,9 @@ import { Splitter, type Piece } from "./splitter.ts";
 /** Larger than zlib's 16 KiB, so that a large element consists of few chunks. */
 const GUNZIP_CHUNK_BYTES = 256 * 1024;
 
-/** A decompressed content up to this size is kept between the two passes, so that the file is read once. */
+/** The pieces of a decompressed content up to this size are kept, so that the file is read and split once. */
 const KEPT_BYTES = 1024 * 1024;
+const KEPT_PIECES = 10_000;
 
 /** Records of a batch beyond one, so that several share an fsync. */
 const BATCH_BYTES = 1024 * 1024;
@@ -26,29 +27,27 @@ export interface FileContent {
   is_incomplete: boolean;
   /** Why the content could be decompressed only in part; null otherwise. */
   damage: string | null;
-  /** The content of a small file; null for a file that has to be read again. */
-  chunks: readonly Uint8Array[] | null;
+  /** The pieces of a small file; null for a file that has to be read again. */
+  pieces: readonly Piece[] | null;
 }
 
 /** Reads a file through once, in bounded memory. Throws the errors of the storage. */
 export async function inspectFile(folder: Folder, name: string): Promise<FileContent> {
-  const splitter = new Splitter(() => {});
+  let pieces: Piece[] | null = [];
+  const splitter = new Splitter((piece) => pieces?.push(piece));
   const reading = new FileReading(folder, name);
   let size_bytes = 0;
-  let chunks: Uint8Array[] = [];
   for await (const chunk of reading.chunks()) {
     splitter.push(chunk);
     size_bytes += chunk.length;
-    if (size_bytes > KEPT_BYTES) chunks = [];
-    else chunks.push(chunk);
+    if (size_bytes > KEPT_BYTES || (pieces?.length ?? 0) > KEPT_PIECES) pieces = null;
   }
   const { damage } = reading;
-  return {
-    digest: await reading.digest(),
-    is_incomplete: splitter.is_incomplete || damage !== null,
-    damage,
-    chunks: size_bytes > KEPT_BYTES ? null : chunks,
-  };
+  const is_incomplete = splitter.is_incomplete || damage !== null;
+  const before = pieces?.length;
+  splitter.end();
+  if (damage !== null && pieces?.length === before) pieces?.push(missingRest(damage));
+  return { digest: await reading.digest(), is_incomplete, damage, pieces };
 }
 
 /** How far a content is in the log. */
@@ -73,8 +72,6 @@ export async function* batchesOf(
 ): AsyncGenerator<Batch> {
   const { digest } = content;
   const records = new FileRecords(of, progress.next_element, now_us);
-  const splitter = new Splitter((piece) => records.add(piece));
-  const reading = content.chunks === null ? new FileReading(folder, of.file) : null;
   let waiting: FileRecord[] = [];
   async function* give(given: readonly FileRecord[], is_done: boolean): AsyncGenerator<Batch> {
     const next_element = given.at(-1)?.next_element ?? progress.next_element;
@@ -84,20 +81,24 @@ export async function* batchesOf(
     progress.next_element = next_element;
     progress.is_started = true;
   }
-  for await (const chunk of content.chunks ?? reading?.chunks() ?? []) {
-    splitter.push(chunk);
-    waiting.push(...records.take());
-    if (waiting.length < 2 || sizeOf(waiting) < BATCH_BYTES) continue;
-    // The last record waits for the end of the file, to say in its position that the file is done.
-    yield* give(waiting.slice(0, -1), false);
-    waiting = waiting.slice(-1);
+  if (content.pieces !== null) for (const piece of content.pieces) records.add(piece);
+  else {
+    const splitter = new Splitter((piece) => records.add(piece));
+    const reading = new FileReading(folder, of.file);
+    for await (const chunk of reading.chunks()) {
+      splitter.push(chunk);
+      waiting.push(...records.take());
+      if (waiting.length < 2 || sizeOf(waiting) < BATCH_BYTES) continue;
+      // The last record waits for the end of the file, to say in its position that the file is done.
+      yield* give(waiting.slice(0, -1), false);
+      waiting = waiting.slice(-1);
+    }
+    const before = records.elements;
+    splitter.end();
+    if (reading.damage !== null && records.elements === before) records.add(missingRest(reading.damage));
+    if ((await reading.digest()) !== digest) throw fileChanged(of.file);
   }
-  const before = records.elements;
-  splitter.end();
-  const damage = reading?.damage ?? content.damage;
-  if (damage !== null && records.elements === before) records.add(missingRest(damage));
   records.end();
-  if (reading !== null && (await reading.digest()) !== digest) throw fileChanged(of.file);
   waiting.push(...records.take());
   if (waiting.length > 0) yield* give(waiting, true);
   progress.next_element = records.elements;

@@ -3,7 +3,7 @@ import type { SourceRecord } from "../../src/producer/producer.ts";
 import { whyInvalid, type Piece } from "./splitter.ts";
 
 /** A record holds elements up to this size, or a single larger element. */
-const RECORD_BYTES = 256 * 1024;
+const RECORD_BYTES = 4 * 1024;
 /** The characters of a malformed piece that its record keeps. */
 const MAX_MALFORMED_CHARACTERS = 10_000;
 /** A UTF-8 character has at most four bytes; decoding more would cost time for nothing. */
@@ -70,8 +70,7 @@ export class FileRecords {
     if (this.#size_bytes + piece.bytes.length > RECORD_BYTES) this.#close(element);
     if (this.#elements.length === 0) this.#first_element = element;
     else this.#elements.push(COMMA);
-    // The splitter reuses its buffer.
-    this.#elements.push(Buffer.from(piece.bytes));
+    this.#elements.push(piece.bytes);
     this.#size_bytes += piece.bytes.length;
   }
 

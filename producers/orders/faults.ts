@@ -17,7 +17,7 @@ export const REJECTION_REASONS = [
 ] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 
-const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * 86_400_000;
 
 /** An invalid element made from an event. Each has one fault only: every other check of it passes. */
 export function faultyText(
@@ -40,7 +40,8 @@ export function faultyText(
     case "invalid_time":
       return whole({ ...body, occurred_at: body.occurred_at.slice(0, -1) });
     case "future_event":
-      return whole({ ...body, occurred_at: timeText(event.occurred_ms + Math.ceil(1 + draw * 300) * DAY_MS) });
+      // Years ahead, so that it is the future for a stream of the past too.
+      return whole({ ...body, occurred_at: timeText(event.occurred_ms + Math.ceil(10 + draw * 10) * YEAR_MS) });
     case "empty_items":
       return whole(eventBody(withItems(event, []), version));
     case "quantity_not_positive":

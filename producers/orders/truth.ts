@@ -1,6 +1,17 @@
 import type { RejectionReason } from "./faults.ts";
-import { EVENT_KINDS, type OrderEvent } from "./order.ts";
+import { EVENT_KINDS, type EventKind, type OrderEvent } from "./order.ts";
 import type { Element } from "./stream.ts";
+
+/** The newest state of an order, as far as sales depend on it. */
+export interface OrderState {
+  kind: EventKind;
+  event_id: string;
+  occurred_ms: number;
+  id: string;
+  store: string;
+  placed_ms: number;
+  total_cents: number;
+}
 
 /** The expected outcome of a stream of elements, for tests to compare with the actual outcome. */
 export interface Truth {
@@ -11,7 +22,7 @@ export interface Truth {
   duplicates: number;
   rejected: Map<RejectionReason, number>;
   /** The newest state of each order, by order id. */
-  orders: Map<string, OrderEvent>;
+  orders: ReadonlyMap<string, OrderState>;
   /** Total sales in cents by the minute of the order (ms since 1970); minutes without sales are absent. */
   sales_per_minute: Map<number, bigint>;
 }
@@ -19,42 +30,68 @@ export interface Truth {
 const MINUTE_MS = 60_000;
 
 /**
- * The outcome of elements in the order written. The newest state of an order is that of its last event by time, then by
- * kind (created, updated, cancelled), then by id: the order of arrival does not matter. A cancelled order has no sales.
+ * Computes the outcome element by element, in memory that grows with the number of orders and not with their size. The
+ * newest state of an order is that of its last event by time, then by kind (created, updated, cancelled), then by id:
+ * the order of arrival does not matter.
  */
-export function truthOf(elements: Iterable<Element>): Truth {
-  const truth: Truth = {
-    elements: 0,
-    accepted: [],
-    duplicates: 0,
-    rejected: new Map(),
-    orders: new Map(),
-    sales_per_minute: new Map(),
-  };
-  const seen = new Set<string>();
-  for (const { event, reason } of elements) {
-    truth.elements += 1;
-    if (reason !== null) truth.rejected.set(reason, (truth.rejected.get(reason) ?? 0) + 1);
-    else if (event !== null && seen.has(event.event_id)) truth.duplicates += 1;
-    else if (event !== null) {
-      seen.add(event.event_id);
-      truth.accepted.push(event);
+export class OutcomeOfOrders {
+  elements = 0;
+  accepted = 0;
+  duplicates = 0;
+  readonly rejected = new Map<RejectionReason, number>();
+  readonly orders = new Map<string, OrderState>();
+  readonly #seen = new Set<string>();
+
+  /** Whether the element is accepted: a valid event whose id was not written before. */
+  add({ event, reason }: Element): boolean {
+    this.elements += 1;
+    if (reason !== null) this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + 1);
+    if (event === null) return false;
+    if (this.#seen.has(event.event_id)) {
+      this.duplicates += 1;
+      return false;
     }
+    this.#seen.add(event.event_id);
+    this.accepted += 1;
+    const state = stateOf(event);
+    const known = this.orders.get(state.id);
+    if (known === undefined || isAfter(state, known)) this.orders.set(state.id, state);
+    return true;
   }
-  for (const event of truth.accepted) {
-    const known = truth.orders.get(event.order.id);
-    if (known === undefined || isAfter(event, known)) truth.orders.set(event.order.id, event);
+
+  /** Cents by the minute of the order. A cancelled order has no sales; minutes without sales are absent. */
+  salesPerMinute(): Map<number, bigint> {
+    const sales_per_minute = new Map<number, bigint>();
+    for (const { kind, placed_ms, total_cents } of this.orders.values()) {
+      if (kind === "order_cancelled") continue;
+      const minute_ms = Math.floor(placed_ms / MINUTE_MS) * MINUTE_MS;
+      sales_per_minute.set(minute_ms, (sales_per_minute.get(minute_ms) ?? 0n) + BigInt(total_cents));
+    }
+    return sales_per_minute;
   }
-  for (const { kind, order } of truth.orders.values()) {
-    if (kind === "order_cancelled") continue;
-    const minute_ms = Math.floor(order.placed_ms / MINUTE_MS) * MINUTE_MS;
-    const sales = truth.sales_per_minute.get(minute_ms) ?? 0n;
-    truth.sales_per_minute.set(minute_ms, sales + BigInt(order.total_cents));
-  }
-  return truth;
 }
 
-function isAfter(a: OrderEvent, b: OrderEvent): boolean {
+/** The outcome of elements in the order written. */
+export function truthOf(elements: Iterable<Element>): Truth {
+  const outcome = new OutcomeOfOrders();
+  const accepted: OrderEvent[] = [];
+  for (const element of elements) if (outcome.add(element) && element.event !== null) accepted.push(element.event);
+  return {
+    elements: outcome.elements,
+    accepted,
+    duplicates: outcome.duplicates,
+    rejected: outcome.rejected,
+    orders: outcome.orders,
+    sales_per_minute: outcome.salesPerMinute(),
+  };
+}
+
+function stateOf({ kind, event_id, occurred_ms, order }: OrderEvent): OrderState {
+  const { id, store, placed_ms, total_cents } = order;
+  return { kind, event_id, occurred_ms, id, store, placed_ms, total_cents };
+}
+
+function isAfter(a: OrderState, b: OrderState): boolean {
   if (a.occurred_ms !== b.occurred_ms) return a.occurred_ms > b.occurred_ms;
   const by_kind = EVENT_KINDS.indexOf(a.kind) - EVENT_KINDS.indexOf(b.kind);
   return by_kind === 0 ? a.event_id > b.event_id : by_kind > 0;

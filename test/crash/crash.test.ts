@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { STEPS } from "../../src/base/failpoints.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { survive, type Survival } from "./crash.ts";
+import { replayedMarket } from "./known-market.ts";
 import { planEveryStep } from "./plan.ts";
 import { skipWithoutProcesses } from "./processes.ts";
 
@@ -18,6 +19,7 @@ describe("A pipeline that is killed at every step, and at some random moments", 
       folder: folder.path,
       seed: SEED,
       plan: planEveryStep(SEED),
+      stream: replayedMarket,
       records: RECORDS,
       is_refreshed: false,
     });
@@ -33,15 +35,15 @@ describe("A pipeline that is killed at every step, and at some random moments", 
   });
 
   test("reconciles once drained, with every element counted as it was sent", () => {
-    const { market, verification } = survival;
+    const { content, verification } = survival;
     const { bronze_records, accepted, duplicates, rejected } = verification.figures;
     assert.deepEqual(
       { bronze_records, accepted, duplicates, rejected },
       {
-        bronze_records: market.records,
-        accepted: market.accepted,
-        duplicates: market.duplicates,
-        rejected: market.rejected,
+        bronze_records: content.records,
+        accepted: content.accepted,
+        duplicates: content.duplicates,
+        rejected: content.rejected,
       },
     );
   });

@@ -4,8 +4,10 @@ import { finished } from "node:stream/promises";
 import { simulated } from "../../producers/simulated.ts";
 import { expected, stepsBetween } from "../../producers/simulated/truth.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { crypto } from "../../pipelines/crypto.ts";
 import { NO_FOLDER } from "../producer/collect.ts";
 import { recordLine } from "../producer/record-line.ts";
+import type { KnownStream, StreamOptions } from "./known-stream.ts";
 
 export interface KnownMarket {
   /** Path of JSON lines of raw records, for `--source replay:FILE`: the record in line n gets offset n in the log. */
@@ -53,6 +55,17 @@ export async function writeKnownMarket(
     accepted: counts.accepted,
     duplicates: counts.duplicate,
     rejected: counts.rejected,
+  };
+}
+
+/** The market as a recording, which `start` replays. */
+export async function replayedMarket({ folder, seed, records }: StreamOptions): Promise<KnownStream> {
+  const { recording, truth, ...counts } = await writeKnownMarket(folder, { seed, records });
+  return {
+    options: ["--source", `replay:${recording}`],
+    has_speed: true,
+    topic: crypto.topic.name,
+    complete: async () => ({ ...counts, comparison: ["compare.py", recording, truth] }),
   };
 }
 

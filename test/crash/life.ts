@@ -25,11 +25,16 @@ export class UnplannedEnd extends Error {
   }
 }
 
-/** One life of the pipeline, from its start to its kill. Throws UnplannedEnd. */
-export async function live(args: readonly string[], { moment, speed, is_draining }: Kill): Promise<Life> {
+/** One life of the pipeline, from its start to its kill; a source without a speed has null. Throws UnplannedEnd. */
+export async function live(
+  args: readonly string[],
+  { moment, is_draining }: Kill,
+  speed: Kill["speed"] | null,
+): Promise<Life> {
   const { mark, env } = freshMark();
   const born_ms = performance.now();
-  const all = ["start", ...args, "--port", "0", "--speed", String(speed), ...(is_draining ? ["--until-drained"] : [])];
+  const pace = speed === null ? [] : ["--speed", String(speed)];
+  const all = ["start", ...args, "--port", "0", ...pace, ...(is_draining ? ["--until-drained"] : [])];
   const instruction = moment.kind === "step" ? { COINLAKE_KILL_AT: `${moment.step}:${moment.nth}` } : {};
   const { child, finished } = startCoinlake(all, { ...env, ...instruction });
   const ended = new AbortController();
@@ -54,9 +59,14 @@ export async function live(args: readonly string[], { moment, speed, is_draining
 }
 
 /** The last life, which exits by itself although its dbt worker is killed once. */
-export async function drain(args: readonly string[], worker_dies_after_ms: number): Promise<Finished> {
+export async function drain(
+  args: readonly string[],
+  speed: "max" | null,
+  worker_dies_after_ms: number,
+): Promise<Finished> {
   const { mark, env } = freshMark();
-  const { child, finished } = startCoinlake(["start", ...args, "--speed", "max", "--until-drained"], env);
+  const pace = speed === null ? [] : ["--speed", speed];
+  const { child, finished } = startCoinlake(["start", ...args, ...pace, "--until-drained"], env);
   const ended = new AbortController();
   void once(child, "exit").then(() => ended.abort());
   if (await pause(worker_dies_after_ms, ended.signal)) {

@@ -1,13 +1,19 @@
+import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { temporaryFolder } from "../support/coinlake.ts";
-import { survive, type Survival } from "./crash.ts";
+import { survive, type Experiment, type Survival } from "./crash.ts";
+import { replayedMarket } from "./known-market.ts";
+import { uploadedOrders } from "./known-orders.ts";
 import { describeMoment, kindOf, planKills } from "./plan.ts";
 
 const USAGE = `Kills the pipeline again and again, restarts it each time, and holds what it made against what was sent to it.
 
-  npm run -s crash -- [KILLS] [--seed N]        300 kills with a seed of the day, in rounds of 50, each on a lake of its own
+  npm run -s crash -- [KILLS] [--seed N] [--pipeline NAME]
+
+300 kills of the crypto pipeline with a seed of the day, in rounds of 50, each on a separate lake. With --pipeline ecommerce, files of
+orders arrive all the time: twice, renamed, late and half-written.
 
 Takes some five seconds a kill and prints the seed that repeats a failed round. Exits 0 if nothing was lost, doubled or changed.`;
 
@@ -22,6 +28,15 @@ const RECORDS_PER_KILL = 100;
 /** Additional records for the drain. */
 const RECORDS_AT_LEAST = 300;
 
+/** The stream that each pipeline reads. */
+const STREAMS: Readonly<Record<string, Experiment["stream"]>> = {
+  crypto: replayedMarket,
+  ecommerce: uploadedOrders,
+};
+
+/** Of the output of a process that did not reach its moment. */
+const LAST_WORDS_CHARACTERS = 1_500;
+
 interface Tally {
   kills: number;
   reached: number;
@@ -31,11 +46,16 @@ interface Tally {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seed: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      seed: { type: "string" },
+      pipeline: { type: "string", default: "crypto" },
+      help: { type: "boolean" },
+    },
   });
   const count = Number(positionals[0] ?? DEFAULT_KILLS);
   const first_seed = Number(values.seed ?? Math.floor(Date.now() / 86_400_000));
-  if (values.help || !Number.isInteger(count) || count < 1 || !Number.isInteger(first_seed)) {
+  const stream = STREAMS[values.pipeline];
+  if (values.help || stream === undefined || !Number.isInteger(count) || count < 1 || !Number.isInteger(first_seed)) {
     process.stdout.write(`${USAGE}\n`);
     process.exitCode = values.help ? 0 : 2;
     return;
@@ -50,13 +70,15 @@ async function main(): Promise<void> {
     mkdirSync(round_folder);
     say(`round with seed ${seed}: ${kills} kills in ${round_folder}`);
     try {
-      const survival = await runRound(round_folder, seed, kills, (line) => say(`${clock(started_ms)} ${line}`));
+      const survival = await runRound({ folder: round_folder, seed, kills, stream }, (line) =>
+        say(`${clock(started_ms)} ${line}`),
+      );
       for (const { kill, life } of survival.lives) addLife(tallies, kindOf(kill), life.is_reached, life.lived_ms);
       totals.kills += kills;
       addTo(totals, survival);
     } catch (error) {
       say(
-        `${String(error)}\n\nFAILED in the round with seed ${seed}; its lake stays in ${round_folder}\nAgain: npm run -s crash -- ${kills} --seed ${seed}`,
+        `${String(error)}\n\nFAILED in the round with seed ${seed}; its lake stays in ${round_folder}\nAgain: npm run -s crash -- ${kills} --seed ${seed} --pipeline ${values.pipeline}`,
       );
       process.exitCode = 1;
       return;
@@ -66,12 +88,16 @@ async function main(): Promise<void> {
   process.stdout.write(`${summary(tallies, totals, clock(started_ms))}\n`);
 }
 
-async function runRound(folder: string, seed: number, kills: number, tell: (line: string) => void): Promise<Survival> {
+async function runRound(
+  { folder, seed, kills, stream }: Pick<Experiment, "folder" | "seed" | "stream"> & { kills: number },
+  tell: (line: string) => void,
+): Promise<Survival> {
   let done = 0;
   const survival = await survive({
     folder,
     seed,
     plan: planKills(seed, kills),
+    stream,
     records: RECORDS_AT_LEAST + kills * RECORDS_PER_KILL,
     is_refreshed: true,
     onDeath: (kill, life) => {
@@ -79,12 +105,22 @@ async function runRound(folder: string, seed: number, kills: number, tell: (line
       tell(
         `${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} (lived ${(life.lived_ms / 1000).toFixed(1)} s)`,
       );
+      if (!life.is_reached) tell(`its last words:\n${life.finished.stderr.slice(-LAST_WORDS_CHARACTERS)}`);
     },
   });
-  const { market, records_before_drain, verification } = survival;
-  const { accepted, duplicates, rejected } = verification.figures;
+  const { content, records_before_drain, verification } = survival;
+  const { bronze_records, accepted, duplicates, rejected } = verification.figures;
+  assert.deepEqual(
+    { accepted, duplicates, rejected, bronze_records },
+    {
+      accepted: content.accepted,
+      duplicates: content.duplicates,
+      rejected: content.rejected,
+      bronze_records: content.records ?? bronze_records,
+    },
+  );
   tell(
-    `survived: ${market.records} records (${records_before_drain} of them under fire), ` +
+    `survived: ${bronze_records} records (${records_before_drain} of them under fire), ` +
       `${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected: all as sent, and as a full refresh has them`,
   );
   return survival;
@@ -103,7 +139,7 @@ function addTo(
   totals: Record<"records" | "records_under_fire" | "accepted" | "duplicates" | "rejected", number>,
   survival: Survival,
 ): void {
-  totals.records += survival.market.records;
+  totals.records += survival.verification.figures.bronze_records;
   totals.records_under_fire += survival.records_before_drain;
   for (const name of ["accepted", "duplicates", "rejected"] as const)
     totals[name] += survival.verification.figures[name];

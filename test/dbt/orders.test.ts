@@ -1,49 +1,15 @@
 import assert from "node:assert/strict";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { FileRecords } from "../../producers/files/source-record.ts";
-import { DEFAULT_RATES, OrderStream, type Element } from "../../producers/orders/stream.ts";
-import { truthOf } from "../../producers/orders/truth.ts";
-import { uniform } from "../../producers/simulated/random.ts";
 import { ecommerce } from "../../pipelines/ecommerce.ts";
-import type { SourceRecord } from "../../src/producer/producer.ts";
-import { coinlake } from "../support/coinlake.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
+import { ORDER_CASES } from "./bad-orders.ts";
 import { Lakes, type TestLake } from "./lake.ts";
+import { orderFiles, salesOfTruth, shuffledParts, singleRecords, truth } from "./order-stream.ts";
 
-const START_MS = Date.parse("2026-03-01T22:30:00Z");
-const SLOT_MS = 60_000;
-const SLOTS = 150;
-const SLOTS_PER_FILE = 10;
 const INCREMENTS = 4;
-
-/** More errors than in operation, so that a small stream has all of them; version 2 begins in the middle. */
-const stream = new OrderStream({
-  seed: 7,
-  start_ms: START_MS,
-  slot_ms: SLOT_MS,
-  orders_per_slot: 6,
-  version_2_from_slot: SLOTS / 2,
-  rates: { ...DEFAULT_RATES, invalid: 0.1, updated: 0.3, cancelled: 0.1, late: 0.05, duplicated: 0.1 },
-});
-const elements = Array.from({ length: SLOTS }, (_, slot) => stream.elements(slot)).flat();
-const truth = truthOf(elements);
-
-/** The records of one file, as the source packs them. */
-function recordsOf(file: string, of_file: readonly Element[]): SourceRecord[] {
-  const records = new FileRecords({ file, source: "orders" }, 0, () => (START_MS + SLOTS * SLOT_MS) * 1000);
-  for (const { text } of of_file) {
-    const bytes = Buffer.from(text);
-    records.add({ bytes, size_bytes: bytes.length, reason: null });
-  }
-  records.end();
-  return records.take().map(({ record }) => record);
-}
-
-const files = Array.from({ length: SLOTS / SLOTS_PER_FILE }, (_, file) =>
-  recordsOf(
-    `orders-${file}.jsonl`,
-    Array.from({ length: SLOTS_PER_FILE }, (_slot, slot) => stream.elements(file * SLOTS_PER_FILE + slot)).flat(),
-  ),
-);
 
 /** Of copies of one event the first in the log counts; where they are of two versions, only one of them has a channel. */
 const TABLES = {
@@ -70,15 +36,13 @@ describe("the orders pipeline", () => {
   before(async () => {
     lakes = await Lakes.open({ pipeline: ecommerce });
     lake = await lakes.fresh();
-    await lake.append(files.flat());
+    await lake.append(orderFiles.flat());
     await lake.ingest();
     await lake.catchUp();
     in_order = await contentOf(lake);
     lake = await lakes.fresh();
-    const order = files.map((file, index) => ({ file, rank: uniform(3, 1, index, 0) })).sort((a, b) => a.rank - b.rank);
-    const share = Math.ceil(order.length / INCREMENTS);
-    for (let increment = 0; increment < INCREMENTS; increment += 1) {
-      await lake.append(order.slice(increment * share, (increment + 1) * share).flatMap(({ file }) => file));
+    for (const part of shuffledParts(INCREMENTS)) {
+      await lake.append(part);
       await lake.ingest();
       await lake.catchUp();
     }
@@ -97,11 +61,7 @@ describe("the orders pipeline", () => {
     const rows = await lake.rows(`
       select epoch_ms(minute_at), (sum(sales) * 100)::bigint from gold.sales_per_minute
       group by 1 having sum(sales) <> 0 order by 1`);
-    const expected = [...truth.sales_per_minute]
-      .filter(([, cents]) => cents !== 0n)
-      .sort(([a], [b]) => a - b)
-      .map(([minute_ms, cents]) => [String(minute_ms), String(cents)]);
-    assert.deepEqual(rows, expected);
+    assert.deepEqual(rows, salesOfTruth());
   });
 
   test("holds each order in its newest state", async () => {
@@ -109,7 +69,7 @@ describe("the orders pipeline", () => {
       "select order_id, store, is_cancelled::varchar, (total * 100)::bigint::varchar from silver.orders_silver order by 1",
     );
     const expected = [...truth.orders.values()]
-      .map(({ kind, order }) => [order.id, order.store, String(kind === "order_cancelled"), String(order.total_cents)])
+      .map(({ kind, id, store, total_cents }) => [id, store, String(kind === "order_cancelled"), String(total_cents)])
       .sort(([a = ""], [b = ""]) => (a < b ? -1 : 1));
     assert.deepEqual(rows, expected);
   });
@@ -129,5 +89,50 @@ describe("the orders pipeline", () => {
   test("meets its expectations", async () => {
     const { code, stdout, stderr } = await coinlake(["quality", "--all", "--data", lake.data_folder]);
     assert.equal(code, 0, stdout + stderr);
+  });
+
+  test("is proven file by file, also where a backup is restored, and is rejected where it was copied", async () => {
+    const folder = temporaryFolder();
+    const [backup, restored, copied] = ["backup", "restored", "copied"].map((name) => join(folder.path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const run = (data: string, ...args: string[]) => coinlakeByKind([...args, "--data", data]);
+    const proof = await run(lake.data_folder, "verify", "--deep", "--json");
+    assert.equal(proof.code, 0, proof.stdout + proof.stderr);
+    for (const [data, ...args] of [
+      [lake.data_folder, "backup", backup],
+      [restored, "restore", backup],
+    ] as const) {
+      const { code, stderr } = await run(data, ...args);
+      assert.equal(code, 0, stderr);
+    }
+    const again = await run(restored, "verify", "--deep", "--json");
+    assert.equal(again.code, 0, again.stdout + again.stderr);
+    const figures = (text: string): object => (JSON.parse(text) as { figures: object }).figures;
+    assert.deepEqual(figures(again.stdout), figures(proof.stdout));
+    cpSync(lake.data_folder, copied, { recursive: true });
+    const moved = await run(copied, "verify");
+    assert.equal(moved.code, 1);
+    assert.match(moved.stderr, /LAKE_MOVED/);
+    folder.remove();
+  });
+
+  test("judges odd and absurd events one by one, and none of them stops the others", async () => {
+    lake = await lakes.fresh();
+    await lake.append(singleRecords(ORDER_CASES.map(({ payload }) => payload)));
+    await lake.ingest();
+    await lake.catchUp();
+    const outcomes = await lake.rows(`
+      select log_offset, reason from silver.orders_rejected
+      union all select log_offset, total::varchar from silver.order_events
+      union all select log_offset, 'duplicate' from silver.order_duplicates
+      order by log_offset`);
+    assert.deepEqual(
+      outcomes.map(([offset, outcome]) => `${ORDER_CASES[Number(offset)]?.title} → ${outcome}`),
+      ORDER_CASES.map(({ title, outcome }) => `${title} → ${outcome}`),
+    );
+    await lake.reconcile();
   });
 });

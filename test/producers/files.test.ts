@@ -99,8 +99,9 @@ test("A file that is being written waits until it is whole; one that stays incom
     },
   ]);
   const cut = payloads.filter(({ file }) => file === "cut.jsonl.gz");
-  assert.ok((cut[0]?.elements?.length ?? 0) > 100);
-  assert.deepEqual([cut.length, cut[1]?.first_element], [2, cut[0]?.elements?.length]);
+  const given = cut.slice(0, -1).flatMap(({ elements }) => elements ?? []);
+  assert.ok(given.length > 100);
+  assert.deepEqual([cut.at(-1)?.first_element, cut.at(-1)?.elements], [given.length, undefined]);
   assert.ok(!payloads.some(({ file }) => file === "empty.json"));
   assert.equal(reading.codes().filter((code) => code === "FILE_INCOMPLETE").length, 3);
   // The rest arrives after all: the content is new, and read from its start.

@@ -1,5 +1,10 @@
 {% macro spark__batch_bounds() %}
-    {{ return('(select log_topic, log_partition, max(log_offset) + 1 as next_offset from global_temp.stg_crypto__elements group by log_topic, log_partition)') }}
+    {% for node in models_of_the_log() if node.is_batch %}
+        {{ return(
+            '(select log_topic, log_partition, max(log_offset) + 1 as next_offset from ' ~ node.schema ~ '.' ~ node.alias
+            ~ ' group by log_topic, log_partition)'
+        ) }}
+    {% endfor %}
 {% endmacro %}
 
 {# A run's working set: a view that Spark holds computed, of this server and never in the lake. The next run replaces it. #}

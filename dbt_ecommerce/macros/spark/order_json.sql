@@ -1,5 +1,7 @@
 {% macro spark__file_envelope(message) -%}
-    from_json({{ message }}, 'file string, first_element bigint, malformed string', {{ json_options() }})
+    case when {{ is_json(message) }} then
+        from_json({{ message }}, 'file string, first_element bigint, malformed string', {{ json_options() }})
+    end
 {%- endmacro %}
 
 {% macro spark__elements_in(message) -%}

@@ -29,7 +29,7 @@ select
     minute_at,
     cast(sum(case when is_cancelled then 0 else total end) as {{ money_type() }}) as sales,
     count(*) filter (where not is_cancelled)::integer as orders,
-    coalesce(sum(quantity) filter (where not is_cancelled), 0)::integer as items,
+    coalesce(sum(quantity) filter (where not is_cancelled), 0)::bigint as items,
     count(*) filter (where is_cancelled)::integer as cancelled_orders,
     cast(coalesce(sum(total) filter (where is_cancelled), 0) as {{ money_type() }}) as cancelled_sales,
     cast(minute_at as date) as placed_date

@@ -116,9 +116,11 @@ summed as (
 
     select
         *,
-        {{ sum_over_lines('lines', 'line.quantity', 'bigint') }} as quantity,
-        {{ sum_over_lines('lines', 'cast(line.quantity * line.unit_price as ' ~ money_type() ~ ')', money_type()) }}
-            as lines_total
+        {{ cast_or_null(sum_over_lines('lines', 'line.quantity', 'bigint'), 'integer') }} as quantity,
+        {{ cast_or_null(
+            sum_over_lines('lines', 'line.quantity * cast(line.unit_price as decimal(28,4))', 'decimal(38,4)'),
+            money_type()
+        ) }} as lines_total
     from typed
 
 ),
@@ -151,7 +153,8 @@ judged as (
                 when {{ any_line('lines', 'line.unit_price is null') }} then 'price_out_of_range'
                 when {{ any_line('lines', 'line.unit_price < 0') }} then 'price_negative'
                 when total is null or discount is null or shipping is null then 'amount_not_a_number'
-                when abs(total) > {{ var('max_amount') }} or lines_total is null then 'amount_out_of_range'
+                when abs(total) > {{ var('max_amount') }} or lines_total is null or quantity is null
+                    then 'amount_out_of_range'
                 when lines_total - discount + shipping != total then 'total_mismatch'
             end
         ) as reason
@@ -187,7 +190,7 @@ select
     status,
     channel,
     case when reason is null then {{ lines_as_json('lines') }} end as lines,
-    quantity::integer as quantity,
+    quantity,
     discount,
     shipping,
     total,
@@ -202,7 +205,7 @@ select
 
     -- identity, and the reason if the event is rejected
     cast(null as bigint) as event_number,
-    cast(null as varchar) as product,
+    cast(null as string) as product,
     event_id as identity,
     reason,
     case

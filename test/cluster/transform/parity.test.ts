@@ -20,7 +20,7 @@ let lakes: TwoLakes;
 let thirds: SourceRecord[][];
 before(async () => {
   servers = await Servers.start("kafka", "spark");
-  lakes = await TwoLakes.open(servers.environment, 2);
+  lakes = await TwoLakes.open(servers.environment, { partitions: 2 });
   const stream = shuffled(await marketStream(7), 5, 0.05);
   thirds = [0, 1, 2].map((part) =>
     stream.slice(Math.ceil((part * stream.length) / 3), Math.ceil(((part + 1) * stream.length) / 3)),

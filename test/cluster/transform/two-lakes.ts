@@ -10,14 +10,18 @@ import { openKafkaLog, type KafkaLog } from "../../../src/log/kafka/log.ts";
 import type { SourceRecord } from "../../../src/producer/producer.ts";
 import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
+import type { Pipeline } from "../../../src/pipeline/definition.ts";
 import { sparkPython } from "../../../src/transform/engine.ts";
 import { Transform } from "../../../src/transform/transform.ts";
 import { DbtWorker, type CommandResult } from "../../../src/transform/worker.ts";
 import { bronzeJob } from "../../../streaming/bronze.ts";
 import { temporaryFolder } from "../../support/coinlake.ts";
-import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../../dbt/lake.ts";
+import { Lakes, MODELS, type TestLake } from "../../dbt/lake.ts";
 
-const SEED = "silver.crypto_products";
+/** The built tables of a pipeline, with its seeds. */
+const TABLES: Readonly<Record<string, readonly string[]>> = {
+  [crypto.name]: ["silver.crypto_products", ...MODELS],
+};
 /** Maximum differing rows shown. */
 const SHOWN = 4;
 const MOST_SHOWN_CHARACTERS = 2_000;
@@ -28,6 +32,7 @@ export class TwoLakes {
   readonly streams: SparkStreams;
   /** Catalog of the lake on Spark. */
   readonly catalog: Catalog;
+  readonly #pipeline: Pipeline;
   readonly #lakes: Lakes;
   readonly #kafka: KafkaLog;
   readonly #brokers: string;
@@ -39,12 +44,14 @@ export class TwoLakes {
   onNode: (name: string) => void = () => {};
 
   private constructor(
+    pipeline: Pipeline,
     lakes: Lakes,
     embedded: TestLake,
     kafka: KafkaLog,
     python: string,
     environment: Readonly<Record<string, string>>,
   ) {
+    this.#pipeline = pipeline;
     this.#lakes = lakes;
     this.embedded = embedded;
     this.#kafka = kafka;
@@ -61,12 +68,16 @@ export class TwoLakes {
     this.worker = this.#newWorker();
   }
 
-  static async open(environment: Readonly<Record<string, string>>, partitions: number): Promise<TwoLakes> {
-    const lakes = await Lakes.open();
+  static async open(
+    environment: Readonly<Record<string, string>>,
+    { partitions = 1, pipeline = crypto }: { partitions?: number; pipeline?: Pipeline } = {},
+  ): Promise<TwoLakes> {
+    const lakes = await Lakes.open({ pipeline });
     const embedded = await lakes.fresh({ partitions });
     const kafka = await openKafkaLog({ brokers: [environment["COINLAKE_KAFKA_BROKERS"] ?? ""] });
-    await kafka.createTopic(TOPIC, partitions);
-    return new TwoLakes(lakes, embedded, kafka, await sparkPython({ clock: systemClock, say: () => {} }), environment);
+    await kafka.createTopic(pipeline.topic.name, partitions);
+    const python = await sparkPython({ clock: systemClock, say: () => {} });
+    return new TwoLakes(pipeline, lakes, embedded, kafka, python, environment);
   }
 
   async close(): Promise<void> {
@@ -81,9 +92,9 @@ export class TwoLakes {
   /** Appends to both logs and ingests into both bronze tables. */
   async append(records: readonly SourceRecord[]): Promise<void> {
     await this.embedded.append(records);
-    await this.#kafka.append(TOPIC, records);
+    await this.#kafka.append(this.#pipeline.topic.name, records);
     await this.embedded.ingest();
-    const query = await bronzeJob(crypto).start(this.streams, {
+    const query = await bronzeJob(this.#pipeline).start(this.streams, {
       kafka_brokers: this.#brokers,
       trigger: { every_ms: 100 },
     });
@@ -92,7 +103,7 @@ export class TwoLakes {
 
   /** The transform from bronze to gold on Spark. */
   transform(): Transform {
-    return new Transform({ pipeline: crypto, catalog: this.catalog, worker: this.worker, engine: "spark" });
+    return new Transform({ pipeline: this.#pipeline, catalog: this.catalog, worker: this.worker, engine: "spark" });
   }
 
   /** Runs one dbt command on Spark. */
@@ -103,7 +114,8 @@ export class TwoLakes {
   /** Asserts that all tables of both lakes have equal rows and columns. */
   async assertSame(): Promise<void> {
     const found: Record<string, object> = {};
-    for (const table of [BRONZE, SEED, ...MODELS]) {
+    const { name, bronze, reconciliation } = this.#pipeline;
+    for (const table of [bronze.table, ...(TABLES[name] ?? Object.keys(reconciliation.tables))]) {
       const columns = await this.#columnsOf(table);
       const embedded = await this.embedded.rows(`select ${columns.map(onDuckDB).join(", ")} from ${table}`);
       const on_spark = await this.streams.session.sql(
@@ -127,7 +139,7 @@ export class TwoLakes {
 
   #newWorker(): DbtWorker {
     const options = {
-      project: crypto.transform.project,
+      project: this.#pipeline.transform.project,
       engine: { kind: "spark", remote: this.#remote, python: this.#python },
       folder: join(this.#folder.path, "dbt"),
     } as const;
