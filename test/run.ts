@@ -11,6 +11,8 @@ import { KEPT_CLUSTER } from "./cluster/servers.ts";
 import { DurationReport, readDurations } from "./durations.ts";
 import { selectFiles } from "./select-files.ts";
 import { temporaryFolder } from "./support/coinlake.ts";
+import { KEPT } from "./support/kept.ts";
+import { WHOLE } from "./support/whole.ts";
 
 /**
  * Runs the tests of a profile: all tests, or the files whose path contains one of the given words.
@@ -19,6 +21,7 @@ import { temporaryFolder } from "./support/coinlake.ts";
  *   npm test -- --name "a part"       the tests whose name matches the regular expression
  *   npm test -- --durations FILE      also writes each file's duration in seconds; test/durations.json orders the files
  *   npm run -s test:fast              files of at most a few seconds that start no Python, browser or other process
+ *   npm run -s test:whole             whole recordings and every kind of damage, which `npm test` samples
  *   npm run -s coverage -- catalog    also reports the lines of src/ that these tests run
  *   npm run -s test:cluster           everything of the cluster profile: downloads and starts the real servers
  *   npm run -s test:cluster -- life
@@ -31,6 +34,7 @@ const { values: options, positionals: words } = parseArgs({
     coverage: { type: "boolean", default: false },
     durations: { type: "string" },
     name: { type: "string" },
+    whole: { type: "boolean", default: false },
   },
 });
 const files = selectFiles(
@@ -42,6 +46,7 @@ if (files.length === 0) {
   process.stderr.write(`No test file's path contains ${words.map((word) => `"${word}"`).join(" or ")}.\n`);
   process.exit(1);
 }
+if (options.whole) process.env[WHOLE] = "1";
 const MEMORY_LOOK_MS = 1_000;
 const timeout_ms = options.cluster ? 1_800_000 : 900_000;
 // A cluster's servers keep two cores busy: two files in parallel take as long as in sequence, and time out more easily.
@@ -115,4 +120,10 @@ function watchMemory(): { end(): number } {
   };
 }
 
-process.exitCode = await (options.cluster ? runOnCluster() : run());
+const kept = temporaryFolder();
+process.env[KEPT] = kept.path;
+try {
+  process.exitCode = await (options.cluster ? runOnCluster() : run());
+} finally {
+  kept.remove();
+}

@@ -13,7 +13,8 @@ export interface LiveModels {
   relations: CompiledRelation[];
 }
 
-const CACHE_FILE = "live-models.json";
+/** In the dbt folder of a lake. */
+export const CACHE_FILE = "live-models.json";
 const SEED = ["seed", "--no-write-json"];
 const COMPILE = [
   "compile",

@@ -178,7 +178,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-const START_TIMEOUT_MS = 120_000;
+/** A start takes seconds of CPU at low priority, which a busy machine may stretch to minutes. */
+const START_TIMEOUT_MS = 300_000;
 /**
  * A full refresh of months may take minutes. After this time dbt is killed, and the next command starts a new process.
  */

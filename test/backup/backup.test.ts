@@ -67,9 +67,8 @@ let written: TestLake;
 
 before(async () => {
   lakes = await Lakes.open();
-  const prepared = await prepareLake(lakes);
   written = await lakes.fresh();
-  source = await copyLake(prepared, pathIn("source"));
+  source = await prepareLake(pathIn("source"));
   content = await contentOf(source);
 });
 after(async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { nameOfTable } from "../../src/iceberg/errors.ts";
 import { adopt } from "../../src/backup/move.ts";
@@ -11,24 +11,38 @@ import { noop } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { startCoinlake, type Finished } from "../support/coinlake.ts";
 import { read, type Found, type Place } from "../interop/readers.ts";
-import type { Lakes } from "../dbt/lake.ts";
+import { crypto } from "../../pipelines/crypto.ts";
+import { prepareModels } from "../../src/transform/models.ts";
+import { Lakes } from "../dbt/lake.ts";
+import { keptFolder } from "../support/kept.ts";
 import { marketStream } from "../dbt/stream.ts";
 
 export const LAKE = "simulated";
 
 /**
- * Creates and closes a lake of two increments; returns its data folder. Its tables have older snapshots and row
- * deletes.
+ * Creates a closed lake of two increments in the folder. Its tables have older snapshots and row deletes, and it has
+ * the compiled live views, as `start` leaves them. All test files get copies of one lake.
  */
-export async function prepareLake(lakes: Lakes): Promise<string> {
-  const lake = await lakes.fresh();
-  const stream = await marketStream(5);
-  for (const part of [stream.slice(0, 150), stream.slice(150, 400)]) {
-    await lake.append(part);
-    await lake.ingest();
-    await lake.increment();
+export async function prepareLake(to: string): Promise<string> {
+  return copyLake(await keptFolder("lake-of-two-increments", buildLake), to);
+}
+
+async function buildLake(data_folder: string): Promise<void> {
+  const lakes = await Lakes.open();
+  try {
+    const lake = await lakes.fresh({ data_folder });
+    const stream = await marketStream(5);
+    for (const part of [stream.slice(0, 150), stream.slice(150, 400)]) {
+      await lake.append(part);
+      await lake.ingest();
+      await lake.increment();
+    }
+    const { dbt_folder } = lake.open.lake;
+    mkdirSync(dbt_folder, { recursive: true });
+    await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, dbt_folder);
+  } finally {
+    await lakes.close();
   }
-  return lake.data_folder;
 }
 
 /** A separate lake with the same content. The given folder must be closed, or not opened since its creation. */

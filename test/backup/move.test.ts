@@ -21,7 +21,6 @@ import { noop } from "../../src/base/failpoints.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 import { assertReadersAgree } from "../interop/readers.ts";
-import { Lakes } from "../dbt/lake.ts";
 import {
   contentOf,
   copyLake,
@@ -42,11 +41,7 @@ let source = "";
 let content: Content;
 
 before(async () => {
-  const lakes = await Lakes.open();
-  const prepared = await prepareLake(lakes);
-  await lakes.fresh();
-  source = await copyLake(prepared, pathIn("source"));
-  await lakes.close();
+  source = await prepareLake(pathIn("source"));
   content = await contentOf(source);
 });
 after(() => folder.remove());

@@ -58,9 +58,7 @@ async function fill(lakes: Lakes, options: Partial<MarketOptions>): Promise<Open
     await lake.ingest();
     await lake.catchUp();
   }
-  const tests = is_tested
-    ? { ran_at_us: systemClock.now_us(), result: await lake.dbt("test", "--no-write-json") }
-    : null;
+  const tests = is_tested ? { ran_at_us: systemClock.now_us(), result: await lake.dataTests() } : null;
   const running = await startRunning(lake);
   running.tests = tests;
   running.sources = [{ ...SIMULATED_SOURCE, heard_at_us: systemClock.now_us() }];

@@ -65,7 +65,7 @@ async function fill(lakes: Lakes): Promise<OpenOrders> {
     await lake.ingest();
     await lake.catchUp();
   }
-  const tests = { ran_at_us: systemClock.now_us(), result: await lake.dbt("test", "--no-write-json") };
+  const tests = { ran_at_us: systemClock.now_us(), result: await lake.dataTests() };
   const running = await startRunning(lake);
   running.tests = tests;
   running.sources = running.sources.map((source) => ({

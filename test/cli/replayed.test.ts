@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
-import { warmCoinlake } from "../support/warm-coinlake.ts";
+import { coinlakeByKind, warmCoinlake } from "../support/warm-coinlake.ts";
 
 const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();
@@ -35,7 +35,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   // number of nodes is no measure: dbt also compiles the live views, before or after the increment.
   const killed = await coinlake(start, { COINLAKE_KILL_AT: "after pointer:7" });
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
-  const cut_off = await coinlake(["verify", ...data]);
+  const cut_off = await coinlakeByKind(["verify", ...data]);
   assert.equal(cut_off.code, 75);
   assert.match(
     cut_off.stderr,
@@ -47,7 +47,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   assert.equal(JSON.parse(drained.stdout).answers.length, 5);
   // By symbol, because the lake has no CoinGecko id.
   assert.equal(JSON.parse(drained.stdout).answers[2].parts[0].rows[0].crypto_id, "eth");
-  const balanced = await coinlake(["verify", "--json", ...data]);
+  const balanced = await coinlakeByKind(["verify", "--json", ...data]);
   assert.equal(balanced.code, 0, balanced.stderr);
   assert.equal(JSON.parse(balanced.stdout).figures.accepted, 4 * rows.length);
   assert.deepEqual(readdirSync(folder.path).sort(), ["candles.csv", "my lakes ü"]);
@@ -108,7 +108,7 @@ test("a drain in which every record is rejected succeeds and reports it", async 
   ]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /no record was accepted/);
-  const { figures } = JSON.parse((await coinlake(["verify", "--json", ...data])).stdout);
+  const { figures } = JSON.parse((await coinlakeByKind(["verify", "--json", ...data])).stdout);
   assert.deepEqual(figures.rejected_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
 });
 
@@ -134,7 +134,7 @@ test("--at is rejected only for queries that read live views, in any spelling of
 });
 
 test("a table for eyes is cut where it would be too long, and says so", async () => {
-  const { code, stdout, stderr } = await coinlake(["query", "select * from range(200_000)", ...data]);
+  const { code, stdout, stderr } = await warmCoinlake(["query", "select * from range(200_000)", ...data]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, / 9999 /);
   assert.doesNotMatch(stdout, / 10000 /);
@@ -144,7 +144,7 @@ test("a table for eyes is cut where it would be too long, and says so", async ()
 test("SQL comes from a file or from standard input, and goes out as CSV in which no text is a formula", async () => {
   const file = join(folder.path, "formulas.sql");
   writeFileSync(file, "select '=1+1' as \"=a\", 2.500::decimal(38,18) as b, null as c, 'x,y' as d;\n");
-  const from_file = await coinlake(["query", "-f", file, "--csv", ...data]);
+  const from_file = await warmCoinlake(["query", "-f", file, "--csv", ...data]);
   assert.equal(from_file.code, 0, from_file.stderr);
   assert.equal(from_file.stdout, "'=a,b,c,d\r\n'=1+1,2.5,,\"x,y\"\r\n");
   const from_input = await coinlake(["query", "-", "--csv", ...data], {}, "select 1 as one");

@@ -90,11 +90,12 @@ export class Lakes {
     return new Lakes(front, served, options);
   }
 
-  /** Closes the previous lake and opens a new, empty one. */
-  async fresh({ partitions = 1 }: { partitions?: number } = {}): Promise<TestLake> {
+  /** Closes the previous lake and opens a new, empty one; without a data folder, in one that `close` removes. */
+  async fresh({
+    partitions = 1,
+    data_folder = join(this.#folder.path, `lake-${(this.#count += 1)}`),
+  }: { partitions?: number; data_folder?: string } = {}): Promise<TestLake> {
     await this.#opened.lake?.close();
-    this.#count += 1;
-    const data_folder = join(this.#folder.path, `lake-${this.#count}`);
     const lake = await TestLake.create(data_folder, { partitions, worker: this.#worker, pipeline: this.#pipeline });
     this.#opened.lake = lake;
     this.#served.catalog = lake.open.catalog;
@@ -225,6 +226,11 @@ export class TestLake {
 
   dbt(...args: string[]): Promise<CommandResult> {
     return this.#worker.run(args);
+  }
+
+  /** dbt's tests of the data, as in operation: unit tests do not depend on the lake, and take longer than all others. */
+  dataTests(): Promise<CommandResult> {
+    return this.dbt("test", "--exclude", "resource_type:unit_test", "--no-write-json");
   }
 
   /** The figures of `verify`; throws with all findings if there are any. */

@@ -27,6 +27,7 @@ const OFFLINE = {
 const NOT_RUN: Record<string, string> = {
   "npm test": "runs this test",
   "npm run -s test:fast": "runs a part of the tests that run beside this one",
+  "npm run -s test:whole": "repeats tests that run beside this one, over more data",
   "npm run -s coverage": "runs the tests that run beside this one",
   "npm run -s typecheck": "runs beside this test",
   "npm run -s lint": "runs beside this test",

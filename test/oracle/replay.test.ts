@@ -1,19 +1,36 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { Alert } from "../../src/alert/alert.ts";
+import type { AlertPage, BackTest } from "../../src/alert/facade.ts";
+import type { StoredRule } from "../../src/alert/rule.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
-import { marketData, skipWithout } from "../support/market-data.ts";
-import { fallsInCandles } from "./falls.ts";
+import { skipWithout } from "../support/market-data.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
+import { fallsInCandles, type Fall } from "./falls.ts";
 import { pythonReport } from "../support/python-report.ts";
+import { expectedOf, recordingIn, type Recording } from "./recordings.ts";
 
 const SCRIPT = fileURLToPath(new URL("hourly_candles.py", import.meta.url));
+const DEFAULT_RULE = "fall-5-percent-10-minutes";
 
-const RECORDINGS = [
-  { file: "market-1h-2025-10.csv.gz", hours: 28_272, updates: 113_088 },
-  { file: "btc-1m-2023-03.csv.gz", hours: 1_512, updates: 362_880 },
-];
+const MARKET: Recording = {
+  file: "market-1h-2025-10.csv.gz",
+  candle_minutes: 60,
+  products: 38,
+  days: ["2025-10-09", "2025-10-12"],
+  whole_days: 31,
+};
+/** Bitcoin in three currencies, of which USDC lost and regained its dollar. */
+const BITCOIN: Recording = {
+  file: "btc-1m-2023-03.csv.gz",
+  candle_minutes: 1,
+  products: 3,
+  days: ["2023-03-11", "2023-03-14"],
+  whole_days: 21,
+};
 
 interface EpisodeRow {
   crypto_id: string;
@@ -24,13 +41,21 @@ interface EpisodeRow {
   ticks: string;
 }
 
-for (const { file, hours, updates } of RECORDINGS) {
-  const path = marketData(file);
+for (const recording of [MARKET, BITCOIN]) {
+  const { file } = recording;
+  const { hours, updates } = expectedOf(recording);
   describe(`replaying ${file}`, { skip: skipWithout(file) }, () => {
     const folder = temporaryFolder();
+    let path = "";
     let replay: Finished;
+    const command = (...args: string[]): Promise<Finished> => coinlakeByKind([...args, "--data", folder.path]);
+    const parsed = ({ code, stdout, stderr }: Finished): unknown => {
+      assert.equal(code, 0, stderr);
+      return JSON.parse(stdout);
+    };
 
     before(async () => {
+      path = recordingIn(folder.path, recording);
       replay = await coinlake([
         "start",
         "--source",
@@ -55,7 +80,7 @@ for (const { file, hours, updates } of RECORDINGS) {
     test("gives back the file's hourly candles, exactly", async () => {
       const lake = await openLake(findLake(folder.path, null));
       try {
-        const report = await pythonReport(SCRIPT, [lake.server.url, path ?? ""]);
+        const report = await pythonReport(SCRIPT, [lake.server.url, path]);
         assert.deepEqual(JSON.parse(report), { wanted: hours, found: hours, differences: 0, first: [] });
       } finally {
         await lake.close();
@@ -63,36 +88,85 @@ for (const { file, hours, updates } of RECORDINGS) {
     });
 
     test("reconciles", async () => {
-      const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", folder.path]);
-      assert.equal(code, 0, stderr);
-      const { figures } = JSON.parse(stdout);
-      assert.equal(figures.bronze_records, updates);
-      assert.equal(figures.accepted, updates);
-      assert.equal(figures.log_waiting + figures.silver_waiting + figures.duplicates + figures.rejected, 0);
+      const { figures } = parsed(await command("verify", "--json")) as { figures: Record<string, number> };
+      assert.equal(figures["bronze_records"], updates);
+      assert.equal(figures["accepted"], updates);
+      for (const none of ["log_waiting", "silver_waiting", "duplicates", "rejected"]) assert.equal(figures[none], 0);
     });
 
     test("finds the falls that a scan of the candles finds, and no others", async () => {
       const options = { percent: 5, minutes: 10, hours: 1000 };
       const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-      const { code, stdout, stderr } = await coinlake(["ask", "4", ...flags, "--json", "--data", folder.path]);
-      assert.equal(code, 0, stderr);
-      const rows: EpisodeRow[] = JSON.parse(stdout).answers[0].parts[0].rows;
+      const { answers } = parsed(await command("ask", "4", ...flags, "--json")) as {
+        answers: { parts: { rows: EpisodeRow[] }[] }[];
+      };
+      const rows = answers[0]?.parts[0]?.rows ?? [];
       const found = rows.map((row) => ({
         coin: row.crypto_id,
         fell_at_ms: Date.parse(row.fell_at.replace(/\+00$/, "Z")),
         until_at_ms: Date.parse(row.until_at.replace(/\+00$/, "Z")),
         ticks: Number(row.ticks),
       }));
-      const wanted = fallsInCandles(path ?? "", options);
+      const wanted = fallsInCandles(path, options);
       assert.deepEqual(found, wanted);
-      if (file.startsWith("btc")) {
-        assert.ok(
-          wanted.some(
-            ({ coin, fell_at_ms }) => coin === "btcusdc" && new Date(fell_at_ms).toISOString().startsWith("2023-03-14"),
-          ),
-        );
-        assert.ok(!wanted.some(({ coin }) => coin === "btcusd"));
-      }
+      if (recording !== BITCOIN) return;
+      assert.ok(
+        wanted.some(
+          ({ coin, fell_at_ms }) => coin === "btcusdc" && new Date(fell_at_ms).toISOString().startsWith("2023-03-14"),
+        ),
+      );
+      assert.ok(!wanted.some(({ coin }) => coin === "btcusd"));
     });
+
+    if (recording === BITCOIN) describe("the default rule", () => testDefaultRule(command, parsed, () => path));
+  });
+}
+
+/** The default rule over a replay: as a scan of the candles says, while it ran and tested afterwards. */
+function testDefaultRule(
+  command: (...args: string[]) => Promise<Finished>,
+  parsed: (finished: Finished) => unknown,
+  path: () => string,
+): void {
+  const wanted = (): Fall[] => fallsInCandles(path(), { percent: 5, minutes: 10, hours: 100_000 });
+  const fallsOf = (alerts: readonly Alert[]): Fall[] =>
+    alerts
+      .map(({ subject, opened_at, until_at, ticks }) => ({
+        coin: subject,
+        fell_at_ms: Date.parse(opened_at),
+        until_at_ms: Date.parse(until_at),
+        ticks,
+      }))
+      .sort((a, b) => a.fell_at_ms - b.fell_at_ms || (a.coin < b.coin ? -1 : 1));
+
+  test("is there without anybody's doing", async () => {
+    const [rule] = parsed(await command("rules", "list", "--json")) as StoredRule[];
+    assert.deepEqual(
+      [rule?.id, rule?.is_enabled, rule?.cooldown_seconds, rule?.hysteresis_percent, rule?.sinks],
+      [DEFAULT_RULE, true, 0, 0, ["page"]],
+    );
+  });
+
+  test("fired while it ran at the ticks that an independent scan names, once an episode", async () => {
+    const { items } = parsed(await command("alerts", "--limit", "1000", "--json")) as AlertPage;
+    assert.deepEqual(fallsOf(items), wanted());
+  });
+
+  test("would have fired at the ticks that an independent scan names, once an episode, and never for btcusd", async () => {
+    const found = parsed(await command("rules", "test", DEFAULT_RULE, "--json")) as BackTest;
+    const fired = fallsOf(found.alerts);
+    assert.deepEqual(fired, wanted());
+    assert.equal(found.fired, fired.length);
+    assert.ok(
+      fired.some(({ coin }) => coin === "btcusdc"),
+      "the recording holds the fall of btcusdc",
+    );
+    assert.ok(!fired.some(({ coin }) => coin === "btcusd"));
+  });
+
+  test("can be tested over a day of it", async () => {
+    const range = ["--from", "2023-03-14T00:00:00Z", "--to", "2023-03-15T00:00:00Z"];
+    const found = parsed(await command("rules", "test", DEFAULT_RULE, ...range, "--json")) as BackTest;
+    assert.ok(found.fired > 0 && found.alerts.every(({ opened_at }) => opened_at.startsWith("2023-03-14")));
   });
 }

@@ -6,12 +6,13 @@ import { lostOffsets } from "../../src/ingest/lost-offsets.ts";
 import { countOffsets } from "../../src/ingest/offset-ranges.ts";
 import type { RepairOptions } from "../../src/repair/repair.ts";
 import { TOPIC } from "../dbt/lake.ts";
+import { is_whole } from "../support/whole.ts";
 import { DAMAGES } from "../verify/damages.ts";
 import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
 
 /**
- * Every kind of damage takes minutes: a selection with different repairs is always tested, all of them with
- * COINLAKE_EVERY_DAMAGE=1.
+ * Every kind of damage takes minutes: a selection with different repairs is always tested, all of them by
+ * `npm run -s test:whole`.
  */
 const ALWAYS = new Set([
   "a table's pointer is moved to the version before",
@@ -280,7 +281,7 @@ test("the damages tested always are known", () => {
 });
 
 for (const { title, damage, code, table, mends } of DAMAGES) {
-  if (LEFT.test(title) || (!ALWAYS.has(title) && process.env["COINLAKE_EVERY_DAMAGE"] !== "1")) continue;
+  if (LEFT.test(title) || (!ALWAYS.has(title) && !is_whole)) continue;
   test(`what verify advises mends: ${title}`, async () => {
     await damage(prepared.made);
     const named = table === undefined || mends !== undefined ? {} : { table };

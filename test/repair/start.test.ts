@@ -11,6 +11,7 @@ import { claimLake } from "../../src/lake/ownership.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
 import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { coinlakeByKind } from "../support/warm-coinlake.ts";
 
 const HOUR_MS = 3_600_000;
 const folder = temporaryFolder();
@@ -63,7 +64,7 @@ async function newestFiles(): Promise<{ metadata: string; bronze: string; silver
 }
 
 async function hours(): Promise<unknown> {
-  const { code, stdout, stderr } = await coinlake(["query", HOURS, "--json", ...data]);
+  const { code, stdout, stderr } = await coinlakeByKind(["query", HOURS, "--json", ...data]);
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout);
 }
@@ -82,7 +83,7 @@ test("start brings back what a power cut left empty, and says so in one line", a
   const told = started.stderr.split("\n").filter((line) => line.startsWith("Recovered damaged files"));
   assert.equal(told.length, 1, started.stderr);
   assert.match(told[0] ?? "", /take 96 from the log.*crypto_prices_clean.*rebuild it from bronze/);
-  const verified = await coinlake(["verify", ...data]);
+  const verified = await coinlakeByKind(["verify", ...data]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   assert.deepEqual(await hours(), before_damage);
 });
@@ -95,7 +96,7 @@ test("start makes an empty catalog again before it writes to it", async () => {
   const started = await coinlake(start);
   assert.equal(started.code, 0, started.stderr);
   assert.match(started.stderr, /Recovered damaged files: catalog\.db is empty: recreate it with \d+ tables/);
-  assert.equal((await coinlake(["verify", ...data])).code, 0);
+  assert.equal((await coinlakeByKind(["verify", ...data])).code, 0);
   assert.deepEqual(await hours(), before_damage);
 });
 
@@ -127,7 +128,7 @@ test("repair --apply repairs damage with exit code 0, and rejects a lake that an
     const second = await coinlake(["repair", "--apply", ...data]);
     assert.equal(second.code, 0, `${kill_at}: ${second.stdout}${second.stderr}`);
     assert.match(second.stdout, /earlier repair emptied it and was interrupted/);
-    assert.equal((await coinlake(["verify", ...data])).code, 0, kill_at);
+    assert.equal((await coinlakeByKind(["verify", ...data])).code, 0, kill_at);
     assert.deepEqual(await hours(), before_damage, kill_at);
   }
   assert.equal((await coinlake(["repair", "--tables", ...data])).code, 2);

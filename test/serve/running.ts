@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildDashboard } from "../../dashboard/build.ts";
 import { AlertEngine } from "../../src/alert/engine.ts";
@@ -13,9 +13,10 @@ import type { PipelineHandle } from "../../src/serve/pipeline-handle.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
 import { Server, type MountedPipeline } from "../../src/serve/server.ts";
 import type { SourceStatus } from "../../src/producer/producer.ts";
-import { lastModels, prepareModels } from "../../src/transform/models.ts";
+import { CACHE_FILE, lastModels, prepareModels, type LiveModels } from "../../src/transform/models.ts";
 import type { CommandResult } from "../../src/transform/worker.ts";
 import type { TestLake } from "../dbt/lake.ts";
+import { keptFolder } from "../support/kept.ts";
 
 export interface RunningOptions {
   host?: string;
@@ -59,12 +60,27 @@ export const SIMULATED_SOURCE: SourceStatus = {
   gaps: [],
 };
 
+/** The lake's models; in a lake with tables, and so with seeds, those that a file of this run compiled. */
+async function liveModels(lake: TestLake): Promise<LiveModels> {
+  const { open, pipeline } = lake;
+  const { dbt_folder } = open.lake;
+  mkdirSync(dbt_folder, { recursive: true });
+  const known = lastModels(dbt_folder);
+  if (known !== null) return known;
+  const prepareIn = (folder: string, with_seeds: boolean): Promise<LiveModels> =>
+    prepareModels({ run: (args) => lake.dbt(...args) }, pipeline.transform.project, folder, { with_seeds });
+  if ((await open.catalog.listTables(["silver"])).length === 0) return prepareIn(dbt_folder, true);
+  const kept = await keptFolder(
+    `live-models-${pipeline.name}`,
+    async (folder) => void (await prepareIn(folder, false)),
+  );
+  cpSync(join(kept, CACHE_FILE), join(dbt_folder, CACHE_FILE));
+  return lastModels(dbt_folder) ?? assert.fail("the compiled models can be read");
+}
+
 export async function startRunning(lake: TestLake, options: RunningOptions = {}): Promise<Running> {
   const { open, pipeline } = lake;
-  mkdirSync(open.lake.dbt_folder, { recursive: true });
-  const models =
-    lastModels(open.lake.dbt_folder) ??
-    (await prepareModels({ run: (args) => lake.dbt(...args) }, pipeline.transform.project, open.lake.dbt_folder));
+  const models = await liveModels(lake);
   const live = await LiveLake.open({ open, pipeline, models, clock: systemClock });
   await live.catchUp();
   const history = sqlHistory({ query: (sql) => live.query(sql), pipeline, over: "live" });
