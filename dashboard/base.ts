@@ -1,5 +1,8 @@
-/** The path before this pipeline's pages and API: empty for the server's first pipeline, `/NAME` for the others. */
-export const base = document.documentElement.dataset["base"] ?? "";
+/**
+ * The path before this pipeline's pages and API: empty for the server's first pipeline, `/NAME` for the others, and
+ * empty without a page (unit tests).
+ */
+export const base = typeof document === "undefined" ? "" : (document.documentElement.dataset["base"] ?? "");
 
 /** The address of a page or route; `path` is within the pipeline. */
 export function hrefOf(path: string): string {
