@@ -1,20 +1,15 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { OperatingError } from "../../src/base/errors.ts";
-import { exitCodeOf } from "../../src/cli/exit-code.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { writeKnownMarket } from "../crash/known-market.ts";
-import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
-import { eventually } from "../support/eventually.ts";
+import { coinlake, temporaryFolder } from "../support/coinlake.ts";
 
 const BOTH = ["--pipeline", "crypto,ecommerce"];
 const PORTS = ["--port", "0", "--catalog-port", "0"];
-/** The machine is busy, and dbt is not awaited. */
-const OPEN_TIMEOUT_MS = 120_000;
 
 const untilDrained = (data: string, ...options: string[]): string[] => {
   return ["start", ...BOTH, "--until-drained", "--catalog-port", "0", "--data", data, ...options];
@@ -43,25 +38,6 @@ describe("a run of both until drained", () => {
       const { accepted } = JSON.parse(verified.stdout).figures;
       assert.equal(accepted, name === "crypto" ? market.accepted : 2);
     }
-  });
-
-  test("the first pipeline that cannot continue stops the other, and its error is the exit code", async () => {
-    const inbox = join(folder.path, "vanishing");
-    mkdirSync(inbox);
-    // The source waits a minute for the rest of a file that is cut off.
-    writeFileSync(join(inbox, "orders.json"), "[{");
-    const data = join(folder.path, "failing");
-    const sources = ["--source", "simulated", "--source", `files:${inbox}`];
-    const { child, finished } = startCoinlake(untilDrained(data, ...sources));
-    let said = "";
-    child.stderr?.on("data", (text: string) => (said += text));
-    await eventually(() => said.includes("Iceberg catalog"), { what: () => said, timeout_ms: OPEN_TIMEOUT_MS });
-    rmSync(inbox, { recursive: true });
-    const { code, stderr } = await finished;
-    assert.equal(code, exitCodeOf(new OperatingError("FOLDER_NOT_FOUND", "", { next_step: "" })), stderr);
-    assert.match(stderr, /^warning ecommerce +this pipeline cannot continue; the others stop cleanly$/m);
-    assert.match(stderr, /^crypto +Stopped cleanly/m);
-    assert.match(stderr, /^error .*\[FOLDER_NOT_FOUND\]$/m);
   });
 });
 
