@@ -39,6 +39,16 @@ class SetupError extends Error {
   }
 }
 
+/** Files of another user can be neither run nor replaced. Null for a programming error. */
+function explained(error) {
+  if (error instanceof SetupError) return error;
+  if (!["EACCES", "EPERM", "EROFS"].includes(error.code)) return null;
+  return new SetupError(
+    `${error.path ?? root} cannot be changed by this user (${error.code}).`,
+    "Run it as the user who set it up, or in your own copy of this folder.",
+  );
+}
+
 function say(text) {
   process.stderr.write(`coinlake setup: ${text}\n`);
 }
@@ -316,8 +326,9 @@ function main(argv) {
     if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; later starts skip this step`);
     handOver(node, argv.slice(split + 1));
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    process.stderr.write(`error ${error.message} [SETUP_FAILED]\n  next: ${error.next_step}\n`);
+    const known = explained(error);
+    if (known === null) throw error;
+    process.stderr.write(`error ${known.message} [SETUP_FAILED]\n  next: ${known.next_step}\n`);
     process.exitCode = 1;
   }
 }

@@ -46,11 +46,32 @@ export function outputNamed(output: Output, name: string, width: number): Output
   };
 }
 
+/** Commands that work on one lake. */
+const OF_A_LAKE =
+  /^npm run -s coinlake -- (?:alerts|ask|backup|dbt|maintain|query|quality|repair|rules|transform|verify)\b/;
+
+/**
+ * A next step whose commands name the lake that this command was given, so that they work on the same one. `args` are
+ * this command's arguments.
+ */
+export function withLakeOptions(step: string, args: readonly string[] = process.argv.slice(2)): string {
+  const given = ["--data", "--lake"].flatMap((option) => {
+    const value = args[args.indexOf(option) + 1];
+    return args.includes(option) && value !== undefined ? [{ option, value }] : [];
+  });
+  return step.replaceAll(/`([^`]+)`/g, (quoted, command: string) => {
+    const missing = given.filter(({ option }) => !command.includes(option));
+    if (!OF_A_LAKE.test(command) || missing.length === 0) return quoted;
+    const options = missing.map(({ option, value }) => `${option} ${/[^\w./:-]/.test(value) ? `"${value}"` : value}`);
+    return `\`${command} ${options.join(" ")}\``;
+  });
+}
+
 /** Formats an error and its next step; a programming error keeps its stack, for the bug report. */
 export function explain(error: unknown): string {
   if (error instanceof OperatingError) {
     const message = `${style("red", "error")} ${sentence(error.message)} ${style("dim", `[${error.code}]`)}`;
-    return `${message}\n  ${style("bold", "next:")} ${error.next_step}`;
+    return `${message}\n  ${style("bold", "next:")} ${withLakeOptions(error.next_step)}`;
   }
   const stack = error instanceof Error ? error.stack : String(error);
   const message = `${style("red", "error")} This is a bug in Coinlake, not a mistake of yours:\n${stack}`;

@@ -214,18 +214,19 @@ export function writeDescription(folder: string, description: LakeDescription): 
 }
 
 /**
- * The lake of a command: the named one, else the one last started in this data folder. Throws LAKE_NOT_FOUND with the
- * names of the existing lakes, and LAKE_MOVED unless `is_moved_ok`.
+ * The lake of a command: the named one, else the one last started in this data folder, else the only one. Throws
+ * LAKE_NOT_FOUND with the names of the existing lakes, and LAKE_MOVED unless `is_moved_ok`.
  */
 export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
   const current_file = join(data_folder, CURRENT_FILE);
-  const wanted = name ?? (existsSync(current_file) ? readFileSync(current_file, "utf8").trim() : null);
+  const current = existsSync(current_file) ? readFileSync(current_file, "utf8").trim() : null;
+  const names = listLakes(data_folder);
+  const wanted = name ?? current ?? (names.length === 1 ? (names[0] ?? null) : null);
   const description = wanted === null ? null : readDescription(data_folder, wanted);
   if (wanted !== null && description !== null) {
     if (!is_moved_ok) checkPlace(data_folder, wanted, description);
     return paths(data_folder, wanted, description);
   }
-  const names = listLakes(data_folder);
   const missing = wanted === null ? "No lake found" : `Unknown lake "${wanted}"`;
   throw new OperatingError(
     "LAKE_NOT_FOUND",

@@ -7,8 +7,7 @@ import { OperatingError } from "../base/errors.ts";
 import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import { lostOffsets } from "../ingest/lost-offsets.ts";
 import { countOffsets, formatOffsets } from "../ingest/offset-ranges.ts";
-import { LOG_OFFSETS_PROPERTY, consumedOffsets } from "../iceberg/metadata/log-offsets.ts";
-import { BUILT_LAYERS, LAYERS } from "../lake/layers.ts";
+import { LAYERS } from "../lake/layers.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { BuiltTable, Pipeline } from "../pipeline/definition.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
@@ -19,6 +18,7 @@ import { openSqliteLog } from "../log/sqlite/log.ts";
 import { checkStores } from "../verify/stores.ts";
 import { BackupFiles } from "./backup-files.ts";
 import { agreedOffsets, offsetsOrNone, planBronze, type BronzePlan, type BronzeReader } from "./bronze-plan.ts";
+import { inspectBuilt, isBuilt, isDamaged, problemOf } from "./built-tables.ts";
 import { planCatalog, type CatalogPlan, type PlannedPointer } from "./catalog-plan.ts";
 import { planColumns, type ColumnsPlan } from "./columns.ts";
 import { ACCEPT_LOSS, FROM_BACKUP, impossible, planned, type RepairItem } from "./item.ts";
@@ -116,13 +116,17 @@ async function planFrom(
   const tables = columns?.tables ?? found_tables;
   const dropped = await planner.planCatalog(catalog);
   const bronze_table = tables.find(({ identifier }) => nameOfTable(identifier) === pipeline.bronze.table) ?? null;
-  const is_thorough = scope.table === pipeline.bronze.table;
+  const built = await inspectBuilt(tables, files, scope.table);
+  // A rebuild reads bronze: a file that cannot be decoded would end it after tables were emptied.
+  const does_rebuild = !scope.is_automatic && planner.doesRebuild(built, tables, catalog);
+  const is_thorough = scope.table === pipeline.bronze.table || does_rebuild;
   const state = bronze_table === null ? null : await inspectTable(bronze_table, files, { is_thorough });
   const log = planner.planLog(state === null ? new Map<number, number>() : agreedOffsets(state, pipeline.topic.name));
-  const bronze = await planner.planBronze(state, log, builtOffsets(tables, scope, log));
+  const is_needed = does_rebuild && state !== null && state.damage.length > 0;
+  const bronze = await planner.planBronze(state, log, builtOffsets(tables, scope, log), is_needed);
   const is_whole = bronze === null || bronze.plan.lost.size === 0;
   const has_lost = state !== null && lostOffsets(state.loaded.metadata, pipeline.topic.name).size > 0;
-  const resets = await planner.planResets(tables, { can_rebuild: (is_whole && !has_lost) || scope.is_loss_accepted });
+  const resets = await planner.planResets(built, { can_rebuild: (is_whole && !has_lost) || scope.is_loss_accepted });
   const missing = planner.planMissing(catalog);
   const unfinished = planner.planUnfinished(tables, resets);
   planner.planReplacedFiles();
@@ -265,15 +269,19 @@ class Planner {
     return { ...plan, new_log: new Map() };
   }
 
-  /** `built` are the offsets that silver and gold have consumed; bronze of an earlier version may have fewer. */
+  /**
+   * `built` are the offsets that silver and gold have consumed; bronze of an earlier version may have fewer.
+   * `is_needed`: a rebuild of another table reads bronze.
+   */
   async planBronze(
     state: TableState | null,
     { bounds, new_log }: LogPlan,
     built: OffsetsByPartition,
+    is_needed: boolean,
   ): Promise<{ state: TableState | null; plan: BronzePlan } | null> {
     const { pipeline, s3, lake, table } = this.#scope;
     const name = pipeline.bronze.table;
-    if (!this.#isInScope(name)) return null;
+    if (!this.#isInScope(name) && !is_needed) return null;
     const is_thorough = table === name;
     // A lake that was never started has nothing to lose.
     if (state === null && bounds.length + new_log.size + built.size === 0) return null;
@@ -361,21 +369,24 @@ class Planner {
     }
   }
 
-  async planResets(tables: readonly LoadedTable[], { can_rebuild }: { can_rebuild: boolean }): Promise<TableState[]> {
+  /** Whether dbt will build a table from bronze. */
+  doesRebuild(built: ReadonlyMap<string, TableState>, tables: readonly LoadedTable[], catalog: CatalogPlan): boolean {
+    const { table: wanted, pipeline } = this.#scope;
+    const due = [...built].flatMap(([name, state]) => (name === wanted || isDamaged(state) ? [name] : []));
+    const rebuilt = [...due, ...unfinishedTables(tables, pipeline), ...this.#missing(catalog)];
+    return rebuilt.some((name) => this.#isInScope(name));
+  }
+
+  async planResets(
+    states: ReadonlyMap<string, TableState>,
+    { can_rebuild }: { can_rebuild: boolean },
+  ): Promise<TableState[]> {
     const { table: wanted, pipeline, is_automatic } = this.#scope;
-    const built = tables.filter(({ identifier }) => isBuilt(nameOfTable(identifier)));
-    const states = new Map<string, TableState>();
-    for (const loaded of built) {
-      const name = nameOfTable(loaded.identifier);
-      states.set(name, await inspectTable(loaded, this.#files, { is_thorough: name === wanted }));
-    }
     const names = [...states.keys(), pipeline.bronze.table];
     if (wanted !== null && !names.includes(wanted) && !(await this.#isModel(wanted))) throw noSuchTable(wanted, names);
     const chosen = new Map<string, TableState>();
     for (const [name, state] of states) {
-      const is_malformed = hasMalformedOffsets(state);
-      const is_due = name === wanted || state.damage.length > 0 || is_malformed;
-      if (!this.#isInScope(name) || !is_due) continue;
+      if (!this.#isInScope(name) || (name !== wanted && !isDamaged(state))) continue;
       // Dependents were built while the file was readable, unless its content changed, which only a user can request to
       // repair.
       const followers = is_automatic
@@ -400,18 +411,22 @@ class Planner {
     return [...chosen.values()];
   }
 
-  /** Returns missing tables of the pipeline that an earlier increment built. */
-  planMissing({ pointers }: CatalogPlan): string[] {
-    const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
-    const made = Object.keys(this.#scope.pipeline.reconciliation.tables);
-    // A lake without increments has no tables yet.
-    if (!made.some((table) => present.has(table))) return [];
-    const missing = made.filter((table) => !present.has(table) && this.#isInScope(table));
+  planMissing(catalog: CatalogPlan): string[] {
+    const missing = this.#missing(catalog);
     for (const table of missing) {
       const problem = `${table} is missing, and the warehouse has no metadata of it`;
       this.items.push(planned({ table, file: null, problem, action: "rebuild it from bronze with dbt" }));
     }
     return missing;
+  }
+
+  /** Missing tables of the pipeline that an earlier increment built. */
+  #missing({ pointers }: CatalogPlan): string[] {
+    const present = new Set(pointers.map(({ identifier }) => nameOfTable(identifier)));
+    const made = Object.keys(this.#scope.pipeline.reconciliation.tables);
+    // A lake without increments has no tables yet.
+    if (!made.some((table) => present.has(table))) return [];
+    return made.filter((table) => !present.has(table) && this.#isInScope(table));
   }
 
   /** A start completes them by its increments, so an automatic repair leaves them out. */
@@ -456,28 +471,6 @@ class Planner {
       this.items.push(planned({ table, file: location, problem, action: "replace it by the backup's copy" }));
     }
   }
-}
-
-function isBuilt(table: string): boolean {
-  return BUILT_LAYERS.some((layer) => table.startsWith(`${layer}.`));
-}
-
-function hasMalformedOffsets({ loaded: { metadata } }: TableState): boolean {
-  try {
-    consumedOffsets(metadata);
-    return false;
-  } catch (error) {
-    if (error instanceof OperatingError) return true;
-    throw error;
-  }
-}
-
-function problemOf(state: TableState): string {
-  const { table, damage, loaded } = state;
-  if (hasMalformedOffsets(state))
-    return `${table}: its consumed offsets are ${loaded.metadata.properties[LOG_OFFSETS_PROPERTY]}`;
-  if (damage.length === 0) return `${table}: no file is missing or truncated; it is rebuilt because --table names it`;
-  return `${table}: ${damage.map(({ kind, file, words }) => `${kind} ${file} ${words}`).join("; ")}`;
 }
 
 function reasonNotToRebuild(definition: BuiltTable | undefined, can_rebuild: boolean): string | null {

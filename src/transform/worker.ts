@@ -348,10 +348,14 @@ export class DbtWorker {
     // The "exit" event reports a worker that died; writing to it must not end this process.
     child.stdin.on("error", () => {});
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => child.kill("SIGKILL"), START_TIMEOUT_MS);
+      let is_late = false;
+      const timer = setTimeout(() => {
+        is_late = true;
+        child.kill("SIGKILL");
+      }, START_TIMEOUT_MS);
       const died = (error: Error | null, code: number | null, signal: string | null) => {
         clearTimeout(timer);
-        const failure = this.#death(error, code, signal);
+        const failure = is_late ? notReady() : this.#death(error, code, signal);
         this.#ready = null;
         this.#waiting?.reject(failure);
         this.#waiting = null;
@@ -407,6 +411,13 @@ export class DbtWorker {
         : "The next increment starts it again; each table keeps its last commit. If it keeps ending, run `npm run -s coinlake -- doctor`.",
     });
   }
+}
+
+function notReady(): OperatingError {
+  const message = `dbt was not ready after ${START_TIMEOUT_MS / 60_000} minutes and was stopped: the machine is too busy`;
+  return new OperatingError("DBT_WORKER_DIED", message, {
+    next_step: "It is started again; prices stay in the log meanwhile. Stop other work on this machine if it repeats.",
+  });
 }
 
 function lowerPriority(pid: number): void {

@@ -8,8 +8,20 @@ import type { Answer } from "../../src/query/ask.ts";
 import { assert as check, bigInt, property } from "fast-check";
 import { formatHistory, formatReports } from "../../src/cli/maintenance-report.ts";
 import { emptyReport, type ActionReport } from "../../src/maintain/parts.ts";
+import { withLakeOptions } from "../../src/cli/output.ts";
 import { columnsOf, formatDecimal, formatTime } from "../../src/cli/format.ts";
 import { formatCsv, formatTable, outputWidth } from "../../src/cli/table.ts";
+
+test("commands of a next step name the lake that this command was given", () => {
+  const step = "Run `npm run -s coinlake -- repair --table gold.t` to see it; `npm start` fetches the rest.";
+  assert.equal(withLakeOptions(step, ["verify", "--json"]), step);
+  assert.equal(
+    withLakeOptions(step, ["verify", "--data", "/my lakes", "--lake", "replay"]),
+    'Run `npm run -s coinlake -- repair --table gold.t --data "/my lakes" --lake replay` to see it; `npm start` fetches the rest.',
+  );
+  const complete = "`npm run -s coinlake -- move --data /a`";
+  assert.equal(withLakeOptions(complete, ["ask", "--data", "/b"]), complete);
+});
 
 test("figures are printed in full, with thousands and without trailing zeros", () => {
   const cases: [string, string][] = [

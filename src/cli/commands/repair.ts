@@ -7,7 +7,7 @@ import type { Pipeline } from "../../pipeline/definition.ts";
 import type { RepairItem } from "../../repair/item.ts";
 import { DbtModels } from "../../repair/models.ts";
 import { repair } from "../../repair/repair.ts";
-import { openOutput, styleResult, type Output } from "../output.ts";
+import { openOutput, styleResult, type Output, withLakeOptions } from "../output.ts";
 import { pipelineOf, type CommonOptions } from "../context.ts";
 import { backupPlace, stepFromEnvironment, tableStorage } from "../backup-place.ts";
 
@@ -87,7 +87,10 @@ const MARKS: Record<RepairItem["outcome"], string> = {
 export function formatItems(items: readonly RepairItem[]): string {
   if (items.length === 0) return "Nothing to repair.";
   return items
-    .map(({ problem, action, outcome }) => `${styleResult("red", "✗")} ${problem}\n    ${MARKS[outcome]}: ${action}`)
+    .map(
+      ({ problem, action, outcome }) =>
+        `${styleResult("red", "✗")} ${problem}\n    ${MARKS[outcome]}: ${withLakeOptions(action)}`,
+    )
     .join("\n");
 }
 

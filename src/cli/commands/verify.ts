@@ -13,7 +13,7 @@ import type { Finding } from "../../verify/finding.ts";
 import { verify, type Verification } from "../../verify/verify.ts";
 import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
 import { TRY_AGAIN, withExitCode } from "../exit-code.ts";
-import { openOutput, progressBar, styleResult, type Output } from "../output.ts";
+import { openOutput, progressBar, styleResult, withLakeOptions, type Output } from "../output.ts";
 import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
 
 const HELP = `
@@ -168,6 +168,6 @@ function formatFinding({ code, message, file, rows, next_step }: Finding): strin
     `${styleResult("red", "✗")} ${message} ${styleResult("dim", `[${code}]`)}`,
     ...(file === null || message.includes(file) ? [] : [`    file: ${file}`]),
     ...rows.map((row) => `    ${row}`),
-    `    ${styleResult("bold", "next:")} ${next_step}`,
+    `    ${styleResult("bold", "next:")} ${withLakeOptions(next_step)}`,
   ];
 }
