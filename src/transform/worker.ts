@@ -404,7 +404,12 @@ export class DbtWorker {
 
   #death(error: Error | null, code: number | null, signal: string | null): OperatingError {
     const how = error?.message ?? (signal ? `signal ${signal}` : `exit code ${code}`);
-    const said = this.#stderr.trim().split("\n").slice(-8).join("\n");
+    // After a kill, Python also warns about its own semaphores.
+    const lines = this.#stderr.trim().split("\n");
+    const said = lines
+      .filter((line) => !line.includes("resource_tracker"))
+      .slice(-8)
+      .join("\n");
     return new OperatingError("DBT_WORKER_DIED", `The dbt worker ended (${how}).${said ? ` It said:\n${said}` : ""}`, {
       next_step: this.#is_closing
         ? "Nothing to do: it was asked to."
