@@ -102,9 +102,12 @@ async function run(args: string[]): Promise<Finished> {
   let said = "";
   let ending: Promise<void> | null = null;
   let is_interrupted = false;
-  const dashboardUrl = (): string | undefined => /dashboard +(http:\S+)/.exec(said)?.[1];
+  // Of several pipelines, crypto's: the pages' requests name its tables.
+  const dashboardUrl = (): string | undefined => /^(?:crypto)? +dashboard +(http:\S+)/m.exec(said)?.[1];
+  const is_crypto = !args.includes("ecommerce");
   child.stdout?.on("data", (text: string) => {
-    if (/^5\. /m.test(text)) ending ??= requestOnce(dashboardUrl()).finally(() => child.kill("SIGINT"));
+    if (/^5\. /m.test(text))
+      ending ??= requestOnce(is_crypto ? dashboardUrl() : undefined).finally(() => child.kill("SIGINT"));
   });
   child.stderr?.on("data", (text: string) => {
     said += text;
