@@ -4,7 +4,8 @@ import { pathOfLocation } from "../storage/file/location.ts";
 import { canonicalLocation } from "../storage/location.ts";
 import { overrideStorage } from "../storage/override.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { ChecksumStore } from "../catalog/checksums.ts";
+import { isStoreDamage } from "../base/sqlite.ts";
+import type { ChecksumStore, FileChecksum } from "../catalog/checksums.ts";
 import { digestOf } from "../storage/digest.ts";
 import type { BackupFiles } from "./backup-files.ts";
 
@@ -59,12 +60,22 @@ export class LakeFiles {
 
   /** Whether a commit recorded the file's checksum. */
   isCommitted(location: string): boolean {
-    return (this.#checksums?.get(canonicalLocation(location)) ?? null) !== null;
+    return this.#checksumOf(location) !== null;
+  }
+
+  /** Null without a checksum, and where the catalog's file that holds them is damaged, which is another finding. */
+  #checksumOf(location: string): FileChecksum | null {
+    try {
+      return this.#checksums?.get(canonicalLocation(location)) ?? null;
+    } catch (error) {
+      if (!isStoreDamage(error)) throw error;
+      return null;
+    }
   }
 
   /** Whether the content equals its checksum, or no checksum is known. */
   async isAsCommitted(location: string): Promise<boolean> {
-    const known = this.#checksums?.get(canonicalLocation(location)) ?? null;
+    const known = this.#checksumOf(location);
     if (known === null || this.#replaced.has(canonicalLocation(location))) return true;
     if (this.#sizes.get(canonicalLocation(location)) !== known.size_bytes) return false;
     return (await digestOf(this.#storage, location)).sha256 === known.sha256;

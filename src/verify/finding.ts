@@ -1,3 +1,5 @@
+import { LAYERS } from "../lake/layers.ts";
+
 /** Codes of faults. Scripts match on them. */
 export type FindingCode =
   | "STORE_MISSING"
@@ -41,9 +43,11 @@ export const RESTORE_LAKE = `Restore the lake from a backup with \`${COINLAKE} r
 
 type Details = Partial<Pick<Finding, "partition" | "file" | "rows" | "next_step">>;
 
-/** A fault of a table, which `repair` rebuilds. */
+/** A fault of a table, which `repair` rebuilds unless it is another client's. */
 export function tableFinding(code: FindingCode, table: string, message: string, details: Details = {}): Finding {
-  return { code, message, table, partition: null, file: null, rows: [], next_step: repairTable(table), ...details };
+  const is_own = LAYERS.some((layer) => table.startsWith(`${layer}.`));
+  const next_step = is_own ? repairTable(table) : RESTORE_LAKE;
+  return { code, message, table, partition: null, file: null, rows: [], next_step, ...details };
 }
 
 /** A fault of a file of the lake. */

@@ -498,6 +498,7 @@ const FILES: readonly Damage[] = [
     code: "FILE_DAMAGED",
     table: FOREIGN,
     said: /has changed since its commit/,
+    mends: /restore/,
   },
   {
     title: "a manifest list of an earlier snapshot is deleted",
