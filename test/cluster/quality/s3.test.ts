@@ -67,7 +67,7 @@ test("Great Expectations reads tables in S3, with keys that no file and no argum
   });
   assert.deepEqual(
     results.map(({ table, result }) => [table, result.rows, result.failed.map(nameOf)]),
-    [[name, 2, ["Quotes are dollars, or coins worth one"]]],
+    [[name, 2, ["Quotes are dollars or coins worth a dollar"]]],
   );
   assert.deepEqual(results[0]?.result.failed[0]?.sample, ["EUR"]);
 });
