@@ -1,14 +1,15 @@
 import { OperatingError } from "../base/errors.ts";
 import { nameOfTable } from "../iceberg/errors.ts";
 import { earlierColumn, renamedColumns } from "../iceberg/metadata/column-names.ts";
+import { schemaChange } from "../iceberg/metadata/schema-change.ts";
 import type {
   Field,
   LoadedTable,
   PartitionSpec,
   Schema,
   TableCatalog,
+  TableChange,
   TableIdentifier,
-  Update,
 } from "../iceberg/model.ts";
 
 /**
@@ -67,9 +68,7 @@ export async function openBronze(catalog: TableCatalog, identifier: TableIdentif
   }
   const missing = missingColumns(table);
   if (missing.length === 0) return checked(table);
-  const [evolved] = await catalog.commit([
-    { identifier, requirements: schemaUnchanged(table), updates: addColumns(table, missing) },
-  ]);
+  const [evolved] = await catalog.commit([withColumns(table, missing)]);
   if (evolved === undefined) throw new TypeError("a commit of one change gives one table");
   return checked(evolved);
 }
@@ -112,28 +111,13 @@ function missingColumns(table: LoadedTable): typeof COLUMNS {
   return COLUMNS.filter(({ name }) => !present.has(name));
 }
 
-function schemaUnchanged({ metadata }: LoadedTable) {
-  return [
-    { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
-    { type: "assert-current-schema-id", "current-schema-id": metadata["current-schema-id"] },
-    { type: "assert-last-assigned-field-id", "last-assigned-field-id": metadata["last-column-id"] },
-  ];
-}
-
-function addColumns(table: LoadedTable, missing: typeof COLUMNS): Update[] {
+function withColumns(table: LoadedTable, missing: typeof COLUMNS): TableChange {
   const { "schema-id": _old_id, ...schema } = schemaOf(table);
   let last_id = table.metadata["last-column-id"];
   const added = missing.map(
     (column): Field => earlierColumn(table.metadata, column.name) ?? { id: ++last_id, required: false, ...column },
   );
-  return [
-    {
-      action: "add-schema",
-      schema: { ...schema, fields: [...schema.fields, ...added] },
-      "last-column-id": last_id,
-    },
-    { action: "set-current-schema", "schema-id": -1 },
-  ];
+  return schemaChange(table, { ...schema, fields: [...schema.fields, ...added] }, last_id);
 }
 
 /** The bronze columns with the table's own ids and types. */

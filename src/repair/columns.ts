@@ -1,6 +1,6 @@
 import { nameOfTable } from "../iceberg/errors.ts";
 import { renamedColumns, schemaWithFirstNames } from "../iceberg/metadata/column-names.ts";
-import { LAST_ADDED } from "../iceberg/metadata/draft.ts";
+import { schemaChange } from "../iceberg/metadata/schema-change.ts";
 import type { LoadedTable, Schema, TableCatalog, TableIdentifier, TableMetadata } from "../iceberg/model.ts";
 import { impossible, planned, type RepairItem } from "./item.ts";
 
@@ -42,13 +42,7 @@ export async function renameColumns(
   catalog: TableCatalog,
   { identifier, schema }: ColumnsPlan["renamed"][number],
 ): Promise<void> {
-  const { metadata } = await catalog.loadTable(identifier);
-  const updates = [
-    { action: "add-schema", schema, "last-column-id": metadata["last-column-id"] },
-    { action: "set-current-schema", "schema-id": LAST_ADDED },
-  ];
-  const requirements = [{ type: "assert-current-schema-id", "current-schema-id": metadata["current-schema-id"] }];
-  await catalog.commit([{ identifier, requirements, updates }]);
+  await catalog.commit([schemaChange(await catalog.loadTable(identifier), schema)]);
 }
 
 /** The metadata as a commit of this schema will leave it. */
