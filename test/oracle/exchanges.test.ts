@@ -8,7 +8,7 @@ import { QuerySession } from "../../src/duckdb/session.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
-import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { coinlake, type Finished, replayed, temporaryFolder } from "../support/coinlake.ts";
 import { marketData, skipWithout } from "../support/market-data.ts";
 import { krakenSessionAsV2 } from "../producers/kraken-v1.ts";
 import { pythonReport } from "../support/python-report.ts";
@@ -47,18 +47,7 @@ describe("replaying the sessions of three exchanges", { skip }, () => {
 
   before(async () => {
     writeFileSync(session, gzipSync(`${SESSIONS.map(textOf).join("\n")}\n`));
-    replay = await coinlake([
-      "start",
-      "--source",
-      `replay:${session}`,
-      "--speed",
-      "max",
-      "--until-drained",
-      "--catalog-port",
-      "0",
-      "--data",
-      folder.path,
-    ]);
+    replay = await coinlake(replayed(session, folder.path));
   });
   after(() => folder.remove());
 

@@ -6,7 +6,7 @@ import type { AlertPage, BackTest } from "../../src/alert/facade.ts";
 import type { StoredRule } from "../../src/alert/rule.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { findLake } from "../../src/lake/lake.ts";
-import { coinlake, temporaryFolder, type Finished } from "../support/coinlake.ts";
+import { coinlake, type Finished, replayed, temporaryFolder } from "../support/coinlake.ts";
 import { skipWithout } from "../support/market-data.ts";
 import { coinlakeByKind } from "../support/warm-coinlake.ts";
 import { fallsInCandles, type Fall } from "./falls.ts";
@@ -56,18 +56,7 @@ for (const recording of [MARKET, BITCOIN]) {
 
     before(async () => {
       path = recordingIn(folder.path, recording);
-      replay = await coinlake([
-        "start",
-        "--source",
-        `replay:${path}`,
-        "--speed",
-        "max",
-        "--until-drained",
-        "--catalog-port",
-        "0",
-        "--data",
-        folder.path,
-      ]);
+      replay = await coinlake(replayed(path, folder.path));
     });
     after(() => folder.remove());
 

@@ -11,7 +11,7 @@ import { openOrCreateLake } from "../../src/lake/lake.ts";
 import { embeddedEngine } from "../../src/transform/engine.ts";
 import { DbtWorker } from "../../src/transform/worker.ts";
 import { crypto } from "../../pipelines/crypto.ts";
-import { coinlake } from "../support/coinlake.ts";
+import { coinlake, replayed } from "../support/coinlake.ts";
 import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
 import { Disk, filesBelow } from "./disk.ts";
 import { append, build, digest, heads, ingest, lakeOf, TOPIC, type Digests } from "./lake.ts";
@@ -201,18 +201,7 @@ export class RecordedRun {
 
   async #goOnByCommand(): Promise<void> {
     const { recording } = this.#market;
-    const started = await coinlake([
-      "start",
-      "--source",
-      `replay:${recording}`,
-      "--speed",
-      "max",
-      "--until-drained",
-      "--catalog-port",
-      "0",
-      "--data",
-      this.#data_folder,
-    ]);
+    const started = await coinlake(replayed(recording, this.#data_folder));
     assert.equal(started.code, 0, started.stderr);
     const verified = await coinlake(["verify", "--json", "--data", this.#data_folder]);
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);

@@ -49,3 +49,9 @@ export function temporaryFolder(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "coinlake-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
+
+/** Arguments that replay a recording at full speed into a lake of the folder, beside other tests' catalogs. */
+export function replayed(recording: string, data: string): string[] {
+  const replay = ["start", "--source", `replay:${recording}`, "--speed", "max", "--until-drained"];
+  return [...replay, "--catalog-port", "0", "--data", data];
+}

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openLake, type OpenLake } from "../../../src/lake/open.ts";
 import { findLake } from "../../../src/lake/lake.ts";
-import { coinlake, temporaryFolder } from "../../support/coinlake.ts";
+import { coinlake, replayed, temporaryFolder } from "../../support/coinlake.ts";
 import { Servers } from "../servers.ts";
 import { differencesBetween } from "./compare.ts";
 import { writeMarket } from "./market.ts";
@@ -27,19 +27,7 @@ after(async () => {
 
 /** Runs the pipeline over the recording, as a user would; resolves when gold is complete and every test passes. */
 async function replay(...options: string[]): Promise<string> {
-  const { code, stdout, stderr } = await coinlake([
-    "start",
-    "--source",
-    `replay:${market}`,
-    "--speed",
-    "max",
-    "--until-drained",
-    "--catalog-port",
-    "0",
-    "--data",
-    servers.data,
-    ...options,
-  ]);
+  const { code, stdout, stderr } = await coinlake([...replayed(market, servers.data), ...options]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /\d+ tests passed/);
   return stdout;
