@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { constants, homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { asksForHelp, coinlakeArguments, storedHelp, swallowedOptions } from "./asked-help.js";
@@ -285,7 +285,24 @@ function handOver(node, command) {
     say(`cannot start ${program}: ${error.message}`);
     process.exit(1);
   });
-  child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
+  child.on("exit", (code, signal) => process.exit(code ?? endedBy(signal)));
+}
+
+/** Explains an end that the program could not explain itself; returns the exit code that shells give to the signal. */
+function endedBy(signal) {
+  const reason = {
+    SIGABRT: "by an error in native code, such as DuckDB's",
+    SIGSEGV: "by an error in native code, such as DuckDB's",
+    SIGBUS: "by an error in native code, or by a disk that failed",
+    SIGILL: "by native code that this processor cannot run",
+    SIGKILL: "from outside: by another program, or by the system for lack of memory",
+  }[signal];
+  if (reason !== undefined)
+    process.stderr.write(
+      `error the process was ended ${reason} (${signal})\n` +
+        "  next: run the same command again; what was acknowledged before is kept\n",
+    );
+  return 128 + constants.signals[signal];
 }
 
 /** Answers requests that need no set-up: stored help and the hint about options that npm consumed. */

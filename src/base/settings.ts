@@ -215,6 +215,24 @@ export const SETTINGS = {
     default: "true",
     help: "Whether the object store is reached by TLS; set by Coinlake",
   },
+  COINLAKE_S3_RETRIES: {
+    group: "dbt",
+    type: "number",
+    default: 3,
+    help: "Further tries of a failed request to the object store; set by Coinlake",
+  },
+  COINLAKE_S3_RETRY_WAIT_MS: {
+    group: "dbt",
+    type: "number",
+    default: 100,
+    help: "Time before the second further try, in milliseconds; set by Coinlake",
+  },
+  COINLAKE_S3_RETRY_BACKOFF: {
+    group: "dbt",
+    type: "number",
+    default: 4,
+    help: "Factor of that time from one try to the next; set by Coinlake",
+  },
   COINLAKE_KILL_AT: {
     group: "tests",
     type: "text",

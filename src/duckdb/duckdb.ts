@@ -6,7 +6,7 @@ import { DEFAULT_WAREHOUSE } from "../catalog/rest/warehouses.ts";
 import { toolsFolder } from "../lake/tools.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
 import { trackInstance } from "./instances.ts";
-import { createS3Secret } from "./s3-secret.ts";
+import { openS3 } from "./s3.ts";
 import { spillFolder } from "./spill.ts";
 import { quoteText } from "./sql.ts";
 import { VerifiedExtensions } from "./verified-extensions.ts";
@@ -51,7 +51,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
   try {
     await loadExtensions(connection, has_packages);
     extensions.remember();
-    if (s3 !== null) await createS3Secret(connection, s3);
+    if (s3 !== null) await openS3(connection, s3);
     // Local files are already in the system's page cache; a second copy would only use the memory limit.
     else await connection.run("SET GLOBAL enable_external_file_cache = false");
     if (name !== null) await trackInstance(instance, { name, memory_limit });

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { isoFromMicros, type Clock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { spillFolder } from "../duckdb/spill.ts";
+import { S3_RETRIES } from "../duckdb/s3.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { toolsFolder } from "../lake/tools.ts";
 import { suitesFolder, type Batch, type Plan } from "./plan.ts";
@@ -99,6 +100,7 @@ function requestOf({ open, plan, clock }: CheckOptions, checked_at: string, spil
     },
     has_extensions,
     s3,
+    s3_retries: S3_RETRIES,
     suites: suitesFolder(lake.pipeline),
     folder: qualityFolder(lake),
     kept_runs: KEPT_RUNS,

@@ -40,6 +40,8 @@ def open_lake(context, plan):
     run("load avro; load httpfs; load iceberg; set global timezone = 'UTC'")
     if plan["s3"] is not None:
         open_s3(run, plan["s3"])
+        for name, value in plan["s3_retries"].items():
+            run(f"set global {name} = {quoted(value)}")
     authorization = "authorization_type 'none'"
     if plan["catalog_token"] is not None:
         run(f"create secret coinlake_catalog (type iceberg, token {quoted(plan['catalog_token'])})")

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { readSetting } from "../base/settings.ts";
-import { duckDBEndpoint } from "../duckdb/s3-secret.ts";
+import { duckDBEndpoint, S3_RETRIES } from "../duckdb/s3.ts";
 import { spillFolder } from "../duckdb/spill.ts";
 import { VerifiedExtensions } from "../duckdb/verified-extensions.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -154,6 +154,9 @@ function s3Environment(s3: S3Settings): NodeJS.ProcessEnv {
     COINLAKE_S3_REGION: s3.region,
     COINLAKE_S3_ENDPOINT_HOST: endpoint,
     COINLAKE_S3_USE_SSL: use_ssl,
+    COINLAKE_S3_RETRIES: String(S3_RETRIES.http_retries),
+    COINLAKE_S3_RETRY_WAIT_MS: String(S3_RETRIES.http_retry_wait_ms),
+    COINLAKE_S3_RETRY_BACKOFF: String(S3_RETRIES.http_retry_backoff),
   };
 }
 

@@ -7,7 +7,7 @@ import { Catalog } from "../../../src/catalog/catalog.ts";
 import { HiveStore } from "../../../src/catalog/hive/store.ts";
 import { startCatalogServer, type CatalogServer } from "../../../src/catalog/server.ts";
 import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
-import { createS3Secret } from "../../../src/duckdb/s3-secret.ts";
+import { openS3 } from "../../../src/duckdb/s3.ts";
 import { pythonExecutable } from "../../../src/lake/tools.ts";
 import { s3SettingsFrom } from "../../../src/storage/s3/settings.ts";
 import { S3Storage } from "../../../src/storage/s3/storage.ts";
@@ -97,7 +97,7 @@ test("DuckDB writes a table through the catalog, data and all in S3, and shows n
   const instance = await openDuckDB();
   const connection = await instance.connect();
   const query = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson();
-  await createS3Secret(connection, s3SettingsFrom(servers.environment));
+  await openS3(connection, s3SettingsFrom(servers.environment));
   await attachCatalog(connection, server.url, "lake");
   await query("create schema lake.duck");
   await query("create table lake.duck.ticks (id bigint, coin varchar)");

@@ -6,7 +6,7 @@ import { startCatalogServer, type CatalogServer } from "../../../src/catalog/ser
 import { SqliteStore } from "../../../src/catalog/sqlite/store.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { attachCatalog, openDuckDB } from "../../../src/duckdb/duckdb.ts";
-import { createS3Secret } from "../../../src/duckdb/s3-secret.ts";
+import { openS3 } from "../../../src/duckdb/s3.ts";
 import { openOrCreateLake } from "../../../src/lake/lake.ts";
 import { runChecks } from "../../../src/quality/check.ts";
 import { qualityPython } from "../../../src/quality/install.ts";
@@ -76,7 +76,7 @@ async function asEngine(sql: string): Promise<void> {
   const instance = await openDuckDB();
   const connection = await instance.connect();
   try {
-    await createS3Secret(connection, settings);
+    await openS3(connection, settings);
     await attachCatalog(connection, server.url, "lake");
     await connection.run(sql);
   } finally {
