@@ -27,6 +27,7 @@ function linters(): readonly Command[] {
     ["ruff", "check", "--output-format", "concise"],
     ["ruff", "format", "--check"],
     ["shellcheck", ...shellScripts()],
+    ["python", join("bin", "powershell_syntax.py"), ...globSync("*.ps1", { cwd: projectFolder() })],
   ];
 }
 
@@ -55,7 +56,7 @@ async function run([name, ...args]: Command): Promise<boolean> {
   child.stderr.on("data", (chunk: Buffer) => output.push(chunk));
   const code = await new Promise((resolve, reject) => child.once("close", resolve).once("error", reject));
   const seconds = ((performance.now() - started_ms) / 1000).toFixed(1);
-  const action = ["check", "format", "lint"].includes(args[0] ?? "") ? ` ${args[0]}` : "";
+  const action = ["check", "format", "lint"].includes(args[0] ?? "") || name === "python" ? ` ${args[0]}` : "";
   if (code !== 0) process.stdout.write(Buffer.concat(output));
   process.stderr.write(`${code === 0 ? "✔" : "✖"} ${name}${action} (${seconds} s)\n`);
   return code === 0;
