@@ -307,7 +307,18 @@ function handOver(node, command) {
     say(`cannot start ${program}: ${error.message}`);
     process.exit(1);
   });
-  child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
+  child.on("exit", (code, signal) => {
+    if (signal === "SIGINT") sayInterrupted();
+    process.exit(code ?? (signal === "SIGINT" ? 130 : 1));
+  });
+}
+
+/** For a command without a handler of Ctrl-C, such as one that only reads, or one that has not begun. */
+function sayInterrupted() {
+  process.stderr.write(
+    "error The command was interrupted before it was complete; stored data are unaffected [INTERRUPTED]\n" +
+      "  next: Run the same command again.\n",
+  );
 }
 
 /** Answers requests that need no set-up: stored help and the hint about options that npm consumed. */
@@ -332,7 +343,7 @@ function isSetUp() {
   return isAtLeast(version, NODE_WANTED) && hasNodePackages();
 }
 
-/** Installs what is missing; resolves to the path of Node. Each step does nothing once a signal has stopped the set-up. */
+/** Installs what is missing; resolves to the path of Node. After a signal, the remaining steps do nothing. */
 async function setUp({ needs_python, extra }) {
   makeToolsFolder();
   const node = await ensureNode();

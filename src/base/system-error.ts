@@ -6,7 +6,7 @@ const DENIED = new Set(["EACCES", "EPERM", "EROFS"]);
 const FAILED = new Set(["EIO", "EMFILE", "ENFILE", "ENAMETOOLONG", "ELOOP", "ESTALE"]);
 
 /**
- * The operating error of a call to the file system that the system refused: a full disk is no bug. Other values, such
+ * The operating error of a call to the file system that failed: a full disk is no bug. Other values, such
  * as programming errors, are returned unchanged.
  */
 export function explainSystemError(thrown: unknown): unknown {

@@ -5,6 +5,7 @@ import { after, describe, test } from "node:test";
 import { BuildProgress, type Increment } from "../../src/runtime/build-progress.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import type { Output } from "../../src/cli/output.ts";
+import { ProgressLines } from "../../src/cli/progress-lines.ts";
 import { RepeatedWarnings } from "../../src/cli/repeated.ts";
 import { Status } from "../../src/cli/status.ts";
 import { readRunResults, TestResults } from "../../src/transform/test-results.ts";
@@ -183,4 +184,29 @@ test("a full disk is one warning, whatever it stops, until there is space again"
   assert.equal(shown.length, 1, "the log still waits");
   status.stalled("kraken", null);
   assert.deepEqual(shown.slice(1), ["kraken resumed", "the disk has space again: the pipeline continues"]);
+});
+
+test("progress in a log is a line for each tenth and every 30 seconds, and none in a short command", () => {
+  let now_ms = 0;
+  const lines: string[] = [];
+  const progress = new ProgressLines(
+    (line) => void lines.push(line),
+    () => now_ms,
+  );
+  for (let file = 0; file < 400; file += 1) progress.update("files", file, 400);
+  assert.deepEqual(lines, [], "all within a moment");
+  for (let row = 0; row <= 2_000; row += 1) {
+    now_ms += 100;
+    progress.update("rows", row, 2_000);
+  }
+  assert.equal(lines.length, 11, lines.join("\n"));
+  assert.deepEqual(
+    [lines[0], lines[1], lines.at(-1)],
+    ["rows: 2 % (49 of 2,000)", "rows: 10 % (200 of 2,000)", "rows: 100 % (2,000 of 2,000)"],
+  );
+  for (let second = 0; second < 65; second += 1) {
+    now_ms += 1_000;
+    progress.update("records", second, null);
+  }
+  assert.deepEqual(lines.slice(11), ["records: 4", "records: 34", "records: 64"]);
 });
