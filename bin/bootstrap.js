@@ -23,6 +23,10 @@ const tools = is_package ? packageTools() : join(root, ".tools");
 const is_windows = process.platform === "win32";
 const started_at = Date.now();
 let has_worked = false;
+/** The signal that stopped the set-up; null while none has. */
+let stopped_by = null;
+/** The running step of the set-up. */
+let step = null;
 
 /** The tools of a package: a folder for each version, because each version pins others. */
 function packageTools() {
@@ -54,27 +58,35 @@ function say(text) {
 }
 
 function work(text) {
+  if (stopped_by !== null) return;
   has_worked = true;
   say(text);
 }
 
+/** Ends the running step. The terminal sends Ctrl-C to the step too, but other senders do not. */
+function stopSetup(signal) {
+  stopped_by = signal;
+  step?.kill(signal);
+}
+
 /** Runs a set-up step; prints its output only if it fails. */
-function run(command, args, { next_step, env = {} }) {
-  const result = spawnSync(command, args, {
+async function run(command, args, { next_step, env = {} }) {
+  if (stopped_by !== null) return;
+  step = spawn(command, args, {
     cwd: root,
-    encoding: "utf8",
     env: { ...process.env, ...env },
     shell: is_windows && command.endsWith(".cmd"),
-    maxBuffer: 64 * 1024 * 1024,
+    stdio: ["ignore", "pipe", "pipe"],
   });
-  if (result.error || result.status !== 0) {
-    const output = `${result.stdout ?? ""}${result.stderr ?? ""}`.trim().split("\n").slice(-25).join("\n");
-    throw new SetupError(
-      `\`${[command, ...args].join(" ")}\` failed.\n${output || result.error?.message || ""}`,
-      next_step,
-    );
-  }
-  return result.stdout;
+  let output = "";
+  for (const stream of [step.stdout, step.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+  const failure = await new Promise((done) => {
+    step.on("error", (error) => done(error.message));
+    step.on("close", (code) => done(code === 0 ? null : output.trim().split("\n").slice(-25).join("\n")));
+  });
+  step = null;
+  if (stopped_by !== null || failure === null) return;
+  throw new SetupError(`\`${[command, ...args].join(" ")}\` failed.\n${failure}`, next_step);
 }
 
 function isAtLeast(version, wanted) {
@@ -92,11 +104,17 @@ function readStamp(name) {
   return existsSync(file) ? readFileSync(file, "utf8") : "";
 }
 
+/** A step that replaces what it installed starts without its stamp: if it is stopped, it runs again. */
+function removeStamp(name) {
+  rmSync(join(tools, `${name}.stamp`), { force: true });
+}
+
 function writeStamp(name, text) {
+  if (stopped_by !== null) return;
   writeFileSync(join(tools, `${name}.stamp`), text);
 }
 
-function npm(args, next_step) {
+async function npm(args, next_step) {
   // If npx started this process, the variable names npx's script, which is in the folder of npm's.
   const script = process.env.npm_execpath?.replace(/npx-cli\.js$/, "npm-cli.js");
   if (script && /\.[cm]?js$/.test(script)) return run(process.execPath, [script, ...args], { next_step });
@@ -115,7 +133,7 @@ function makeToolsFolder() {
 }
 
 /** The path of a Node that can run the project: the present one, or one installed in .tools. */
-function ensureNode() {
+async function ensureNode() {
   const version = process.versions.node.split(".").map(Number);
   if (isAtLeast(version, NODE_WANTED)) return process.execPath;
   const folder = join(tools, "node");
@@ -126,7 +144,7 @@ function ensureNode() {
   );
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), '{"private":true}');
-  npm(
+  await npm(
     ["install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", NODE_PACKAGE],
     `Install Node ${NODE_WANTED.join(".")} or newer (nodejs.org), then run the command again.`,
   );
@@ -139,10 +157,11 @@ function hasNodePackages() {
   return readStamp("packages") === digestOf("package-lock.json") && existsSync(join(root, "node_modules"));
 }
 
-function ensureNodePackages() {
+async function ensureNodePackages() {
   if (hasNodePackages()) return;
   work("installing Node packages ...");
-  npm(
+  removeStamp("packages");
+  await npm(
     // Under NODE_ENV=production npm would omit the packages that bundle the dashboard.
     ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"],
     "Check the network and your npm registry setting, then run the command again.",
@@ -175,18 +194,21 @@ function findPython() {
 }
 
 /** The virtual environment with everything in requirements/NAME.txt for each name. */
-function ensurePython(names) {
+async function ensurePython(names) {
   const files = ["installer", ...names].map((name) => `requirements/${name}.txt`);
   const wanted = names.map((name) => `${name}:${digestOf("requirements/installer.txt", `requirements/${name}.txt`)}`);
-  const present = readStamp("python").split("\n");
+  let present = readStamp("python").split("\n");
   const folder = join(tools, "python");
   const python = is_windows ? join(folder, "Scripts", "python.exe") : join(folder, "bin", "python");
   if (existsSync(python) && wanted.every((line) => present.includes(line))) return;
   if (!existsSync(python) || !present.some((line) => line.startsWith("embedded:"))) {
+    if (stopped_by !== null) return;
     const base = findPython();
     work(`creating a Python environment with ${base} ...`);
+    removeStamp("python");
+    present = [];
     rmSync(folder, { recursive: true, force: true });
-    run(base, ["-m", "venv", folder], {
+    await run(base, ["-m", "venv", folder], {
       next_step:
         "Install Python's venv module (Debian and Ubuntu: `apt install python3-venv`), then run the command again.",
     });
@@ -196,9 +218,9 @@ function ensurePython(names) {
     "Check the network and your package index setting (behind a proxy with a private certificate, set " +
     "UV_SYSTEM_CERTS=1), then run the command again.";
   const env = { PIP_DISABLE_PIP_VERSION_CHECK: "1" };
-  run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
+  await run(python, ["-m", "pip", "install", "--quiet", "--require-hashes", "-r", files[0]], { next_step, env });
   const requirements = files.slice(1).flatMap((file) => ["-r", file]);
-  run(
+  await run(
     python,
     [
       "-m",
@@ -293,20 +315,23 @@ function handOver(node, command) {
   child.on("exit", (code, signal) => process.exit(code ?? endedBy(signal)));
 }
 
-/** Explains an end that the program could not explain itself; returns the exit code that shells give to the signal. */
+/** What the program could not explain itself; Ctrl-C ends one without a handler, which reads only or has not begun. */
+const ENDED = {
+  SIGINT: "The command was interrupted before it was complete; stored data are unaffected [INTERRUPTED]",
+  SIGABRT: "The process was ended by an error in native code, such as DuckDB's (SIGABRT)",
+  SIGSEGV: "The process was ended by an error in native code, such as DuckDB's (SIGSEGV)",
+  SIGBUS: "The process was ended by an error in native code, or by a disk that failed (SIGBUS)",
+  SIGILL: "The process was ended by native code that this processor cannot run (SIGILL)",
+  SIGKILL: "The process was ended from outside: by another program, or by the system for lack of memory (SIGKILL)",
+};
+
+/** Explains the end by a signal; returns the exit code that shells give to it. */
 function endedBy(signal) {
-  const reason = {
-    SIGABRT: "by an error in native code, such as DuckDB's",
-    SIGSEGV: "by an error in native code, such as DuckDB's",
-    SIGBUS: "by an error in native code, or by a disk that failed",
-    SIGILL: "by native code that this processor cannot run",
-    SIGKILL: "from outside: by another program, or by the system for lack of memory",
-  }[signal];
-  if (reason !== undefined)
-    process.stderr.write(
-      `error the process was ended ${reason} (${signal})\n` +
-        "  next: run the same command again; what was acknowledged before is kept\n",
-    );
+  const reason = ENDED[signal];
+  if (reason !== undefined) {
+    const kept = signal === "SIGINT" ? "" : "; what was acknowledged before is kept";
+    process.stderr.write(`error ${reason}\n  next: Run the same command again${kept}.\n`);
+  }
   return 128 + constants.signals[signal];
 }
 
@@ -332,20 +357,39 @@ function isSetUp() {
   return isAtLeast(version, NODE_WANTED) && hasNodePackages();
 }
 
-function main(argv) {
+/** Installs what is missing; resolves to the path of Node. After a signal, the remaining steps do nothing. */
+async function setUp({ needs_python, extra }) {
+  makeToolsFolder();
+  const node = await ensureNode();
+  await ensureNodePackages();
+  if (!needs_python || stopped_by !== null) return node;
+  await ensurePython(["embedded", ...extra]);
+  if (stopped_by !== null) return node;
+  ensureDuckDBExtensions();
+  if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; later starts skip this step`);
+  return node;
+}
+
+function sayStopped() {
+  process.stderr.write(
+    "error The set-up was stopped before it was complete; finished steps are kept [SETUP_STOPPED]\n" +
+      "  next: Run the same command again: it continues with the step that was stopped.\n",
+  );
+  process.exitCode = stopped_by === "SIGINT" ? 130 : 143;
+}
+
+async function main(argv) {
   const split = argv.indexOf("--");
   const options = argv.slice(0, split);
   const extra = options.flatMap((option, index) => (options[index - 1] === "--with" ? [option] : []));
   const args = coinlakeArguments(argv.slice(split + 1));
   if (args !== null && answered(args)) return;
+  const signals = ["SIGINT", "SIGTERM"];
+  for (const signal of signals) process.on(signal, stopSetup);
   try {
-    makeToolsFolder();
-    const node = ensureNode();
-    ensureNodePackages();
-    if (args !== null && asksForHelp(args)) return handOver(node, argv.slice(split + 1));
-    ensurePython(["embedded", ...extra]);
-    ensureDuckDBExtensions();
-    if (has_worked) say(`ready in ${((Date.now() - started_at) / 1000).toFixed(0)} s; later starts skip this step`);
+    const node = await setUp({ needs_python: args === null || !asksForHelp(args), extra });
+    if (stopped_by !== null) return sayStopped();
+    for (const signal of signals) process.off(signal, stopSetup);
     handOver(node, argv.slice(split + 1));
   } catch (error) {
     const known = explained(error);
@@ -355,4 +399,4 @@ function main(argv) {
   }
 }
 
-main(process.argv.slice(2));
+await main(process.argv.slice(2));

@@ -20,6 +20,7 @@ export const coinNames: SubjectsDefinition = {
     const symbol = row["symbol"] ?? "";
     const id = row["crypto_id"] ?? "";
     const name = row["name"] ?? "";
+    const is_gone = row["is_delisted"] === "true";
     // A coin whose symbol and name equal its id comes from a recording; ETH there is the exchanges' ETH.
     const is_recorded = id === symbol.toLowerCase() && name === id.toUpperCase();
     const base = is_recorded || id.includes(":") ? PAIR.exec(symbol)?.[1] : undefined;
@@ -29,8 +30,9 @@ export const coinNames: SubjectsDefinition = {
       symbol,
       name,
       other_names: [base, mapped].filter((name) => name !== undefined),
-      rank: row["market_cap_rank"] == null ? null : Number(row["market_cap_rank"]),
-      is_gone: row["is_delisted"] === "true",
+      // A delisted coin keeps its last rank in the table, which another coin has now.
+      rank: is_gone || row["market_cap_rank"] == null ? null : Number(row["market_cap_rank"]),
+      is_gone,
     };
   },
   listed: () =>

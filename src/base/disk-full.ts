@@ -3,6 +3,7 @@ import { OperatingError } from "./errors.ts";
 /** SQLite's codes: the database or its disk is full; the shared-memory file of the WAL cannot grow. */
 const SQLITE_FULL = 13;
 const SQLITE_IOERR_SHMSIZE = 4874;
+const OWN_CODE = /(?:^|_)(?:DISK|STORAGE)_FULL$/;
 const SYSTEM_CODES = new Set(["ENOSPC", "EDQUOT"]);
 /** DuckDB, dbt and Python report a full disk in their message only. */
 const IN_WORDS = /no space left on device|disk quota exceeded|database or disk is full/i;
@@ -16,11 +17,21 @@ export function isDiskFull(thrown: unknown): boolean {
   return thrown instanceof OperatingError && isCausedByFullDisk(thrown);
 }
 
+/** Whether an error code of Coinlake means a full disk. */
+export function isDiskFullCode(code: string): boolean {
+  return OWN_CODE.test(code);
+}
+
+/** Whether an engine's message means a full disk. */
+export function isDiskFullMessage(message: string): boolean {
+  return IN_WORDS.test(message);
+}
+
 function isCausedByFullDisk(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   const { code, errcode } = thrown as { code?: unknown; errcode?: unknown };
-  if (typeof code === "string" && (SYSTEM_CODES.has(code) || /(?:^|_)(?:DISK|STORAGE)_FULL$/.test(code))) return true;
+  if (typeof code === "string" && (SYSTEM_CODES.has(code) || isDiskFullCode(code))) return true;
   if (typeof errcode === "number" && ((errcode & 0xff) === SQLITE_FULL || errcode === SQLITE_IOERR_SHMSIZE))
     return true;
-  return IN_WORDS.test(thrown.message) || isCausedByFullDisk(thrown.cause);
+  return isDiskFullMessage(thrown.message) || isCausedByFullDisk(thrown.cause);
 }

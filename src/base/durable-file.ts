@@ -8,7 +8,12 @@ import { dirname, join, resolve } from "node:path";
  * power cut the new name may refer to an empty file.
  */
 export function replaceFileDurably(file: string, text: string): void {
-  writeFileSync(`${file}.tmp`, text, { flush: true });
+  try {
+    writeFileSync(`${file}.tmp`, text, { flush: true });
+  } catch (error) {
+    // Node names the path where it cannot open a file, but not where it cannot write to it.
+    throw Object.assign(error as NodeJS.ErrnoException, { path: file });
+  }
   renameSync(`${file}.tmp`, file);
   syncFolder(dirname(resolve(file)));
 }

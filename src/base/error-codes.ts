@@ -436,6 +436,10 @@ const DESCRIPTIONS = {
   UNSUPPORTED_SPEC: {
     meaning: "The table's partition spec cannot be written; partition by top-level primitive columns.",
   },
+  VERIFY_STOPPED: {
+    exit_code: 130,
+    meaning: "The verification was stopped and has no result; the lake is unchanged. Run it again.",
+  },
   VERIFY_OVERTAKEN: {
     is_retryable: true,
     meaning: "The lake changed while it was verified, so nothing was verified; verify again.",

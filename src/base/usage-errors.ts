@@ -12,6 +12,9 @@ const WRONG_USE = {
   BACKUP_NEEDS_EMBEDDED: {
     meaning: "`backup` copies embedded lakes only; back up the servers of a cluster with their own tools.",
   },
+  DBT_REJECTED: {
+    meaning: "dbt rejects its arguments, or failed before it ran anything; read the lines that dbt printed.",
+  },
   INVALID_ADDRESS: { meaning: "The address of an exchange is not https or wss; correct the variable or unset it." },
   INVALID_API_KEY: { meaning: "The API key holds characters that no key has; copy it again." },
   INVALID_BASE_URL: {

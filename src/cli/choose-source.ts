@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { messageOf, OperatingError } from "../base/errors.ts";
-import { listLakes } from "../lake/lake.ts";
+import { findLake, listLakes } from "../lake/lake.ts";
+import { inUse, isOwned } from "../lake/ownership.ts";
 import type { ProducerFactory } from "../pipeline/definition.ts";
 import type { LakeKind, Producer } from "../producer/producer.ts";
 import type { PlaceRequest } from "./lake-for.ts";
@@ -29,13 +30,15 @@ export interface ChosenSource {
 
 /**
  * Selects the producers and their lake. The default source is probed at its first start; if no producer answers, the
- * fallback source runs in a separate lake, with a notice that its data are simulated.
+ * fallback source runs in a separate lake, with a notice that its data are simulated. Throws LAKE_IN_USE if that lake is running already.
  */
 export async function chooseSource(request: SourceRequest): Promise<ChosenSource> {
   const { pipeline, source, output, data_folder } = request;
   if (source !== null) return create(request, source);
   const chosen = await create(request, pipeline.default_source);
   if (listLakes(data_folder).includes(chosen.lake_name)) return chosen;
+  const fallback = await create(request, pipeline.fallback_source);
+  throwIfRunning(fallback, request);
   const unreachable = await probeAll(chosen.producers);
   if (unreachable === null) return chosen;
   output.warn(`no live source is reachable: ${unreachable}`);
@@ -43,7 +46,21 @@ export async function chooseSource(request: SourceRequest): Promise<ChosenSource
     `  Running a ${style("bold", "SIMULATED")} market in a separate lake instead. Its prices are invented. ` +
       "Run `npm start` again once the network works to use live sources.",
   );
-  return create(request, pipeline.fallback_source);
+  return fallback;
+}
+
+/**
+ * A start that fell back is usually repeated by mistake: says so before the probe, which takes long without a network.
+ * A cluster's lake may have several processes.
+ */
+function throwIfRunning({ lake_name }: ChosenSource, { data_folder, profile, pipeline }: SourceRequest): void {
+  if (profile === "cluster" || !listLakes(data_folder).includes(lake_name)) return;
+  const lake = findLake(data_folder, lake_name, { is_moved_ok: true });
+  if (!isOwned(lake)) return;
+  throw inUse(
+    lake,
+    `Stop that process first. To run live sources beside it, add \`--source ${pipeline.default_source}\` and other ports.`,
+  );
 }
 
 /** Null once any producer answers, else the reasons why none does. Rethrows errors other than SOURCE_UNREACHABLE. */

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { pipelines } from "../../pipelines/all.ts";
 import { jobs } from "../../streaming/all.ts";
 import { bronzeJob } from "../../streaming/bronze.ts";
+import { explainSystemError } from "../base/system-error.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { askCommand } from "./commands/ask.ts";
@@ -99,8 +100,9 @@ export async function main(args: readonly string[] = process.argv.slice(2)): Pro
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {
-      process.stderr.write(`${explain(error)}\n`);
-      process.exitCode = exitCodeOf(error);
+      const known = explainSystemError(error);
+      process.stderr.write(`${explain(known)}\n`);
+      process.exitCode = exitCodeOf(known);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { sentence } from "../base/explain.ts";
 import { OperatingError } from "../base/errors.ts";
+import { ProgressLines } from "./progress-lines.ts";
 
 /** A command's output: results go to stdout, messages to stderr, so that pipes receive only results. */
 export interface Output {
@@ -88,9 +89,11 @@ export function usageError(text: string, command: string): string {
 const BAR_WIDTH = 30;
 const REDRAW_MS = 200;
 
-/** A progress bar on a terminal; prints nothing if stderr is a file or a pipe. */
+const lines = new ProgressLines((line) => process.stderr.write(`${line}\n`));
+
+/** A progress bar on a terminal; a line now and then if stderr is a file or a pipe. */
 export function progressBar(label: string): { update(done: number, total: number | null): void; end(): void } {
-  if (!process.stderr.isTTY) return { update() {}, end() {} };
+  if (!process.stderr.isTTY) return { update: (done, total) => lines.update(label, done, total), end() {} };
   let drawn_at = 0;
   const draw = (done: number, total: number | null) => {
     const count = done.toLocaleString("en");

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import type { StepListener } from "../base/failpoints.ts";
 import { sweepSpill } from "../duckdb/spill.ts";
-import { rememberAsCurrent } from "../lake/lake.ts";
+import { rememberAsCurrent, type Lake } from "../lake/lake.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { claimLake, claimSource } from "../lake/ownership.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -73,7 +73,7 @@ export async function start(request: StartRequest): Promise<void> {
     }
     are_open = true;
     const [first] = open;
-    if (first !== undefined) rememberAsCurrent(request.data_folder, first.lake);
+    if (first !== undefined) makeDefault(first.lake, request);
     await runPipelines(started, { ...request, server, step });
   } finally {
     await server?.close();
@@ -109,6 +109,13 @@ function claimOne(one: Chosen, request: StartRequest, claimed: Claimed[]): void 
   // The process that transforms is the only writer of the tables.
   if (request.is_transforming) claims.push(claimLake(place.lake, "start"));
   if (place.lake.profile === "cluster" && request.is_producing) claims.push(claimSource(place.lake, "start"));
+}
+
+/** The lake that was started last is the default of other commands. */
+function makeDefault(lake: Lake, { data_folder, output }: StartRequest): void {
+  const before = rememberAsCurrent(data_folder, lake);
+  if (before === null) return;
+  output.say(`Commands without --lake now use the lake "${lake.name}"; for the one before, add --lake ${before}`);
 }
 
 /** Repairs the lake after a power cut, and opens it. */

@@ -1,5 +1,6 @@
-import { explain } from "../base/explain.ts";
+import { explain, sentence } from "../base/explain.ts";
 import { systemClock } from "../base/clock.ts";
+import { isDiskFull, isDiskFullCode } from "../base/disk-full.ts";
 import type { OperatingError } from "../base/errors.ts";
 import type { Producer, SourceReport } from "../producer/producer.ts";
 import { failedOf, testsOf } from "../transform/test-results.ts";
@@ -20,6 +21,8 @@ export class Status implements PipelineReporter {
   readonly #bar: ReturnType<typeof progressBar>;
   readonly #source_warnings: RepeatedWarnings;
   readonly #failure_warnings: RepeatedWarnings;
+  /** A full disk fails the log, ingest, builds and alerts at once: one cause, so one warning. */
+  readonly #disk_warnings: RepeatedWarnings;
   #records = 0;
   /** Names of sources, and "ingest", that are stalled. */
   readonly #stalled = new Set<string>();
@@ -33,6 +36,7 @@ export class Status implements PipelineReporter {
     this.#onCaughtUp = onCaughtUp;
     this.#source_warnings = new RepeatedWarnings(systemClock, output.warn);
     this.#failure_warnings = new RepeatedWarnings(systemClock, output.warn);
+    this.#disk_warnings = new RepeatedWarnings(systemClock, output.warn);
   }
 
   preparing = (message: string): void => {
@@ -51,6 +55,7 @@ export class Status implements PipelineReporter {
     this.#bar.end();
     const text = report.message;
     if (report.level === "info") this.#output.say(`${time()} ${text}`);
+    else if (isDiskFullCode(report.code)) this.#warnOfFullDisk(text, report.code);
     else this.#source_warnings.warn(`${report.code} ${causeOf(text)}`, `${text} ${style("dim", `[${report.code}]`)}`);
   };
 
@@ -65,10 +70,14 @@ export class Status implements PipelineReporter {
   /** The source reports its error separately; only the end of the wait is printed here. */
   stalled = (name: string, error: OperatingError | null): void => {
     if (error !== null) this.#stalled.add(name);
-    else if (this.#stalled.delete(name)) this.#output.say(`${time()} ${name} resumed`);
+    else if (this.#stalled.delete(name)) {
+      this.#output.say(`${time()} ${name} resumed`);
+      this.#endFullDisk();
+    }
   };
 
   recovered = (): void => {
+    this.#endFullDisk();
     const failures = this.#failure_warnings.endAll();
     if (failures > 0)
       this.#output.say(
@@ -99,7 +108,8 @@ export class Status implements PipelineReporter {
 
   failed = (error: OperatingError): void => {
     this.#bar.end();
-    this.#failure_warnings.warn(error.code, `${explain(error)} ${style("dim", `[${error.code}]`)}`);
+    if (isDiskFull(error)) this.#warnOfFullDisk(error.message, error.code);
+    else this.#failure_warnings.warn(error.code, `${explain(error)} ${style("dim", `[${error.code}]`)}`);
   };
 
   /** Prints a failure once for each table and error code. */
@@ -110,6 +120,22 @@ export class Status implements PipelineReporter {
     this.#bar.end();
     this.#output.warn(`maintenance of ${table} failed: ${explain(error)} ${style("dim", `[${error.code}]`)}`);
   };
+
+  #warnOfFullDisk(text: string, code: string): void {
+    const first_line = sentence(text.split("\n", 1)[0] ?? text);
+    this.#disk_warnings.warn(
+      "full disk",
+      `the disk is full, so this pipeline waits: ${first_line} ${style("dim", `[${code}]`)}\n` +
+        `  ${style("bold", "next:")} free disk space; everything stored is kept, and the pipeline then continues by itself`,
+    );
+  }
+
+  /** The log, ingest and builds recover one after the other. */
+  #endFullDisk(): void {
+    if (this.#stalled.size > 0) return;
+    const failures = this.#disk_warnings.endAll();
+    if (failures > 0) this.#output.say(`${time()} the disk has space again: the pipeline continues`);
+  }
 
   end(): void {
     this.#bar.end();

@@ -43,7 +43,7 @@ export async function withIds(
 
 /** All subjects of the lake; empty before the first increment. */
 export async function subjectsOf(session: QuerySession, pipeline: Pipeline): Promise<KnownSubject[]> {
-  const tables = (await session.hold()).map(({ table }) => table);
-  if (!tables.includes(pipeline.subjects.table)) return [];
+  await session.hold();
+  if (!session.has(pipeline.subjects.table)) return [];
   return knownSubjects(pipeline, stored, async (sql) => objectsOf(await session.query(sql)));
 }

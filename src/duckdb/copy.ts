@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Field } from "../iceberg/model.ts";
+import { isDiskFullMessage } from "../base/disk-full.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
 import { columnMetrics, type ReturnedStats } from "./column-stats.ts";
@@ -85,7 +86,7 @@ function unquoted(name: string): string {
 
 function copyFailure(error: unknown): OperatingError {
   const message = messageOf(error);
-  if (/no space left|disk quota/i.test(message)) {
+  if (isDiskFullMessage(message)) {
     return new OperatingError("STORAGE_FULL", `The disk is full: ${message}`, {
       next_step: "Free disk space, then try again.",
       cause: error,

@@ -51,8 +51,13 @@ export class QuerySession {
   readonly #catalog: Catalog;
   /** Whether names refer to the current tables, which DuckDB selects by the clock; snapshots are selected by id. */
   #is_current = true;
-  /** Tables without a snapshot at the requested time, each with its error message. */
-  readonly #too_young = new Map<string, string>();
+  /**
+   * Tables that the names do not refer to, because they are damaged or have no snapshot at the requested time. The error
+   * is thrown by the queries that name the table, so that one damaged table does not stop queries of the others.
+   */
+  readonly #unavailable = new Map<string, OperatingError>();
+  /** Tables with a snapshot at the requested time. */
+  readonly #found = new Set<string>();
 
   private constructor(instance: DuckDBInstance, connection: DuckDBConnection, reader: Reader | null, catalog: Catalog) {
     this.#instance = instance;
@@ -86,28 +91,21 @@ export class QuerySession {
 
   /**
    * Binds the tables' names to the tables as of `at_ms` (lake time, milliseconds UTC), or to the current tables where
-   * it is null. Reading a table without a snapshot that old throws INVALID_SQL with the earliest readable time. Returns
-   * the snapshots in use, by table name.
+   * it is null. Reading a table without a snapshot that old throws INVALID_SQL with the earliest readable time, and
+   * reading a damaged one TABLE_DAMAGED. Returns the snapshots in use, by table name.
    */
   async travelTo(at_ms: number | null): Promise<TableSnapshot[]> {
     if (at_ms === null) {
-      this.#too_young.clear();
       this.#is_current = true;
       await this.#connection.run("USE lake.gold");
-      return this.snapshots(null);
+      return this.#snapshots(null);
     }
-    const snapshots = await this.snapshots(at_ms);
-    await this.#inspect(snapshots);
+    const snapshots = await this.#snapshots(at_ms, { is_inspected: true });
     await this.#mean(new Map(snapshots.map(({ table, snapshot_id }) => [table, snapshotOf(table, snapshot_id)])));
     for (const identifier of await this.tables()) {
       const table = nameOfTable(identifier);
-      if (snapshots.some((snapshot) => snapshot.table === table)) continue;
-      const oldest = await this.oldestSnapshot(identifier);
-      const kind = oldest?.is_first === false ? "oldest retained" : "first";
-      this.#too_young.set(
-        table,
-        `${table} has no snapshot that old: its ${kind} one is of ${oldest?.at ?? "no time yet"}`,
-      );
+      if (this.#unavailable.has(table) || snapshots.some((snapshot) => snapshot.table === table)) continue;
+      this.#unavailable.set(table, tooYoung(table, await this.oldestSnapshot(identifier)));
     }
     return snapshots;
   }
@@ -117,28 +115,16 @@ export class QuerySession {
    * Returns the snapshots in use. Tables are read one by one, so the caller checks whether their offsets are equal.
    */
   async hold(): Promise<TableSnapshot[]> {
-    const snapshots = await this.snapshots(null);
-    await this.#inspect(snapshots);
-    const tables = (await this.tables()).map(nameOfTable);
+    const snapshots = await this.#snapshots(null, { is_inspected: true });
+    const tables = (await this.tables()).map(nameOfTable).filter((table) => !this.#unavailable.has(table));
     const views = new Map(tables.map((table) => [table, `FROM lake.${quoteTable(table)} WHERE false`]));
     for (const { table, snapshot_id } of snapshots) views.set(table, snapshotOf(table, snapshot_id));
     await this.#mean(views);
     return snapshots;
   }
 
-  /**
-   * Checks snapshots in the catalog. For current ones it does so when DuckDB loads a table, but only SQL names those of
-   * a moment.
-   */
-  async #inspect(snapshots: readonly TableSnapshot[]): Promise<void> {
-    for (const { table, snapshot_id } of snapshots) {
-      await this.#catalog.inspect(await this.#catalog.loadTable(tableNamed(table)), BigInt(snapshot_id));
-    }
-  }
-
   /** Binds names to SQL, as views by name. */
   async #mean(views: ReadonlyMap<string, string>): Promise<void> {
-    this.#too_young.clear();
     this.#is_current = false;
     // Not "USE memory": DuckDB would resolve it as a schema of the lake, and every name would still refer to the
     // current tables.
@@ -149,21 +135,44 @@ export class QuerySession {
       await this.#connection.run(`CREATE VIEW memory.${quoteTable(table)} AS ${content}`);
   }
 
-  /** The snapshot of each table that was current at `at_ms`, or is current now; tables without one are omitted. */
-  async snapshots(at_ms: number | null): Promise<TableSnapshot[]> {
+  /**
+   * The snapshot of each table that was current at `at_ms`, or is current now. Tables without one are omitted, and
+   * damaged ones become unavailable. With `is_inspected`, the manifests are checked too: DuckDB requests that only for
+   * tables that it loads by name, and SQL reads those of a moment by snapshot.
+   */
+  async #snapshots(at_ms: number | null, { is_inspected = false } = {}): Promise<TableSnapshot[]> {
+    this.#unavailable.clear();
     const found: TableSnapshot[] = [];
     for (const identifier of await this.tables()) {
-      const loaded = await this.#catalog.loadTable(identifier);
-      const entry = snapshotAt(loaded, at_ms);
-      if (entry) {
+      const table = nameOfTable(identifier);
+      try {
+        const loaded = await this.#catalog.loadTable(identifier);
+        const entry = snapshotAt(loaded, at_ms);
+        if (entry === null) continue;
+        if (is_inspected) await this.#catalog.inspect(loaded, BigInt(entry.snapshot_id));
         found.push({
-          table: nameOfTable(identifier),
+          table,
           snapshot_id: String(entry.snapshot_id),
           committed_at: new Date(entry.at_ms).toISOString(),
         });
+      } catch (error) {
+        if (!(error instanceof OperatingError)) throw error;
+        this.#unavailable.set(table, error);
       }
     }
+    this.#found.clear();
+    for (const { table } of found) this.#found.add(table);
     return found;
+  }
+
+  /**
+   * Whether the table had a snapshot when the names were bound, by `travelTo` or `hold`. Throws TABLE_DAMAGED, because
+   * callers answer "no data yet" where it is false.
+   */
+  has(table: string): boolean {
+    const error = this.#unavailable.get(table);
+    if (error !== undefined && error.code !== "INVALID_SQL") throw error;
+    return this.#found.has(table);
   }
 
   /** The earliest readable snapshot of the table; null where it has none. */
@@ -193,13 +202,14 @@ export class QuerySession {
     return (await this.tables()).filter(({ name }) => words.has(name.toLowerCase()));
   }
 
-  /** Replaces DuckDB's error for a table without a snapshot that old, which says that the table does not exist. */
+  /** Replaces DuckDB's error for an unavailable table, which says that the table does not exist. */
   #explained(error: unknown, sql: string): unknown {
-    if (this.#too_young.size === 0 || !(error instanceof OperatingError) || error.code !== "INVALID_SQL") return error;
+    if (this.#unavailable.size === 0 || !(error instanceof OperatingError) || error.code !== "INVALID_SQL")
+      return error;
     const name = /Table with name (\w+) does not exist/.exec(error.message)?.[1];
-    const [, reason] = [...this.#too_young].find(([table]) => table.endsWith(`.${name}`) && sql.includes(table)) ?? [];
-    if (reason === undefined) return error;
-    return new OperatingError("INVALID_SQL", reason, { next_step: "Ask for a later time.", cause: error });
+    const [, reason] =
+      [...this.#unavailable].find(([table]) => table.endsWith(`.${name}`) && sql.includes(table)) ?? [];
+    return reason ?? error;
   }
 
   /** The first column of the first row; null where there is none. */
@@ -221,6 +231,12 @@ function snapshotAt({ metadata }: LoadedTable, at_ms: number | null): HistoryEnt
   if (at_ms !== null) return currentAt(metadata, at_ms);
   const current = currentSnapshot(metadata);
   return current && { snapshot_id: current["snapshot-id"], at_ms: Number(current["timestamp-ms"]) };
+}
+
+function tooYoung(table: string, oldest: OldestSnapshot | null): OperatingError {
+  const kind = oldest?.is_first === false ? "oldest retained" : "first";
+  const message = `${table} has no snapshot that old: its ${kind} one is of ${oldest?.at ?? "no time yet"}`;
+  return new OperatingError("INVALID_SQL", message, { next_step: "Ask for a later time." });
 }
 
 function oldestOf({ metadata }: LoadedTable): OldestSnapshot | null {

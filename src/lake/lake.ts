@@ -218,10 +218,8 @@ export function writeDescription(folder: string, description: LakeDescription): 
  * LAKE_NOT_FOUND with the names of the existing lakes, and LAKE_MOVED unless `is_moved_ok`.
  */
 export function findLake(data_folder: string, name: string | null, { is_moved_ok = false } = {}): Lake {
-  const current_file = join(data_folder, CURRENT_FILE);
-  const current = existsSync(current_file) ? readFileSync(current_file, "utf8").trim() : null;
   const names = listLakes(data_folder);
-  const wanted = name ?? current ?? (names.length === 1 ? (names[0] ?? null) : null);
+  const wanted = name ?? currentLake(data_folder) ?? (names.length === 1 ? (names[0] ?? null) : null);
   const description = wanted === null ? null : readDescription(data_folder, wanted);
   if (wanted !== null && description !== null) {
     if (!is_moved_ok) checkPlace(data_folder, wanted, description);
@@ -242,9 +240,16 @@ export function findLake(data_folder: string, name: string | null, { is_moved_ok
   );
 }
 
-/** Makes this the default lake of commands. */
-export function rememberAsCurrent(data_folder: string, lake: Lake): void {
+/** Makes this the default lake of commands. Returns the name of another lake that was the default; null without one. */
+export function rememberAsCurrent(data_folder: string, lake: Lake): string | null {
+  const before = currentLake(data_folder);
   replaceFileDurably(join(data_folder, CURRENT_FILE), `${lake.name}\n`);
+  return before === null || before === lake.name || !listLakes(data_folder).includes(before) ? null : before;
+}
+
+function currentLake(data_folder: string): string | null {
+  const file = join(data_folder, CURRENT_FILE);
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : null;
 }
 
 /** Files that remain if a start was killed before it wrote the description. */

@@ -90,9 +90,13 @@ export function isOwned(lake: Lake): boolean {
   }
 }
 
-function inUse(lake: Lake): OperatingError {
+/** LAKE_IN_USE, with the owner's name. */
+export function inUse(
+  lake: Lake,
+  next_step = "Stop that process first, or use another folder with --data. `ask` and `query` work while it runs.",
+): OperatingError {
   return new OperatingError("LAKE_IN_USE", `The lake "${lake.name}" is in use by ${ownerOf(lake.folder)}`, {
-    next_step: "Stop that process first, or use another folder with --data. `ask` and `query` work while it runs.",
+    next_step,
   });
 }
 

@@ -54,8 +54,7 @@ export async function latestEvent(
   pipeline: Pipeline,
   signal?: AbortSignal,
 ): Promise<string | null> {
-  const tables = (await session.snapshots(null)).map(({ table }) => table);
-  if (!tables.includes(pipeline.reconciliation.accepted)) return null;
+  if (!session.has(pipeline.reconciliation.accepted)) return null;
   return (await session.query(pipeline.latest_event(stored), { signal })).rows[0]?.[0] ?? null;
 }
 
@@ -109,8 +108,7 @@ async function withSubjects(
   );
   if (given.length === 0 && left.length === 0) return values;
   const [naming, query] = views ? [live, views.query] : [stored, (sql: string) => session.query(sql)];
-  const has_subjects =
-    views !== undefined || (await session.snapshots(null)).some(({ table }) => table === pipeline.subjects.table);
+  const has_subjects = views !== undefined || session.has(pipeline.subjects.table);
   const known = has_subjects ? await knownSubjects(pipeline, naming, async (sql) => objectsOf(await query(sql))) : [];
   const { noun } = pipeline.subjects;
   const named = given.map((name) => [name, resolveSubject(noun, String(values[name]), known).id] as const);
@@ -163,7 +161,7 @@ async function answerPart(
   const part = { definition, sql, snapshots, lake_at };
   // The pipeline's tables, because some may not exist yet: the live views answer before the first commit.
   const missing = Object.keys(pipeline.reconciliation.tables).find(
-    (table) => namesTable(sql, table) && !snapshots.some((snapshot) => snapshot.table === table),
+    (table) => namesTable(sql, table) && !session.has(table),
   );
   if (missing !== undefined) {
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));

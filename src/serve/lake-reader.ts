@@ -94,7 +94,7 @@ export class LakeReader implements LiveTables {
     return this.#exclusive(async (session) => {
       const snapshots = await session.travelTo(at_ms);
       const { pipeline } = this.#handle;
-      const has = (name: string) => snapshots.some(({ table }) => table === name);
+      const has = (name: string) => session.has(name);
       const has_data = has(pipeline.reconciliation.accepted);
       const rows = async (sql: string) => objectsOf(await session.query(sql));
       return work({

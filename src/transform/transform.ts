@@ -1,4 +1,5 @@
 import type { TableCatalog } from "../iceberg/model.ts";
+import { isDiskFullMessage } from "../base/disk-full.ts";
 import { OperatingError } from "../base/errors.ts";
 import { BUILT_LAYERS, type BuiltLayer } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -71,26 +72,14 @@ export class Transform {
   }
 
   /**
-   * Runs one increment. Throws MODEL_FAILED with dbt's message; tables that were committed before stay correct.
+   * Runs one increment. Throws MODEL_FAILED with dbt's message, or STORAGE_FULL; tables that were committed before stay correct.
    */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
     const result = await this.#worker.run([...(this.#engine === "spark" ? BUILD : RUN), ...exclusionOf(layer)]);
     this.#step("after transform");
     const failed = result.nodes.filter(({ status }) => status === "error");
-    if (!result.is_success || failed.length > 0) {
-      const words = failed.map(({ name, message }) => `${name}: ${message ?? "no message"}`).join("\n");
-      throw new OperatingError(
-        "MODEL_FAILED",
-        `dbt could not build ${failed.map(({ name }) => name).join(", ") || "the models"}.\n${words}`,
-        {
-          next_step: DAMAGED.test(words)
-            ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
-            : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
-          is_retryable: true,
-        },
-      );
-    }
+    if (!result.is_success || failed.length > 0) throw buildFailed(failed);
     return result;
   }
 
@@ -173,4 +162,23 @@ const DAMAGED = /The table \S+ is damaged: /;
 /** Excludes the other layer's models. */
 function exclusionOf(layer: Layer): string[] {
   return layer === null ? [] : ["--exclude", `path:models/${layer === "gold" ? "silver" : "gold"}`];
+}
+
+/** A full disk fails every model with the same words, so the message has none of them. */
+function buildFailed(failed: CommandResult["nodes"]): OperatingError {
+  const names = failed.map(({ name }) => name).join(", ") || "the models";
+  const words = failed.map(({ name, message }) => `${name}: ${message ?? "no message"}`).join("\n");
+  const message = `dbt could not build ${names}.\n${words}`;
+  if (isDiskFullMessage(words)) {
+    return new OperatingError("STORAGE_FULL", `The disk is full: dbt could not build ${names}`, {
+      next_step: "Free disk space; the increment is tried again, and each table keeps its last commit.",
+      cause: new Error(message),
+    });
+  }
+  return new OperatingError("MODEL_FAILED", message, {
+    next_step: DAMAGED.test(words)
+      ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
+      : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
+    is_retryable: true,
+  });
 }

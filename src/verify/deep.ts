@@ -3,6 +3,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { FileChecksum } from "../catalog/checksums.ts";
 import type { LoadedTable, TableMetadata } from "../iceberg/model.ts";
 import type { LakeToVerify } from "../lake/open-to-verify.ts";
+import { isDiskFull } from "../base/disk-full.ts";
 import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
@@ -216,7 +217,15 @@ async function compareTables(
   }
 }
 
-/** Null if earlier findings explain why the rebuild fails. Throws REBUILD_FAILED, VERIFY_OVERTAKEN. */
+function scratchFull(scratch_folder: string, cause: OperatingError): OperatingError {
+  const message = `The disk of the scratch folder ${scratch_folder} is full, so silver and gold were not compared`;
+  return new OperatingError("STORAGE_FULL", message, {
+    next_step: "Name a folder on a larger disk with --scratch; the other checks found no damage.",
+    cause,
+  });
+}
+
+/** Null if earlier findings explain why the rebuild fails. Throws REBUILD_FAILED, STORAGE_FULL, VERIFY_OVERTAKEN. */
 async function rebuildUnlessOvertaken(
   open: LakeToVerify,
   held: Held,
@@ -232,6 +241,7 @@ async function rebuildUnlessOvertaken(
       held.notes.push(`silver and gold were not compared with bronze, because the rebuild failed: ${error.message}`);
       return null;
     }
+    if (isDiskFull(error)) throw scratchFull(request.scratch_folder, error);
     throw new OperatingError(
       "REBUILD_FAILED",
       `The rebuild of silver and gold from bronze failed, so they were not compared: ${error.message}`,

@@ -129,6 +129,14 @@ describe("a backup of a lake at rest", () => {
     assert.deepEqual(differencesOf(before_, treeOf(source)), []);
     assert.deepEqual(await contentOf(pathIn("restored")), content);
     await run("verify", "--deep", "--data", pathIn("restored"));
+    const scratch = pathIn("scratch");
+    const stopped = startCoinlake(["verify", "--deep", "--data", pathIn("restored"), "--scratch", scratch]);
+    await eventually(() => existsSync(scratch), { what: "the verification has begun" });
+    stopped.child.kill("SIGINT");
+    const { code, stdout, stderr } = await stopped.finished;
+    assert.deepEqual([code, stdout], [130, ""], stderr);
+    assert.match(stderr, /Verification interrupted.*VERIFY_STOPPED.*next:/s);
+    assert.deepEqual(readdirSync(scratch), [], "the temporary tables are deleted");
     // No reference leads to the original, so it can be removed.
     cpSync(source, pathIn("aside"), { recursive: true });
     rmSync(source, { recursive: true });

@@ -333,6 +333,38 @@ describe("a page that lives", { skip }, () => {
     }
   });
 
+  test("a phone shows every page's name beside a count of alerts, and the change that a young lake has", async (t) => {
+    const { page } = await openPage(browser, market.url, PHONE);
+    t.after(() => page.browserContext().close());
+    await page.setRequestInterception(true);
+    page.on("request", (request) => {
+      const is_list = request.url().includes("/api/coins?");
+      if (!is_list && !request.url().endsWith("/api/status")) return void request.continue();
+      void (async () => {
+        const answer = (await (await fetch(request.url())).json()) as {
+          items?: { change_24h_percent: number | null }[];
+          alerts_active?: number;
+        };
+        for (const coin of answer.items ?? []) coin.change_24h_percent = null;
+        if (!is_list) answer.alerts_active = 127;
+        await request.respond({ status: 200, contentType: "application/json", body: JSON.stringify(answer) });
+      })();
+    });
+    await page.goto(market.url, { waitUntil: "domcontentloaded" });
+    await untilText(page, /BTC\s+Bitcoin/);
+    await untilText(page, /127/);
+    const { cut_px, columns } = await page.evaluate(() => {
+      const menu = document.querySelector(".menu");
+      const heads = [...document.querySelectorAll<HTMLElement>(".coins th")];
+      return {
+        cut_px: (menu?.scrollWidth ?? 0) - (menu?.clientWidth ?? 0),
+        columns: heads.filter(({ offsetWidth }) => offsetWidth > 0).map(({ innerText }) => innerText.trim()),
+      };
+    });
+    assert.equal(cut_px, 0);
+    assert.deepEqual(columns, ["Coin", "Price, USD", "1 h"]);
+  });
+
   test("tile, row and page of a coin show the same change over an hour", async (t) => {
     const { page } = await openPage(browser, market.url);
     t.after(() => page.browserContext().close());

@@ -6,6 +6,7 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { chooseSource, type SourceRequest } from "../../src/cli/choose-source.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
+import { claimLake } from "../../src/lake/ownership.ts";
 import type { LakeKind, Producer } from "../../src/producer/producer.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
@@ -135,4 +136,25 @@ test("A lake that is there is gone on with, whoever answers; a mistake in a prob
     chosen(null, { kraken: mistaken, coingecko: unreachable("c"), binance: unreachable("b") }),
     TypeError,
   );
+});
+
+test("a fallback that runs already is reported before any source is probed, and leaves the choice of live sources", async () => {
+  const lake = openOrCreateLake(join(folder.path, "running"), {
+    name: "simulated",
+    kind: "simulated",
+    pipeline: "crypto",
+  });
+  const probed: string[] = [];
+  const probe = (id: string) => async () => void probed.push(id);
+  const probes = { coingecko: probe("coingecko"), binance: probe("binance"), kraken: probe("kraken") };
+  const claim = claimLake(lake, "start");
+  try {
+    const rejected = { code: "LAKE_IN_USE", next_step: /`--source live` and other ports/ };
+    await assert.rejects(chosen(null, probes, "running"), rejected);
+    assert.deepEqual(probed, []);
+    assert.equal((await chosen("live", probes, "running"))[2], "live");
+  } finally {
+    claim.release();
+  }
+  assert.equal((await chosen(null, probes, "running"))[2], "live");
 });

@@ -117,6 +117,32 @@ describe(
   },
 );
 
+test(
+  "the first start on a full disk is one error, not a bug",
+  { skip: canMount ? false : "mounts a small disk, which this machine does not let it" },
+  () => {
+    const script =
+      'mount -t tmpfs -o size=64k tmpfs /mnt && mkdir /mnt/x && (cat /dev/zero >/mnt/ballast 2>/dev/null; exec "$@")';
+    const start = [
+      join(projectFolder(), "src", "cli", "main.ts"),
+      "start",
+      "--source",
+      "simulated",
+      "--data",
+      "/mnt/x",
+    ];
+    const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...start, "--port", "0"];
+    const ran = spawnSync(NAMESPACE[0] ?? "", [...NAMESPACE.slice(1), "sh", "-c", script, "sh", ...node], {
+      cwd: projectFolder(),
+      env: { ...process.env, NO_COLOR: "1" },
+      encoding: "utf8",
+      timeout: MOST_MS,
+    });
+    assert.equal(ran.status, 1);
+    assert.match(ran.stderr, /^error [^\n]*\/mnt\/x\/[^\n]*\n {2}next: [^\n]*space[^\n]*\n$/);
+  },
+);
+
 function takes(file: number, size: number): boolean {
   try {
     return writeSync(file, Buffer.alloc(size, 1)) === size;

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
+import { eventually } from "../support/eventually.ts";
 
 const SETUP = join(projectFolder(), "setup.sh");
 /** The programs that the script itself uses. */
@@ -84,5 +86,57 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
       /npm start -- --source simulated/,
     );
     assert.equal(runWith("wrong", whole, "--check", "--source").status, 2);
+  });
+});
+
+test("a command that Ctrl-C ends says so, and exits with 130", { skip: process.platform === "win32" }, async () => {
+  const command = ["-e", "console.log('running'); setInterval(() => {}, 1_000)"];
+  const bootstrap = join(projectFolder(), "bin", "bootstrap.js");
+  // A group of its own, because a terminal sends Ctrl-C to all processes of the command.
+  const running = spawn(process.execPath, [bootstrap, "--", "node", ...command], { detached: true });
+  let stderr = "";
+  running.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const ended = once(running, "close");
+  await once(running.stdout, "data");
+  process.kill(-(running.pid ?? 0), "SIGINT");
+  assert.deepEqual(await ended, [130, null], stderr);
+  assert.match(stderr, /^error The command was interrupted .*\n {2}next: Run the same command again\.\n$/);
+});
+
+describe("bin/bootstrap.js", { skip: process.platform === "win32" ? "Windows has no signals" : false }, () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+
+  test("says that Ctrl-C stopped the set-up, exits with 130, and runs the stopped step again", async () => {
+    for (const name of ["bin", "package.json", "package-lock.json"])
+      cpSync(join(projectFolder(), name), join(folder.path, name), { recursive: true });
+    const calls = join(folder.path, "npm-calls");
+    const bin = join(folder.path, "programs");
+    mkdirSync(bin);
+    // Installs a part, and then waits until a signal ends it.
+    writeFileSync(
+      join(bin, "npm"),
+      `#!/bin/sh\nmkdir -p "${folder.path}/node_modules"\necho called >>"${calls}"\nexec sleep 60\n`,
+    );
+    chmodSync(join(bin, "npm"), 0o755);
+    const { npm_execpath: _none, ...env } = process.env;
+    for (const wanted of [1, 2]) {
+      const command = [join(folder.path, "bin", "bootstrap.js"), "--", "node", "-e", "0"];
+      const setup = spawn(process.execPath, command, {
+        env: { ...env, PATH: `${bin}:${env["PATH"]}` },
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      let stderr = "";
+      setup.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      const ended = once(setup, "close");
+      const count = () => (existsSync(calls) ? readFileSync(calls, "utf8").trim().split("\n").length : 0);
+      await eventually(() => count() === wanted, { what: () => `npm call ${wanted}: ${stderr}` });
+      setup.kill("SIGINT");
+      assert.deepEqual(await ended, [130, null], stderr);
+      assert.match(
+        stderr,
+        /installing Node packages .*\nerror The set-up was stopped .*\n {2}next: Run the same command/,
+      );
+    }
   });
 });

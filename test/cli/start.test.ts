@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { openOrCreateLake, rememberAsCurrent } from "../../src/lake/lake.ts";
 import { openSqliteLog } from "../../src/log/sqlite/log.ts";
 import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
 import { eventually } from "../support/eventually.ts";
@@ -94,6 +95,9 @@ describe("start", () => {
 
   test("A lake that another start is writing is rejected and not changed.", async () => {
     const { data, untilRecords } = lakeCalled("shared");
+    const folder_path = data[1] ?? "";
+    const request = { name: "orders", kind: "simulated", pipeline: "ecommerce" } as const;
+    rememberAsCurrent(folder_path, openOrCreateLake(folder_path, request));
     const first = startCoinlake(["start", ...common, ...data, "--speed", "50"]);
     await untilRecords(1);
     const second = await coinlake(["start", ...common, ...data, "--speed", "max"]);
@@ -105,6 +109,7 @@ describe("start", () => {
     first.child.kill("SIGTERM");
     const { code, stderr } = await first.finished;
     assert.equal(code, 0, stderr);
+    assert.match(stderr, /^Commands without --lake now use the lake ".+"; for the one before, add --lake orders$/m);
   });
 
   test("A lake without its lake.json is rejected with the step that restores it, and keeps every file.", async () => {

@@ -3,7 +3,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { BuildProgress, type Increment } from "../../src/runtime/build-progress.ts";
+import { OperatingError } from "../../src/base/errors.ts";
+import type { Output } from "../../src/cli/output.ts";
+import { ProgressLines } from "../../src/cli/progress-lines.ts";
 import { RepeatedWarnings } from "../../src/cli/repeated.ts";
+import { Status } from "../../src/cli/status.ts";
 import { readRunResults, TestResults } from "../../src/transform/test-results.ts";
 import type { CommandResult, NodeResult } from "../../src/transform/worker.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
@@ -151,4 +155,58 @@ describe("The results of dbt's tests, from any run", () => {
     leave("run", ["model.crypto.x"]);
     assert.equal(readRunResults(dbt, 0), null);
   });
+});
+
+test("a full disk is one warning, whatever it stops, until there is space again", () => {
+  const shown: string[] = [];
+  const output: Output = {
+    is_json: false,
+    name: null,
+    result() {},
+    say: (text) => void shown.push(text.replace(/^\S*Z\S* /, "")),
+    warn: (text) => void shown.push(text),
+  };
+  const status = new Status(output, []);
+  const full = (code: "LOG_DISK_FULL" | "STORAGE_FULL", message: string) =>
+    new OperatingError(code, message, { next_step: "Free space." });
+  const log = full("LOG_DISK_FULL", "could not append to log.db: database or disk is full");
+  for (let time = 0; time < 4; time += 1) {
+    status.stalled("kraken", log);
+    status.reported({ level: "warning", code: log.code, message: `kraken waits: ${log.message}` });
+    status.failed(full("STORAGE_FULL", `could not write ${time}-0aef.parquet`));
+  }
+  assert.equal(shown.length, 1, shown.join("\n"));
+  assert.match(
+    shown[0] ?? "",
+    /^the disk is full, so this pipeline waits: kraken waits: .*\n {2}.*next:.* free disk space/s,
+  );
+  status.recovered();
+  assert.equal(shown.length, 1, "the log still waits");
+  status.stalled("kraken", null);
+  assert.deepEqual(shown.slice(1), ["kraken resumed", "the disk has space again: the pipeline continues"]);
+});
+
+test("progress in a log is a line for each tenth and every 30 seconds, and none in a short command", () => {
+  let now_ms = 0;
+  const lines: string[] = [];
+  const progress = new ProgressLines(
+    (line) => void lines.push(line),
+    () => now_ms,
+  );
+  for (let file = 0; file < 400; file += 1) progress.update("files", file, 400);
+  assert.deepEqual(lines, [], "all within a moment");
+  for (let row = 0; row <= 2_000; row += 1) {
+    now_ms += 100;
+    progress.update("rows", row, 2_000);
+  }
+  assert.equal(lines.length, 11, lines.join("\n"));
+  assert.deepEqual(
+    [lines[0], lines[1], lines.at(-1)],
+    ["rows: 2 % (49 of 2,000)", "rows: 10 % (200 of 2,000)", "rows: 100 % (2,000 of 2,000)"],
+  );
+  for (let second = 0; second < 65; second += 1) {
+    now_ms += 1_000;
+    progress.update("records", second, null);
+  }
+  assert.deepEqual(lines.slice(11), ["records: 4", "records: 34", "records: 64"]);
 });

@@ -30,6 +30,12 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   [["ask", "--as-of", "2026-02-31"], 2, /'2026-02-31' is invalid. Use ISO 8601, such as/],
   [["rules", "test", "x", "--from", "yesterday"], 2, /'yesterday' is invalid. Use ISO 8601, such as/],
   [["dbt"], 2, /missing required argument/],
+  [
+    ["dbt", "test", "--lake", "test"],
+    2,
+    /write --lake before dbt's arguments: dbt --lake test test \[USAGE\]\n {2}next:/,
+  ],
+  [["dbt", "tset"], 2, /No such command 'tset'[^]*error dbt did not run: .*\[DBT_REJECTED\]\n {2}next: .*dbt --help/],
   [["query", "select 1; select 2"], 2, /NOT_ONE_STATEMENT.*\n.*next:/],
   [["query"], 2, /NO_SQL.*\n.*next:.*-f FILE/],
   [["query", "-f", "/no/such.sql"], 1, /FILE_NOT_READABLE.*\n.*next:/],

@@ -43,7 +43,7 @@ describe("time travel", () => {
     empty_ms = Date.now();
     await arrive(tick("3000.1", events_ms[0] ?? 0));
     first_ms = Date.now();
-    for (const { table } of await lake.session.snapshots(null))
+    for (const { table } of await lake.session.travelTo(null))
       rows_then.set(table, await lake.rows(`from ${table} order by all`));
     await arrive(tick("2000.2", events_ms[1] ?? 0));
     both_ms = Date.now();
@@ -91,10 +91,11 @@ describe("time travel", () => {
     for (const entry of metadata["snapshot-log"]) {
       const at_ms = Number(entry["timestamp-ms"]);
       const snapshotAt = async (ms: number) =>
-        (await lake.session.snapshots(ms)).find(({ table }) => table === "gold.fact_crypto_ticks")?.snapshot_id;
+        (await lake.session.travelTo(ms)).find(({ table }) => table === "gold.fact_crypto_ticks")?.snapshot_id;
       assert.equal(await snapshotAt(at_ms), String(entry["snapshot-id"]));
       assert.notEqual(await snapshotAt(at_ms - 1), String(entry["snapshot-id"]));
     }
+    await lake.session.travelTo(null);
   });
 
   test("query --at sees the older state", async () => {

@@ -85,7 +85,41 @@ describe("a manifest that cannot be read is an error that names it, and never en
     rmSync(join(pathOfLocation(`${table.metadata.location}/metadata`), only));
     assert.equal(await session.figure("select count(*) from silver.emptied"), "0", "now it is empty");
     const told = (error: Error & { code?: string }) => error.code === "TABLE_DAMAGED" && error.message.includes(only);
-    await assert.rejects(session.travelTo(Date.now()), told);
+    await session.travelTo(Date.now());
+    await assert.rejects(session.query("select count(*) from silver.emptied"), told);
     await session.travelTo(null);
   });
+});
+
+test("a damaged table fails only the queries that name it, now and as of a time", async () => {
+  const { name: whole } = await newTable();
+  const { name: damaged, manifests } = await newTable();
+  rmSync(manifests[1]);
+  const { name: without_metadata } = await newTable();
+  const [, table = ""] = without_metadata.split(".");
+  const { metadata_location } = await lake.catalog.loadTable({ namespace: ["silver"], name: table });
+  rmSync(pathOfLocation(metadata_location));
+  // Another process has read no metadata file yet.
+  const other = await openLake(lake.lake, { env: { COINLAKE_CATALOG_TOKEN: TOKEN } });
+  const reader = await QuerySession.open(other);
+  try {
+    for (const bind of [() => reader.travelTo(null), () => reader.hold(), () => reader.travelTo(Date.now())]) {
+      await bind();
+      assert.equal(await reader.figure(`select count(*) from ${whole}`), "2");
+      for (const [unreadable, file] of [
+        [damaged, manifests[1]],
+        [without_metadata, metadata_location],
+      ] as const) {
+        await assert.rejects(reader.query(`select count(*) from ${unreadable}`), (error: Error) =>
+          error.message.includes(file),
+        );
+      }
+    }
+    assert.ok(reader.has(whole));
+    assert.throws(() => reader.has(damaged), { code: "TABLE_DAMAGED" });
+    assert.ok(!reader.has("silver.none"));
+  } finally {
+    reader.close();
+    await other.close();
+  }
 });

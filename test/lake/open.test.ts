@@ -5,7 +5,7 @@ import { after, test } from "node:test";
 import { startCatalogServer } from "../../src/catalog/server.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
-import { openOrCreateLake } from "../../src/lake/lake.ts";
+import { findLake, openOrCreateLake, rememberAsCurrent, type Lake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
@@ -62,4 +62,15 @@ test("A lake is said to be in use only where somebody uses it.", () => {
   claim.release();
   writeFileSync(join(lake.folder, "owner.db"), NO_DATABASE);
   assert.throws(() => claimLake(lake, "start"), { code: "LAKE_CANNOT_BE_CLAIMED" });
+});
+
+test("the lake started last is the default, and the one before is named", () => {
+  const data = join(folder.path, "two");
+  const [one, two] = ["one", "two"].map((name) =>
+    openOrCreateLake(data, { name, kind: "simulated", pipeline: "test" }),
+  ) as [Lake, Lake];
+  assert.equal(rememberAsCurrent(data, one), null);
+  assert.equal(rememberAsCurrent(data, one), null, "the same again");
+  assert.equal(rememberAsCurrent(data, two), "one");
+  assert.equal(findLake(data, null).name, "two");
 });

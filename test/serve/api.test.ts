@@ -109,6 +109,9 @@ describe("the API over a running lake", () => {
       subjects.map(({ id, name, rank }) => [id, name, rank]),
       coins.map(({ id, name, rank }) => [id, name, rank]),
     );
+    const delisted = coins.filter(({ is_delisted }) => is_delisted);
+    assert.ok(delisted.length > 0);
+    for (const { id, rank } of delisted) assert.equal(rank, null, `${id} is delisted; another coin has its rank now`);
     const { rows } = (await (await running.post("/api/sql", { sql: info.example_sql })).json()) as { rows: unknown[] };
     assert.equal(rows.length, 100);
   });

@@ -88,7 +88,9 @@ class Row extends Component<RowProps> {
 function CoinRow({ coin, is_marked, index }: RowProps) {
   return (
     <tr class={coin.is_delisted ? "is-delisted" : ""} tabIndex={is_marked ? 0 : -1} data-row={index} data-id={coin.id}>
-      <td class="col-rank figure muted">{coin.rank ?? <Missing why="no rank provided by the source" />}</td>
+      <td class="col-rank figure muted">
+        {coin.rank ?? <Missing why={coin.is_delisted ? "delisted" : "no rank provided by the source"} />}
+      </td>
       <td class="col-name">
         <a href={hrefOf(`/coins/${encodeURIComponent(coin.id)}`)} tabIndex={-1}>
           <span class="coin-symbol">{coin.symbol}</span> <span class="coin-name">{coin.name}</span>
@@ -189,6 +191,11 @@ function Search({ text, found, total }: { text: string; found: number; total: nu
   );
 }
 
+/** Whether no coin has a price of 24 hours ago: a phone, which has one column of changes, then shows the last hour. */
+function isYoung(list: readonly Coin[] | null): boolean {
+  return list !== null && list.every(({ change_24h_percent }) => change_24h_percent === null);
+}
+
 /** All coins: sortable, filterable, with keyboard navigation. */
 export function CoinTable() {
   const marked = useSignal(0);
@@ -230,7 +237,11 @@ export function CoinTable() {
   return (
     <section class="panel coins" aria-label="Coins">
       <Search text={search} found={list?.length ?? 0} total={coins.value?.length ?? null} />
-      <table class={`grid-table ${error ? "stale" : ""}`} aria-busy={list === null} onKeyDown={onKeyDown}>
+      <table
+        class={`grid-table ${error ? "stale" : ""} ${isYoung(list) ? "is-young" : ""}`}
+        aria-busy={list === null}
+        onKeyDown={onKeyDown}
+      >
         <Head sort={sort} is_ascending={is_ascending} />
         <tbody>
           {list === null ? (

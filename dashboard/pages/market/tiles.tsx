@@ -159,10 +159,11 @@ function Volatile({ answer }: { answer: Answer }) {
   );
 }
 
+/** How recent a value is, is an age in every tile; a time of day belongs to the question. */
 function AsOf({ answer }: { answer: Answer }) {
   return (
     <>
-      as of <Moment at={answer.as_of} with_zone />
+      as of <Age at={answer.as_of} />
     </>
   );
 }
@@ -235,7 +236,7 @@ function Falls({ answer }: { answer: Answer }) {
           <span class="muted">no such fall</span>
         )
       }
-      foot={latest ? <Moment at={latest["fell_at"] ?? null} with_zone /> : <AsOf answer={answer} />}
+      foot={latest ? <Age at={latest["fell_at"] ?? null} /> : <AsOf answer={answer} />}
     />
   );
 }

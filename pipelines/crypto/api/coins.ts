@@ -59,7 +59,8 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
       select crypto_id, string_agg(price::varchar, ',' order by quarter desc) as sparkline
       from quarters group by crypto_id
     )
-    select coins.crypto_id, coins.symbol, coins.name, coins.category, coins.market_cap_rank, coins.is_delisted,
+    select coins.crypto_id, coins.symbol, coins.name, coins.category, coins.is_delisted,
+      case when not coins.is_delisted then coins.market_cap_rank end as market_cap_rank,
       newest.price, newest.price_at, newest.source, newest.market_cap,
       coalesce(newest.volume_24h, newest.traded) as volume_24h,
       100 * (newest.price - hour_ago.price)::double / hour_ago.price::double as change_1h,
@@ -71,7 +72,7 @@ function coinsSql({ table }: Pick<ReadTables, "table">, latest: string): string 
     left join day_ago using (crypto_id)
     left join sparks using (crypto_id)
     where coins.is_current
-    order by coins.market_cap_rank nulls last, coins.crypto_id`;
+    order by market_cap_rank nulls last, coins.crypto_id`;
 }
 
 const MAX_SPARKS = 96;

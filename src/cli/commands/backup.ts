@@ -17,7 +17,7 @@ import { stopOnSignals } from "../stopping.ts";
 export function backupCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("backup"))
     .description("copy a running or stopped lake to a folder or S3")
-    .argument("<target>", "folder or s3:// location; files of earlier backups are reused")
+    .argument("<backup-folder>", "folder or s3:// location; files of earlier backups are reused")
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- backup /mnt/backup/coinlake")
     .action(async (target: string, options: CommonOptions) => {
       const output = openOutput(options.json ?? false);

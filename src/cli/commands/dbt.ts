@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { Command } from "commander";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
+import { OperatingError } from "../../base/errors.ts";
 import type { OpenLake } from "../../lake/open.ts";
 import { claimLake } from "../../lake/ownership.ts";
 import { DEFAULT_DATA_FOLDER, findLake } from "../../lake/lake.ts";
@@ -16,6 +17,9 @@ import { INTERRUPTED } from "../stopping.ts";
 
 /** dbt commands that write tables and so need exclusive ownership of the lake. */
 const WRITING = new Set(["run", "build", "seed", "snapshot", "run-operation", "retry", "clone"]);
+
+/** dbt's exit code for wrong arguments and for failures before it builds or tests anything. */
+const DBT_USAGE = 2;
 
 export function dbtCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("dbt"))
@@ -35,7 +39,10 @@ Examples:
 
 Coinlake's options (--data, --lake) precede dbt's: coinlake dbt --data DIR test`,
     )
-    .action(async (args: string[], options: CommonOptions) => {
+    .action(async (args: string[], options: CommonOptions, command: Command) => {
+      const own = args.find((word) => /^--(?:data|lake)(?:=|$)/.test(word));
+      if (own !== undefined)
+        command.error(`error: write ${own.split("=")[0]} before dbt's arguments: dbt ${reordered(args).join(" ")}`);
       const lake = findLake(options.data ?? DEFAULT_DATA_FOLDER, options.lake ?? null);
       const pipeline = pipelineOf(lake, pipelines);
       // Global options of dbt may precede its command.
@@ -46,11 +53,31 @@ Coinlake's options (--data, --lake) precede dbt's: coinlake dbt --data DIR test`
         const started_at_ms = Date.now();
         process.exitCode = await runDbt(["--no-send-anonymous-usage-stats", ...args], pipeline, open);
         await keepTestResults(open, pipeline, started_at_ms);
+        if (process.exitCode === DBT_USAGE) throw rejected();
       } finally {
         await open.close();
         claim?.release();
       }
     });
+}
+
+/** Coinlake's options with their values first, then dbt's arguments. */
+function reordered(args: readonly string[]): string[] {
+  const is_own = args.map(
+    (word, index) => /^--(?:data|lake)(?:=|$)/.test(word) || ["--data", "--lake"].includes(args[index - 1] ?? ""),
+  );
+  return [...args.filter((_, index) => is_own[index]), ...args.filter((_, index) => !is_own[index])];
+}
+
+function rejected(): OperatingError {
+  return new OperatingError(
+    "DBT_REJECTED",
+    "dbt did not run: it rejects its arguments, or failed as the lines above say",
+    {
+      next_step:
+        "`npm run -s coinlake -- dbt --help` shows examples, and `npm run -s coinlake -- dbt -- --help` dbt's own options.",
+    },
+  );
 }
 
 /** Records test results for the dashboard, except for an empty lake: its tests fail because the tables do not exist. */

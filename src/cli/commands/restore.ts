@@ -18,7 +18,7 @@ interface RestoreOptions extends CommonOptions {
 export function restoreCommand(withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("restore"))
     .description("create a lake from a backup")
-    .argument("<source>", "folder or s3:// location of the backup")
+    .argument("<backup-folder>", "folder or s3:// location of the backup")
     .option("--warehouse <location>", "s3:// location for the tables (default: the lake's folder)", parseWarehouse)
     .option("--backup <number>", "number of the backup (default: newest)", parseNumber)
     .addHelpText(

@@ -187,8 +187,8 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
     .action((which: string, options: TestOptions) =>
       withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
         // Pinned snapshots: the whole test reads one state of the lake.
-        const tables = await session.hold();
-        if (!tables.some(({ table }) => table === pipeline.reconciliation.accepted)) throw lakeEmpty();
+        await session.hold();
+        if (!session.has(pipeline.reconciliation.accepted)) throw lakeEmpty();
         const is_json = /^\s*\{|^-$/.test(which);
         const rule = is_json
           ? await withIds(session, pipeline, await parseJson(which))

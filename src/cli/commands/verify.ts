@@ -14,7 +14,7 @@ import { verify, type Verification } from "../../verify/verify.ts";
 import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
 import { TRY_AGAIN, withExitCode } from "../exit-code.ts";
 import { openOutput, progressBar, styleResult, withLakeOptions, type Output } from "../output.ts";
-import { INTERRUPTED, stopOnSignals } from "../stopping.ts";
+import { stopOnSignals } from "../stopping.ts";
 
 const HELP = `
 Example:
@@ -39,7 +39,6 @@ export function verifyCommand(pipelines: readonly Pipeline[], withCommon: (comma
       const pipeline = pipelineOf(lake, pipelines);
       const output = openOutput(options.json ?? false);
       const found = await verified(options, lake, pipeline, output);
-      if (found === null) return;
       output.result(
         output.is_json ? JSON.stringify({ lake: lake.name, ...found }, null, 2) : formatVerification(found),
       );
@@ -52,13 +51,12 @@ interface VerifyCommandOptions extends CommonOptions {
   scratch: string;
 }
 
-/** Null after Ctrl-C, which can only interrupt `--deep`. */
 async function verified(
   options: VerifyCommandOptions,
   lake: Lake,
   pipeline: Pipeline,
   output: Output,
-): Promise<Verification | null> {
+): Promise<Verification> {
   let open: LakeToVerify | null = null;
   try {
     open = await openToVerify(lake, { env: environmentIn(dirname(lake.folder)), warn: output.warn });
@@ -71,13 +69,13 @@ async function verified(
   }
 }
 
-/** A deep verification also records missing checksums and drops those of deleted files. */
+/** A deep verification also records missing checksums and drops those of deleted files. Throws VERIFY_STOPPED. */
 async function deeply(
   open: LakeToVerify,
   pipeline: Pipeline,
   typed_folder: string,
   output: Output,
-): Promise<(Verification & { deep: object }) | null> {
+): Promise<Verification & { deep: object }> {
   const scratch_folder = resolve(typed_folder);
   mkdirSync(scratch_folder, { recursive: true });
   sweepSpill(scratch_folder);
@@ -105,13 +103,22 @@ async function deeply(
       found.notes.push("checksums were not compared: the catalog of this lake does not store any");
     return { ...found, deep: { ...figures, checksums_taken: is_kept ? taken.length : 0 } };
   } catch (error) {
-    if (!stopping.signal.aborted) throw error;
-    process.exitCode = INTERRUPTED;
-    return null;
+    throw stopping.signal.aborted ? stopped() : error;
   } finally {
     stopping.dispose();
     for (const bar of bars.values()) bar.end();
   }
+}
+
+function stopped(): OperatingError {
+  return new OperatingError(
+    "VERIFY_STOPPED",
+    "Verification interrupted, so there is no result; the lake is unchanged, and the temporary tables are deleted",
+    {
+      next_step:
+        "Run the same command again: it checks everything from the start. `verify` without --deep takes seconds.",
+    },
+  );
 }
 
 function keepChecksums({ lake, checksums }: LakeToVerify, { taken, outdated }: DeepVerification["deep"]): void {
