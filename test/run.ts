@@ -11,6 +11,7 @@ import { KEPT_CLUSTER } from "./cluster/servers.ts";
 import { DurationReport, readDurations } from "./durations.ts";
 import { selectFiles } from "./select-files.ts";
 import { temporaryFolder } from "./support/coinlake.ts";
+import { startForkedPython } from "./support/forked-python.ts";
 import { KEPT } from "./support/kept.ts";
 import { WHOLE } from "./support/whole.ts";
 
@@ -122,8 +123,10 @@ function watchMemory(): { end(): number } {
 
 const kept = temporaryFolder();
 process.env[KEPT] = kept.path;
+const forks = options.cluster || options.fast ? null : startForkedPython(kept.path);
 try {
   process.exitCode = await (options.cluster ? runOnCluster() : run());
 } finally {
+  forks?.stop();
   kept.remove();
 }

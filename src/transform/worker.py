@@ -164,6 +164,41 @@ def drop_unread_events():
     EventManager.fire_event = fire_read
 
 
+# The templates of a project, with the arguments of its tests, are about 500.
+TEMPLATES_MAX = 2_000
+
+
+def render_cheaply():
+    """
+    Saves half the CPU of a compilation, and a quarter of that of the tests. For each argument of a test, dbt copies its
+    context, with an object for each macro; now it reads the context in place, as it does for all other templates. A
+    template is compiled once per process in place of once per command: its source and the class of its environment
+    determine the result. And dbt names the module of a behavior flag by parsing the sources of all its callers, for
+    events that nobody reads.
+    """
+    from dbt_common.behavior_flags import BehaviorFlagRendered
+    from dbt_common.clients import jinja
+
+    jinja.NativeSandboxTemplate.new_context = jinja.MacroFuzzTemplate.new_context
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt.adapters")
+    environment = jinja.MacroFuzzEnvironment
+    compile_template = environment.compile
+    compiled = {}
+
+    def compile_once(self, source, *args, **kwargs):
+        if args or kwargs or not isinstance(source, str):
+            return compile_template(self, source, *args, **kwargs)
+        key = (type(self), source)
+        code = compiled.get(key)
+        if code is None:
+            if len(compiled) >= TEMPLATES_MAX:
+                compiled.clear()
+            code = compiled[key] = compile_template(self, source)
+        return code
+
+    environment.compile = compile_once
+
+
 def close_engine():
     """
     Closes DuckDB's instance and returns free memory to the system; the next command opens another instance in about
@@ -214,6 +249,7 @@ def main():
     forget_places()
     verify_extensions_once()
     drop_unread_events()
+    render_cheaply()
     project, kept = sys.argv[1:]
     common = ["--project-dir", project, "--log-level", "none", "--no-use-colors"]
     parsed = dbtRunner().invoke(

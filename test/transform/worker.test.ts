@@ -6,6 +6,8 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { DbtWorker } from "../../src/transform/worker.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
+// The start itself is tested here, so Python starts as it does for users: see test/support/forked-python.ts.
+process.env["COINLAKE_TEST_OWN_PYTHON"] = "1";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
