@@ -5,7 +5,11 @@ import { test } from "node:test";
 import { projectFolder } from "../../src/lake/tools.ts";
 
 for (const [signal, code, reason] of [
-  ["SIGABRT", 134, /ended by an error in native code, such as DuckDB's \(SIGABRT\)\n {2}next: Run the same command again; what/],
+  [
+    "SIGABRT",
+    134,
+    /ended by an error in native code, such as DuckDB's \(SIGABRT\)\n {2}next: Run the same command again; what/,
+  ],
   ["SIGKILL", 137, /ended from outside: by another program, or by the system for lack of memory \(SIGKILL\)/],
   ["SIGINT", 130, /^error The command was interrupted .*\[INTERRUPTED\]\n {2}next: Run the same command again\.\n$/],
 ] as const) {
