@@ -269,13 +269,13 @@ function ensureDuckDBExtensions() {
 const POOL_THREADS = 64;
 
 /**
- * Environment that names the tools, and limits memory and start-up time. V8's young generation stays below 100 MB and
- * glibc keeps no heap per thread, which saves 150 of a busy lake's 600 MB. glibc maps large buffers separately, so that
- * each returns to the system when it is freed: by default it learns from the first freed buffer to put them in its heap,
- * where a small block behind one keeps its pages. jemalloc, which DuckDB contains, keeps freed blocks for each thread, by
- * default 20 of each size up to 32 KiB, which hold vectors of rows: up to 3 MB for each of 64 threads. Node's compile
- * cache saves each process half a second and 25 MB of type stripping; Python's bytecode cache saves two seconds of dbt's
- * start. Variables that the user has set take precedence, except for the tools.
+ * Environment that names the tools, and limits memory and start-up time. V8's young generation stays below 100 MB
+ * and glibc keeps no heap per thread, which saves 150 of a busy lake's 600 MB. glibc maps large buffers separately,
+ * so that each returns to the system when it is freed: by default it learns from the first freed buffer to put them
+ * in its heap, where a small block behind one keeps its pages. jemalloc, which DuckDB contains, keeps freed blocks
+ * for each thread, by default 20 of each size up to 32 KiB, which hold vectors of rows: up to 3 MB for each of 64
+ * threads. Node's compile cache saves each process half a second and 25 MB of type stripping; Python's bytecode
+ * cache saves two seconds of dbt's start. Variables that the user has set take precedence, except for the tools.
  */
 function lean(env) {
   return {
