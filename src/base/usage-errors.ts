@@ -30,6 +30,7 @@ const WRONG_USE = {
       "The name of a pipeline or model cannot name files and tables; use lower-case letters, digits and underscores.",
   },
   NAME_TAKEN: { meaning: "A pipeline, model or file of this name exists; choose another name." },
+  INVALID_LAKE_NAME: { meaning: "The name of a lake is not that of a folder; choose a name without slashes." },
   INVALID_PORT: { meaning: "A port is not a number from 1 to 65535; correct the variable or unset it." },
   INVALID_PRODUCTS: {
     meaning: "The list of products names one that the source does not have; correct the variable or unset it.",

@@ -252,6 +252,18 @@ function currentLake(data_folder: string): string | null {
   return existsSync(file) ? readFileSync(file, "utf8").trim() : null;
 }
 
+/** Entries of a data folder that are no lakes. */
+const RESERVED_NAMES = new Set([CURRENT_FILE, "cluster"]);
+
+/** The name, if it can be that of a folder in a data folder. Throws INVALID_LAKE_NAME. */
+export function checkLakeName(name: string): string {
+  const is_plain = /^[^./\\\0][^/\\\0]*$/.test(name) && name.trim() === name;
+  if (is_plain && !RESERVED_NAMES.has(name)) return name;
+  throw new OperatingError("INVALID_LAKE_NAME", `Invalid name of a lake: ${JSON.stringify(name)}`, {
+    next_step: "Use a name without slashes that does not begin with a dot; --data gives the folder.",
+  });
+}
+
 /** Files that remain if a start was killed before it wrote the description. */
 const OF_A_NEW_LAKE = new Set([`${DESCRIPTION_FILE}.tmp`, "owner.db", "owner.db-journal", "owner.txt"]);
 

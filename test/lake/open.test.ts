@@ -5,7 +5,7 @@ import { after, test } from "node:test";
 import { startCatalogServer } from "../../src/catalog/server.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { QuerySession } from "../../src/duckdb/session.ts";
-import { findLake, openOrCreateLake, rememberAsCurrent, type Lake } from "../../src/lake/lake.ts";
+import { checkLakeName, findLake, openOrCreateLake, rememberAsCurrent, type Lake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
@@ -73,4 +73,10 @@ test("the lake started last is the default, and the one before is named", () => 
   assert.equal(rememberAsCurrent(data, one), null, "the same again");
   assert.equal(rememberAsCurrent(data, two), "one");
   assert.equal(findLake(data, null).name, "two");
+});
+
+test("the name of a lake is that of a folder in the data folder", () => {
+  for (const name of ["live", "replay-a.b", "two words", "é"]) assert.equal(checkLakeName(name), name);
+  for (const name of ["", ".", "..", ".hidden", "../x", "a/b", "/x", "a\\b", " x", "a\0", "current", "cluster"])
+    assert.throws(() => checkLakeName(name), { code: "INVALID_LAKE_NAME" }, name);
 });

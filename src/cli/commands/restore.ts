@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { restore, type RestoreReport } from "../../backup/restore.ts";
 import { OperatingError } from "../../base/errors.ts";
-import { DEFAULT_DATA_FOLDER, findLake, rememberAsCurrent } from "../../lake/lake.ts";
+import { checkLakeName, DEFAULT_DATA_FOLDER, findLake, rememberAsCurrent } from "../../lake/lake.ts";
 import { objectOfLocation } from "../../storage/s3/location.ts";
 import { BACKUP_ENGINE, backupPlace, stepFromEnvironment, tableStorage } from "../backup-place.ts";
 import type { CommonOptions } from "../context.ts";
@@ -55,7 +55,7 @@ async function run(typed: string, options: RestoreOptions): Promise<RestoreRepor
     return await restore({
       source: backupPlace(typed, data_folder),
       number: options.backup ?? null,
-      folderOf: (name) => join(data_folder, options.lake ?? name),
+      folderOf: (name) => join(data_folder, checkLakeName(options.lake ?? name)),
       warehouse: options.warehouse ?? null,
       storage,
       engine: { ...BACKUP_ENGINE, s3 },
