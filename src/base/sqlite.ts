@@ -98,6 +98,7 @@ export function openSqliteFile(file: string, format: SqliteFormat, options: Open
     database.exec(`PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}; ${options.pragmas ?? ""}`);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     migrate(database, file, format);
+    checkTables(database, file, format);
     if (options.is_blocking !== true) database.exec("PRAGMA busy_timeout = 0");
     if (options.is_noted !== false) noteFile(file);
     return database;
@@ -137,6 +138,7 @@ export function openSqliteFileToRead(
     database = openReadOnly(file, busy_timeout_ms);
     const present = readVersion(database, format.application_id);
     if (present !== format.migrations.length) throw wrongFormat(file, format, present);
+    checkTables(database, file, format);
     return database;
   } catch (error) {
     database?.close();
@@ -209,6 +211,36 @@ function wrongFormat(file: string, { prefix, migrations }: SqliteFormat, present
   return new OperatingError(`${prefix}_FORMAT_UNKNOWN`, `${file} ${what}`, {
     next_step: "Use the version of the program that wrote it, or another data folder.",
   });
+}
+
+const expected_tables = new WeakMap<SqliteFormat, ReadonlySet<string>>();
+
+/** Throws <prefix>_CORRUPT where a table is missing: SQLite itself takes such a file for whole. */
+function checkTables(database: DatabaseSync, file: string, format: SqliteFormat): void {
+  const expected = expected_tables.get(format) ?? tablesOf(format);
+  expected_tables.set(format, expected);
+  const present = tablesIn(database);
+  const missing = [...expected].filter((name) => !present.has(name));
+  if (missing.length === 0) return;
+  const names = missing.join(", ");
+  throw new OperatingError(`${format.prefix}_CORRUPT`, `${file} lacks the table ${names}: another program changed it`, {
+    next_step: format.failures.CORRUPT ?? NEXT_STEPS.CORRUPT,
+  });
+}
+
+function tablesOf({ migrations }: SqliteFormat): ReadonlySet<string> {
+  const empty = new DatabaseSync(":memory:");
+  try {
+    for (const sql of migrations) empty.exec(sql);
+    return tablesIn(empty);
+  } finally {
+    empty.close();
+  }
+}
+
+function tablesIn(database: DatabaseSync): Set<string> {
+  const rows = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  return new Set(rows.map(({ name }) => String(name)));
 }
 
 /** Runs the missing migrations in one transaction. */

@@ -92,3 +92,13 @@ test("a database of another program is rejected, with tables or without an appli
   for (const application_id of [0, OLD.application_id])
     assert.throws(() => openSqliteFile(file, { ...OLD, application_id }, options), { code: "ALERTS_FORMAT_UNKNOWN" });
 });
+
+test("a file that lacks a table is damaged, for readers and writers", () => {
+  const file = oldFile("lacking");
+  const database = new DatabaseSync(file);
+  database.exec("DROP TABLE note; CREATE TABLE other (id INTEGER) STRICT");
+  database.close();
+  const damaged = { code: "ALERTS_CORRUPT", message: /notes\.db lacks the table note: another program changed it/ };
+  assert.throws(() => openSqliteFile(file, OLD, options), damaged);
+  assert.throws(() => openSqliteFileToRead(file, OLD, options), damaged);
+});
