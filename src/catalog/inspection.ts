@@ -79,7 +79,7 @@ export function manifestInspection(
       await Promise.all(
         some.map((manifest) =>
           check(table, "manifest", manifest.manifest_path, async () =>
-            checkPaths(await readManifest(storage, metadata, manifest)),
+            checkPaths(await readManifest(storage, metadata, manifest, { is_spec_checked: true })),
           ),
         ),
       );

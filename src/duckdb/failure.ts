@@ -14,6 +14,9 @@ const FILE_FAILURE = new RegExp(
   ].join("|"),
 );
 
+/** The catalog's inspection of a table, in DuckDB's words about the catalog's response. */
+const FOUND_BY_CATALOG = /endpoint returned response code \w+ with message "(The table [^]* is damaged: [^]*)"\.?$/;
+
 /** DuckDB's messages about the statement, which quote its text. */
 const STATEMENT_FAILURE =
   /^(Parser|Binder|Catalog|Conversion) Error|"exception_type":"(Parser|Binder|Catalog|Conversion)"/;
@@ -25,10 +28,18 @@ export function isFileFailure(message: string): boolean {
 
 /**
  * DuckDB's error, with its message: INVALID_SQL for an error of the statement, TABLE_FILE_UNREADABLE for an unreadable
- * file of a table. The latter may be transient: a slow reader finds files of an expired snapshot deleted.
+ * file of a table, TABLE_DAMAGED for what the catalog found. TABLE_FILE_UNREADABLE may be transient: a slow reader finds
+ * files of an expired snapshot deleted.
  */
 export function engineFailure(error: unknown): OperatingError {
   const message = messageOf(error);
+  const damage = FOUND_BY_CATALOG.exec(message)?.[1];
+  if (damage !== undefined) {
+    return new OperatingError("TABLE_DAMAGED", damage, {
+      next_step: "Run `npm run -s coinlake -- repair` to see what is damaged, and with --apply to bring it back.",
+      cause: error,
+    });
+  }
   if (isFileFailure(message)) {
     return new OperatingError("TABLE_FILE_UNREADABLE", message, {
       next_step:

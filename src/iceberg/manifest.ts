@@ -1,5 +1,6 @@
 import type { Long, PartitionSpec, Schema } from "./model.ts";
-import { formatJson } from "./json.ts";
+import { OperatingError } from "../base/errors.ts";
+import { formatJson, parseJson } from "./json.ts";
 import { decodeAvro, encodeAvro } from "./avro.ts";
 import { decodeDecimal, encodeFixedDecimal, type SingleValue } from "./bounds.ts";
 import {
@@ -48,13 +49,16 @@ export function decodeManifest(
   bytes: Uint8Array,
   manifest: ManifestFile,
   kind: Pick<ManifestKind, "schema" | "spec">,
+  { is_spec_checked = false }: ReadManifestOptions = {},
 ): ManifestEntry[] {
   const columns = partitionColumns(kind.spec, kind.schema);
   const names = new Map([
     ...NAMES,
     ...columns.map(({ field_id }): [number, string] => [field_id, partitionKey(field_id)]),
   ]);
-  return decodeAvro(bytes, names).records.map((record) => {
+  const { metadata, records } = decodeAvro(bytes, names);
+  if (is_spec_checked) checkSpec(metadata.get("partition-spec"), kind.spec);
+  return records.map((record) => {
     const status = record["status"] as number;
     const inherited = status === STATUS.added ? manifest.sequence_number : 0;
     return {
@@ -65,6 +69,23 @@ export function decodeManifest(
       data_file: decodeDataFile(record["data_file"] as Raw, columns),
     };
   });
+}
+
+export interface ReadManifestOptions {
+  /** Throws INVALID_AVRO unless the table metadata has the spec by which the files were written. */
+  is_spec_checked?: boolean;
+}
+
+/** Compares the spec in the file's header, which every writer must include (spec, "Manifests"), with the metadata's. */
+function checkSpec(written: string | undefined, { fields }: PartitionSpec): void {
+  if (written === undefined) return;
+  const keys = (list: PartitionSpec["fields"]) =>
+    list.map(({ transform, "source-id": source, "field-id": id }) => `${transform} of ${source} as ${id ?? "any"}`);
+  const found = keys(parseJson(written) as PartitionSpec["fields"]).join(", ");
+  const wanted = keys(fields).join(", ");
+  if (found === wanted) return;
+  const message = `it is partitioned by ${found || "nothing"}, and the table metadata names ${wanted || "nothing"}`;
+  throw new OperatingError("INVALID_AVRO", message, { next_step: "Restore the table metadata." });
 }
 
 const partitionKey = (field_id: number): string => `p${field_id}`;

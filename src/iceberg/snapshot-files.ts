@@ -2,7 +2,7 @@ import { isSameLong } from "./long.ts";
 import type { PartitionSpec, Schema, Snapshot, TableMetadata } from "./model.ts";
 import { OperatingError } from "../base/errors.ts";
 import type { Storage } from "../storage/storage.ts";
-import { decodeManifest } from "./manifest.ts";
+import { decodeManifest, type ReadManifestOptions } from "./manifest.ts";
 import { decodeManifestList } from "./manifest-list.ts";
 import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
 
@@ -37,10 +37,11 @@ export async function readManifest(
   storage: Storage,
   metadata: TableMetadata,
   manifest: ManifestFile,
+  options: ReadManifestOptions = {},
 ): Promise<ReadManifest> {
   const kind = { schema: everyColumn(metadata), spec: specOf(metadata, manifest.partition_spec_id) };
   const bytes = await storage.read(manifest.manifest_path);
-  return { manifest, entries: naming(manifest.manifest_path, () => decodeManifest(bytes, manifest, kind)) };
+  return { manifest, entries: naming(manifest.manifest_path, () => decodeManifest(bytes, manifest, kind, options)) };
 }
 
 /** Throws the storage's errors, INVALID_AVRO with the file's name. */

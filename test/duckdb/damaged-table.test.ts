@@ -123,3 +123,35 @@ test("a damaged table fails only the queries that name it, now and as of a time"
     await other.close();
   }
 });
+
+test("table metadata that names another partition spec than the manifests is an error, and never ends the process", async () => {
+  const identifier = { namespace: ["silver"], name: "parts" };
+  const fields = [{ id: 1, name: "day", type: "date", required: false }];
+  const spec = [{ name: "day", transform: "identity", "source-id": 1, "field-id": 1000 }];
+  await lake.catalog.createTable({
+    identifier,
+    schema: { type: "struct", "schema-id": 0, fields },
+    partition_spec: { "spec-id": 0, fields: spec },
+  });
+  await writer.run("insert into lake.silver.parts values (date '2026-01-01')");
+  assert.equal(await session.figure("select count(*) from silver.parts"), "1");
+  const file = pathOfLocation((await lake.catalog.loadTable(identifier)).metadata_location);
+  const whole = readFileSync(file, "utf8");
+  for (const changed of [[], [{ ...spec[0], transform: "bucket[16]" }]]) {
+    const metadata = JSON.parse(whole) as { "partition-specs": { fields: object[] }[] };
+    for (const one of metadata["partition-specs"]) one.fields = changed;
+    writeFileSync(file, JSON.stringify(metadata));
+    const other = await openLake(lake.lake, { env: { COINLAKE_CATALOG_TOKEN: TOKEN } });
+    const reader = await QuerySession.open(other);
+    try {
+      const damaged = { code: "TABLE_DAMAGED", message: /it is partitioned by identity of 1 as 1000, and the table/ };
+      await assert.rejects(reader.query("select count(*) from silver.parts"), damaged);
+      await reader.hold();
+      await assert.rejects(reader.query("select count(*) from silver.parts"), damaged);
+    } finally {
+      reader.close();
+      await other.close();
+    }
+  }
+  writeFileSync(file, whole);
+});
