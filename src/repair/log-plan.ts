@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
 import type { PartitionBounds } from "../log/log.ts";
-import { boundsInFile } from "../log/sqlite/bounds.ts";
+import { boundsInFile, missingRecordsInFile, type MissingRecords } from "../log/sqlite/bounds.ts";
 
 /** State of the log's file relative to bronze's consumed offsets. */
 export interface LogPlan {
@@ -30,11 +30,21 @@ export function planLog(
   const found = readBounds(lake.log_file, topic, options);
   const is_behind =
     "bounds" in found && found.bounds.some(({ partition, end }) => end < (consumed.get(partition) ?? 0));
+  const gap =
+    "bounds" in found && !options.is_quick
+      ? missingRecordsInFile(lake.log_file, topic).find(({ partition, end }) => end > (consumed.get(partition) ?? 0))
+      : undefined;
   const behind =
     `${basename(lake.log_file)} ends before the offsets that bronze has consumed: it is an older ` +
     "copy, or was created again";
   const damage =
-    "damage" in found ? found.damage : is_behind || (found.bounds.length === 0 && consumed.size > 0) ? behind : null;
+    "damage" in found
+      ? found.damage
+      : gap !== undefined
+        ? lacks(lake.log_file, gap)
+        : is_behind || (found.bounds.length === 0 && consumed.size > 0)
+          ? behind
+          : null;
   const bounds = "bounds" in found && damage === null ? found.bounds : [];
   if (damage === null || consumed.size === 0) return { damage: null, bounds, new_log: new Map() };
   // Alerts evaluate records before bronze has them, so offsets that alerts have evaluated must not be assigned again.
@@ -46,6 +56,10 @@ export function planLog(
     Math.max(...[consumed, judged, old_ends].map((offsets) => offsets.get(partition) ?? 0)),
   ]);
   return { damage, bounds, new_log: new Map(begins) };
+}
+
+function lacks(file: string, { begin, end }: MissingRecords): string {
+  return `${basename(file)} lacks the records ${begin} to ${end - 1}`;
 }
 
 function readBounds(

@@ -8,6 +8,7 @@ import { OperatingError, messageOf } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import { projectFolder } from "../lake/tools.ts";
 import { isOwned } from "../lake/ownership.ts";
+import { missingRecordsInFile } from "../log/sqlite/bounds.ts";
 import type { PartitionBounds } from "../log/log.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { isStoreDamage } from "../base/sqlite.ts";
@@ -117,6 +118,7 @@ async function verifyOnce(open: LakeToVerify, pipeline: Pipeline, options: Verif
     await pinTables(session, moment, readable, findings);
     const after = before === null ? null : await logBounds(open, pipeline, findings);
     const bounds = before === null || after === null ? null : { before, after };
+    if (after !== null) findLogGaps(open, pipeline, moment, { findings, notes });
     const reconciliation = await reconcile(moment, session, pipeline, { log: bounds, readable });
     findings.push(
       ...offsetFindings(moment, pipeline, await bronzeOffsetsNow(open, moment, pipeline)),
@@ -169,6 +171,22 @@ async function logBounds(
     if (!isStoreDamage(error) || log === null) throw error;
     findings.push(lakeFinding("STORE_DAMAGED", `log.db is damaged: ${messageOf(error)}`, { file: lake.log_file }));
     return null;
+  }
+}
+
+/** Records that bronze lacks too are lost; others are a note, because no table needs them. */
+function findLogGaps(
+  { lake }: LakeToVerify,
+  { topic }: Pipeline,
+  { bronze }: Moment,
+  { findings, notes }: Pick<Verification, "findings" | "notes">,
+): void {
+  if (lake.profile !== "embedded") return;
+  for (const { partition, begin, end } of missingRecordsInFile(lake.log_file, topic.name)) {
+    const name = `${topic.name}/${partition}`;
+    const lacks = `log.db lacks the records ${begin} to ${end - 1} of ${name}`;
+    if (end <= (bronze[name] ?? 0)) notes.push(`${lacks}; bronze has them, so no table needs them`);
+    else findings.push(lakeFinding("STORE_DAMAGED", `${lacks}: another program deleted them`, { file: lake.log_file }));
   }
 }
 

@@ -201,6 +201,17 @@ const STORES: readonly Damage[] = [
     said: /bronze is not ahead of the log/,
   },
   {
+    title: "log.db lacks records that bronze does not have",
+    damage(lake) {
+      const database = new DatabaseSync(lake.file("log.db"));
+      database.exec("update partition set end_offset = end_offset + 3");
+      database.close();
+    },
+    found_by: "verify",
+    code: "STORE_DAMAGED",
+    said: /^log\.db lacks the records \d+ to \d+ of /,
+  },
+  {
     title: "log.db is a new one without the topic",
     async damage(lake) {
       remove("log.db")(lake);
@@ -288,6 +299,18 @@ const STORES: readonly Damage[] = [
     found_by: "verify",
     code: "STORE_DAMAGED",
     said: /^alerts\.db/,
+    mends: /restore/,
+  },
+  {
+    title: "alerts.db lacks a table",
+    damage(lake) {
+      const database = new DatabaseSync(lake.file("alerts.db"));
+      database.exec("drop table rule");
+      database.close();
+    },
+    found_by: "verify",
+    code: "STORE_DAMAGED",
+    said: /^alerts\.db is damaged: .* lacks the table rule/,
     mends: /restore/,
   },
   {
