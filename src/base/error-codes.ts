@@ -217,7 +217,8 @@ const DESCRIPTIONS = {
   LAKE_MOVED: { meaning: "The lake's folder was moved or copied; run `move`, or open it where it belongs." },
   LAKE_OF_ANOTHER_KIND: { meaning: "The folder's lake holds data of another kind; use another folder with --data." },
   LAKE_UNREADABLE: {
-    meaning: "The lake's description cannot be read by this version; restore it or use another folder.",
+    meaning:
+      "The lake's description is damaged, was changed, or is of another version; restore it or use another folder.",
   },
   LAYERS_APART: {
     is_retryable: true,

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { makeFolderDurably, replaceFileDurably } from "../base/durable-file.ts";
@@ -108,19 +108,27 @@ function checkPlace(data_folder: string, name: string, description: LakeDescript
 export function readDescription(data_folder: string, name: string): LakeDescription | null {
   const file = join(data_folder, name, DESCRIPTION_FILE);
   if (!existsSync(file)) return null;
+  let reason = "it is damaged or of another version";
   try {
-    const description = JSON.parse(readFileSync(file, "utf8")) as LakeDescription;
-    if (description.format === 1 && description.kind && description.pipeline) return description;
+    const { sha256, ...description } = JSON.parse(readFileSync(file, "utf8")) as WrittenDescription;
+    const is_known = description.format === 1 && description.kind && description.pipeline;
+    // Earlier versions wrote no digest.
+    if (is_known && (sha256 === undefined || sha256 === digestOf(description))) return description;
+    if (is_known) reason = "it was changed after Coinlake wrote it";
   } catch {
     // Reported below, like other invalid descriptions.
   }
-  throw new OperatingError(
-    "LAKE_UNREADABLE",
-    `Cannot read the lake description ${file}: it is damaged or of another version`,
-    {
-      next_step: `${BRING_BACK}; or use another folder with --data.`,
-    },
-  );
+  throw new OperatingError("LAKE_UNREADABLE", `Cannot read the lake description ${file}: ${reason}`, {
+    next_step: `${BRING_BACK}; or use another folder with --data.`,
+  });
+}
+
+/** The description with its digest: another kind or pipeline in it would mix data that must never be mixed. */
+type WrittenDescription = LakeDescription & { sha256?: string };
+
+function digestOf(description: LakeDescription): string {
+  const fields = Object.entries(description).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(fields)).digest("hex");
 }
 
 /** Names of the lakes in a data folder, alphabetically. Throws FOLDER_NOT_READABLE. */
@@ -210,7 +218,10 @@ export function describedAt(description: LakeDescription, identity: LakeIdentity
 }
 
 export function writeDescription(folder: string, description: LakeDescription): void {
-  replaceFileDurably(join(folder, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
+  // As read back: JSON has no undefined values.
+  const written = JSON.parse(JSON.stringify(description)) as LakeDescription;
+  const text = JSON.stringify({ ...written, sha256: digestOf(written) } satisfies WrittenDescription, null, 2);
+  replaceFileDurably(join(folder, DESCRIPTION_FILE), `${text}\n`);
 }
 
 /**

@@ -139,7 +139,7 @@ describe("a lake that is opened elsewhere", () => {
 
   test("a lake of an earlier version gets its id from who first writes it, and only in its own place", async () => {
     await copyLake(source, pathIn("old"));
-    const { id: _id, location: _location, ...old } = descriptionIn(pathIn("old"));
+    const { id: _id, location: _location, sha256: _sha256, ...old } = descriptionIn(pathIn("old"));
     writeFileSync(pathIn("old", LAKE, "lake.json"), JSON.stringify(old));
     cpSync(pathIn("old"), pathIn("old-copy"), { recursive: true });
     assert.throws(() => findLake(pathIn("old-copy"), LAKE), { code: "LAKE_MOVED" });

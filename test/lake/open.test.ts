@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { startCatalogServer } from "../../src/catalog/server.ts";
@@ -79,4 +79,20 @@ test("the name of a lake is that of a folder in the data folder", () => {
   for (const name of ["live", "replay-a.b", "two words", "é"]) assert.equal(checkLakeName(name), name);
   for (const name of ["", ".", "..", ".hidden", "../x", "a/b", "/x", "a\\b", " x", "a\0", "current", "cluster"])
     assert.throws(() => checkLakeName(name), { code: "INVALID_LAKE_NAME" }, name);
+});
+
+test("a lake description that was changed is rejected, so that real and simulated data never mix", () => {
+  const data = join(folder.path, "changed");
+  const request = { name: "simulated", kind: "simulated", pipeline: "crypto" } as const;
+  const file = join(openOrCreateLake(data, request).folder, "lake.json");
+  const whole = readFileSync(file, "utf8");
+  const { sha256: _digest, ...described } = JSON.parse(whole) as Record<string, unknown>;
+  for (const change of [{ kind: "live" }, { pipeline: "ecommerce" }, { warehouse: "file:///elsewhere" }]) {
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(whole) as object), ...change }));
+    const changed = { code: "LAKE_UNREADABLE", message: /lake\.json: it was changed after Coinlake wrote it/ };
+    assert.throws(() => findLake(data, "simulated"), changed);
+    assert.throws(() => openOrCreateLake(data, { ...request, ...change } as typeof request), changed);
+  }
+  writeFileSync(file, JSON.stringify(described));
+  assert.equal(findLake(data, "simulated").kind, "simulated", "an earlier version wrote no digest");
 });
