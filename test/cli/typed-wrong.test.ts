@@ -120,6 +120,8 @@ const own_processes: Set<string> = new Set([
 ]);
 const WITHOUT_LAKE = /^(start|produce|--version|nonsense|cluster|doctor|streams|sql-worker|dbt)/;
 
+const whole = await program();
+
 describe("What was typed wrong is told in words, and by the exit code", () => {
   before(() => {
     writeFileSync(inFolder("a file"), "");
@@ -149,7 +151,7 @@ describe("What was typed wrong is told in words, and by the exit code", () => {
       assert.equal(exitCodeOf(new OperatingError(error, "Interrupted", { next_step: "Run it again." })), 130, error);
   });
 
-  for (const path of everyCommand(program()))
+  for (const path of everyCommand(whole))
     test(`coinlake ${path.join(" ")} --no-such-option is wrong use`, async () => {
       // dbt passes options that it does not know to dbt.
       const typed = path[0] === "dbt" ? path : [...path, "--no-such-option"];
