@@ -13,6 +13,7 @@ import { facts, questions } from "./crypto/questions.ts";
 import { reasons } from "./crypto/reasons.ts";
 import { default_rules } from "./crypto/rules.ts";
 import { seedOf } from "./seed.ts";
+import { simulatedHistory_ms } from "./simulated-history.ts";
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
@@ -76,7 +77,7 @@ export const crypto: Pipeline = {
       description: "a simulated market with realistic data errors; SEED selects another (default: 1)",
       argument: { name: "SEED", is_required: false },
       create: async ({ argument, speed }) => [
-        simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
+        simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: simulatedHistory_ms() }),
       ],
     },
     replay: {
