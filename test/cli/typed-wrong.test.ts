@@ -35,7 +35,11 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
     2,
     /write --lake before dbt's arguments: dbt --lake test test \[USAGE\]\n {2}next:/,
   ],
-  [["dbt", "tset"], 2, /No such command 'tset'[^]*error dbt did not run: .*\[DBT_REJECTED\]\n {2}next: .*dbt --help/],
+  [
+    ["dbt", "--data", inFolder("lakes"), "tset"],
+    2,
+    /No such command 'tset'[^]*error dbt did not run: .*\[DBT_REJECTED\]\n {2}next: .*dbt --help/,
+  ],
   [["query", "select 1; select 2"], 2, /NOT_ONE_STATEMENT.*\n.*next:/],
   [["query"], 2, /NO_SQL.*\n.*next:.*-f FILE/],
   [["query", "-f", "/no/such.sql"], 1, /FILE_NOT_READABLE.*\n.*next:/],
@@ -107,8 +111,8 @@ function everyCommand(command: Command, path: readonly string[] = []): string[][
 }
 
 /**
- * Commands that run in separate processes: one that succeeds, usage errors, failures, and one that reads standard
- * input.
+ * Commands that run in separate processes: one that succeeds, usage errors, failures, one that reads standard input,
+ * and dbt, which writes to the standard error of its process.
  */
 const own_processes: Set<string> = new Set([
   "--version",
@@ -116,6 +120,7 @@ const own_processes: Set<string> = new Set([
   "ask 9",
   "query",
   "rules add",
+  "dbt --data",
   "start --data",
 ]);
 const WITHOUT_LAKE = /^(start|produce|--version|nonsense|cluster|doctor|streams|sql-worker|dbt)/;
