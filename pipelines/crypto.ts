@@ -1,6 +1,5 @@
 import { binance } from "../producers/binance.ts";
 import { coinbase } from "../producers/coinbase.ts";
-import { coingecko } from "../producers/coingecko.ts";
 import { settingNames } from "../producers/exchange/exchange.ts";
 import { kraken } from "../producers/kraken.ts";
 import { openReplay } from "../producers/replay.ts";
@@ -14,9 +13,16 @@ import { facts, questions } from "./crypto/questions.ts";
 import { reasons } from "./crypto/reasons.ts";
 import { default_rules } from "./crypto/rules.ts";
 import { seedOf } from "./seed.ts";
+import { simulatedHistory_ms } from "./simulated-history.ts";
 
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
+
+/** CoinGecko's client has a hundred modules, which only a start from this source loads. */
+async function loadCoinGecko(): Promise<Producer> {
+  const { coingecko } = await import("../producers/coingecko.ts");
+  return coingecko();
+}
 
 const ELEMENT_COLUMNS = ["log_topic", "log_partition", "log_offset", "element_index"] as const;
 const ELEMENT = ELEMENT_COLUMNS.join(", ");
@@ -49,7 +55,7 @@ export const crypto: Pipeline = {
     live: {
       description: "all live sources below in one lake; or a list, such as coinbase,kraken",
       argument: null,
-      create: async () => [coingecko(), binance(), coinbase(), kraken()],
+      create: async () => [await loadCoinGecko(), binance(), coinbase(), kraken()],
     },
     coingecko: {
       description: "market pages of CoinGecko within a monthly call budget; COINGECKO_API_KEY is optional",
@@ -62,7 +68,7 @@ export const crypto: Pipeline = {
           remedy: "Optional: set COINGECKO_API_KEY to a free demo key.",
         },
       ],
-      create: async () => [coingecko()],
+      create: async () => [await loadCoinGecko()],
     },
     binance: exchangeFactory("Binance", "binance", binance),
     coinbase: exchangeFactory("Coinbase", "coinbase", coinbase),
@@ -71,7 +77,7 @@ export const crypto: Pipeline = {
       description: "a simulated market with realistic data errors; SEED selects another (default: 1)",
       argument: { name: "SEED", is_required: false },
       create: async ({ argument, speed }) => [
-        simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: 3 * HOUR_MS }),
+        simulated({ seed: seedOf(argument), speed: speed ?? 1, history_ms: simulatedHistory_ms() }),
       ],
     },
     replay: {

@@ -2,6 +2,7 @@ import { openFiles } from "../producers/files.ts";
 import { simulatedOrders } from "../producers/simulated-orders.ts";
 import type { Pipeline } from "../src/pipeline/definition.ts";
 import { seedOf } from "./seed.ts";
+import { simulatedHistory_ms } from "./simulated-history.ts";
 import { charts } from "./ecommerce/charts.ts";
 import { columns } from "./ecommerce/columns.ts";
 import { questions } from "./ecommerce/questions.ts";
@@ -40,7 +41,7 @@ export const ecommerce: Pipeline = {
       description: "simulated stores whose orders arrive as files, with realistic errors; SEED selects another set",
       argument: { name: "SEED", is_required: false },
       create: async ({ argument, is_until_drained }) => [
-        simulatedOrders({ seed: seedOf(argument), history_ms: 3 * HOUR_MS, is_until_drained }),
+        simulatedOrders({ seed: seedOf(argument), history_ms: simulatedHistory_ms(), is_until_drained }),
       ],
     },
     files: {

@@ -239,6 +239,12 @@ export const SETTINGS = {
     default: null,
     help: "Failpoint at which the process kills itself, as STEP:N for the N-th time",
   },
+  COINLAKE_SIMULATED_HISTORY_MINUTES: {
+    group: "tests",
+    type: "number",
+    default: 180,
+    help: "Length of the past with which a new simulated lake begins",
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -4,26 +4,6 @@ import { jobs } from "../../streaming/all.ts";
 import { bronzeJob } from "../../streaming/bronze.ts";
 import { explainSystemError } from "../base/system-error.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
-import { alertsCommand } from "./commands/alerts.ts";
-import { askCommand } from "./commands/ask.ts";
-import { backupCommand } from "./commands/backup.ts";
-import { clusterCommand } from "./commands/cluster.ts";
-import { dbtCommand } from "./commands/dbt.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { maintainCommand } from "./commands/maintain.ts";
-import { moveCommand } from "./commands/move.ts";
-import { newCommand } from "./commands/new.ts";
-import { produceCommand } from "./commands/produce.ts";
-import { qualityCommand } from "./commands/quality.ts";
-import { queryCommand } from "./commands/query.ts";
-import { repairCommand } from "./commands/repair.ts";
-import { restoreCommand } from "./commands/restore.ts";
-import { rulesCommand } from "./commands/rules.ts";
-import { sqlWorkerCommand } from "./commands/sql-worker.ts";
-import { startCommand } from "./commands/start.ts";
-import { streamsCommand } from "./commands/streams.ts";
-import { transformCommand } from "./commands/transform.ts";
-import { verifyCommand } from "./commands/verify.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { explain, usageError } from "./output.ts";
 import { VERSION } from "../lake/version.ts";
@@ -64,39 +44,52 @@ function rejectOptionsBefore(command: Command, subcommand: Command): void {
   if (first !== undefined) command.error(`error: write ${first.long ?? first.flags} after "${subcommand.name()}"`);
 }
 
-/** Builds the complete command line. */
-export function program(): Command {
-  return new Command("coinlake")
+/** Each command loads its modules: all commands together have a thousand, which take half a second of CPU. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () =>
+    (await import("./commands/start.ts")).startCommand({ pipelines, bronzeJob, assets: dashboard }, withoutLake),
+  ask: async () => (await import("./commands/ask.ts")).askCommand(pipelines, withCommon),
+  query: async () => (await import("./commands/query.ts")).queryCommand(pipelines, withCommon),
+  rules: async () => (await import("./commands/rules.ts")).rulesCommand(pipelines, withCommon),
+  alerts: async () => (await import("./commands/alerts.ts")).alertsCommand(pipelines, withCommon),
+  verify: async () => (await import("./commands/verify.ts")).verifyCommand(pipelines, withCommon),
+  repair: async () => (await import("./commands/repair.ts")).repairCommand(pipelines, withCommon),
+  quality: async () => (await import("./commands/quality.ts")).qualityCommand(pipelines, withCommon),
+  dbt: async () => (await import("./commands/dbt.ts")).dbtCommand(pipelines, withoutJson),
+  transform: async () => (await import("./commands/transform.ts")).transformCommand(pipelines, withCommon),
+  maintain: async () => (await import("./commands/maintain.ts")).maintainCommand(pipelines, withCommon),
+  backup: async () => (await import("./commands/backup.ts")).backupCommand(pipelines, withCommon),
+  restore: async () => (await import("./commands/restore.ts")).restoreCommand(withCommon),
+  move: async () => (await import("./commands/move.ts")).moveCommand(withCommon),
+  cluster: async () => (await import("./commands/cluster.ts")).clusterCommand(pipelines, jobs, withoutLake),
+  produce: async () => (await import("./commands/produce.ts")).produceCommand(pipelines, withoutLake),
+  new: async () => (await import("./commands/new.ts")).newCommand(pipelines),
+  streams: async () => (await import("./commands/streams.ts")).streamsCommand(jobs, withoutLake),
+  doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(pipelines, withoutLake),
+  "sql-worker": async () => (await import("./commands/sql-worker.ts")).sqlWorkerCommand(pipelines, withoutJson),
+};
+const HIDDEN: ReadonlySet<string> = new Set(["sql-worker"]);
+
+/** Builds the command line with these commands; the complete one unless given. */
+export async function program(names: readonly string[] = Object.keys(COMMANDS)): Promise<Command> {
+  const command = new Command("coinlake")
     .description("A real-time lakehouse with Iceberg tables and dbt models")
     .version(VERSION)
     .enablePositionalOptions()
-    .addHelpText("after", `\nExample:\n  npm run -s coinlake -- ask --help\n${EXIT_CODES}`)
-    .addCommand(startCommand({ pipelines, bronzeJob, assets: dashboard }, withoutLake))
-    .addCommand(askCommand(pipelines, withCommon))
-    .addCommand(queryCommand(pipelines, withCommon))
-    .addCommand(rulesCommand(pipelines, withCommon))
-    .addCommand(alertsCommand(pipelines, withCommon))
-    .addCommand(verifyCommand(pipelines, withCommon))
-    .addCommand(repairCommand(pipelines, withCommon))
-    .addCommand(qualityCommand(pipelines, withCommon))
-    .addCommand(dbtCommand(pipelines, withoutJson))
-    .addCommand(transformCommand(pipelines, withCommon))
-    .addCommand(maintainCommand(pipelines, withCommon))
-    .addCommand(backupCommand(pipelines, withCommon))
-    .addCommand(restoreCommand(withCommon))
-    .addCommand(moveCommand(withCommon))
-    .addCommand(clusterCommand(pipelines, jobs, withoutLake))
-    .addCommand(produceCommand(pipelines, withoutLake))
-    .addCommand(newCommand(pipelines))
-    .addCommand(streamsCommand(jobs, withoutLake))
-    .addCommand(doctorCommand(pipelines, withoutLake))
-    .addCommand(sqlWorkerCommand(pipelines, withoutJson), { hidden: true });
+    .addHelpText("after", `\nExample:\n  npm run -s coinlake -- ask --help\n${EXIT_CODES}`);
+  for (const name of names) {
+    const added = await COMMANDS[name]?.();
+    if (added !== undefined) command.addCommand(added, { hidden: HIDDEN.has(name) });
+  }
+  return command;
 }
 
 /** Sets the process's exit code, one of EXIT_CODES. */
 export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
-    await strict(program()).parseAsync(args, { from: "user" });
+    const [name = ""] = args;
+    const built = await program(Object.hasOwn(COMMANDS, name) ? [name] : undefined);
+    await strict(built).parseAsync(args, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else {

@@ -45,7 +45,7 @@ interface Run {
 /** Starts both pipelines and waits until both serve. */
 async function startBoth(data: string, env: NodeJS.ProcessEnv = {}): Promise<Run> {
   const args = ["start", ...BOTH, "--source", "simulated", "--data", data, ...PORTS];
-  const { child, finished } = startCoinlake(args, env);
+  const { child, finished } = startCoinlake(args, { COINLAKE_SIMULATED_HISTORY_MINUTES: "20", ...env });
   let stderr = "";
   child.stderr?.on("data", (text: string) => (stderr += text));
   const find = (pattern: RegExp) =>

@@ -29,8 +29,9 @@ function helpOf(command: Command): string {
   return text;
 }
 
+const whole = await program();
+
 function stored(): Record<string, string> {
-  const whole = program();
   const start = whole.commands.find((command) => command.name() === "start");
   assert.ok(start !== undefined);
   const options = new Set(

@@ -35,7 +35,11 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
     2,
     /write --lake before dbt's arguments: dbt --lake test test \[USAGE\]\n {2}next:/,
   ],
-  [["dbt", "tset"], 2, /No such command 'tset'[^]*error dbt did not run: .*\[DBT_REJECTED\]\n {2}next: .*dbt --help/],
+  [
+    ["dbt", "--data", inFolder("lakes"), "tset"],
+    2,
+    /No such command 'tset'[^]*error dbt did not run: .*\[DBT_REJECTED\]\n {2}next: .*dbt --help/,
+  ],
   [["query", "select 1; select 2"], 2, /NOT_ONE_STATEMENT.*\n.*next:/],
   [["query"], 2, /NO_SQL.*\n.*next:.*-f FILE/],
   [["query", "-f", "/no/such.sql"], 1, /FILE_NOT_READABLE.*\n.*next:/],
@@ -107,8 +111,8 @@ function everyCommand(command: Command, path: readonly string[] = []): string[][
 }
 
 /**
- * Commands that run in separate processes: one that succeeds, usage errors, failures, and one that reads standard
- * input.
+ * Commands that run in separate processes: one that succeeds, usage errors, failures, one that reads standard input,
+ * and dbt, which writes to the standard error of its process.
  */
 const own_processes: Set<string> = new Set([
   "--version",
@@ -116,9 +120,12 @@ const own_processes: Set<string> = new Set([
   "ask 9",
   "query",
   "rules add",
+  "dbt --data",
   "start --data",
 ]);
 const WITHOUT_LAKE = /^(start|produce|--version|nonsense|cluster|doctor|streams|sql-worker|dbt)/;
+
+const whole = await program();
 
 describe("What was typed wrong is told in words, and by the exit code", () => {
   before(() => {
@@ -149,7 +156,7 @@ describe("What was typed wrong is told in words, and by the exit code", () => {
       assert.equal(exitCodeOf(new OperatingError(error, "Interrupted", { next_step: "Run it again." })), 130, error);
   });
 
-  for (const path of everyCommand(program()))
+  for (const path of everyCommand(whole))
     test(`coinlake ${path.join(" ")} --no-such-option is wrong use`, async () => {
       // dbt passes options that it does not know to dbt.
       const typed = path[0] === "dbt" ? path : [...path, "--no-such-option"];

@@ -13,7 +13,9 @@ const PAGES = globSync(["*.md", "data-modeling/*.md", "docs/**/*.md", "examples/
 /** An address at which no source answers, on any network. */
 const NOWHERE = "http://127.0.0.1:9";
 const EXCHANGES = ["BINANCE", "COINBASE", "KRAKEN"];
-const OFFLINE = {
+const ENVIRONMENT = {
+  // A ninth of a user's history, so that a command takes seconds; test/package starts with all of it.
+  COINLAKE_SIMULATED_HISTORY_MINUTES: "20",
   COINGECKO_BASE_URL: NOWHERE,
   ...Object.fromEntries(
     EXCHANGES.flatMap((name) => [
@@ -97,8 +99,8 @@ async function run(args: string[]): Promise<Finished> {
   // `coinlake dbt` passes the arguments after dbt's command to dbt; other commands have subcommands, which accept the
   // options.
   const all = name === "dbt" ? [name, ...data, ...rest] : [name, ...rest, ...data];
-  if (name !== "start" || args.includes("--until-drained")) return coinlakeByKind(all, OFFLINE);
-  const { child, finished } = startCoinlake(all, OFFLINE);
+  if (name !== "start" || args.includes("--until-drained")) return coinlakeByKind(all, ENVIRONMENT);
+  const { child, finished } = startCoinlake(all, ENVIRONMENT);
   let said = "";
   let ending: Promise<void> | null = null;
   let is_interrupted = false;
