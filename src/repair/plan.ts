@@ -411,7 +411,9 @@ class Planner {
     return [...chosen.values()];
   }
 
+  /** A start builds them by its increments, also those that an increment had not reached when it was killed. */
   planMissing(catalog: CatalogPlan): string[] {
+    if (this.#scope.is_automatic) return [];
     const missing = this.#missing(catalog);
     for (const table of missing) {
       const problem = `${table} is missing, and the warehouse has no metadata of it`;

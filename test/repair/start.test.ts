@@ -78,11 +78,16 @@ test("start brings back what a power cut left empty, and says so in one line", a
   assert.match(shown.stdout, /fact_crypto_hourly: the metadata file[\s\S]*would: take version \d+/);
   assert.match(shown.stderr, /Dry run: nothing was changed/);
 
+  // As after a kill before the first increment reached it: an increment builds it, and nothing is damaged.
+  const open = await openLake(lakeOf());
+  await open.catalog.dropTable(tableNamed("gold.dim_time"), { is_purging: true });
+  await open.close();
   const started = await coinlake(start);
   assert.equal(started.code, 0, started.stderr);
   const told = started.stderr.split("\n").filter((line) => line.startsWith("Recovered damaged files"));
   assert.equal(told.length, 1, started.stderr);
   assert.match(told[0] ?? "", /take 96 from the log.*crypto_prices_clean.*rebuild it from bronze/);
+  assert.doesNotMatch(told[0] ?? "", /dim_time/);
   const verified = await coinlakeByKind(["verify", ...data]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   assert.deepEqual(await hours(), before_damage);
