@@ -96,8 +96,10 @@ describe("a page that lives", { skip }, () => {
     await browser.close();
   });
 
-  test("a tick changes its cell, tints it, and moves nothing else", async () => {
+  test("a tick changes its cell, tints it, and moves nothing else", async (t) => {
     const { page, problems } = await openPage(browser, `${market.url}/?sort=price&order=desc`);
+    // Also after a failure: the next tests count the open streams.
+    t.after(() => page.browserContext().close());
     await page.evaluate(() => {
       const shifts: number[] = [];
       Object.assign(window, { shifts });
@@ -116,7 +118,6 @@ describe("a page that lives", { skip }, () => {
     );
     assert.ok(shifted < 0.02, `the page shifted by ${shifted} while it loaded and lived`);
     assert.deepEqual(problems, []);
-    await page.browserContext().close();
   });
 
   test("without the event stream prices still come, and the page says how", async () => {
@@ -322,8 +323,9 @@ describe("a page that lives", { skip }, () => {
             };
           }),
         );
+        // A trade that comes meanwhile changes the figure a little.
         assert.ok(
-          cells.some(({ text }) => text?.includes("−12,346 %")),
+          cells.some(({ text }) => /−12,\d{3} %/.test(text ?? "")),
           JSON.stringify(cells),
         );
         assert.equal(new Set(cells.map(({ right }) => right)).size, 1, JSON.stringify(cells));
@@ -338,6 +340,8 @@ describe("a page that lives", { skip }, () => {
     t.after(() => page.browserContext().close());
     await page.setRequestInterception(true);
     page.on("request", (request) => {
+      // An event would replace the count by the right one.
+      if (request.url().includes("/api/events")) return void request.abort();
       const is_list = request.url().includes("/api/coins?");
       if (!is_list && !request.url().endsWith("/api/status")) return void request.continue();
       void (async () => {
