@@ -298,6 +298,8 @@ describe("a page that lives", { skip }, () => {
     const sizes = [0, 1.5, -9.99, 10, -99.99, 123.45, 1_234.56, -12_345.67, 987_654.3];
     await page.setRequestInterception(true);
     page.on("request", (request) => {
+      // The event of a trade would replace the figures.
+      if (request.url().includes("/api/events")) return void request.abort();
       if (!request.url().includes("/api/coins?")) return void request.continue();
       void (async () => {
         const list = (await (await fetch(request.url())).json()) as {
@@ -323,9 +325,8 @@ describe("a page that lives", { skip }, () => {
             };
           }),
         );
-        // A trade that comes meanwhile changes the figure a little.
         assert.ok(
-          cells.some(({ text }) => /−12,\d{3} %/.test(text ?? "")),
+          cells.some(({ text }) => text?.includes("−12,346 %")),
           JSON.stringify(cells),
         );
         assert.equal(new Set(cells.map(({ right }) => right)).size, 1, JSON.stringify(cells));

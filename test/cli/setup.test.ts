@@ -92,7 +92,7 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
 test("a command that Ctrl-C ends says so, and exits with 130", { skip: process.platform === "win32" }, async () => {
   const command = ["-e", "console.log('running'); setInterval(() => {}, 1_000)"];
   const bootstrap = join(projectFolder(), "bin", "bootstrap.js");
-  // A group of its own, because a terminal sends Ctrl-C to all processes of the command.
+  // In a separate process group, because a terminal sends Ctrl-C to all processes of the command.
   const running = spawn(process.execPath, [bootstrap, "--", "node", ...command], { detached: true });
   let stderr = "";
   running.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));

@@ -157,7 +157,7 @@ describe("The results of dbt's tests, from any run", () => {
   });
 });
 
-test("a full disk is one warning, whatever it stops, until there is space again", () => {
+test("a full disk is one warning for everything that it stops, until space is free", () => {
   const shown: string[] = [];
   const output: Output = {
     is_json: false,

@@ -52,7 +52,7 @@ def end_with(connection):
 
 
 def become(request, descriptors, connection):
-    """Gives this fork the state that the script would have in a process of its own."""
+    """Gives this fork the state that the script would have in a separate process."""
     for standard, descriptor in enumerate(descriptors):
         os.dup2(descriptor, standard)
     kept = os.dup2(connection.fileno(), 3)
