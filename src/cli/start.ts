@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import type { StepListener } from "../base/failpoints.ts";
 import { sweepSpill } from "../duckdb/spill.ts";
 import { rememberAsCurrent, type Lake } from "../lake/lake.ts";
@@ -42,19 +41,11 @@ interface Claimed extends Chosen {
   claims: Claim[];
 }
 
-/**
- * Heap growth in percent before a collection. Messages outlive the young generation, and by default V8 lets the
- * surviving heap double first. At 1,000 records a second, resident memory then varies between 380 and 510 MB; with this
- * setting it stays at 430 MB.
- */
-const HEAP_GROWING_PERCENT = 30;
-
 /** Runs pipelines until they are drained or Ctrl-C stops them. Throws the error that ended one of them otherwise. */
 export async function start(request: StartRequest): Promise<void> {
   const { server: served, pipelines } = request;
   // Checked before anything is created or fetched.
   const server = served === null ? null : new Server({ ...served, pipelines });
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const chosen = await chooseAll(request);
   const claimed: Claimed[] = [];
   const open: OpenLake[] = [];
