@@ -375,7 +375,7 @@ function sayStopped() {
     "error The set-up was stopped before it was complete; finished steps are kept [SETUP_STOPPED]\n" +
       "  next: Run the same command again: it continues with the step that was stopped.\n",
   );
-  process.exitCode = stopped_by === "SIGINT" ? 130 : 143;
+  process.exitCode = 128 + constants.signals[stopped_by];
 }
 
 async function main(argv) {

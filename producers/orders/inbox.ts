@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isDiskFullCode } from "../../src/base/disk-full.ts";
 import { replaceFileDurably, syncFolder } from "../../src/base/durable-file.ts";
 import { OperatingError } from "../../src/base/errors.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
@@ -107,7 +108,7 @@ async function withOperatingErrors<T>({ location }: Pick<Folder, "location">, wo
     return await work();
   } catch (error) {
     if (!(error instanceof Error && "syscall" in error)) throw error;
-    const is_full = "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+    const is_full = "code" in error && isDiskFullCode(String(error.code));
     const message = `Could not write the simulated orders to ${location}: ${error.message}`;
     throw new OperatingError(is_full ? "STORAGE_FULL" : "STORAGE_FAILED", message, {
       next_step: is_full ? "Free disk space, then try again." : "Check the disk, then try again.",

@@ -17,9 +17,9 @@ export function isDiskFull(thrown: unknown): boolean {
   return thrown instanceof OperatingError && isCausedByFullDisk(thrown);
 }
 
-/** Whether an error code of Coinlake means a full disk. */
+/** Whether an error code of the system or of Coinlake means a full disk. */
 export function isDiskFullCode(code: string): boolean {
-  return OWN_CODE.test(code);
+  return SYSTEM_CODES.has(code) || OWN_CODE.test(code);
 }
 
 /** Whether an engine's message means a full disk. */
@@ -30,7 +30,7 @@ export function isDiskFullMessage(message: string): boolean {
 function isCausedByFullDisk(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   const { code, errcode } = thrown as { code?: unknown; errcode?: unknown };
-  if (typeof code === "string" && (SYSTEM_CODES.has(code) || isDiskFullCode(code))) return true;
+  if (typeof code === "string" && isDiskFullCode(code)) return true;
   if (typeof errcode === "number" && ((errcode & 0xff) === SQLITE_FULL || errcode === SQLITE_IOERR_SHMSIZE))
     return true;
   return isDiskFullMessage(thrown.message) || isCausedByFullDisk(thrown.cause);

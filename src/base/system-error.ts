@@ -1,6 +1,6 @@
+import { isDiskFullCode } from "./disk-full.ts";
 import { OperatingError, messageOf } from "./errors.ts";
 
-const FULL = new Set(["ENOSPC", "EDQUOT"]);
 const DENIED = new Set(["EACCES", "EPERM", "EROFS"]);
 /** The disk, or a limit of the system, and not a wrong call. */
 const FAILED = new Set(["EIO", "EMFILE", "ENFILE", "ENAMETOOLONG", "ELOOP", "ESTALE"]);
@@ -14,7 +14,7 @@ export function explainSystemError(thrown: unknown): unknown {
   const { code, path } = thrown as NodeJS.ErrnoException;
   const file = path === undefined ? "" : `: ${path}`;
   if (code === undefined) return thrown;
-  if (FULL.has(code))
+  if (isDiskFullCode(code))
     return new OperatingError("STORAGE_FULL", `The disk is full${file}`, {
       next_step: "Free disk space, then run the command again.",
       cause: thrown,

@@ -30,7 +30,8 @@ export interface ChosenSource {
 
 /**
  * Selects the producers and their lake. The default source is probed at its first start; if no producer answers, the
- * fallback source runs in a separate lake, with a notice that its data are simulated. Throws LAKE_IN_USE if that lake is running already.
+ * fallback source runs in a separate lake, with a notice that its data are simulated. Throws LAKE_IN_USE if that lake
+ * is running already.
  */
 export async function chooseSource(request: SourceRequest): Promise<ChosenSource> {
   const { pipeline, source, output, data_folder } = request;

@@ -104,7 +104,7 @@ export class QuerySession {
     await this.#mean(new Map(snapshots.map(({ table, snapshot_id }) => [table, snapshotOf(table, snapshot_id)])));
     for (const identifier of await this.tables()) {
       const table = nameOfTable(identifier);
-      if (this.#unavailable.has(table) || snapshots.some((snapshot) => snapshot.table === table)) continue;
+      if (this.#unavailable.has(table) || this.#found.has(table)) continue;
       this.#unavailable.set(table, tooYoung(table, await this.oldestSnapshot(identifier)));
     }
     return snapshots;
