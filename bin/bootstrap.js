@@ -133,12 +133,21 @@ function makeToolsFolder() {
 }
 
 /** The path of a Node that can run the project: the present one, or one installed in .tools. */
-async function ensureNode() {
+/** The path of this Node if it is new enough, else of the installed one; null where it is not installed yet. */
+function readyNode() {
   const version = process.versions.node.split(".").map(Number);
   if (isAtLeast(version, NODE_WANTED)) return process.execPath;
+  return readStamp("node") === NODE_PACKAGE && existsSync(fetchedNode()) ? fetchedNode() : null;
+}
+
+function fetchedNode() {
+  return join(tools, "node", "node_modules", "node", "bin", is_windows ? "node.exe" : "node");
+}
+
+async function ensureNode() {
+  const ready = readyNode();
+  if (ready !== null) return ready;
   const folder = join(tools, "node");
-  const fetched = join(folder, "node_modules", "node", "bin", is_windows ? "node.exe" : "node");
-  if (readStamp("node") === NODE_PACKAGE && existsSync(fetched)) return fetched;
   work(
     `Node ${process.versions.node} is older than ${NODE_WANTED.join(".")}: installing ${NODE_PACKAGE} in ${tools} ...`,
   );
@@ -149,7 +158,7 @@ async function ensureNode() {
     `Install Node ${NODE_WANTED.join(".")} or newer (nodejs.org), then run the command again.`,
   );
   writeStamp("node", NODE_PACKAGE);
-  return fetched;
+  return fetchedNode();
 }
 
 function hasNodePackages() {
@@ -353,8 +362,7 @@ function answered(args) {
 
 /** Whether the command line can run; --help needs Node and its packages, not Python. */
 function isSetUp() {
-  const version = process.versions.node.split(".").map(Number);
-  return isAtLeast(version, NODE_WANTED) && hasNodePackages();
+  return readyNode() !== null && hasNodePackages();
 }
 
 /** Installs what is missing; resolves to the path of Node. After a signal, the remaining steps do nothing. */

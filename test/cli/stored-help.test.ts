@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { Command } from "commander";
 import { program } from "../../src/cli/main.ts";
@@ -84,6 +85,29 @@ describe("Help and hints before anything is installed", () => {
       assert.ok(is_untouched);
     });
   }
+
+  test("after the set-up the command line answers itself, also where this Node is too old and another is installed", () => {
+    bootstrap(["--help"]);
+    const clone = join(folder.path, "clone");
+    const bootstrap_js = join(clone, "bin", "bootstrap.js");
+    const [, wanted = ""] = /NODE_PACKAGE = "(.*)"/.exec(readFileSync(bootstrap_js, "utf8")) ?? [];
+    const digest = createHash("sha256").update(readFileSync(join(clone, "package-lock.json"))).digest("hex");
+    const binaries = join(clone, ".tools", "node", "node_modules", "node", "bin");
+    for (const made of [binaries, join(clone, "node_modules"), join(clone, "src", "cli")])
+      mkdirSync(made, { recursive: true });
+    symlinkSync(process.execPath, join(binaries, basename(process.execPath)));
+    writeFileSync(join(clone, ".tools", "node.stamp"), wanted);
+    writeFileSync(join(clone, ".tools", "packages.stamp"), digest);
+    writeFileSync(join(clone, "src", "cli", "main.ts"), "console.log(process.argv.slice(2).join(' '))");
+    const old = `data:text/javascript,Object.defineProperty(process.versions,"node",{value:"20.20.2"})`;
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ["--import", old, bootstrap_js, "--", "node", "src/cli/main.ts", "transform", "--help"],
+      { cwd: clone, encoding: "utf8", env: { PATH: "/nowhere" } },
+    );
+    assert.deepEqual([status, stdout], [0, "transform --help\n"], stderr);
+    rmSync(clone, { recursive: true });
+  });
 
   test("options that npm took as its own are named, with the command that was meant", () => {
     const start = bootstrap(["start"], {
