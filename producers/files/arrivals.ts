@@ -13,7 +13,10 @@ export function isInput(name: string): boolean {
 export interface ArrivalLimits {
   /** A file is ready once two listings at least this far apart agree on its size and time. */
   settle_ms: number;
-  /** An incomplete file that has not changed for this long is read as far as it goes. */
+  /**
+   * An incomplete file that has not changed for this long is read as far as it goes: by the clock since its first
+   * listing, or by its own time, because nobody still writes a file of yesterday.
+   */
   incomplete_after_ms: number;
 }
 
@@ -58,8 +61,8 @@ export class Arrivals {
   ready(now_us: number): Listed[] {
     return [...this.#by_name.values()]
       .filter((arrival) => {
-        const unchanged_ms = (now_us - arrival.unchanged_since_us) / 1000;
-        return unchanged_ms >= (arrival.is_incomplete ? this.#limits.incomplete_after_ms : this.#limits.settle_ms);
+        const is_settled = now_us - arrival.unchanged_since_us >= this.#limits.settle_ms * 1000;
+        return is_settled && (!arrival.is_incomplete || this.#isOverdue(arrival, now_us));
       })
       .map(({ file }) => file)
       .sort((a, b) => a.modified_at_us - b.modified_at_us || (a.name < b.name ? -1 : 1));
@@ -68,7 +71,13 @@ export class Arrivals {
   /** Whether an incomplete file has waited long enough to be read as far as it goes. */
   isOverdue(name: string, now_us: number): boolean {
     const arrival = this.#by_name.get(name);
-    return arrival !== undefined && now_us - arrival.unchanged_since_us >= this.#limits.incomplete_after_ms * 1000;
+    return arrival !== undefined && this.#isOverdue(arrival, now_us);
+  }
+
+  /** A time in the future says nothing: the clocks of this machine and of the storage may differ. */
+  #isOverdue({ file, unchanged_since_us }: Arrival, now_us: number): boolean {
+    const since_us = Math.min(unchanged_since_us, file.modified_at_us);
+    return now_us - since_us >= this.#limits.incomplete_after_ms * 1000;
   }
 
   noteIncomplete(name: string): void {

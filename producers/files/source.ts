@@ -201,7 +201,7 @@ export class FilesSource implements Producer {
     }
   }
 
-  /** Whether the content is complete, or has been incomplete for long. */
+  /** Whether the content is complete, or has not changed for long. */
   #mayRead({ name }: Listed, { is_incomplete }: FileContent, { clock, report }: ProducerContext): boolean {
     if (!is_incomplete) return true;
     if (!this.#arrivals.isOverdue(name, clock.now_us())) {
@@ -209,7 +209,7 @@ export class FilesSource implements Producer {
       return false;
     }
     const waited_s = this.#options.incomplete_after_ms / 1000;
-    const message = `${name} has been incomplete for ${waited_s} s; it is read as far as it goes`;
+    const message = `${name} is incomplete and has not changed for ${waited_s} s; it is read as far as it goes`;
     report({ level: "warning", code: "FILE_INCOMPLETE", message });
     return true;
   }
