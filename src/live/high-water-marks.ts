@@ -30,6 +30,11 @@ export class HighWaterMarks {
     this.#by_date.set(date, new Map(heads));
   }
 
+  /** Forgets all marks, which are loaded again when needed. */
+  clear(): void {
+    this.#by_date.clear();
+  }
+
   mayBeCopy({ date, number, sequence_key, has_timestamp_identity }: Numbered): boolean {
     if (number === null) return !has_timestamp_identity;
     return number <= (this.#by_date.get(date)?.get(sequence_key) ?? -1n);

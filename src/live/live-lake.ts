@@ -24,6 +24,8 @@ export interface LiveLakeOptions {
   clock: Clock;
   memory_limit_mb?: number;
   threads?: number;
+  /** The most that the tail holds; by default TAIL_LIMITS. */
+  tail_limits?: typeof TAIL_LIMITS;
   /** Called with each failure that is retried. */
   failed?(error: OperatingError): void;
 }
@@ -58,7 +60,10 @@ const MEMORY_LIMIT_MB = 256;
  * with its bytes.
  */
 const BATCH = { max_records: 2_048, max_bytes: 1024 * 1024 };
-/** The most that the tail holds. A full tail stalls until the tables have consumed records, and reports it. */
+/**
+ * The most that the tail holds. A full tail stalls until the tables have consumed records, and reports it. It does not
+ * begin with a backlog that it cannot hold: the tables take it in larger batches at a fraction of the cost.
+ */
 export const TAIL_LIMITS = { max_records: 150_000, max_bytes: 24 * 1024 * 1024 };
 /** How often the tail checks the catalog for new snapshots, which costs a few reads of SQLite. */
 const LOOK_MS = 500;
@@ -83,6 +88,9 @@ export class LiveLake {
   readonly #absorb_pace = new AbsorbPace();
   readonly #rebind_pace = new RebindPace();
   #pending_records = 0;
+  readonly #limits: typeof TAIL_LIMITS;
+  /** Mean payload of the last batch's records. */
+  #record_bytes = 0;
   #stalled: string | null = null;
   /** The rebinding of views to newer snapshots that is in progress. */
   #rebinding: { end: Promise<void>; has_ended: boolean } | null = null;
@@ -93,6 +101,7 @@ export class LiveLake {
     const { pipeline, models } = options;
     const parts = { live: pipeline.live, shape: shapeOf(pipeline, models), topic: pipeline.topic.name };
     this.#options = options;
+    this.#limits = options.tail_limits ?? TAIL_LIMITS;
     this.#db = db;
     this.#shape = parts.shape;
     this.#tail = new Tail(db, parts);
@@ -239,8 +248,9 @@ export class LiveLake {
     const before = this.#views.boundOf(this.#shape.accepted);
     await this.#tail.open(tables.find(({ table }) => table === before.table) ?? before);
     await this.#bindTo(tables);
-    await this.#awaitRebind();
+    await this.#rebinding?.end;
     this.#next = { ...this.#views.absorbed() };
+    await this.#awaitRebind();
   }
 
   /** Rebinds the views when tables have new snapshots. Records are still absorbed during the rebind. */
@@ -262,8 +272,8 @@ export class LiveLake {
     if (this.#stalled !== null || this.#rebind_pace.isDue(now_us)) return true;
     const { records, size_bytes } = this.#tail.size;
     return (
-      records > TAIL_LIMITS.max_records * TAIL_SHARE_BEFORE_REBIND ||
-      size_bytes > TAIL_LIMITS.max_bytes * TAIL_SHARE_BEFORE_REBIND
+      records > this.#limits.max_records * TAIL_SHARE_BEFORE_REBIND ||
+      size_bytes > this.#limits.max_bytes * TAIL_SHARE_BEFORE_REBIND
     );
   }
 
@@ -301,10 +311,31 @@ export class LiveLake {
   async #trimTail(): Promise<void> {
     const absorbed = this.#views.absorbed();
     if (this.#trimmed_to !== null && equalOffsets(absorbed, this.#trimmed_to)) return;
+    if (coversOffsets(absorbed, this.#next) && !equalOffsets(absorbed, this.#next)) {
+      await this.#continueAt(absorbed);
+      return;
+    }
     const trimmed = await this.#db.transact(() => this.#tail.trim(absorbed));
     trimmed.committed();
     if (trimmed.has_deleted) await this.#db.compact();
     this.#trimmed_to = absorbed;
+  }
+
+  /**
+   * Continues where every table is, after a backlog that was left to them. Listeners receive the newest tick of each
+   * subject; alerts read all ticks of the gap from the lake's history.
+   */
+  async #continueAt(absorbed: LogOffsets): Promise<void> {
+    const ticks = await this.#tail.beginAfter(this.#next, absorbed, this.#views.boundOf(this.#shape.accepted));
+    await this.#db.compact();
+    this.#next = { ...absorbed };
+    this.#trimmed_to = absorbed;
+    this.#absorbed_us = this.#options.clock.now_us();
+    this.#tell({ ticks, records: 0, next: this.#next, absorbed_at_us: this.#absorbed_us });
+  }
+
+  #tell(batch: AbsorbedBatch): void {
+    for (const listener of this.#listeners) listener(batch);
   }
 
   /** Absorbs one batch and returns its number of records; 0 where there are none, or where the tail is full. */
@@ -321,22 +352,24 @@ export class LiveLake {
     if (!this.#mayAbsorb() || waiting === undefined) return 0;
     const arrival = await this.#arrivalOf(waiting);
     if (arrival === null) return 0;
+    const before_bytes = this.#tail.size.size_bytes;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));
     const records = arrival.kind === "log" ? arrival.records.length : arrival.to - arrival.from;
     this.#next = { ...this.#next, [partitionKey(topic, waiting.partition)]: this.#nextOffset(waiting) + records };
     this.#pending_records -= records;
     this.#absorbed_us = clock.now_us();
-    const batch: AbsorbedBatch = { ticks, records, next: this.#next, absorbed_at_us: this.#absorbed_us };
-    for (const listener of this.#listeners) listener(batch);
+    this.#record_bytes = (this.#tail.size.size_bytes - before_bytes) / records;
+    this.#tell({ ticks, records, next: this.#next, absorbed_at_us: this.#absorbed_us });
     return records;
   }
 
   #mayAbsorb(): boolean {
     const { records, size_bytes } = this.#tail.size;
+    const needed_bytes = size_bytes + this.#pending_records * this.#record_bytes;
     const seed = this.#shape.seeds.find((relation) => this.#views.boundOf(relation).snapshot_id === null);
     if (seed) this.#stalled = `The seed ${seed.name} is not loaded yet, and records are read with it.`;
-    else if (records >= TAIL_LIMITS.max_records || size_bytes >= TAIL_LIMITS.max_bytes) {
-      this.#stalled = `${records} records (${Math.round(size_bytes / 1e6)} MB) wait for the tables; what comes after them is not visible yet.`;
+    else if (records + this.#pending_records > this.#limits.max_records || needed_bytes > this.#limits.max_bytes) {
+      this.#stalled = "More records wait than the live views can hold; they become visible once the tables have them.";
     } else this.#stalled = null;
     return this.#stalled === null;
   }

@@ -29,6 +29,12 @@ export class MinuteCoverage {
     this.#begin_us = Math.max(this.#begin_us, minuteOf(at_us) + MINUTE_US);
   }
 
+  /** Holds nothing any more: rows up to this time may exist only in the table. */
+  restartAfter(at_us: number): void {
+    this.#held.clear();
+    this.beginAfter(at_us);
+  }
+
   missing(events: readonly Event[]): Minute[] {
     const missing = new Map<string, Minute>();
     for (const { subject, at_us, date } of events) {

@@ -9,7 +9,7 @@ import {
 import type { LogRecord } from "../log/log.ts";
 import type { LogOffsets } from "../log/offsets.ts";
 import { TICK_DECIMALS, type LiveDefinition, type Tick } from "../pipeline/definition.ts";
-import { compareLogPosition } from "../pipeline/event-order.ts";
+import { compareEvents, compareLogPosition, eventOrder } from "../pipeline/event-order.ts";
 import {
   bind,
   emptyLike,
@@ -123,6 +123,47 @@ export class Tail {
       if (typeof newest_us === "number") this.#coverage.beginAfter(newest_us);
     }
     await this.#prepare();
+  }
+
+  /**
+   * Begins after records that the tail left to the tables: those at or past `from` and before `to`, which every table
+   * has consumed. All of the tail's rows are older and are dropped. Returns the newest of these ticks of each subject.
+   */
+  async beginAfter(from: LogOffsets, to: LogOffsets, accepted: PinnedTable): Promise<Tick[]> {
+    const { bronze, elements, others } = this.#shape;
+    const rows = [bronze, elements, ...others].map(tailTable);
+    const { ticks, newest_us } = await this.#db.transact(async () => {
+      const newest = await this.#newestBetween(from, to, accepted);
+      const [[held_us] = []] = await this.#db.read(
+        `select epoch_us(max(${this.#live.columns.at})) from ${this.#accepted_table}`,
+      );
+      await this.#db.run(
+        [...rows, this.#accepted_table, DUPLICATE_LOOKUP].map((table) => `DELETE FROM ${table}`).join("; "),
+      );
+      const known = [held_us, ...newest.map(({ at_us }) => at_us)].filter((at_us) => typeof at_us === "number");
+      return { ticks: newest, newest_us: known.reduce((latest, at_us) => Math.max(latest, at_us), -Infinity) };
+    });
+    this.#coverage.restartAfter(newest_us);
+    this.#marks.clear();
+    this.#has_lookup_rows = false;
+    this.#oldest_us = Infinity;
+    this.#records = 0;
+    this.#size_bytes = 0;
+    return ticks;
+  }
+
+  /** The newest accepted tick of each subject among the records at or past `from` and before `to`, in event order. */
+  async #newestBetween(from: LogOffsets, to: LogOffsets, accepted: PinnedTable): Promise<Tick[]> {
+    if (accepted.snapshot_id === null) return [];
+    const order = eventOrder(this.#live.columns).map((column) => `${column} desc`);
+    // The comparison with one number lets DuckDB pass over files; the offsets of each partition decide.
+    const first = Math.min(...Object.keys(to).map((partition) => from[partition] ?? 0));
+    const rows = await this.#db.read(
+      `select ${this.#tickColumns()} from ${this.#tableAt(accepted)}
+       where log_offset >= ${first} and ${isPast(from)} and not (${isPast(to)})
+       qualify row_number() over (partition by ${this.#live.columns.subject} order by ${order.join(", ")}) = 1`,
+    );
+    return rows.map(tickOf).sort(compareEvents);
   }
 
   /** Replaces a seed's rows by those of its pinned table. */
@@ -248,9 +289,15 @@ export class Tail {
   /** The columns of an element that `candidateOf` reads. */
   #candidateColumns(): string {
     const { columns, is_candidate, has_timestamp_identity } = this.#live;
-    return `${is_candidate}, ${columns.subject}, ${columns.source}, ${columns.value}::decimal(38, ${TICK_DECIMALS}),
+    return `${is_candidate}, ${columns.date}::varchar, ${has_timestamp_identity}, ${this.#tickColumns()}`;
+  }
+
+  /** The columns of an element or an accepted row that `tickOf` reads. */
+  #tickColumns(): string {
+    const { columns } = this.#live;
+    return `${columns.subject}, ${columns.source}, ${columns.value}::decimal(38, ${TICK_DECIMALS}),
       ${columns.amount}::decimal(38, ${AMOUNT_DECIMALS}), epoch_us(${columns.at}), epoch_us(ingested_at),
-      log_partition, log_offset, element_index, ${columns.date}::varchar, ${exactly(columns.number)}, ${columns.product}, ${has_timestamp_identity}`;
+      log_partition, log_offset, element_index, ${exactly(columns.number)}, ${columns.product}`;
   }
 
   /** Loads from the table the accepted rows of the candidates' minutes that the tail does not cover. */
@@ -354,22 +401,19 @@ function arrivingTable(model: LiveShape["accepted"]): string {
 }
 
 function candidateOf(row: readonly TailValue[]): Candidate {
-  const [
-    ,
-    subject,
-    source,
-    value,
-    amount,
-    at_us,
-    ingested_at_us,
-    partition,
-    offset,
-    element_index,
-    date,
-    number,
-    product,
-    has_timestamp_identity,
-  ] = row;
+  const [, date, has_timestamp_identity, ...columns] = row;
+  const tick = tickOf(columns);
+  return {
+    ...tick,
+    date: String(date),
+    sequence_key: sequenceKey(tick.source, tick.product),
+    has_timestamp_identity: has_timestamp_identity === true,
+  };
+}
+
+function tickOf(row: readonly TailValue[]): Tick {
+  const [subject, source, value, amount, at_us, ingested_at_us, partition, offset, element_index, number, product] =
+    row;
   return {
     subject: String(subject),
     source: String(source),
@@ -380,11 +424,8 @@ function candidateOf(row: readonly TailValue[]): Candidate {
     partition: Number(partition),
     offset: Number(offset),
     element_index: Number(element_index),
-    date: String(date),
     number: number as bigint | null,
     product: textOrNull(product),
-    sequence_key: sequenceKey(String(source), textOrNull(product)),
-    has_timestamp_identity: has_timestamp_identity === true,
   };
 }
 

@@ -91,7 +91,9 @@ describe("Help and hints before anything is installed", () => {
     const clone = join(folder.path, "clone");
     const bootstrap_js = join(clone, "bin", "bootstrap.js");
     const [, wanted = ""] = /NODE_PACKAGE = "(.*)"/.exec(readFileSync(bootstrap_js, "utf8")) ?? [];
-    const digest = createHash("sha256").update(readFileSync(join(clone, "package-lock.json"))).digest("hex");
+    const digest = createHash("sha256")
+      .update(readFileSync(join(clone, "package-lock.json")))
+      .digest("hex");
     const binaries = join(clone, ".tools", "node", "node_modules", "node", "bin");
     for (const made of [binaries, join(clone, "node_modules"), join(clone, "src", "cli")])
       mkdirSync(made, { recursive: true });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
+import { EVENT_POSITION } from "../../pipelines/crypto/columns.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { LiveLake } from "../../src/live/live-lake.ts";
+import { LiveLake, type AbsorbedBatch, type LiveLakeOptions } from "../../src/live/live-lake.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
 import { prepareModels, type LiveModels } from "../../src/transform/models.ts";
 import { BRONZE, Lakes, MODELS, TOPIC, type TestLake } from "../dbt/lake.ts";
@@ -15,6 +16,15 @@ async function rowsOf(live: LiveLake, relation: string): Promise<string[]> {
   const { columns, rows } = await live.query(`from ${relation}`);
   const order = columns.map(({ name }, index) => ({ name, index })).sort((a, b) => (a.name < b.name ? -1 : 1));
   return rows.map((row) => order.map(({ name, index }) => `${name}=${row[index]}`).join(" ")).sort();
+}
+
+/** Coin, offset and index of the newest accepted event of each coin from an offset on. */
+async function newestFrom(live: LiveLake, offset: number): Promise<string[]> {
+  const { rows } = await live.query(
+    `select crypto_id || ' ' || arg_max(log_offset || ' ' || element_index, ${EVENT_POSITION}) from live.crypto_price_updates
+     where log_offset >= ${offset} group by crypto_id`,
+  );
+  return rows.map((row) => row.join(" ")).sort();
 }
 
 function assertSameRows(promised: readonly string[], held: readonly string[], what: string): void {
@@ -35,10 +45,10 @@ describe("the live views", () => {
   });
   after(() => lakes.close());
 
-  async function live(lake: TestLake): Promise<LiveLake> {
+  async function live(lake: TestLake, limits: Pick<LiveLakeOptions, "tail_limits"> = {}): Promise<LiveLake> {
     // Seeds are loaded into each lake; the compiled SQL is the same.
     models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
-    return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock });
+    return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock, ...limits });
   }
 
   test("wait for no record that neither the log nor bronze has: a drain fails", async () => {
@@ -65,13 +75,26 @@ describe("the live views", () => {
   test("hold, row for row and before any table has it, what the tables will hold once they have absorbed the log", async () => {
     const lake = await lakes.fresh();
     const tail = await live(lake);
+    // Leaves backlogs to the tables that the other one absorbs.
+    const small = await live(lake, { tail_limits: { max_records: 60, max_bytes: 1e9 } });
+    const batches: AbsorbedBatch[] = [];
+    small.onAbsorbed((batch) => batches.push(batch));
+    const rounds = { absorbed: 0, left: 0 };
     try {
       for (let from = 0, part = 0; from < stream.length; part += 1) {
         const to = Math.min(stream.length, from + [37, 200, 11, 90][part % 4]!);
         await lake.append(stream.slice(from, to));
         await tail.catchUp();
+        await small.catchUp();
+        const has_left = small.state().stalled !== null;
+        rounds[has_left ? "left" : "absorbed"] += 1;
         const promised = new Map<string, string[]>();
-        for (const table of TABLES) promised.set(table, await rowsOf(tail, `live.${table.split(".")[1]}`));
+        for (const table of TABLES) {
+          const view = `live.${table.split(".")[1]}`;
+          promised.set(table, await rowsOf(tail, view));
+          if (!has_left)
+            assertSameRows(await rowsOf(small, view), promised.get(table) ?? [], `${view} at ${to} records`);
+        }
         from = to;
         await lake.ingest();
         // In some rounds bronze is ahead of the models.
@@ -79,9 +102,19 @@ describe("the live views", () => {
         await lake.catchUp();
         for (const table of TABLES)
           assertSameRows(promised.get(table) ?? [], await rowsOf(tail, table), `${table} after ${to} records`);
+        if (!has_left) continue;
+        await small.catchUp();
+        assert.equal(small.state().stalled, null);
+        assert.equal(small.state().tail_records, 0);
+        // Of the ticks that it left, it tells the newest of each coin.
+        const [before, { ticks, records } = { ticks: [], records: -1 }] = batches.slice(-2);
+        const told = ticks.map(({ subject, offset, element_index }) => [subject, offset, element_index].join(" "));
+        assert.deepEqual([records, told.sort()], [0, await newestFrom(tail, before?.next[`${TOPIC}/0`] ?? 0)]);
       }
+      assert.ok(rounds.absorbed > 1 && rounds.left > 1, JSON.stringify(rounds));
     } finally {
       tail.close();
+      small.close();
     }
   });
 });
