@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import { claimLake } from "../../src/lake/ownership.ts";
 import { writeKnownMarket } from "../crash/known-market.ts";
-import { coinlake, temporaryFolder } from "../support/coinlake.ts";
+import { coinlake, startCoinlake, temporaryFolder } from "../support/coinlake.ts";
+import { eventually } from "../support/eventually.ts";
 
 const BOTH = ["--pipeline", "crypto,ecommerce"];
 const PORTS = ["--port", "0", "--catalog-port", "0"];
@@ -38,6 +39,29 @@ describe("a run of both until drained", () => {
       const { accepted } = JSON.parse(verified.stdout).figures;
       assert.equal(accepted, name === "crypto" ? market.accepted : 2);
     }
+  });
+
+  test("stops the other pipeline cleanly when one cannot continue, and fails with that one's error", async () => {
+    const inbox = join(folder.path, "vanishing");
+    mkdirSync(inbox);
+    // A file that may still be written is waited for.
+    writeFileSync(join(inbox, "orders.json"), '[{"event":');
+    const market = await writeKnownMarket(folder.path, { seed: 6, records: 200 });
+    const data = join(folder.path, "stopped");
+    // In the recorded time, which takes far longer than the test.
+    const sources = ["--source", `replay:${market.recording}`, "--source", `files:${inbox}`, "--speed", "1"];
+    const { child, finished } = startCoinlake(untilDrained(data, ...sources));
+    let said = "";
+    child.stderr?.on("data", (text: string) => (said += text));
+    await eventually(() => /^crypto .*gold updated/m.test(said), { what: () => `crypto's first increment: ${said}` });
+    rmSync(inbox, { recursive: true });
+    const { code, stderr } = await finished;
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /^warning ecommerce +this pipeline cannot continue; the others stop cleanly$/m);
+    assert.match(stderr, /^crypto +Stopped cleanly\./m);
+    assert.match(stderr, /^error .*\[FOLDER_NOT_FOUND\]/m);
+    const verified = await coinlake(["verify", "--json", "--data", data, "--lake", "replay-market-6"]);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   });
 });
 
