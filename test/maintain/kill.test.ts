@@ -124,7 +124,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
   }
 
   for (const moment of MOMENTS) {
-    test(`killed ${moment.replace(/:1$/, "").replace(":2", ", the second time")}: every value is as it was written, no file is missing, and the next run cleans up`, async () => {
+    test(`killed ${moment.replace(/:1$/, "").replace(":2", ", the second time")}: all values are intact, no file is missing, and the next run cleans up`, async () => {
       for (let commit = 0; commit < 5; commit += 1) await write();
       const orphan = `${(await lake.load(TABLE)).metadata.location}/data/orphan-${next}.parquet`;
       await lake.storage.write(orphan, Buffer.from("nobody's"));
