@@ -321,7 +321,7 @@ describe("a backup of an idle lake", () => {
     }
   });
 
-  test("goes to S3 and back", async () => {
+  test("is written to S3 and restored from it", async () => {
     const s3 = await startS3();
     try {
       const env = {

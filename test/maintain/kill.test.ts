@@ -35,7 +35,7 @@ const COMMITS_IN_A_LIFE = 5;
 /** If the writer wins every conflict, the run ends before its failpoint, and another run is killed. */
 const MAX_LIVES = 4;
 
-describe("maintenance under SIGKILL, beside a writer", () => {
+describe("maintenance under SIGKILL with a concurrent writer", () => {
   let lake: MaintainedLake;
   let pyiceberg: PyIceberg;
   /** The table's content according to the writer. */
