@@ -137,7 +137,7 @@ describe("a lake that was copied or moved", () => {
     assert.throws(() => findLake(pathIn("in-s3-moved"), "s3"), { code: "LAKE_MOVED" });
   });
 
-  test("gets an id, if it is of an earlier version, from its first writer, only in its original folder", async () => {
+  test("of an earlier version gets an id from its first writer, only in its original folder", async () => {
     await copyLake(source, pathIn("old"));
     const { id: _id, location: _location, sha256: _sha256, ...old } = descriptionIn(pathIn("old"));
     writeFileSync(pathIn("old", LAKE, "lake.json"), JSON.stringify(old));
