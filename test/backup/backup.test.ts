@@ -115,8 +115,8 @@ async function assertWhole(target: BackupPlace): Promise<BackupManifest> {
   return newest;
 }
 
-describe("a backup of a lake at rest", () => {
-  test("brings back every value of every snapshot in another place, and leaves the original as it was", async () => {
+describe("a backup of an idle lake", () => {
+  test("restores every value of every snapshot in another folder, and leaves the original unchanged", async () => {
     assert.ok([...content.keys()].length > 20, "tables have older snapshots");
     const before_ = treeOf(source);
     const made = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as BackupReport;
@@ -157,7 +157,7 @@ describe("a backup of a lake at rest", () => {
     assert.equal(report.folder, join(pathIn("restored"), LAKE));
   });
 
-  test("has rows deleted by position, whose files name data files", async () => {
+  test("contains position delete files", async () => {
     const newest = await assertWhole(place(pathIn("rest")));
     assert.ok(
       newest.files.some(({ path }) => /delete/.test(path)),
@@ -165,7 +165,7 @@ describe("a backup of a lake at rest", () => {
     );
   });
 
-  test("a second one copies nothing that the first has, and keeps no more than two", async () => {
+  test("copies no file that the previous one has, and keeps the last two", async () => {
     const second = JSON.parse(await run("backup", pathIn("rest"), "--data", source, "--json")) as Record<
       string,
       number
@@ -177,7 +177,7 @@ describe("a backup of a lake at rest", () => {
     await assertWhole(place(pathIn("rest")));
   });
 
-  test("targets that must not be overwritten are rejected", async () => {
+  test("rejects targets that must not be overwritten", async () => {
     writeFileSync(pathIn("aside", "note"), "precious");
     await rejected("BACKUP_TARGET_NOT_EMPTY", "backup", pathIn("aside"), "--data", source);
     await rejected("BACKUP_INSIDE_LAKE", "backup", join(source, LAKE, "backup"), "--data", source);
@@ -187,7 +187,7 @@ describe("a backup of a lake at rest", () => {
     assert.equal(existsSync(pathIn("new")), false);
   });
 
-  test("a backup that is damaged is reported by file, and no lake comes of it", async () => {
+  test("cannot be restored if it is damaged, and the error names the file", async () => {
     cpSync(pathIn("rest"), pathIn("damaged"), { recursive: true });
     const target = place(pathIn("damaged"));
     const { files } = await assertWhole(target);
@@ -202,7 +202,7 @@ describe("a backup of a lake at rest", () => {
     assert.deepEqual(listLakes(pathIn("from-damaged")), []);
   });
 
-  test("checksums that the catalog keeps are checked, and lead to the new place", async () => {
+  test("verifies the checksums in the catalog, and relocates them", async () => {
     const summed = await copyLake(source, pathIn("summed"));
     const file = join(summed, LAKE, "catalog.db");
     const columns =
@@ -233,7 +233,7 @@ describe("a backup of a lake at rest", () => {
     assert.match(said, /\.parquet has changed since its commit/);
   });
 
-  test("data files are never held in memory whole, so that one of any size is copied", async () => {
+  test("streams data files instead of reading them into memory", async () => {
     class WithLargeFiles extends FileStorage {
       override async read(location: string): Promise<Uint8Array> {
         assert.ok(!/data\/.*\.parquet$/.test(location), `${location} is read whole`);
@@ -268,12 +268,12 @@ describe("a backup of a lake at rest", () => {
     assert.deepEqual(await contentOf(pathIn("from-large")), content);
   });
 
-  test("files are copied side by side up to so many, and so many bytes", () => {
+  test("copies files concurrently up to a number of files and of bytes", () => {
     const groups = groupsOf([1, 1, 1, 1, 50, 60, 200, 1, 1], { at_once: 3, max_bytes: 100, sizeOf: (size) => size });
     assert.deepEqual(groups, [[1, 1, 1], [1, 50], [60], [200], [1, 1]]);
   });
 
-  test("a restore into a folder in S3 deletes nothing that it did not put there, however often it is run", async () => {
+  test("is restored into S3 without deleting other objects, even in repeated and killed runs", async () => {
     const s3 = await startS3();
     try {
       const env = {
@@ -321,7 +321,7 @@ describe("a backup of a lake at rest", () => {
     }
   });
 
-  test("to S3 and back", async () => {
+  test("is written to S3 and restored from it", async () => {
     const s3 = await startS3();
     try {
       const env = {
@@ -344,8 +344,8 @@ describe("a backup of a lake at rest", () => {
   });
 });
 
-describe("a backup of a lake that is written", () => {
-  test("beside ingest and expiry it is consistent, and the next one copies only what is new", async () => {
+describe("a backup of a lake in use", () => {
+  test("is consistent during ingest and expiry, and the next one copies only new files", async () => {
     const stream = await marketStream(5);
     await written.append(stream.slice(0, 100));
     await written.ingest();
@@ -400,7 +400,7 @@ describe("a backup of a lake that is written", () => {
   });
 });
 
-test("a backup waits for a moment between two increments while somebody writes the lake", async () => {
+test("a backup waits until no increment is in progress while another process writes the lake", async () => {
   const data = await copyLake(source, pathIn("increment"));
   const open = await openLake(findLake(data, LAKE));
   let claim = claimLake(open.lake, "a test");
@@ -438,8 +438,8 @@ test("a backup waits for a moment between two increments while somebody writes t
   }
 });
 
-describe("killed", () => {
-  test("a backup at any step leaves the one before whole, and the next run finishes", async () => {
+describe("after a kill", () => {
+  test("at any failpoint of a backup, the previous backup is intact and the next run completes", async () => {
     const changing = await copyLake(source, pathIn("changing"));
     await run("backup", pathIn("base"), "--data", changing);
     const open = await openLake(findLake(changing, LAKE));
@@ -470,7 +470,7 @@ describe("killed", () => {
     }
   });
 
-  test("a first backup leaves none, and one whose writing was cut off does not count", async () => {
+  test("during the first backup there is no backup, and a truncated manifest is ignored", async () => {
     await killedAt("inside files:20", ["backup", pathIn("first"), "--data", source]);
     await rejected("BACKUP_NOT_FOUND", "restore", pathIn("first"), "--data", pathIn("from-first"));
     // The state that a kill during a write leaves.
@@ -494,7 +494,7 @@ describe("killed", () => {
     "before placing:1",
     "after placing:1",
   ]) {
-    test(`a restore ${moment.replace(/:.*/, "")} is no lake until it is done, and the next run finishes it`, async () => {
+    test(`${moment.replace(/:.*/, "")} of a restore, no partial lake is visible, and the next run completes it`, async () => {
       const data = pathIn(`restore ${moment.replaceAll(/\W/g, "-")}`);
       await killedAt(moment, ["restore", pathIn("rest"), "--data", data]);
       const is_done = moment.startsWith("after placing");

@@ -55,7 +55,7 @@ async function run(...args: string[]): Promise<string> {
   return stdout;
 }
 
-describe("a lake that is opened elsewhere", () => {
+describe("a lake that was copied or moved", () => {
   const COMMANDS = [
     ["query", "select 1"],
     ["ask", "1"],
@@ -70,7 +70,7 @@ describe("a lake that is opened elsewhere", () => {
     ["start", "--source", "simulated", "--port", "0", "--catalog-port", "0"],
   ];
 
-  test("every command rejects a copy, names both folders, and writes nothing", async () => {
+  test("is rejected as a copy by every command, which names both folders and writes nothing", async () => {
     cpSync(source, pathIn("copied"), { recursive: true });
     const [original, copy] = [treeOf(source), treeOf(pathIn("copied"))];
     for (const command of COMMANDS) {
@@ -89,7 +89,7 @@ describe("a lake that is opened elsewhere", () => {
     assert.deepEqual(differencesOf(original, treeOf(source)), []);
   });
 
-  test("so it is with one that was renamed; the same folder by another name is not moved", async () => {
+  test("is rejected if it was renamed, and accepted by another path to the same folder", async () => {
     await copyLake(source, pathIn("renamed"));
     renameSync(pathIn("renamed", LAKE), pathIn("renamed", "other"));
     assert.throws(() => findLake(pathIn("renamed"), "other"), { code: "LAKE_MOVED" });
@@ -116,7 +116,7 @@ describe("a lake that is opened elsewhere", () => {
     );
   });
 
-  test("a new lake knows the real path, however its folder was spelled", () => {
+  test("is recognised by its real path, because a new lake records it without symbolic links", () => {
     mkdirSync(pathIn("real"));
     symlinkSync(pathIn("real"), pathIn("link"));
     const lake = openOrCreateLake(pathIn("link"), { name: "new", kind: "simulated", pipeline: "crypto" });
@@ -125,7 +125,7 @@ describe("a lake that is opened elsewhere", () => {
     assert.equal(findLake(pathIn("real"), "new").id, lake.id);
   });
 
-  test("one with its tables in S3 too, where a copy shares them", () => {
+  test("is rejected also if its tables are in S3", () => {
     const warehouse = "s3://bucket/lake";
     openOrCreateLake(pathIn("in-s3"), { name: "s3", kind: "simulated", pipeline: "crypto", warehouse });
     cpSync(pathIn("in-s3"), pathIn("in-s3-copy"), { recursive: true });
@@ -137,7 +137,7 @@ describe("a lake that is opened elsewhere", () => {
     assert.throws(() => findLake(pathIn("in-s3-moved"), "s3"), { code: "LAKE_MOVED" });
   });
 
-  test("a lake of an earlier version gets its id from who first writes it, and only in its own place", async () => {
+  test("of an earlier version gets an id from its first writer, only in its original folder", async () => {
     await copyLake(source, pathIn("old"));
     const { id: _id, location: _location, sha256: _sha256, ...old } = descriptionIn(pathIn("old"));
     writeFileSync(pathIn("old", LAKE, "lake.json"), JSON.stringify(old));
@@ -157,7 +157,7 @@ describe("a lake that is opened elsewhere", () => {
 });
 
 describe("move", () => {
-  test("accepts a lake that was moved by hand, for every reader, with its id", async () => {
+  test("relocates a lake that was moved by hand, with its id and the same content for every reader", async () => {
     await copyLake(source, pathIn("here"));
     const { id } = descriptionIn(pathIn("here"));
     renameSync(pathIn("here"), pathIn("there"));
@@ -176,7 +176,7 @@ describe("move", () => {
     assert.deepEqual([code, stderr.includes("NOTHING_TO_MOVE")], [2, true]);
   });
 
-  test("moves a lake to another folder, and nothing of it stays", async () => {
+  test("moves a lake to another folder and leaves nothing behind", async () => {
     await copyLake(source, pathIn("from"));
     const { id } = descriptionIn(pathIn("from"));
     await run("move", pathIn("to"), "--data", pathIn("from"));
@@ -195,7 +195,7 @@ describe("move", () => {
     signal: new AbortController().signal,
   });
 
-  test("a target inside the lake's own folder is rejected in any spelling", async () => {
+  test("rejects a target inside the lake's folder in any spelling", async () => {
     const data = await copyLake(source, pathIn("around"));
     symlinkSync(join(data, LAKE, "warehouse"), pathIn("shortcut"));
     for (const target of [join(data, LAKE, "new"), join(pathIn("shortcut"), "not", "there", LAKE), join(data, LAKE)]) {
@@ -206,7 +206,7 @@ describe("move", () => {
     assert.deepEqual(await contentOf(data), content);
   });
 
-  test("killed on its way, then moved there by hand: the lake is no leftover of itself", async () => {
+  test("killed, then moved to the target by hand: the lake is not deleted as a leftover", async () => {
     const [here, there, elsewhere] = [
       await copyLake(source, pathIn("killed-here")),
       pathIn("by-hand"),
@@ -221,7 +221,7 @@ describe("move", () => {
     assert.deepEqual([existsSync(join(there, LAKE)), await contentOf(elsewhere)], [false, content]);
   });
 
-  test("move and backup reject a symbolic link in the lake and do not delete it", async () => {
+  test("rejects a symbolic link in the lake and does not delete it, as backup does", async () => {
     const data = await copyLake(source, pathIn("linked"));
     writeFileSync(pathIn("precious"), "precious");
     for (const link of [join(data, LAKE, "rules.json"), join(data, LAKE, "warehouse", "gold", "some.parquet")]) {
@@ -238,7 +238,7 @@ describe("move", () => {
     assert.deepEqual(await contentOf(pathIn("unlinked")), content);
   });
 
-  test("leaves a lake alone that somebody writes", async () => {
+  test("rejects a lake that another process writes", async () => {
     await copyLake(source, pathIn("claimed"));
     const claim = claimLake(findLake(pathIn("claimed"), LAKE), "a test");
     const { code, stderr } = await coinlake(["move", pathIn("unclaimed"), "--data", pathIn("claimed")]);
@@ -247,7 +247,7 @@ describe("move", () => {
   });
 
   for (const moment of ["inside relocation:4", "before relocation:1", "after relocation:1"]) {
-    test(`killed ${moment.replace(/:.*/, "")}, the next run accepts the place`, async () => {
+    test(`killed ${moment.replace(/:.*/, "")}: the next run completes the relocation`, async () => {
       const [here, there] = [
         pathIn(`here ${moment.replaceAll(/\W/g, "-")}`),
         pathIn(`there ${moment.replaceAll(/\W/g, "-")}`),
@@ -262,7 +262,7 @@ describe("move", () => {
   }
 
   for (const moment of ["inside relocation:4", "after relocation:1", "before placing:1", "after placing:1"]) {
-    test(`killed ${moment.replace(/:.*/, "")} on its way elsewhere, the lake is in one place, and the next run finishes`, async () => {
+    test(`killed ${moment.replace(/:.*/, "")} to another folder: the lake is in one folder, and the next run completes`, async () => {
       const [here, there] = [
         pathIn(`from ${moment.replaceAll(/\W/g, "-")}`),
         pathIn(`to ${moment.replaceAll(/\W/g, "-")}`),

@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { onAbort } from "../../src/base/abortable.ts";
 
-test("A listener is called once when the signal aborts, and at once if it already has.", () => {
+test("A listener is called once when the signal aborts, and immediately if it already has.", () => {
   const controller = new AbortController();
   let calls = 0;
   onAbort(controller.signal, () => (calls += 1));
@@ -15,7 +15,7 @@ test("A listener is called once when the signal aborts, and at once if it alread
   assert.equal(calls, 2);
 });
 
-test("A listener that was removed is not called, and leaves nothing with the signal.", () => {
+test("A removed listener is not called and is no longer registered with the signal.", () => {
   const controller = new AbortController();
   const stopListening = onAbort(controller.signal, () => assert.fail());
   stopListening();

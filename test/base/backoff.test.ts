@@ -5,7 +5,7 @@ import { Backoff, backoffDelay_ms, retryAfter_ms } from "../../src/base/backoff.
 
 const limits = { base_ms: 1000, cap_ms: 60_000, retry_after_cap_ms: 600_000 };
 
-test("Delays are drawn from a range that doubles with each failure up to the cap, and starts over after a success.", () => {
+test("The maximum delay doubles with each failure up to the cap, and is reset after a success.", () => {
   const highest = new Backoff(limits, () => 1);
   assert.deepEqual(
     Array.from({ length: 8 }, () => highest.next_ms()),
@@ -16,7 +16,7 @@ test("Delays are drawn from a range that doubles with each failure up to the cap
   assert.equal(new Backoff(limits, () => 0).next_ms(), 0);
 });
 
-test("However many failures and whatever is drawn, a delay is never above the cap and never below retry-after.", () => {
+test("A delay is never above the cap or below retry-after, for any number of failures and any random value.", () => {
   fc.assert(
     fc.property(
       fc.nat(2000),
@@ -48,12 +48,12 @@ const HEADERS: [string | null | undefined, number | null][] = [
   ["Fri, 99 Oct 2025", null],
 ];
 for (const [header, delay_ms] of HEADERS) {
-  test(`A retry-after of ${JSON.stringify(header) ?? "nothing"} asks for ${delay_ms ?? "no particular"} ms.`, () => {
+  test(`A retry-after of ${JSON.stringify(header) ?? "undefined"} means a delay of ${delay_ms ?? "unspecified"} ms.`, () => {
     assert.equal(retryAfter_ms(header, now_us), delay_ms);
   });
 }
 
-test("A share of the delay is random; without jitter the delay is the ceiling.", () => {
+test("Jitter makes a share of the delay random; without jitter the delay is the maximum.", () => {
   assert.equal(backoffDelay_ms(3, limits), 4000);
   assert.equal(backoffDelay_ms(3, limits, { share: 0.5, random: () => 0 }), 2000);
   assert.equal(backoffDelay_ms(3, limits, { share: 0.5, random: () => 1 }), 4000);

@@ -16,7 +16,7 @@ const INVALID = [
   "",
 ];
 
-test("Times are read to the microsecond in any zone", () => {
+test("Times are parsed to the microsecond in any zone", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 9_000_000_000_000_000 }), (at_us) =>
       assert.equal(microsFromIso(isoFromMicros(at_us)), at_us),
@@ -28,7 +28,7 @@ test("Times are read to the microsecond in any zone", () => {
   assert.equal(parseInstant_ms("1970-01-01T00:00:01.0019Z"), 1001);
 });
 
-test("A person may leave out the zone, which is UTC then, and the time of day; a recording may not", () => {
+test("User input may omit the zone, which is then UTC, and the time of day; recorded times may not", () => {
   for (const text of ["2025-10-10T21:00:00", "2025-10-10 21:00:00Z", " 2025-10-10 21:00", "2025-10-10T23:00+02:00"])
     assert.equal(parseInstant_us(text), microsFromIso("2025-10-10T21:00:00Z"), text);
   assert.equal(parseInstant_us("2025-10-10"), microsFromIso("2025-10-10T00:00:00Z"));
@@ -36,7 +36,7 @@ test("A person may leave out the zone, which is UTC then, and the time of day; a
     assert.equal(microsFromIso(text), null);
 });
 
-test("A time that no calendar has is rejected with the value and the form to use", () => {
+test("An invalid time is rejected with the value, cut to 50 characters", () => {
   for (const text of INVALID) {
     assert.equal(microsFromIso(text), null, text);
     assert.throws(() => parseInstant_ms(text), { code: "INVALID_TIME", message: `Invalid time "${text}"` });
@@ -44,7 +44,7 @@ test("A time that no calendar has is rejected with the value and the form to use
   assert.throws(() => parseInstant_us("x".repeat(60)), { message: `Invalid time "${"x".repeat(50)}"` });
 });
 
-test("A date is a day of the calendar", () => {
+test("A date must exist in the calendar", () => {
   assert.deepEqual(["2024-02-29", "2023-02-29", "2025-00-10", "2025-1-1", "today"].map(isDate), [
     true,
     false,

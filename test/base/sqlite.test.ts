@@ -41,7 +41,7 @@ function rows(file: string): unknown[] {
   }
 }
 
-test("a file of an older version is upgraded, after a copy of it beside it", () => {
+test("a file of an older version is copied and then upgraded", () => {
   const file = oldFile("upgrade");
   openSqliteFile(file, NEW, options).close();
   assert.deepEqual(rows(file), [
@@ -93,7 +93,7 @@ test("a database of another program is rejected, with tables or without an appli
     assert.throws(() => openSqliteFile(file, { ...OLD, application_id }, options), { code: "ALERTS_FORMAT_UNKNOWN" });
 });
 
-test("a file that lacks a table is damaged, for readers and writers", () => {
+test("a file that lacks a table is reported as damaged, to readers and writers", () => {
   const file = oldFile("lacking");
   const database = new DatabaseSync(file);
   database.exec("DROP TABLE note; CREATE TABLE other (id INTEGER) STRICT");

@@ -40,7 +40,7 @@ before(async () => {
 after(() => lake.close());
 
 describe("creating tables", () => {
-  test("a table has its metadata on disk and folders to write into", async () => {
+  test("a new table has a metadata file and an empty data folder", async () => {
     const { metadata, metadata_location } = await lake.catalog.createTable({
       identifier: PRICES,
       schema: PRICE_SCHEMA,
@@ -52,7 +52,7 @@ describe("creating tables", () => {
     assert.deepEqual((await lake.openAnother().loadTable(PRICES)).metadata, metadata);
   });
 
-  test("a name that exists, a missing namespace, and a table without a name are rejected", async () => {
+  test("an existing name, a missing namespace and an empty name are rejected", async () => {
     const identifier = await newTable();
     await assert.rejects(lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA }), { code: "TABLE_EXISTS" });
     await assert.rejects(
@@ -65,7 +65,7 @@ describe("creating tables", () => {
     );
   });
 
-  test("of two that create one table at the same time one wins, and the loser leaves no file", async () => {
+  test("one of three concurrent creations of a table succeeds, and the others leave no file", async () => {
     const identifier = { namespace: ["bronze"], name: "raced" };
     const location = `${lake.warehouse}/bronze/raced`;
     const create = () => lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA, location });
@@ -76,7 +76,7 @@ describe("creating tables", () => {
     assert.equal((await filesOf(location)).length, 1);
   });
 
-  test("a staged table has folders but no pointer, until a creating commit makes it", async () => {
+  test("a staged table has folders but no pointer until a commit creates it", async () => {
     const identifier = { namespace: ["bronze"], name: "staged" };
     const metadata = await lake.catalog.stageTable({ identifier, schema: PRICE_SCHEMA });
     assert.equal(await lake.catalog.hasTable(identifier), false);
@@ -100,7 +100,7 @@ describe("creating tables", () => {
     await assert.rejects(lake.catalog.commit([create]), { code: "COMMIT_CONFLICT" });
   });
 
-  test("a namespace with a location of its own places its tables there", async () => {
+  test("tables of a namespace with a location get folders below it", async () => {
     await lake.catalog.createNamespace(["placed"], { location: `${lake.warehouse}/elsewhere/` });
     const { metadata } = await lake.catalog.createTable({
       identifier: { namespace: ["placed"], name: "días & noches" },
@@ -111,7 +111,7 @@ describe("creating tables", () => {
 });
 
 describe("committing", () => {
-  test("a commit is one new metadata file that names its predecessor", async () => {
+  test("a commit writes one metadata file, whose metadata log names the previous one", async () => {
     const identifier = await newTable();
     const before_commit = await lake.catalog.loadTable(identifier);
     const [loaded] = await lake.catalog.commit([appendChange(identifier, 7n ** 22n, 1, null)]);
@@ -125,7 +125,7 @@ describe("committing", () => {
     assert.equal((await filesOf(before_commit.metadata.location)).length, 2);
   });
 
-  test("a commit that changes nothing writes nothing", async () => {
+  test("a commit without changes writes no file", async () => {
     const identifier = await newTable();
     const { metadata_location, metadata } = await lake.catalog.loadTable(identifier);
     const [loaded] = await lake.catalog.commit([
@@ -135,7 +135,7 @@ describe("committing", () => {
     assert.equal((await filesOf(metadata.location)).length, 1);
   });
 
-  test("a failed requirement publishes nothing in any table, and leaves no file", async () => {
+  test("a failed requirement changes no table of the commit and leaves no file", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const before_commit = [await lake.catalog.loadTable(left), await lake.catalog.loadTable(right)];
     await assert.rejects(lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, 99)]), {
@@ -145,7 +145,7 @@ describe("committing", () => {
     for (const table of before_commit) assert.equal((await filesOf(table.metadata.location)).length, 1);
   });
 
-  test("several tables change together", async () => {
+  test("one commit changes several tables, but not one table twice, no table or a missing one", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const loaded = await lake.catalog.commit([appendChange(left, 1, 1, null), appendChange(right, 2, 1, null)]);
     assert.deepEqual(
@@ -161,7 +161,7 @@ describe("committing", () => {
     });
   });
 
-  test("changes that can stand side by side both land, whoever comes first", async () => {
+  test("concurrent compatible changes of a table all succeed", async () => {
     const identifier = await newTable();
     const other = lake.openAnother();
     await Promise.all(
@@ -174,7 +174,7 @@ describe("committing", () => {
     assert.equal((await filesOf(metadata.location)).length, 5);
   });
 
-  test("earlier metadata files are bounded: what drops off the log is deleted", async () => {
+  test("metadata files that leave the metadata log are deleted", async () => {
     const own = await openLake();
     await own.catalog.createNamespace(["bronze"]);
     const { metadata } = await own.catalog.createTable({
@@ -191,7 +191,7 @@ describe("committing", () => {
     await own.close();
   });
 
-  test("a writer that does not require a head of main cannot drop another's snapshot", async () => {
+  test("a commit without a requirement on main cannot discard another writer's snapshot", async () => {
     const identifier = await newTable();
     await lake.catalog.commit([{ ...appendChange(identifier, 1, 1, null), requirements: [] }]);
     const late = { ...appendChange(identifier, 2, 2, null), requirements: [] };
@@ -199,7 +199,7 @@ describe("committing", () => {
     assert.equal((await lake.catalog.loadTable(identifier)).metadata["current-snapshot-id"], 1);
   });
 
-  test("the list of a snapshot that a commit did not keep is deleted after the commit, and never before", async () => {
+  test("the manifest list of a snapshot joined into another is deleted only after a successful commit", async () => {
     const own = await openLake();
     await own.catalog.createNamespace(["bronze"]);
     const { metadata } = await own.catalog.createTable({ identifier: PRICES, schema: PRICE_SCHEMA });
@@ -246,7 +246,7 @@ describe("committing", () => {
     await own.close();
   });
 
-  test("the steps around the pointer are announced in their order", async () => {
+  test("the failpoints before and after the pointer move are reached in order", async () => {
     const steps: string[] = [];
     const catalog = lake.openAnother({ step: (step) => steps.push(step) });
     const identifier = await newTable();
@@ -266,7 +266,7 @@ function storeWith(inner: CatalogStore, move: (moves: readonly PointerMove[]) =>
   });
 }
 
-describe("when the commit point fails", () => {
+describe("when moving the pointer fails", () => {
   function faulty(
     move: (inner: CatalogStore, moves: readonly PointerMove[]) => Promise<void>,
   ): Partial<CatalogOptions> {
@@ -274,7 +274,7 @@ describe("when the commit point fails", () => {
     return { store: storeWith(inner, (moves) => move(inner, moves)) };
   }
 
-  test("an unknown outcome is reported as such, and the files that may be published stay", async () => {
+  test("an unknown outcome is reported as such, and files that may be published are kept", async () => {
     const identifier = await newTable();
     const catalog = lake.openAnother(
       faulty(async (inner, moves) => {
@@ -290,7 +290,7 @@ describe("when the commit point fails", () => {
     );
   });
 
-  test("an error nobody foresaw counts as unknown", async () => {
+  test("an unexpected error is reported as an unknown outcome, and files are kept", async () => {
     const identifier = await newTable();
     const catalog = lake.openAnother(faulty(() => Promise.reject(new TypeError("surprise"))));
     await assert.rejects(catalog.commit([appendChange(identifier, 1, 1, null)]), { code: "UNKNOWN_OUTCOME" });
@@ -299,7 +299,7 @@ describe("when the commit point fails", () => {
     assert.equal((await filesOf(metadata.location)).length, 2, "nothing was deleted");
   });
 
-  test("a writer who is beaten every time gives up with a conflict and cleans up", async () => {
+  test("a commit that loses to other writers five times fails with a conflict and leaves no file", async () => {
     const identifier = await newTable();
     let attempts = 0;
     const catalog = lake.openAnother(
@@ -316,7 +316,7 @@ describe("when the commit point fails", () => {
     assert.equal((await filesOf(metadata.location)).length, 1 + attempts);
   });
 
-  test("a file that cannot be written fails the commit, and those written before it go", async () => {
+  test("a failed write fails the commit and removes the files written before it", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const { metadata } = await lake.catalog.loadTable(left);
     class FullDisk extends FileStorage {
@@ -334,7 +334,7 @@ describe("when the commit point fails", () => {
     assert.equal((await lake.catalog.loadTable(left)).metadata.properties["a"], undefined);
   });
 
-  test("a store that moves one pointer at a time rejects a commit of several tables", async () => {
+  test("a store without multi-table commits rejects a commit of several tables", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const inner = new SqliteStore(join(lake.folder, "catalog.sqlite"));
     const store = new Proxy(inner, {
@@ -351,7 +351,7 @@ describe("when the commit point fails", () => {
   });
 });
 
-test("two catalogs that race appends on one file lose nothing: each lands once or gets a conflict", async () => {
+test("concurrent appends by three catalogs lose no update: each commits once or gets a conflict", async () => {
   const identifier = await newTable();
   const catalogs = [lake.catalog, lake.openAnother(), lake.openAnother()];
   const landed: number[] = [];
@@ -389,7 +389,7 @@ test("two catalogs that race appends on one file lose nothing: each lands once o
 });
 
 describe("listing", () => {
-  test("pages cover every name once, while tables come and go", async () => {
+  test("pages contain every name once although a table is dropped meanwhile", async () => {
     const namespace = ["paged"];
     await lake.catalog.createNamespace(namespace);
     for (const name of ["a", "b", "c", "d", "e"])
@@ -428,7 +428,7 @@ describe("listing", () => {
 });
 
 describe("renaming, registering and dropping", () => {
-  test("a renamed table keeps its files, and a new one of the old name gets its own", async () => {
+  test("a renamed table keeps its folder, and a new table of the old name gets another", async () => {
     const from = await newTable();
     const { metadata } = await lake.catalog.loadTable(from);
     const to = { namespace: ["bronze"], name: "renamed" };
@@ -439,7 +439,7 @@ describe("renaming, registering and dropping", () => {
     assert.notEqual(again.metadata.location, metadata.location);
   });
 
-  test("a dropped table can be registered again by its metadata file, and replaced only on demand", async () => {
+  test("a dropped table can be registered from its metadata file, and replaced only with is_overwriting", async () => {
     const identifier = await newTable();
     const { metadata_location } = await lake.catalog.loadTable(identifier);
     await lake.catalog.commit([appendChange(identifier, 1, 1, null)]);
@@ -450,7 +450,7 @@ describe("renaming, registering and dropping", () => {
     await lake.catalog.registerTable({ identifier, metadata_location, is_overwriting: true });
   });
 
-  test("what cannot be read as metadata is not registered", async () => {
+  test("a file that is not metadata cannot be registered, and the error does not quote it", async () => {
     const secret = join(lake.folder, "secret.txt");
     await writeFile(secret, "password");
     for (const metadata_location of [
@@ -465,7 +465,7 @@ describe("renaming, registering and dropping", () => {
     }
   });
 
-  test("a drop keeps the files, a purge deletes them all and nothing else", async () => {
+  test("a drop keeps all files, a purge deletes those of its table", async () => {
     const [kept, purged] = [await newTable(), await newTable()];
     const [kept_location, purged_location] = [
       (await lake.catalog.loadTable(kept)).metadata.location,
@@ -479,7 +479,7 @@ describe("renaming, registering and dropping", () => {
     await assert.rejects(lake.catalog.dropTable(purged, { is_purging: true }), { code: "TABLE_NOT_FOUND" });
   });
 
-  test("a purge keeps the files of a table that says so", async () => {
+  test("a purge keeps the files of a table with gc.enabled=false", async () => {
     const kept = await newTable({ "gc.enabled": "false" });
     await lake.catalog.dropTable(kept, { is_purging: true });
     assert.equal((await filesOf(folderOf(kept))).length, 1);
@@ -487,7 +487,7 @@ describe("renaming, registering and dropping", () => {
   });
 });
 
-test("namespace properties report what was updated, removed and missing", async () => {
+test("changing namespace properties reports the updated, removed and missing ones", async () => {
   await lake.catalog.createNamespace(["described"], { a: "1", b: "2" });
   const change = { updates: { c: "3" }, removals: ["a", "a", "zzz"] };
   assert.deepEqual(await lake.catalog.changeNamespaceProperties(["described"], change), {
@@ -502,7 +502,7 @@ test("namespace properties report what was updated, removed and missing", async 
   assert.deepEqual(await lake.catalog.namespaceProperties(["described"]), { b: "2", c: "3" });
 });
 
-test("large metadata is compressed, small is readable text, and the table's property decides otherwise", async () => {
+test("large metadata is compressed and small metadata is not, unless a table property says otherwise", async () => {
   const nameAfter = async (properties: Record<string, string>, snapshots: number) => {
     const identifier = await newTable(properties);
     for (let id = 1; id <= snapshots; id += 1)
@@ -517,7 +517,7 @@ test("large metadata is compressed, small is readable text, and the table's prop
   assert.match(await nameAfter({ "write.metadata.compression-codec": "gzip" }, 70), /\.gz\.metadata\.json$/);
   assert.doesNotMatch(await nameAfter({ long_text, "write.metadata.compression-codec": "none" }, 1), /\.gz\./);
 
-  test("a commit deletes no file that a crafted metadata log names outside of the table's folder, or that is no metadata", async () => {
+  test("a crafted metadata log cannot make a commit delete other files than the table's metadata", async () => {
     const storage = new FileStorage();
     const identifier = await newTable({ "write.metadata.previous-versions-max": "1" });
     const { metadata, metadata_location } = await lake.catalog.loadTable(identifier);

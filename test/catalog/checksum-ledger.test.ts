@@ -38,7 +38,7 @@ async function filesOf({ metadata, metadata_location }: LoadedTable, storage: Fi
   ];
 }
 
-test("a commit's files have the checksum of their content, and lose it when they are deleted", async () => {
+test("the checksum of each committed file is recorded, and removed when the file is deleted", async () => {
   const folder = temporaryFolder();
   const file = join(folder.path, "catalog.db");
   const files = new FileStorage();
@@ -85,7 +85,7 @@ test("a commit's files have the checksum of their content, and lose it when they
   folder.remove();
 });
 
-test("a deletion succeeds although its checksum cannot be removed, which is told and made up for", async () => {
+test("a deletion succeeds if its checksum cannot be removed, with a warning and a retry of the removal", async () => {
   const folder = temporaryFolder();
   const files = new FileStorage();
   const removed = new Set<string>();

@@ -32,13 +32,13 @@ const rejected = (error: Error & { code?: string }) =>
   error.code === "INVALID_REQUEST" && error.message.startsWith("Invalid ");
 
 describe("locations", () => {
-  test("one place has one spelling", () => {
+  test("equivalent locations have one canonical form", () => {
     assert.equal(canonicalFolder("file:/lake/t/"), "file:///lake/t");
     assert.equal(canonicalFolder("file://localhost/lake/t"), "file:///lake/t");
     assert.equal(canonicalFolder("s3a://bucket/t//"), "s3://bucket/t");
   });
 
-  test("only a plain path below the folder is below it", () => {
+  test("only a plain path below a folder counts as below it", () => {
     const folder = "file:///lake/100% mine/warehouse";
     for (const below of ["t", "a b/t-1", "ü/t", "price_date=2026-01-01"])
       assert.ok(isBelow(`${folder}/${below}`, folder), below);
@@ -50,7 +50,7 @@ describe("locations", () => {
     assert.ok(!isBelow("s3://lake/t", folder));
   });
 
-  test("folders overlap where one is or holds the other, in any case of letters", () => {
+  test("folders overlap if one equals or contains the other, ignoring case", () => {
     assert.ok(overlaps("file:///w/T", "file:/w/t/x"));
     assert.ok(overlaps("s3a://b/w/t/x", "s3://b/w/t"));
     assert.ok(!overlaps("file:///w/t", "file:///w/t2"));
@@ -58,7 +58,7 @@ describe("locations", () => {
 });
 
 describe("a table's folder", () => {
-  test("is below the warehouse, and apart from every other table's", async () => {
+  test("must be below the warehouse and apart from that of every other table", async () => {
     const { metadata } = await newTable();
     const { location: own } = metadata;
     const bad = [
@@ -88,7 +88,7 @@ describe("a table's folder", () => {
     assert.ok(!existsSync(pathOfLocation(`${outside}/data`)), "nothing was made there");
   });
 
-  test("stays its own when a commit moves it", async () => {
+  test("must stay apart from other tables when a commit moves it", async () => {
     const [one, other] = [await newTable(), await newTable()];
     const move = (location: string) =>
       lake.catalog.commit([
@@ -102,7 +102,7 @@ describe("a table's folder", () => {
     await assert.rejects(newTable(one.metadata.location), rejected);
   });
 
-  test("of a namespace is below the warehouse too", async () => {
+  test("must be below the warehouse for a namespace too", async () => {
     await assert.rejects(lake.catalog.createNamespace(["away"], { location: outside }), rejected);
     const change = { updates: { location: `${lake.warehouse}/..` }, removals: [] };
     await assert.rejects(lake.catalog.changeNamespaceProperties(["bronze"], change), rejected);
@@ -121,8 +121,8 @@ describe("a table's folder", () => {
 
 const setProperties = (updates: Record<string, string>): Update[] => [{ action: "set-properties", updates }];
 
-describe("files that a commit names", () => {
-  test("lie in the table's folder: manifest lists, statistics, folders for new files", async () => {
+describe("files named by a commit", () => {
+  test("must be in the table's folder: manifest lists, statistics, folders for new files", async () => {
     const { identifier, metadata } = await newTable();
     const statistics = { "snapshot-id": 1, "statistics-path": `${outside}/x.stats`, "file-size-in-bytes": 1 };
     const updates: Update[][] = [
@@ -142,7 +142,7 @@ describe("files that a commit names", () => {
     ]);
   });
 
-  test("are no reason to delete others: a metadata log that another program wrote", async () => {
+  test("are not deleted outside the table's folder, even if another program's metadata log names them", async () => {
     const { identifier, metadata } = await newTable();
     const precious = `${outside}/metadata/precious.metadata.json`;
     // The metadata of a program that writes files directly.
@@ -154,7 +154,7 @@ describe("files that a commit names", () => {
     await assert.rejects(lake.catalog.registerTable({ identifier, metadata_location: location }), rejected);
     const store = lake.openAnother();
     await lake.catalog.createTable({ identifier, schema: PRICE_SCHEMA });
-    // Nor if it reached the store without the catalog.
+    // The same if the metadata reached the store without the catalog.
     const { metadata_location } = await store.loadTable(identifier);
     await unlink(pathOfLocation(metadata_location));
     await new FileStorage().write(metadata_location, Buffer.from(formatJson(crafted)));
@@ -170,7 +170,7 @@ describe("a registered table", () => {
   const register = (metadata_location: string, name = "adopted") =>
     lake.catalog.registerTable({ identifier: { namespace: ["bronze"], name }, metadata_location });
 
-  test("has its metadata file in its own folder, and its folder to itself", async () => {
+  test("must have its metadata file in its own folder and share that folder with no other table", async () => {
     const { identifier, metadata } = await newTable();
     const { metadata_location } = await lake.catalog.loadTable(identifier);
     await assert.rejects(register(metadata_location), rejected, "another table is there");
@@ -192,30 +192,26 @@ describe("a registered table", () => {
     assert.equal((await register(metadata_location)).metadata_location, metadata_location);
   });
 
-  test(
-    "is read from a regular file of bounded size, and from nothing else",
-    { skip: process.platform === "win32" },
-    async () => {
-      const folder = pathOfLocation(`${lake.warehouse}/odd/metadata`);
-      mkdirSync(folder, { recursive: true });
-      const make: Record<string, (path: string) => void> = {
-        pipe: (path) => execFileSync("mkfifo", [path]),
-        folder: (path) => mkdirSync(path),
-        large: (path) => {
-          writeFileSync(path, "{");
-          truncateSync(path, 10 * 1024 ** 3);
-        },
-      };
-      for (const [name, put] of Object.entries(make)) put(join(folder, `${name}.metadata.json`));
-      // More pipes at once than the process has threads for file access.
-      const names = [...Array.from({ length: 12 }, () => "pipe"), "folder", "large", "none"];
-      const attempts = names.map((name) => register(`${lake.warehouse}/odd/metadata/${name}.metadata.json`, "odd"));
-      await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "INVALID_REQUEST" })));
-    },
-  );
+  test("is read only from a regular file of bounded size", { skip: process.platform === "win32" }, async () => {
+    const folder = pathOfLocation(`${lake.warehouse}/odd/metadata`);
+    mkdirSync(folder, { recursive: true });
+    const make: Record<string, (path: string) => void> = {
+      pipe: (path) => execFileSync("mkfifo", [path]),
+      folder: (path) => mkdirSync(path),
+      large: (path) => {
+        writeFileSync(path, "{");
+        truncateSync(path, 10 * 1024 ** 3);
+      },
+    };
+    for (const [name, put] of Object.entries(make)) put(join(folder, `${name}.metadata.json`));
+    // More pipes at once than the process has threads for file access.
+    const names = [...Array.from({ length: 12 }, () => "pipe"), "folder", "large", "none"];
+    const attempts = names.map((name) => register(`${lake.warehouse}/odd/metadata/${name}.metadata.json`, "odd"));
+    await Promise.all(attempts.map((attempt) => assert.rejects(attempt, { code: "INVALID_REQUEST" })));
+  });
 });
 
-test("invalid names are rejected, and unusual names never become a path", async () => {
+test("invalid names are rejected, and unusual names become safe folder names", async () => {
   const bad = ["", ".", "..", "a\nb", "a\x00b", "a\x7fb", "\x1f", "\uD800", "x".repeat(256)];
   for (const name of bad) {
     const identifier = { namespace: ["bronze"], name };

@@ -42,7 +42,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       assert.deepEqual(await store.namespaceProperties(["created"]), { owner: "ana", "with space": "é" });
     });
 
-    test("properties are set and removed in one step, which tells what was there before", async () => {
+    test("properties are set and removed in one step, which returns the previous ones", async () => {
       await store.createNamespace(["properties"], { a: "1", b: "2" });
       assert.deepEqual(
         await store.changeNamespaceProperties(["properties"], { updates: { c: "3", b: "4" }, removals: ["a", "x"] }),
@@ -61,7 +61,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await assert.rejects(store.dropNamespace(["dropping"]), { code: "NAMESPACE_NOT_FOUND" });
     });
 
-    test("namespaces nest, and each lists its direct children only", async (t) => {
+    test("namespaces can be nested, and each lists only its direct children", async (t) => {
       if (!under_test.is_nesting) return t.skip("this store is flat");
       await assert.rejects(store.createNamespace(["nest", "inner"], {}), { code: "NAMESPACE_NOT_FOUND" });
       await store.createNamespace(["nest"], {});
@@ -84,7 +84,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       assert.equal(await store.namespaceProperties(["nest", "nothing"]), null);
     });
 
-    test("a pointer is made once and moves only from where it is expected", async () => {
+    test("a pointer is created once and moves only from its expected location", async () => {
       await store.createNamespace(["moving"], {});
       const identifier = table("moving", "t");
       assert.equal(await store.pointer(identifier), null);
@@ -119,7 +119,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       assert.deepEqual([await store.pointer(left), await store.pointer(right)], ["l2", "r2"]);
     });
 
-    test("tables are listed by name, in their own namespace only", async () => {
+    test("tables are listed by name and only in their own namespace", async () => {
       await store.createNamespace(["listing"], {});
       await store.createNamespace(["listing_not"], {});
       assert.deepEqual(await store.tableNames(["listing"]), []);
@@ -131,7 +131,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await assert.rejects(store.tableNames(["never"]), { code: "NAMESPACE_NOT_FOUND" });
     });
 
-    test("a rename takes the pointer along, and never replaces a table", async () => {
+    test("a rename moves the pointer and never replaces a table", async () => {
       await store.createNamespace(["from"], {});
       await store.createNamespace(["to"], {});
       await store.move([to(table("from", "t"), null, "file:///t/1")]);
@@ -146,7 +146,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       );
     });
 
-    test("a dropped table is gone, and tells where it was", async () => {
+    test("dropping a table removes it and returns its last pointer", async () => {
       await store.createNamespace(["gone"], {});
       await store.move([to(table("gone", "t"), null, "file:///t/1")]);
       assert.equal(await store.dropTable(table("gone", "t")), "file:///t/1");
@@ -154,7 +154,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       await assert.rejects(store.dropTable(table("gone", "t")), { code: "TABLE_NOT_FOUND" });
     });
 
-    test("another process sees every change at once, and its moves count here", async () => {
+    test("changes are visible to another process immediately, in both directions", async () => {
       const other = await under_test.openAnother();
       try {
         await store.createNamespace(["shared"], {});
@@ -168,7 +168,7 @@ export function describeCatalogStore(name: string, open: () => Promise<StoreUnde
       }
     });
 
-    test("of many moves from one place exactly one happens", async () => {
+    test("exactly one of many concurrent moves from the same location succeeds", async () => {
       await store.createNamespace(["racing"], {});
       const identifier = table("racing", "t");
       const others = await Promise.all([under_test.openAnother(), under_test.openAnother()]);

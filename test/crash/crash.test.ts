@@ -10,7 +10,7 @@ import { skipWithoutProcesses } from "./processes.ts";
 const SEED = 3;
 const RECORDS = 900;
 
-describe("A pipeline that is killed at every step, and at some random moments", { skip: skipWithoutProcesses }, () => {
+describe("A pipeline that is killed at every failpoint and at random moments", { skip: skipWithoutProcesses }, () => {
   const folder = temporaryFolder();
   let survival: Survival;
 
@@ -26,7 +26,7 @@ describe("A pipeline that is killed at every step, and at some random moments", 
   });
   after(() => folder.remove());
 
-  test("died at each step, under way", () => {
+  test("was killed at every failpoint before the stream ended", () => {
     const reached = survival.lives.flatMap(({ kill: { moment }, life }) =>
       moment.kind === "step" && life.is_reached ? [moment.step] : [],
     );
@@ -34,7 +34,7 @@ describe("A pipeline that is killed at every step, and at some random moments", 
     assert.ok(survival.records_before_drain < RECORDS, "the kills must not outlast the stream");
   });
 
-  test("reconciles once drained, with every element counted as it was sent", () => {
+  test("reconciles after the drain, with the counts of elements that were sent", () => {
     const { content, verification } = survival;
     const { bronze_records, accepted, duplicates, rejected } = verification.figures;
     assert.deepEqual(
@@ -48,7 +48,7 @@ describe("A pipeline that is killed at every step, and at some random moments", 
     );
   });
 
-  test("holds what was sent, by value, as PyIceberg reads it", () => {
+  test("has the values that were sent, as read by PyIceberg", () => {
     const compared = Object.entries(survival.comparison).filter(([name]) => name !== "rejected by reason");
     assert.deepEqual(
       compared.map(([name]) => name),

@@ -19,7 +19,7 @@ test("DuckDB's allocator keeps few free blocks for each thread", { skip }, () =>
   assert.match(stderr, /opt\.tcache_nslots_small_max: 20\n[^]*opt\.tcache_nslots_large: 2\n/);
 });
 
-test("freed buffers return to the system, also those before a block in use", { skip }, () => {
+test("freed buffers are returned to the operating system, even with blocks in use between them", { skip }, () => {
   const free = `
     const mb = () => process.memoryUsage.rss() / 1e6;
     const fill = () => Array.from({ length: 100 }, () => [Buffer.alloc(1e6, 1), Buffer.allocUnsafeSlow(60_000)]);

@@ -54,18 +54,18 @@ async function newTable(): Promise<{ name: string; manifests: [string, string] }
 const DAMAGE: Record<string, (file: string) => void> = {
   absent: (file) => rmSync(file),
   empty: (file) => writeFileSync(file, ""),
-  "cut off": (file) => writeFileSync(file, readFileSync(file).subarray(0, 1500)),
-  "of other bytes": (file) => writeFileSync(file, Buffer.alloc(2000, 7)),
-  "of one flipped byte": (file) => {
+  truncated: (file) => writeFileSync(file, readFileSync(file).subarray(0, 1500)),
+  overwritten: (file) => writeFileSync(file, Buffer.alloc(2000, 7)),
+  "changed by one flipped byte": (file) => {
     const bytes = readFileSync(file);
     bytes[bytes.length - 60]! ^= 0xff;
     writeFileSync(file, bytes);
   },
 };
 
-describe("a manifest that cannot be read is an error that names it, and never ends the process", () => {
+describe("an unreadable manifest is an error that names it and never ends the process", () => {
   for (const [what, damage] of Object.entries(DAMAGE)) {
-    test(`where it is ${what}`, async () => {
+    test(`if it is ${what}`, async () => {
       const { name, manifests } = await newTable();
       assert.equal(await session.figure(`select count(*) from ${name}`), "2");
       damage(manifests[1]);
@@ -76,7 +76,7 @@ describe("a manifest that cannot be read is an error that names it, and never en
     });
   }
 
-  test("where only an older state of the table has it", async () => {
+  test("if only an earlier snapshot needs it", async () => {
     await writer.run("create table lake.silver.emptied (id bigint); insert into lake.silver.emptied values (1)");
     const table = await lake.catalog.loadTable({ namespace: ["silver"], name: "emptied" });
     const [only = ""] = globSync("*-m*.avro", { cwd: pathOfLocation(`${table.metadata.location}/metadata`) });
@@ -91,7 +91,7 @@ describe("a manifest that cannot be read is an error that names it, and never en
   });
 });
 
-test("a damaged table fails only the queries that name it, now and as of a time", async () => {
+test("a damaged table fails only the queries that use it, at present and in time travel", async () => {
   const { name: whole } = await newTable();
   const { name: damaged, manifests } = await newTable();
   rmSync(manifests[1]);
@@ -124,7 +124,7 @@ test("a damaged table fails only the queries that name it, now and as of a time"
   }
 });
 
-test("table metadata that names another partition spec than the manifests is an error, and never ends the process", async () => {
+test("table metadata with another partition spec than the manifests fails a query, never the process", async () => {
   const identifier = { namespace: ["silver"], name: "parts" };
   const fields = [{ id: 1, name: "day", type: "date", required: false }];
   const spec = [{ name: "day", transform: "identity", "source-id": 1, "field-id": 1000 }];

@@ -25,7 +25,7 @@ after(() => {
 });
 
 for (const name of ["missing.parquet", "cut.parquet", "empty.parquet"]) {
-  test(`a data file that cannot be read is no bad SQL: ${name}`, async () => {
+  test(`an unreadable data file is not reported as invalid SQL: ${name}`, async () => {
     await assert.rejects(readRows(connection, `from '${join(folder.path, name)}'`), {
       code: "TABLE_FILE_UNREADABLE",
       is_retryable: true,
@@ -41,7 +41,7 @@ for (const sql of [
   "select 'a'::int",
   "select nothing, 'a.parquet' from range(3)",
 ]) {
-  test(`a statement that is wrong is bad SQL: ${sql}`, async () => {
+  test(`an invalid statement is reported as invalid SQL: ${sql}`, async () => {
     await assert.rejects(readRows(connection, sql), { code: "INVALID_SQL", next_step: /layer\.table/ });
   });
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { openDuckDB } from "../../src/duckdb/duckdb.ts";
 import { closeInstance, instanceMemory, releaseFreeMemory } from "../../src/duckdb/instances.ts";
 
-test("memory is reported by instance and by what it holds, while the instance is open", async () => {
+test("memory is reported by instance and purpose while the instance is open", async () => {
   const instance = await openDuckDB({ name: "measured", memory_limit_mb: 64 });
   const connection = await instance.connect();
   await connection.run("create table numbers as select range as number from range(500000)");
@@ -20,7 +20,7 @@ test("memory is reported by instance and by what it holds, while the instance is
   );
 });
 
-test("releasing free memory leaves every instance its limit and its rows", async () => {
+test("releasing free memory keeps an instance's memory limit and rows", async () => {
   await releaseFreeMemory();
   const instance = await openDuckDB({ name: "kept", memory_limit_mb: 64 });
   const connection = await instance.connect();

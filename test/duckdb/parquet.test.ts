@@ -11,7 +11,7 @@ import { locationOfPath } from "../../src/storage/file/location.ts";
 import { FileStorage } from "../../src/storage/file/storage.ts";
 
 describe("A Parquet file of log records", () => {
-  it("is described by counts of every column, and by bounds of all but the payload.", async () => {
+  it("has counts of every column, and bounds of all but the payload.", async () => {
     const folder = await mkdtemp(join(tmpdir(), "coinlake-parquet-"));
     const writer = await openParquetWriter({ storage: new FileStorage() });
     try {
@@ -62,7 +62,7 @@ describe("A Parquet file of log records", () => {
     }
   });
 
-  it("takes a statistic that it does not understand for none.", () => {
+  it("has no statistic where DuckDB's text of it cannot be parsed.", () => {
     assert.equal(parseStatistic("timestamptz", "2025-10-09 08:53:20.5+00"), 1_760_000_000_500_000);
     assert.equal(parseStatistic("timestamptz", "1969-12-31 23:59:59.999999+00"), -1);
     assert.equal(parseStatistic("timestamptz", "2025-10-09 08:53:20+02"), null);

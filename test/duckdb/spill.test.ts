@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { spillFolder, sweepSpill } from "../../src/duckdb/spill.ts";
 
-test("what a killed process spilled is swept, what a living one spills is not", () => {
+test("the spill folder of a dead process is deleted, that of a live one is kept", () => {
   const { pid } = spawnSync(process.execPath, ["--version"]);
   const ours = spillFolder();
   const orphaned = join(dirname(ours), `coinlake-spill-${pid}-left`);

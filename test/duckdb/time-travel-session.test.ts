@@ -18,7 +18,7 @@ after(async () => {
   folder.remove();
 });
 
-test("Work at different times runs one piece at a time, in the order given, on one session.", async () => {
+test("Work at different lake times runs sequentially, in call order, on one session.", async () => {
   let opened = 0;
   const past = new TimeTravelSession(() => {
     opened += 1;
@@ -40,7 +40,7 @@ test("Work at different times runs one piece at a time, in the order given, on o
   assert.deepEqual([opened, past.waiting], [1, 0]);
 });
 
-test("A failure to open reaches its caller, and the next caller opens again; failed work stops no other.", async () => {
+test("A failed open rejects its caller, and the next call opens again; failed work affects no other.", async () => {
   const failure = new OperatingError("METASTORE_FAILED", "no catalog", { next_step: "Start it." });
   const attempts: (() => Promise<QuerySession>)[] = [() => Promise.reject(failure), () => QuerySession.open(lake)];
   const past = new TimeTravelSession(() => attempts.shift()?.() ?? assert.fail("opened three times"));

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/coinlake.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-test("Extensions count as verified once they were loaded, and no longer when a file changes or is added.", () => {
+test("Extensions count as verified once they were loaded, until a file changes or is added.", () => {
   const files = join(folder.path, "v1.0.0", "linux_amd64");
   const file = join(files, "one.duckdb_extension");
   const isVerified = (): boolean => new VerifiedExtensions(folder.path).is_verified;
@@ -34,7 +34,7 @@ test("Extensions count as verified once they were loaded, and no longer when a f
   assert.equal(isVerified(), true);
 });
 
-test("An instance loads unsigned extensions neither after the first opening nor after a later one.", async () => {
+test("No instance loads unsigned extensions, neither the first nor a later one.", async () => {
   const [signed = ""] = globSync("duckdb/v*/*/avro.duckdb_extension", { cwd: toolsFolder() });
   const bytes = readFileSync(join(toolsFolder(), signed));
   // The signature is at the end of the file.

@@ -56,7 +56,7 @@ async function liveEntries(table: LoadedTable) {
 }
 
 describe("Appending", () => {
-  it("keeps totals, properties, parents and every file through hundreds of commits and their merges.", () =>
+  it("keeps totals, properties, parents and every file across hundreds of commits and manifest merges", () =>
     withLake(async (lake) => {
       let table = await createPrices(lake);
       const stager = createAppendStager({ storage, clock: systemClock });
@@ -93,7 +93,7 @@ describe("Appending", () => {
       );
     }));
 
-  it("is rejected if another writer committed first, and is staged again on that commit.", () =>
+  it("is rejected if another writer committed first, and succeeds when staged on that commit", () =>
     withLake(async (lake) => {
       const table = await createPrices(lake);
       const ours = createAppendStager({ storage, clock: systemClock });
@@ -111,7 +111,7 @@ describe("Appending", () => {
       ]);
     }));
 
-  it("rejects a table whose format it does not write.", () =>
+  it("rejects a table with an unsupported format version", () =>
     withLake(async (lake) => {
       await lake.catalog.createNamespace(["bronze"]);
       const table = await lake.catalog.createTable({
@@ -133,7 +133,7 @@ describe("The choice of manifests to merge", () => {
       existing_files_count: 0,
     }) as ManifestFile;
 
-  it("takes those of one size and spec, once a hundred have gathered.", () => {
+  it("picks those of one size and spec once there are a hundred", () => {
     const small = Array.from({ length: MERGE_COUNT }, () => manifest(1));
     const large = Array.from({ length: MERGE_COUNT - 1 }, () => manifest(MERGE_COUNT));
     assert.deepEqual(chooseMerge([...large, ...small.slice(1), ...small.slice(0, 1)], 0), small);

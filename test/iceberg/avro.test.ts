@@ -37,7 +37,7 @@ const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? `${item}n` : item)));
 
 describe("Avro files", () => {
-  it("come back as they were written, 64-bit integers and all.", () => {
+  it("round-trip, including 64-bit integers", () => {
     const record = fc.record({
       id: fc.oneof(
         fc.maxSafeInteger(),
@@ -58,7 +58,7 @@ describe("Avro files", () => {
     );
   });
 
-  it("of many blocks are read whole.", () => {
+  it("of many blocks are read completely", () => {
     const records = Array.from({ length: 2500 }, (_, id) => ({ id, at: null, note: null, bounds: null }));
     const { records: read } = decodeAvro(encodeAvro(SCHEMA, records, {}), new Map());
     assert.deepEqual(
@@ -67,13 +67,13 @@ describe("Avro files", () => {
     );
   });
 
-  it("keep field ids and metadata in the header.", () => {
+  it("keep field ids and metadata in the header", () => {
     const { metadata } = decodeAvro(encodeAvro(SCHEMA, [], { "format-version": "2" }), new Map());
     assert.deepEqual(JSON.parse(metadata.get("avro.schema") ?? ""), SCHEMA);
     assert.equal(metadata.get("format-version"), "2");
   });
 
-  it("of another writer are resolved by field id, not by name.", () => {
+  it("of another writer are resolved by field id, not by name", () => {
     const names = new Map([
       [1, "snapshot_id"],
       [4, "bound"],
@@ -89,7 +89,7 @@ describe("Avro files", () => {
     );
   });
 
-  it("that are truncated anywhere, or are not Avro files, are rejected.", () => {
+  it("are rejected if truncated inside the header or a block, or if they are not Avro", () => {
     const written = encodeAvro(SCHEMA, [{ id: 7, at: null, note: "x".repeat(100), bounds: null }], {});
     const whole_blocks = written.length;
     for (let length = 0; length < whole_blocks; length += 1) {

@@ -31,11 +31,11 @@ describe("Bounds", () => {
     ["decimal(9,2)", -129n, "ff7f"],
   ];
   for (const [type, value, bytes] of golden) {
-    it(`serialise ${type} ${String(value)} as the specification says.`, () =>
+    it(`encode ${type} ${String(value)} as the specification says`, () =>
       assert.equal(hex(encodeBound(type, value)), bytes));
   }
 
-  it("come back as they went in.", () => {
+  it("round-trip", () => {
     const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
     fc.assert(
       fc.property(
@@ -54,12 +54,12 @@ describe("Bounds", () => {
     );
   });
 
-  it("of a column widened since are read at their old width.", () => {
+  it("of a column that was widened later are read at their old width", () => {
     assert.equal(decodeBound("long", encodeBound("int", -7)), -7);
     assert.equal(decodeBound("double", encodeBound("float", 1.5)), 1.5);
   });
 
-  it("of long strings enclose them in byte order, in at most 16 code points.", () => {
+  it("of long strings enclose them in byte order, with at most 16 code points", () => {
     const compare = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
     const text = fc.string({
       unit: fc.constantFrom("a", "é", "\ud7ff", "\uffff", "🪙", "\u{10ffff}"),

@@ -20,8 +20,8 @@ function streamLength(member: Uint8Array): number {
   return engine.bytesWritten;
 }
 
-describe("a gzip member of parts", () => {
-  test("holds the bytes of any parts in one deflate stream", () => {
+describe("a gzip member built from parts", () => {
+  test("contains the bytes of any parts in one deflate stream", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 3_000 }), { maxLength: 8 }), (parts) => {
         const member = gzipMember(parts);
@@ -31,19 +31,19 @@ describe("a gzip member of parts", () => {
     );
   });
 
-  test("is correct for parts used before, in any order and beside others", () => {
+  test("is correct for reused parts, in any order and mixed with new ones", () => {
     const parts = [words(20_000, 7), words(3, 11), words(50_000, 13)];
     for (const order of [parts, parts.toReversed(), [...parts, words(9, 5), ...parts]])
       assert.ok(gunzipSync(gzipMember(order)).equals(Buffer.concat(order)));
   });
 
-  test("is small where the text repeats itself", () => {
+  test("compresses repetitive text at least sevenfold", () => {
     const text = words(50_000, 7);
     assert.ok(gzipMember([text]).length < text.length / 7);
   });
 
   test(
-    "is what Python's gzip reads",
+    "is readable by Python's gzip",
     { skip: existsSync(pythonExecutable()) ? false : "the Python environment is not set up" },
     () => {
       const parts = [words(20_000, 7), words(1, 11), words(50_000, 13)];

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { formatJson, parseJson } from "../../src/iceberg/json.ts";
 import { addLongs, canonicalLong, isSameLong } from "../../src/iceberg/long.ts";
 
-test("every 64-bit integer comes back digit for digit", () => {
+test("every 64-bit integer round-trips exactly", () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (id) => {
       const text = `{"snapshot-id":${id},"nested":[${id}]}`;
@@ -23,7 +23,7 @@ test("integers that fit a double stay numbers, larger ones become bigint", () =>
   ]);
 });
 
-test("any JSON value comes back as it was", () => {
+test("any JSON value round-trips unchanged", () => {
   fc.assert(
     fc.property(fc.json(), (text) => {
       assert.deepEqual(JSON.parse(formatJson(parseJson(text))), JSON.parse(text));
@@ -31,12 +31,12 @@ test("any JSON value comes back as it was", () => {
   );
 });
 
-test("digits inside strings are left alone", () => {
+test("digits inside strings stay unchanged", () => {
   const text = '{"id":9223372036854775807,"text":"9223372036854775807 \\"1234567890123456789\\""}';
   assert.equal(formatJson(parseJson(text)), text);
 });
 
-test("longs compare and add by value, whatever their type", () => {
+test("longs compare and add by value, as numbers and as bigints", () => {
   assert.ok(isSameLong(5, 5n));
   assert.ok(isSameLong(null, undefined));
   assert.ok(!isSameLong(0, null));

@@ -44,7 +44,7 @@ describe("the files of snapshots", () => {
 
   const snapshotAt = (commit: number) => table.metadata.snapshots[commit - 1]!;
 
-  test("are read once from each manifest, and the same for every snapshot with any content of the cache", async () => {
+  test("are read once per manifest, and are correct for every snapshot at any cache size", async () => {
     for (const max_files of [1, 7, 1_000]) {
       const { files, manifestsRead } = counting(max_files);
       for (const commit of [COMMITS, 3, COMMITS]) {
@@ -58,7 +58,7 @@ describe("the files of snapshots", () => {
     }
   });
 
-  test("are kept for the manifests used last, within the number of files", async () => {
+  test("are cached for the most recently used manifests, up to a limit on files", async () => {
     // A manifest of one file counts as two files.
     const { files, manifestsRead } = counting(2 * COMMITS - 2);
     await files.of(table.metadata, snapshotAt(4));

@@ -69,7 +69,7 @@ const MANIFEST: ManifestFile = {
 };
 
 describe("Manifests", () => {
-  it("come back as they were written, with partition values of every type.", () => {
+  it("round-trip with partition values of every type", () => {
     const partition = new Map<number, SingleValue | null>([
       ...TYPES.map(([, value], position): [number, SingleValue] => [1000 + position, value]),
       [2000, 15],
@@ -104,7 +104,7 @@ describe("Manifests", () => {
     assert.deepEqual(decodeManifest(bytes, MANIFEST, { schema: SCHEMA, spec: SPEC }), entries);
   });
 
-  it("lend added entries their snapshot and sequence number.", () => {
+  it("pass their snapshot id and sequence number on to added entries", () => {
     const partition = new Map<number, SingleValue | null>();
     const spec = { "spec-id": 0, fields: [] };
     const entry = (status: number, sequence_number: number | null): ManifestEntry => ({
@@ -125,14 +125,14 @@ describe("Manifests", () => {
     assert.equal(existing?.sequence_number, 4);
   });
 
-  it("reject a partition transform that is not supported.", () => {
+  it("reject an unsupported partition transform", () => {
     const spec = { "spec-id": 0, fields: [{ name: "x", transform: "zorder[2]", "source-id": 1, "field-id": 1000 }] };
     assert.throws(() => encodeManifest({ schema: SCHEMA, spec, content: MANIFEST_CONTENT.data }, []), {
       code: "UNSUPPORTED_SPEC",
     });
   });
 
-  it("escape names that Avro does not allow.", () => {
+  it("escape names that Avro does not allow", () => {
     assert.deepEqual(["a_1", "1a", "price.usd", "größe", "💰"].map(avroName), [
       "a_1",
       "_1a",
@@ -144,7 +144,7 @@ describe("Manifests", () => {
 });
 
 describe("Manifest lists", () => {
-  it("come back as they were written.", () => {
+  it("round-trip", () => {
     const bytes = encodeManifestList({ "snapshot-id": 2n ** 62n, "sequence-number": 5 }, [
       MANIFEST,
       { ...MANIFEST, partitions: null },

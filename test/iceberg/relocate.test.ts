@@ -64,7 +64,7 @@ function entryOf(path: string, content: number, bounds: string | null): object {
   };
 }
 
-test("a manifest changes in its locations alone, from every writer", () => {
+test("relocating a manifest changes only its locations, and keeps fields unknown to this writer", () => {
   const data = `${OLD}/gold/t/data/a.parquet`;
   const bytes = foreignManifest([
     entryOf(data, CONTENT.data, null),
@@ -103,7 +103,7 @@ test("a manifest changes in its locations alone, from every writer", () => {
   assert.equal(back, text(bytes));
 });
 
-test("a bound that was cut off before it tells a place is left out, and the others stay", () => {
+test("a path bound truncated too early to be relocated is dropped, and other bounds are kept", () => {
   const bytes = foreignManifest([entryOf(`${OLD}/d.parquet`, CONTENT.position_deletes, "file:///old/ware")]);
   const [record] = decodeAvro(relocateManifest(bytes, locate, new Map()), new Map()).records;
   const data_file = record?.["data_file"] as { lower_bounds: { key: number }[]; upper_bounds: { key: number }[] };
@@ -113,7 +113,7 @@ test("a bound that was cut off before it tells a place is left out, and the othe
   );
 });
 
-test("a manifest list names the new manifests with their sizes", () => {
+test("relocating a manifest list sets the new manifests with their sizes", () => {
   const manifest = (path: string) => ({
     manifest_path: path,
     manifest_length: 10,
@@ -139,7 +139,7 @@ test("a manifest list names the new manifests with their sizes", () => {
   ]);
 });
 
-test("of table metadata every location moves, in properties and statistics too, and the log of earlier files ends", () => {
+test("relocating table metadata moves every location, even in properties, and empties the metadata log", () => {
   const metadata = {
     location: `${OLD}/gold/t`,
     properties: { "write.data.path": `${OLD}/gold/t/elsewhere`, note: "old" },

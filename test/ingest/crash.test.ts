@@ -29,7 +29,7 @@ async function run(
 }
 
 describe("Ingest under SIGKILL", () => {
-  it("loses and doubles nothing, whichever step the process dies at, time after time.", async () => {
+  it("loses and duplicates no record when the process is killed repeatedly, at every failpoint.", async () => {
     const lake = await openLake();
     try {
       for (const [i, step] of STEPS.entries())

@@ -33,7 +33,7 @@ async function assertNoStrayFiles({ dataFiles, catalog }: IngestLake): Promise<v
 }
 
 describe("Ingest under faults", () => {
-  it("stages the same files again when another writer was first.", () =>
+  it("stages the same files again after a conflicting commit of another writer.", () =>
     withIngestLake(async (lake) => {
       const { log, catalog, storage, openAnother, makeIngest, rows } = lake;
       await log.append(TOPIC, recordsOf(0, 10));
@@ -64,7 +64,7 @@ describe("Ingest under faults", () => {
       await assertNoStrayFiles(lake);
     }));
 
-  it("beside another ingester of the same log takes every record once, and drops the files that came too late.", () =>
+  it("copies every record once beside a concurrent ingest of the same log, and deletes the loser's files.", () =>
     withIngestLake(async (lake) => {
       const { log, openAnother, storage, makeIngest, rows } = lake;
       for (let i = 0; i < 2000; i += 100) await log.append(TOPIC, recordsOf(i, i + 100));
@@ -86,25 +86,25 @@ describe("Ingest under faults", () => {
   /** Possible outcomes of a commit whose response is lost. */
   const outcomes: [title: string, fault: (commit: Commit, nth: number) => Commit][] = [
     [
-      "it stood",
+      "it succeeded",
       (commit) => async (changes) => {
         await commit(changes);
         throw lost();
       },
     ],
     [
-      "it never arrived",
+      "it did not arrive",
       (commit, nth) => async (changes) => {
         if (nth % 3 !== 0) throw lost();
         return commit(changes);
       },
     ],
     [
-      "it stood, and no answer came at all",
+      "it succeeded, and no response arrived at all",
       (commit) => async (changes) => commit(changes).then(() => new Promise(() => {})),
     ],
     [
-      "it arrived late, after we had looked and tried again",
+      "it arrived late, after a check and a retry",
       (commit, nth) => async (changes) => {
         if (nth % 2 === 0) return commit(changes);
         setTimeout(() => commit(changes).catch(() => {}), 60);
@@ -113,7 +113,7 @@ describe("Ingest under faults", () => {
     ],
   ];
   for (const [title, fault] of outcomes) {
-    it(`finds out what became of a commit: ${title}.`, () =>
+    it(`resolves a commit with an unknown outcome: ${title}.`, () =>
       withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
         await makeIngest().runOnce();
         const commit: Commit = (changes) => catalog.commit(changes);
@@ -128,7 +128,7 @@ describe("Ingest under faults", () => {
       }));
   }
 
-  it("deletes nothing while an outcome is unknown, although every look at the catalog fails.", () =>
+  it("deletes no file while an outcome is unknown, even if the catalog cannot be read.", () =>
     withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
       await makeIngest().runOnce();
       let is_silent = false;
@@ -150,7 +150,7 @@ describe("Ingest under faults", () => {
       assertSameRows(await rows(), await readLog(log));
     }));
 
-  it("leaves no file when reading the log fails halfway, and writes well after that.", () =>
+  it("leaves no file when reading the log fails halfway, and the next attempt succeeds.", () =>
     withIngestLake(async ({ log, records, warehouse, dataFiles, makeIngest, rows }) => {
       await log.append(TOPIC, recordsOf(0, 5000));
       const target = {
@@ -172,7 +172,7 @@ describe("Ingest under faults", () => {
 
   const is_root = process.platform === "linux" && process.getuid?.() === 0;
   it(
-    "says that the disk is full, cleans up, and goes on when there is room.",
+    "fails with STORAGE_FULL on a full disk, leaves no file, and then writes what fits.",
     { skip: !is_root && "mounting a small disk takes root" },
     (t) =>
       withIngestLake(async ({ folder, records, storage }) => {

@@ -21,7 +21,7 @@ import {
 } from "./lake.ts";
 
 describe("Ingest", () => {
-  it("copies every payload byte for byte, with where and when it came from.", () =>
+  it("copies every payload byte for byte, with its source, time and offset.", () =>
     withIngestLake(async ({ log, makeIngest, rows }) => {
       const payloads = [
         "plain",
@@ -57,7 +57,7 @@ describe("Ingest", () => {
       ]);
     }));
 
-  it("takes a backlog in commits of about the size limit.", () =>
+  it("copies a backlog in commits of about the size limit.", () =>
     withIngestLake(async ({ log, makeIngest, rows }) => {
       for (let i = 0; i < 60_000; i += 5000) await log.append(TOPIC, recordsOf(i, i + 5000));
       const commits: number[] = [];
@@ -74,7 +74,7 @@ describe("Ingest", () => {
       assert.equal(ingest.committed().rows, 60_000);
     }));
 
-  it("cuts a large commit into files that it can hold in memory, in order.", () =>
+  it("splits a large commit into files of limited size, in order.", () =>
     withIngestLake(
       async ({ log, makeIngest, rows }) => {
         for (let i = 0; i < 140_000; i += 10_000) await log.append(TOPIC, recordsOf(i, i + 10_000));
@@ -84,7 +84,7 @@ describe("Ingest", () => {
       { partitions: 1 },
     ));
 
-  it("goes on where the table says, whoever asks.", () =>
+  it("resumes at the table's committed offsets after a restart.", () =>
     withIngestLake(async ({ log, makeIngest, rows, openAnother }) => {
       await log.append(TOPIC, recordsOf(0, 100));
       await makeIngest().drain();
@@ -95,7 +95,7 @@ describe("Ingest", () => {
       assertSameRows(await rows(), await readLog(log));
     }));
 
-  it("commits when the interval has passed, or at once when enough is waiting.", () =>
+  it("commits when the interval has passed, or immediately when enough records or bytes are pending.", () =>
     withIngestLake(async ({ log, makeIngest }) => {
       const clock = new FakeClock("2025-10-10T12:00:00Z");
       const commits: { at_us: number; rows: number }[] = [];
@@ -144,7 +144,7 @@ describe("Ingest", () => {
       );
     }));
 
-  it("adds the columns that an older lake lacks, and old rows read null there.", () =>
+  it("adds the columns that the table of an older lake lacks, once.", () =>
     withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
       const old_columns = BRONZE_SCHEMA.fields.filter(({ name }) => !["payload_bytes", "log_topic"].includes(name));
       await catalog.createNamespace(TABLE.namespace);
@@ -185,7 +185,7 @@ describe("Ingest", () => {
       await assert.rejects(makeIngest().runOnce(), { code: "BRONZE_UNSUPPORTED", message: /renamed to message/ });
     }));
 
-  it("rejects a table that its rows do not fit.", () =>
+  it("rejects a table without bronze's partition spec.", () =>
     withIngestLake(async ({ log, catalog, makeIngest }) => {
       await catalog.createNamespace(TABLE.namespace);
       await catalog.createTable({ identifier: TABLE, schema: BRONZE_SCHEMA, properties: { "format-version": "2" } });
@@ -193,7 +193,7 @@ describe("Ingest", () => {
       await assert.rejects(makeIngest().runOnce(), { code: "BRONZE_UNSUPPORTED" });
     }));
 
-  it("rejects a log that has lost the next records, and a log that ends before bronze.", () =>
+  it("rejects a log that lacks the next records, a log that ends before bronze, and invalid offsets.", () =>
     withIngestLake(
       async ({ log, catalog, makeIngest }) => {
         await log.append(TOPIC, recordsOf(0, 100));
@@ -220,7 +220,7 @@ describe("Ingest", () => {
       { partitions: 1 },
     ));
 
-  it("says so when a new table begins after the log's first records were pruned.", () =>
+  it("reports that a new table starts late if the log's first records were pruned.", () =>
     withIngestLake(
       async ({ log, makeIngest }) => {
         await log.append(TOPIC, recordsOf(0, 10));
@@ -235,7 +235,7 @@ describe("Ingest", () => {
       { partitions: 1 },
     ));
 
-  it("prunes the log only below what is committed and past retention.", () =>
+  it("prunes only records that are committed and past retention.", () =>
     withIngestLake(
       async ({ log, makeIngest }) => {
         const clock = new FakeClock(START_US + 50_000);
@@ -252,7 +252,7 @@ describe("Ingest", () => {
       { partitions: 1 },
     ));
 
-  it("leaves other topics' offsets and other people's properties as they are.", () =>
+  it("keeps the offsets of other topics and the properties of other writers.", () =>
     withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
       await log.createTopic("other", 1);
       await log.append("other", recordsOf(0, 5));
@@ -268,7 +268,7 @@ describe("Ingest", () => {
       assert.equal((await rows()).length, 10);
     }));
 
-  it("runs and drains side by side without taking anything twice.", () =>
+  it("runs and drains concurrently without duplicates.", () =>
     withIngestLake(async ({ log, makeIngest, rows }) => {
       const stopping = new AbortController();
       const ingest = makeIngest({ limits: { ...LIMITS, commit_size_bytes: 500 } });
@@ -282,7 +282,7 @@ describe("Ingest", () => {
       assertSameRows(await rows(), await readLog(log));
     }));
 
-  it("reports each failed attempt, gives up in the end, and leaves no file behind.", () =>
+  it("reports each failed attempt, gives up with COMMIT_STALLED, and leaves no file.", () =>
     withIngestLake(async ({ log, catalog, makeIngest, dataFiles, rows }) => {
       await log.append(TOPIC, recordsOf(0, 10));
       const reports: SourceReport[] = [];

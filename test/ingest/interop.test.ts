@@ -36,8 +36,8 @@ async function python(url: string, action: "read" | "append"): Promise<PythonVie
 
 const skip = !existsSync(pythonExecutable()) && "the Python environment is not set up";
 
-describe("Bronze among other engines", () => {
-  it("reads the same with PyIceberg, whose appends ingest takes as a conflict and keeps.", { skip }, () =>
+describe("Bronze with other engines", () => {
+  it("is read identically by PyIceberg, whose concurrent append is a conflict and is kept.", { skip }, () =>
     withIngestLake(async ({ log, catalog, makeIngest, serve, rows }) => {
       const odd = ["", "nul \u0000", "🪙", Buffer.from([0xff, 0x00]), Buffer.from("x".repeat(100_000))];
       await log.append(
@@ -82,7 +82,7 @@ describe("Bronze among other engines", () => {
     }),
   );
 
-  it("takes DuckDB's own inserts beside ingest's commits, and ingest merges their manifests.", () =>
+  it("accepts DuckDB's inserts between ingest's commits, and ingest merges their manifests.", () =>
     withIngestLake(async ({ log, makeIngest, serve, rows, catalog }) => {
       const { url } = await serve();
       const ingest = makeIngest();

@@ -29,7 +29,7 @@ test("a table's consumed offsets are those of its property; without one there ar
   assert.deepEqual(consumedOffsets(table({ "t/0": 5 }, 1, { id: 1 })), { "t/0": 5 });
 });
 
-test("the greater of the property and the newest snapshot that states offsets counts, by partition", () => {
+test("consumed offsets are the greater of the property and the newest snapshot with offsets, by partition", () => {
   const snapshots: StatedOffsets[] = [
     { id: 1, offsets: { "t/0": 9 } },
     { id: 2, parent: 1, offsets: { "t/0": 7, "t/1": 3 } },

@@ -8,7 +8,7 @@ import { BRONZE, Lakes, MODELS, type TestLake } from "../dbt/lake.ts";
 import { marketStream } from "../dbt/stream.ts";
 import { assertReadersAgree, python, type Place } from "./readers.ts";
 
-describe("a lake to other readers", () => {
+describe("a lake read by other engines", () => {
   let lakes: Lakes;
   let lake: TestLake;
   let url = "";
@@ -32,7 +32,7 @@ describe("a lake to other readers", () => {
     return metadata["snapshot-log"].map((entry) => String(entry["snapshot-id"]));
   }
 
-  test("PyIceberg and DuckDB read every table, at head and at every older snapshot, as we do", async () => {
+  test("PyIceberg and DuckDB read the same as Coinlake from every table, at every snapshot", async () => {
     const places: Place[] = [];
     for (const table of [BRONZE, ...MODELS]) {
       const ids = await snapshotIds(table);
@@ -46,7 +46,7 @@ describe("a lake to other readers", () => {
     }
   });
 
-  test("what PyIceberg appends to a table of its own we read, now and as it was", async () => {
+  test("Coinlake reads a table that PyIceberg wrote, at present and in time travel", async () => {
     const write = (coin: string) => `
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog

@@ -26,7 +26,7 @@ after(() => catalog.close());
 const ownersOf = () =>
   Promise.all(LAYERS.map(async (layer) => (await catalog.namespaceProperties([layer]))["coinlake.lake"]));
 
-test("a database that holds somebody's tables is not taken for a layer", async () => {
+test("a namespace with tables of another owner cannot be claimed as a layer", async () => {
   await catalog.createNamespace(["gold"], {});
   await catalog.createTable({ identifier: { namespace: ["gold"], name: "theirs" }, schema: PRICE_SCHEMA });
   await assert.rejects(claimTables(catalog, lakeNamed("one")), { code: "NAMESPACE_NOT_OWNED", message: /"gold"/ });
@@ -34,7 +34,7 @@ test("a database that holds somebody's tables is not taken for a layer", async (
   await catalog.dropTable({ namespace: ["gold"], name: "theirs" });
 });
 
-test("layers that are new, or empty and unclaimed, are marked as the lake's; another lake is rejected", async () => {
+test("new and empty unclaimed layers are claimed for the lake, and another lake is rejected", async () => {
   await Promise.all([claimTables(catalog, lakeNamed("one")), claimTables(catalog, lakeNamed("one"))]);
   assert.deepEqual(
     await ownersOf(),

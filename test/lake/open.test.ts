@@ -14,7 +14,7 @@ after(() => folder.remove());
 
 const NO_DATABASE = "this is no database, and long enough to be told from an empty one\n".repeat(200);
 
-test("A lake whose log cannot be opened leaves no catalog open behind it.", async () => {
+test("a lake whose log cannot be opened leaves no catalog server running", async () => {
   const lake = openOrCreateLake(folder.path, { name: "torn", kind: "simulated", pipeline: "test" });
   const whole = await openLake(lake);
   const { port } = whole.server;
@@ -25,7 +25,7 @@ test("A lake whose log cannot be opened leaves no catalog open behind it.", asyn
   await again.close();
 });
 
-test("A session reads only, and holds a table without a snapshot as an empty one.", async () => {
+test("a query session is read-only, and reads a table without a snapshot as empty", async () => {
   const open = await openLake(openOrCreateLake(folder.path, { name: "read", kind: "simulated", pipeline: "test" }));
   try {
     const session = await QuerySession.open(open);
@@ -55,7 +55,7 @@ test("A session reads only, and holds a table without a snapshot as an empty one
   }
 });
 
-test("A lake is said to be in use only where somebody uses it.", () => {
+test("a second claim of a lake fails with LAKE_IN_USE, a claim with a damaged file fails with another code", () => {
   const lake = openOrCreateLake(folder.path, { name: "owned", kind: "simulated", pipeline: "test" });
   const claim = claimLake(lake, "start");
   assert.throws(() => claimLake(lake, "start"), { code: "LAKE_IN_USE", message: new RegExp(`process ${process.pid}`) });
@@ -64,7 +64,7 @@ test("A lake is said to be in use only where somebody uses it.", () => {
   assert.throws(() => claimLake(lake, "start"), { code: "LAKE_CANNOT_BE_CLAIMED" });
 });
 
-test("the lake started last is the default, and the one before is named", () => {
+test("the lake started last is the default, and the previous one is returned", () => {
   const data = join(folder.path, "two");
   const [one, two] = ["one", "two"].map((name) =>
     openOrCreateLake(data, { name, kind: "simulated", pipeline: "test" }),
@@ -75,13 +75,13 @@ test("the lake started last is the default, and the one before is named", () => 
   assert.equal(findLake(data, null).name, "two");
 });
 
-test("the name of a lake is that of a folder in the data folder", () => {
+test("a lake's name must be valid as the name of a folder", () => {
   for (const name of ["live", "replay-a.b", "two words", "é"]) assert.equal(checkLakeName(name), name);
   for (const name of ["", ".", "..", ".hidden", "../x", "a/b", "/x", "a\\b", " x", "a\0", "current", "cluster"])
     assert.throws(() => checkLakeName(name), { code: "INVALID_LAKE_NAME" }, name);
 });
 
-test("a lake description that was changed is rejected, so that real and simulated data never mix", () => {
+test("a modified lake description is rejected, so that real and simulated data never mix", () => {
   const data = join(folder.path, "changed");
   const request = { name: "simulated", kind: "simulated", pipeline: "crypto" } as const;
   const file = join(openOrCreateLake(data, request).folder, "lake.json");

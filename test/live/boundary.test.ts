@@ -57,7 +57,7 @@ const QUESTION = `
     (select sum(traded_volume)::bigint from live.crypto_price_updates), (select count(*) from live.fact_crypto_ticks),
     (select sum(price_updates) from live.crypto_prices_clean), (select sum(price_updates) from live.fact_crypto_hourly), (select count(*) from (select distinct crypto_id, minute_at from live.crypto_prices_clean)) - (select count(*) from live.crypto_prices_clean)`;
 
-describe("where a table ends and the tail begins", () => {
+describe("the boundary between tables and live tail", () => {
   let lakes: Lakes;
   let lake: TestLake;
   let live: LiveLake;
@@ -77,7 +77,7 @@ describe("where a table ends and the tail begins", () => {
     await lakes.close();
   });
 
-  test("no reader ever sees a record twice or misses one, while bronze, silver and gold commit at their own times", async () => {
+  test("every read sees each record exactly once while bronze, silver and gold commit independently", async () => {
     const { records, after: expected } = knownStream();
     const stop = new AbortController();
     const running = live.run(stop.signal);

@@ -7,7 +7,7 @@ function trade(number: bigint | null, sequence_key = "binance|BTCUSDT", date = "
   return { number, sequence_key, date, has_timestamp_identity: false };
 }
 
-test("a batch rises only where each number is higher than all of its product and date, in the batch too", () => {
+test("a batch is increasing only if each number exceeds all earlier ones of its product and date", () => {
   const heads = new HighWaterMarks();
   heads.learn("2026-11-25", [["binance|BTCUSDT", 7n]]);
   assert.equal(heads.areStrictlyIncreasing([]), true);
@@ -21,7 +21,7 @@ test("a batch rises only where each number is higher than all of its product and
   assert.equal(heads.areStrictlyIncreasing([trade(10n)]), true);
 });
 
-test("of a batch that rises no event is a copy of another, whatever came before", () => {
+test("an increasing batch contains no duplicate, for any earlier batches", () => {
   fc.assert(
     fc.property(fc.array(fc.array(fc.tuple(fc.nat(6), fc.nat(1)), { maxLength: 5 }), { maxLength: 8 }), (batches) => {
       const heads = new HighWaterMarks();

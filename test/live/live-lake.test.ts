@@ -51,7 +51,7 @@ describe("the live views", () => {
     return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock, ...limits });
   }
 
-  test("wait for no record that neither the log nor bronze has: a drain fails", async () => {
+  test("fail a drain if records are in neither the log nor bronze", async () => {
     const lake = await lakes.fresh();
     const tail = await live(lake);
     try {
@@ -72,7 +72,7 @@ describe("the live views", () => {
     }
   });
 
-  test("hold, row for row and before any table has it, what the tables will hold once they have absorbed the log", async () => {
+  test("have, row for row, what the tables will have once they have absorbed the log", async () => {
     const lake = await lakes.fresh();
     const tail = await live(lake);
     // Leaves backlogs to the tables that the other one absorbs.

@@ -29,7 +29,7 @@ function absorbed(records_per_s: number, cost_ms: number): { share: number; long
   return { share: busy_ms / 10_000, longest_ms };
 }
 
-test("few records are gathered: absorbing takes a tenth of a core, and a batch begins 120 ms after the one before at the latest", () => {
+test("a slow stream is absorbed with a tenth of a core, in cycles of at most 120 ms", () => {
   for (const records_per_s of [1, 10, 40, 200, 400]) {
     for (const cost_ms of [1, 5, 12]) {
       const { share, longest_ms } = absorbed(records_per_s, cost_ms);
@@ -42,12 +42,12 @@ test("few records are gathered: absorbing takes a tenth of a core, and a batch b
   assert.ok(absorbed(100, 80).longest_ms <= 120);
 });
 
-test("a busy stream is absorbed at once", () => {
+test("a fast stream is absorbed without delay", () => {
   for (const cost_ms of [2, 10, 40])
     assert.ok(absorbed(1_000, cost_ms).longest_ms <= Math.max(10, cost_ms), `${cost_ms} ms`);
 });
 
-test("views move again once the last move was a fiftieth of the time since, after 30 s at the latest, and after the clock was set back", () => {
+test("a rebind is due after 50 times the last one's duration, after 30 s, or if the clock was set back", () => {
   const pace = new RebindPace();
   assert.ok(pace.isDue(0));
   pace.took(1_000_000, 1_100_000);

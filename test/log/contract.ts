@@ -50,8 +50,8 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
       }
     });
 
-  describe(`${name} keeps the log's contract`, () => {
-    withLog("A record reads back as it was appended, byte for byte.", async (log, reopen) => {
+  describe(`${name} implements the log contract`, () => {
+    withLog("Records are read back byte for byte after a reopen.", async (log, reopen) => {
       await log.createTopic("t", 1);
       const records: SourceRecord[] = [
         { key: "", source: "ä", payload: new Uint8Array(0), ingested_at_us: 0 },
@@ -78,7 +78,7 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
     });
 
     withLog(
-      "Offsets are gapless per partition, whatever the batches; a key keeps its partition and its order.",
+      "Offsets are gapless per partition for any batches, and a key keeps its partition and order.",
       async (log) => {
         await log.createTopic("t", 4);
         await fc.assert(
@@ -133,7 +133,7 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
     });
 
     withLog(
-      "A producer's position is durable with its records, and each producer has its own.",
+      "A producer's position is durable with its records, and each producer has a separate one.",
       async (log, reopen) => {
         await log.createTopic("t", 2);
         await log.append("t", numbered(0, 3), { producer: "a", position: "first" });
@@ -160,7 +160,7 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
     });
 
     withLog(
-      "Pruning forgets only what is below the offset and older than the time, and never reuses an offset.",
+      "Pruning removes only records below the offset and older than the time, and no offset is reused.",
       async (log, reopen) => {
         await log.createTopic("t", 1);
         for (let i = 0; i < 10; i += 1) await log.append("t", numbered(i * 10, i * 10 + 10));
@@ -181,7 +181,7 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
     );
 
     withLog(
-      "Waiting ends when a record past the known ends arrives, at once when it is there already, and on abort.",
+      "Waiting ends when a record beyond the known ends is appended, immediately if it already was, and on abort.",
       async (log) => {
         await log.createTopic("t", 2);
         const ends = await log.bounds("t");
@@ -196,7 +196,7 @@ export function logContract(name: string, makeLog: () => Promise<LogUnderTest>):
       },
     );
 
-    withLog("Appends side by side all arrive, each batch whole and in order.", async (log) => {
+    withLog("Concurrent appends are all stored, each batch contiguous and in order.", async (log) => {
       await log.createTopic("t", 1);
       await Promise.all(Array.from({ length: 20 }, (_, i) => log.append("t", numbered(i * 100, i * 100 + 100))));
       const read = texts(await readAll(log, "t")).map(Number);

@@ -16,7 +16,7 @@ import {
   withOffsetsOfTopic,
 } from "../../src/log/offsets.ts";
 
-test("Offsets are read from the JSON that they are written as, and from nothing else.", () => {
+test("Offsets round-trip as JSON, and other text is invalid.", () => {
   assert.deepEqual(parseOffsets(formatOffsets({ "t/0": 5 })), { "t/0": 5 });
   assert.deepEqual(parseOffsets(undefined), {});
   for (const text of ["far", "[]", "null", "3", ""]) assert.equal(parseOffsets(text), null, text);
@@ -27,7 +27,7 @@ test("A partition's key is split at its last slash.", () => {
   assert.equal(parsePartitionKey("none").partition, NaN);
 });
 
-test("The least offsets have the first's partitions, the greatest those of both; a missing partition counts as 0.", () => {
+test("The minimum has the partitions of the first offsets, the maximum those of both; a missing one is 0.", () => {
   const [a, b] = [
     { "t/0": 5, "t/1": 2 },
     { "t/0": 3, "t/2": 1 },
@@ -37,7 +37,7 @@ test("The least offsets have the first's partitions, the greatest those of both;
   assert.deepEqual(maxOffsets(a, b), { "t/0": 5, "t/1": 2, "t/2": 1 });
 });
 
-test("Offsets cover others that are nowhere further; those count the records between.", () => {
+test("Offsets cover others that are greater in no partition, and the records between two offsets are counted.", () => {
   assert.ok(coversOffsets({ "t/0": 5 }, { "t/0": 5 }));
   assert.ok(coversOffsets({ "t/0": 5 }, { "t/1": 0 }));
   assert.ok(!coversOffsets({ "t/0": 5 }, { "t/0": 4, "t/1": 1 }));
@@ -56,7 +56,7 @@ test("Equality and the canonical text ignore the order of partitions.", () => {
   assert.ok(!equalOffsets({ "t/0": 1 }, a));
 });
 
-test("One topic's offsets are taken out and put back beside those of others.", () => {
+test("One topic's offsets are extracted and replaced without changing those of others.", () => {
   const offsets = { "t/0": 5, "t/1": 2, "u/0": 9 };
   const own = offsetsOfTopic(offsets, "t");
   assert.deepEqual(Object.fromEntries(own), { 0: 5, 1: 2 });

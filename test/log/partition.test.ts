@@ -4,14 +4,14 @@ import * as fc from "fast-check";
 import { partitionOf } from "../../src/log/partition.ts";
 
 describe("The partition of a key", () => {
-  it("stays what it is: stored logs depend on it.", () => {
+  it("never changes, because stored logs depend on it.", () => {
     assert.deepEqual(
       ["", "bitcoin", "ethereum", "poll", "ü", "🪙"].map((key) => partitionOf(key, 16)),
       [5, 1, 14, 2, 1, 8],
     );
   });
 
-  it("lies among the partitions.", () => {
+  it("is always a valid partition number.", () => {
     fc.assert(
       fc.property(fc.string(), fc.integer({ min: 1, max: 64 }), (key, partitions) => {
         const partition = partitionOf(key, partitions);

@@ -76,7 +76,7 @@ function counting(records: number, fails_at = Infinity, error = new Error("the s
 const run = (producer: Producer, log: Log, signal = never) =>
   runProducer({ producer, log, topic: TOPIC, lake_folder: folder, clock: new FakeClock(), signal, report: () => {} });
 
-test("Everything a source gives is in the log, in order, with the position behind the last record.", async () => {
+test("All records of a source are in the log, in order, and the position is after the last record.", async () => {
   const { log } = await openLog();
   const appended: number[] = [];
   const result = await runProducer({
@@ -96,7 +96,7 @@ test("Everything a source gives is in the log, in order, with the position behin
   await log.close();
 });
 
-test("Each producer is given a folder of the lake for itself, under a name that every file system accepts.", async () => {
+test("Each producer gets a separate folder in the lake, with a name that every file system accepts.", async () => {
   const { log } = await openLog();
   const given: string[] = [];
   for (const id of ["files:s3://orders/in", "files:s3:orders-in", "files:s3://orders/in"]) {
@@ -116,7 +116,7 @@ test("Each producer is given a folder of the lake for itself, under a name that 
   await log.close();
 });
 
-test("A full log is waited for, however long, until a stop; with room again, the next run goes on without a gap.", async () => {
+test("A producer waits for a full log until it is stopped, and the next run continues without a gap.", async () => {
   const market = { coins: 10, speed: "max", start_us: 1_760_000_000_000_000, until_step: 200 } as const;
   const { log, file } = await openLog(undefined, 600_000);
   const stop = new AbortController();
@@ -144,7 +144,7 @@ test("A full log is waited for, however long, until a stop; with room again, the
   await roomy.close();
 });
 
-test("A log that was full takes the batch in hand once there is room, and says that it goes on.", async () => {
+test("The current batch is appended once a full log has space, and the end of the stall is reported.", async () => {
   const { log } = await openLog();
   const full = new OperatingError("LOG_DISK_FULL", "The disk is full.", {
     next_step: "Free some.",
@@ -174,7 +174,7 @@ test("A log that was full takes the batch in hand once there is room, and says t
   await log.close();
 });
 
-test("A source that cannot go on stops the run with its error, and what it gave before is kept.", async () => {
+test("An error of the source ends the run, and the records before it are kept.", async () => {
   const { log } = await openLog();
   const failure = new Error("gone");
   await assert.rejects(run(counting(10, 6, failure), log), failure);
@@ -182,7 +182,7 @@ test("A source that cannot go on stops the run with its error, and what it gave 
   await log.close();
 });
 
-test("An abort ends the run after the append under way, and is no error even where the source throws it.", async () => {
+test("An abort ends the run after the current append without an error, even if the source throws.", async () => {
   const { log } = await openLog();
   const abort = new AbortController();
   const throwing: Producer = {
@@ -215,7 +215,7 @@ function away(log: Log, { failures, is_written }: { failures: number; is_written
   return { position: (topic: string, producer: string) => attempt(() => log.position(topic, producer)), append } as Log;
 }
 
-test("A log that is away is told of and waited for with the batch in hand; what came through all the same is there twice.", async () => {
+test("An unreachable log is reported and retried; a batch appended without a response is duplicated.", async () => {
   for (const is_written of [false, true]) {
     const { log } = await openLog();
     const reported: string[] = [];
@@ -244,7 +244,7 @@ test("A log that is away is told of and waited for with the batch in hand; what 
   }
 });
 
-test("A stop while a log is away is clean.", async () => {
+test("A stop while the log is unreachable ends the run without an error.", async () => {
   const { log } = await openLog();
   const abort = new AbortController();
   const waiting = away(log, { failures: Infinity, is_written: false });
@@ -261,7 +261,7 @@ test("A stop while a log is away is clean.", async () => {
   await log.close();
 });
 
-test("A log that appends at once still lets timers have their turn.", async () => {
+test("A log that appends immediately does not starve timers.", async () => {
   const { log } = await openLog();
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 1);
@@ -271,7 +271,7 @@ test("A log that appends at once still lets timers have their turn.", async () =
   await log.close();
 });
 
-test("Replays and markets stopped at any record, any number of times, leave in the log what one run would.", async () => {
+test("Replays and simulated markets that are stopped repeatedly leave the same log as one run.", async () => {
   const file = join(folder, "candles.csv");
   const rows = Array.from(
     { length: 600 },

@@ -47,7 +47,7 @@ describe("compaction", () => {
     return (await lake.load(table)).metadata.snapshots.filter(({ summary }) => summary["operation"] === "replace");
   }
 
-  test("puts small files together in the order of their rows, and leaves every value, now and then", async () => {
+  test("merges small files in row order and changes no value, now or in time travel", async () => {
     const table = await tableOf(lake, "small", 10);
     const report = await withValuesKept(lake, table, () => compact(table));
     assert.deepEqual(
@@ -66,7 +66,7 @@ describe("compaction", () => {
     assert.equal(await compact(table), null, "a second run finds nothing to do");
   });
 
-  test("a file belongs to one task, however many there are: no half of a file is lost", async () => {
+  test("each file belongs to one of several tasks and is rewritten once, without loss of rows", async () => {
     const table = await tableOf(lake, "tasks", 12, 300);
     const entries = await liveEntries(lake, table);
     const sizes = entries.map(({ data_file }) => Number(data_file.file_size_in_bytes));
@@ -82,7 +82,7 @@ describe("compaction", () => {
     );
   });
 
-  test("a rewrite whose rows differ from the rows that it removes is rejected, and nothing is changed", async () => {
+  test("a rewrite with fewer rows than the files that it replaces is rejected, and nothing is changed", async () => {
     const table = await tableOf(lake, "damaged", 8);
     const before_metadata = (await lake.load(table)).metadata_location;
     const [victim = "", other = ""] = await locationsOf(lake, table);
@@ -98,7 +98,7 @@ describe("compaction", () => {
     );
   });
 
-  test("a replacement states as many rows added as deleted, less the position deletes that it applies", async () => {
+  test("the summary of a replacement adds as many rows as it deletes, less the applied position deletes", async () => {
     const table = await tableOf(lake, "sums", 8);
     await lake.sql(`delete from lake.${table} where id % 10 = 3`);
     await compact(table);
@@ -109,7 +109,7 @@ describe("compaction", () => {
     assert.equal((await valuesOf(lake, table)).length, 72);
   });
 
-  test("a delete committed while the compaction ran stays: the row does not come back", async () => {
+  test("a delete committed during a compaction is kept, and the compaction is planned again", async () => {
     const table = await tableOf(lake, "deleted_meanwhile", 8);
     const report = await compact(
       table,
@@ -127,7 +127,7 @@ describe("compaction", () => {
     await assertNothingDangles(lake, table);
   });
 
-  test("a delete committed between the check and the commit stays as well", async () => {
+  test("a delete committed between the compaction's check and its commit is kept", async () => {
     const table = await tableOf(lake, "deleted_late", 8);
     const catalog = beforeCommit(lake, () => lake.sql(`delete from lake.${table} where id = 5`));
     const report = await compact(table, {}, { catalog });
@@ -138,7 +138,7 @@ describe("compaction", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("an append meanwhile is no conflict, and its rows stay", async () => {
+  test("a concurrent append is not a conflict, and its rows are kept", async () => {
     const table = await tableOf(lake, "appended_meanwhile", 8);
     const catalog = beforeCommit(lake, () => append(lake, table, 80));
     const report = await compact(table, {}, { ...beforeReplacing(() => append(lake, table, 90)), catalog });
@@ -147,7 +147,7 @@ describe("compaction", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("a delete of positions in files that were just replaced is rejected with a conflict, not lost", async () => {
+  test("a position delete for files that were replaced meanwhile fails with a conflict", async () => {
     const table = await tableOf(lake, "replaced_meanwhile", 8);
     const other = await lake.duckdb.connect();
     await rowsOf(other, "begin");
@@ -165,7 +165,7 @@ describe("compaction", () => {
     ]);
   });
 
-  test("a compaction that sees an old metadata pointer drops no newer rows and deletes none of their files", async () => {
+  test("a compaction that reads stale metadata fails and removes no newer row or file", async () => {
     const table = await tableOf(lake, "stale", 8);
     const stale = await lake.load(table);
     await append(lake, table, 80);
@@ -177,7 +177,7 @@ describe("compaction", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("a commit whose answer is lost is read back, and puts no data file into the table twice", async () => {
+  test("a commit whose response is lost is read back, and adds no data file twice", async () => {
     const table = await tableOf(lake, "unanswered", 8);
     const catalog = catalogWith(lake, {
       async commit(changes) {
@@ -194,7 +194,7 @@ describe("compaction", () => {
     assert.deepEqual(lake.store.of(table), []);
   });
 
-  test("a commit without an answer that never arrived leaves files, and the next run deletes them", async () => {
+  test("a failed commit with an unknown outcome leaves files, and the next run deletes them", async () => {
     const table = await tableOf(lake, "unheard", 8);
     const catalog = catalogWith(lake, {
       commit: () => Promise.reject(new UnknownOutcome("the answer was lost", null)),
@@ -220,7 +220,7 @@ describe("compaction", () => {
     assert.deepEqual([report?.before.delete_files, report?.after.delete_files, report?.after.files], [3, 0, 2]);
   });
 
-  test("a file whose rows are all deleted goes without a successor, and so do all files of a table with no live row", async () => {
+  test("files whose rows are all deleted are removed without replacement, up to all files of a table", async () => {
     const table = await tableOf(lake, "emptied", 9);
     await lake.sql(`delete from lake.${table} where id < 10`);
     await lake.sql(`delete from lake.${table} where id between 10 and 19`);
@@ -237,7 +237,7 @@ describe("compaction", () => {
     assert.equal((await valuesOf(lake, table)).length, 10, "the table takes rows again");
   });
 
-  test("files of one row each are put together, and all of a partition once it is cold", async () => {
+  test("files of one row each are merged: sixteen of a hot partition, and all of a cold one", async () => {
     const table = "gold.singles";
     await lake.sql(`create table lake.${table} (id bigint, day date)`);
     await lake.sql(`alter table lake.${table} set partitioned by (day)`);
@@ -259,7 +259,7 @@ describe("compaction", () => {
     assert.deepEqual(days.sort(), [20370, 20371], "one file of the cold partition, one of sixteen in the hot one");
   });
 
-  test("time travel to any snapshot before, between and after compactions answers the same, no row doubled", async () => {
+  test("time travel to any snapshot returns the same rows before and after several compactions", async () => {
     const table = await tableOf(lake, "travelled", 8);
     const seen = new Map<string, string[]>();
     for (let round = 0; round < 3; round += 1) {
@@ -275,7 +275,7 @@ describe("compaction", () => {
     assert.ok((await replaceSnapshots(table)).length >= 2);
   });
 
-  test("positions are those of the rows in their file, in many row groups read by two threads", async () => {
+  test("deletes apply to the right positions of files with many row groups, read by two threads", async () => {
     const table = "gold.positions";
     await lake.sql(`create table lake.${table} (id bigint, value double)`);
     await lake.sql(`insert into lake.${table} select i, hash(i) % 1000 from range(300000) t(i)`);
@@ -291,7 +291,7 @@ describe("compaction", () => {
     if (report?.before.files === 1) assert.deepEqual(await lake.sql(disorder), [[0]]);
   });
 
-  test("a compaction that loses every race ends with an error and leaves no file behind", async () => {
+  test("a compaction that loses to another writer every time fails and leaves no file", async () => {
     const table = await tableOf(lake, "raced", 8);
     let next = 0;
     const exclusively: MaintenanceParts["exclusively"] = async (_table, commit) => {
@@ -304,7 +304,7 @@ describe("compaction", () => {
     assert.deepEqual(await lake.sql(`select count(*)::int from lake.${table}`), [[80 - next]]);
   });
 
-  test("offsets and other properties, schemas, specs and references stay, those of a commit meanwhile too", async () => {
+  test("properties, schemas, specs and references are kept, including a property of a concurrent commit", async () => {
     const table = await tableOf(lake, "properties", 8);
     const tagged = (await lake.load(table)).metadata["current-snapshot-id"]!;
     await lake.commit(table, [
@@ -325,7 +325,7 @@ describe("compaction", () => {
     assert.equal((await replaceSnapshots(table)).length, 1);
   });
 
-  test("snapshots expired, and their files deleted, while a compaction that started from them runs: it plans again", async () => {
+  test("a compaction whose files are expired and deleted while it runs plans again", async () => {
     const table = await tableOf(lake, "expired_meanwhile", 16, 40);
     const [{ data_file } = { data_file: null }] = await liveEntries(lake, table);
     let is_done = false;

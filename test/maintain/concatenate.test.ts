@@ -21,7 +21,7 @@ const ROWS = 2_000;
 /** Wide enough that a file's row group counts as large; the text of hashes does not compress. */
 const WIDE = `concat_ws('', ${[1, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47].map((factor) => `md5((i * ${factor})::varchar)`).join(", ")})`;
 
-describe("compaction of files with large row groups, which are copied as they are", () => {
+describe("compaction that copies large row groups unchanged", () => {
   let lake: MaintainedLake;
   let pyiceberg: PyIceberg;
   before(async () => {
@@ -60,7 +60,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     return Number(count);
   }
 
-  test("rows keep their values and order, a reader finds them by filter, and PyIceberg reads the same", async () => {
+  test("keeps values and order, and readers find rows by filter and by PyIceberg", async () => {
     const table = await tableOf("copied");
     await fill(table, 3);
     assert.equal(await rowGroups(table), 3);
@@ -87,7 +87,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.equal(read, 3 * ROWS);
   });
 
-  test("the manifest's figures are those of all files, and hold no bound that one file lacks", async () => {
+  test("sums the counts and merges the bounds of all files, with nulls and NaN", async () => {
     const table = await tableOf("figures");
     await fill(table, 3);
     await compact(table);
@@ -115,7 +115,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     );
   });
 
-  test("files of several schemas or writers, and small row groups, are rewritten", async () => {
+  test("rewrites files of different schemas instead", async () => {
     const table = await tableOf("mixed");
     await fill(table, 2);
     await lake.sql(`alter table lake.${table} add column more int`);
@@ -127,7 +127,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.equal((await lake.sql(`select 1 from lake.${table} where more = 5`)).length, ROWS);
   });
 
-  test("files that PyIceberg wrote are copied too; beside one of DuckDB's they are rewritten", async () => {
+  test("copies files of PyIceberg, and rewrites them when merged with files of DuckDB", async () => {
     const table = "gold.arrow";
     await lake.sql(`create table lake.${table} (id bigint, note varchar, day date)`);
     const append = (from: number) => {
@@ -146,7 +146,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.equal((await valuesOf(lake, table)).length, 5 * ROWS);
   });
 
-  test("a file whose columns lie outside of it is not told as a failed write", async () => {
+  test("reports a file whose footer refers beyond its end as an unreadable data file", async () => {
     const table = await tableOf("cut");
     await fill(table, 3);
     const victim = pathOfLocation((await locationsOf(lake, table))[1] ?? "");
@@ -157,7 +157,7 @@ describe("compaction of files with large row groups, which are copied as they ar
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("a truncated file is told, and nothing is left of the attempt", async () => {
+  test("reports a truncated file, changes nothing and leaves no file", async () => {
     const table = await tableOf("truncated");
     await fill(table, 3);
     const before_metadata = (await lake.load(table)).metadata_location;

@@ -50,7 +50,7 @@ async function readSnapshots(day: 0 | 1, table: string, ids: readonly unknown[])
   return rows.map(([, count, sum]) => `${count} rows, ${sum}`);
 }
 
-test("maintenance keeps the lake within its budget of files, and compacts and expires every table", async () => {
+test("maintenance keeps the lake within its limit of files, and compacts and expires every table", async () => {
   const [with_it, without] = [
     await lakeFigures(maintained.lake.lake, maintained.lake),
     await lakeFigures(plain.lake.lake, plain.lake),
@@ -76,7 +76,7 @@ test("maintenance keeps the lake within its budget of files, and compacts and ex
   }
 });
 
-test("every snapshot that the retention policy promises reads, with the values of a lake that was never maintained", async () => {
+test("every snapshot promised by the retention policy has the values of a lake without maintenance", async () => {
   for (const table of TABLES) {
     const [{ metadata }, { metadata: reference }] = [
       await maintained.lake.catalog.loadTable(tableNamed(table)),
@@ -98,7 +98,7 @@ test("every snapshot that the retention policy promises reads, with the values o
   }
 });
 
-test("bronze keeps every offset once, in order", async () => {
+test("bronze has every log offset exactly once", async () => {
   const [row] = (
     await (sessions[0] ?? assert.fail()).query(
       "select count(*), count(distinct log_offset), max(log_offset) + 1 from lake.bronze.crypto_ticks_raw",

@@ -72,7 +72,7 @@ describe("expiry", () => {
     assert.deepEqual(lake.store.of(table), []);
   }
 
-  test("what is expired in the metadata is removed from the disk too: lists, manifests, data, deletes and statistics", async () => {
+  test("deletes the lists, manifests, data, delete and statistics files that only expired snapshots need", async () => {
     const table = await tableOf("removed", 8);
     const [first = 0] = await snapshotIds(table);
     await lake.sql(`delete from lake.${table} where id % 10 = 1`);
@@ -100,7 +100,7 @@ describe("expiry", () => {
     assert.equal(await expire(table), null, "a second run finds nothing to do");
   });
 
-  test("files of a tag's and of a branch's snapshots stay, whichever ref needs them", async () => {
+  test("keeps the snapshots of tags and branches with their files", async () => {
     const table = await tableOf("referenced", 4);
     const ids = await snapshotIds(table);
     await lake.commit(table, [
@@ -123,7 +123,7 @@ describe("expiry", () => {
     await assert.rejects(expire(table, { snapshot_ids: [17] }), { code: "SNAPSHOT_NOT_FOUND" });
   });
 
-  test("a snapshot in the middle goes, and files that an earlier one still needs stay", async () => {
+  test("expires snapshots in any order and keeps files that a remaining one needs", async () => {
     const table = await tableOf("thinned", 3);
     await lake.sql(`delete from lake.${table} where id in (1, 12)`);
     await compactTable(lake.parts(), identifierOf(table), { fan_in: 2 });
@@ -143,7 +143,7 @@ describe("expiry", () => {
     );
   });
 
-  test("a file that was deleted, and added again under the same name, stays", async () => {
+  test("keeps a file that was added after the expired snapshots", async () => {
     const table = "gold.again";
     await lake.sql(`create table lake.${table} (id bigint)`);
     const { metadata } = await lake.load(table);
@@ -158,7 +158,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("a tag set on a snapshot while it is being expired keeps it and its files", async () => {
+  test("keeps a snapshot, with its files, that is tagged during the expiry", async () => {
     const table = await tableOf("tagged_meanwhile", 3);
     const [first = 0, second] = await snapshotIds(table);
     const catalog = beforeCommit(lake, () => lake.commit(table, [tag("late", first)]));
@@ -170,7 +170,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("main rolled back while snapshots are being expired keeps what it was rolled back to", async () => {
+  test("keeps the snapshot to which main is rolled back during the expiry", async () => {
     const table = await tableOf("rolled_back", 3);
     const [first = 0] = await snapshotIds(table);
     const rollBack = () =>
@@ -181,7 +181,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("a commit between reading and expiring is kept, and its snapshot's files with it", async () => {
+  test("keeps a commit made during the expiry, with its files", async () => {
     const table = await tableOf("committed_meanwhile", 3);
     const catalog = beforeCommit(lake, () => lake.sql(`delete from lake.${table} where id < 5`));
     const report = await expire(table, { policy: NONE }, { catalog });
@@ -190,7 +190,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("an expiry beside a writer that commits each time before it still ends", async () => {
+  test("succeeds although a writer commits before each attempt", async () => {
     const table = await tableOf("raced", 2);
     const exclusively: MaintenanceParts["exclusively"] = async (_table, commit) => {
       await append(table, 110);
@@ -201,7 +201,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("an expiry whose snapshots get a tag each time before it changes nothing", async () => {
+  test("fails and changes nothing if its snapshots are tagged before each attempt", async () => {
     const table = await tableOf("moved", 4);
     const [first, second] = await snapshotIds(table);
     const move = (id: unknown) => [{ action: "set-snapshot-ref", "ref-name": "kept", type: "tag", "snapshot-id": id }];
@@ -219,7 +219,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("expiry and orphan removal at the same time delete nothing that the other still has to read", async () => {
+  test("runs concurrently with orphan removal without deleting a needed file", async () => {
     const table = await tableOf("both", 6);
     await compactTable(lake.parts(), identifierOf(table), { fan_in: 2 });
     const clock = { now_us: () => lake.clock.now_us() + AFTER_A_DAY_US, wait: () => lake.clock.wait() };
@@ -237,7 +237,7 @@ describe("expiry", () => {
     claimMaintenance(here, "expiry").release();
   });
 
-  test("files that an expiry noted and a killed process did not delete go with the next run", async () => {
+  test("the next run deletes the files that an interrupted expiry recorded", async () => {
     const table = await tableOf("killed", 3);
     const stop = new Error("killed");
     const step: MaintenanceParts["step"] = (reached) => {
@@ -249,14 +249,14 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("files that were noted and are needed after all stay", async () => {
+  test("recorded files that are still referenced are kept", async () => {
     const table = await tableOf("noted", 2);
     lake.store.add(table, [...(await filesOnDisk(lake, table))]);
     await withValuesKept(lake, table, () => maintainTable(lake.parts(), lake.store, table, []));
     await assertClean(table);
   });
 
-  test("the state of a dropped table is forgotten, and a failing table keeps no other from being maintained", async () => {
+  test("the state of a dropped table is removed, and its failure does not affect other tables", async () => {
     const table = await tableOf("dropped", 2);
     const living = await tableOf("living", 8);
     const store = new MaintenanceStore(`${lake.folder}/other`);
@@ -281,7 +281,7 @@ describe("expiry", () => {
     store.close();
   });
 
-  test("a table that cannot be compacted is expired all the same, and the failure is reported", async () => {
+  test("a table whose compaction fails is still expired, and the failure is reported", async () => {
     const table = await tableOf("rejected", 8);
     const [first = ""] = await locationsOf(lake, table);
     await commitDeletes(lake, table, { rows: [[first, 0]], content: CONTENT.equality_deletes });
@@ -293,7 +293,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("files outside the table's folder are never deleted, and those spelled another way inside it are", async () => {
+  test("deletes files in the table's folder for any spelling, and never files outside it", async () => {
     const table = await tableOf("elsewhere", 1);
     const { metadata } = await lake.load(table);
     const outside = await writeData(
@@ -321,7 +321,7 @@ describe("expiry", () => {
     await assertClean(table);
   });
 
-  test("a dry run changes nothing, and says what would go", async () => {
+  test("a dry run changes nothing and reports what would be expired", async () => {
     const table = await tableOf("dry", 3);
     const { metadata_location } = await lake.load(table);
     const report = await expire(table, { policy: NONE, is_dry_run: true });

@@ -23,7 +23,7 @@ import {
   type MaintainedLake,
 } from "./lake.ts";
 
-describe("compaction of tables that others wrote", () => {
+describe("compaction of tables of other writers", () => {
   let lake: MaintainedLake;
   before(async () => {
     lake = await openMaintainedLake();
@@ -38,8 +38,8 @@ describe("compaction of tables that others wrote", () => {
     return compactTable(lake.parts(overrides), identifierOf(table), options);
   }
 
-  describe("of deletes that other engines write", () => {
-    test("a delete file that names several data files is applied to each, and stays as long as one of them does", async () => {
+  describe("with deletes of other engines", () => {
+    test("a delete file that spans several data files is applied to each of them", async () => {
       const table = await tableOf(lake, "spanning", 9);
       const files = await locationsOf(lake, table);
       const [first = "", second = "", third = ""] = files;
@@ -68,7 +68,7 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual([report?.after.rows, report?.after.delete_files], [85, 0]);
     });
 
-    test("a delete file stays while another file that it names is left alone", async () => {
+    test("a delete file is kept while a data file that it refers to is not rewritten", async () => {
       const table = await tableOf(lake, "shared_delete", 8, 5);
       await append(lake, table, 1000, 20_000);
       const files = await locationsOf(lake, table);
@@ -92,7 +92,7 @@ describe("compaction of tables that others wrote", () => {
       );
     });
 
-    test("bounds that are cut off name no file: the content is asked", async () => {
+    test("a delete file with truncated bounds is resolved by its content", async () => {
       const table = await tableOf(lake, "cut_off", 8);
       const [first = ""] = await locationsOf(lake, table);
       await commitDeletes(lake, table, { rows: [[first, 1]], bounds: "cut off" });
@@ -100,7 +100,7 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual([report?.after.rows, report?.after.delete_files, report?.after.files], [79, 0, 1]);
     });
 
-    test("a position that two delete files name takes one row", async () => {
+    test("a position listed in two delete files deletes one row", async () => {
       const table = await tableOf(lake, "doubled", 8);
       const [first = "", second = ""] = await locationsOf(lake, table);
       await commitDeletes(
@@ -124,7 +124,7 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual([report?.after.rows, report?.after.delete_files], [77, 0]);
     });
 
-    test("a delete names its file by another spelling of the location", async () => {
+    test("a delete file with another spelling of the data file's location is applied", async () => {
       const table = await tableOf(lake, "spelled", 8);
       const [first = "", second = ""] = await locationsOf(lake, table);
       await commitDeletes(lake, table, {
@@ -138,7 +138,7 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual(await lake.sql(`select count(*)::int from lake.${table}`), [[78]]);
     });
 
-    test("equality deletes and deletion vectors are rejected with a clear error, and nothing is changed", async () => {
+    test("equality deletes and deletion vectors are rejected with a next step, and nothing is changed", async () => {
       const table = await tableOf(lake, "by_value", 8);
       const by_value = await writeDeletes(lake, table, { rows: [["3", 0]], content: CONTENT.equality_deletes });
       await commitFiles(lake, table, [{ file: by_value }]);
@@ -148,7 +148,7 @@ describe("compaction of tables that others wrote", () => {
       await assertRejected(vectored, "UNSUPPORTED_DELETES");
     });
 
-    test("an equality delete that is committed meanwhile is rejected too, and the rewritten files are deleted", async () => {
+    test("an equality delete committed during the compaction is rejected, and its files are deleted", async () => {
       const table = await tableOf(lake, "by_value_late", 8);
       const deletion = await writeDeletes(lake, table, { rows: [["3", 0]], content: CONTENT.equality_deletes });
       await assert.rejects(
@@ -180,9 +180,9 @@ describe("compaction of tables that others wrote", () => {
     assert.deepEqual(lake.store.of(table), []);
   }
 
-  describe("of tables that are out of the ordinary", () => {
+  describe("with unusual tables", () => {
     for (const version of ["1", "3"]) {
-      test(`format version ${version} is rejected with a clear error, and nothing is changed`, async () => {
+      test(`format version ${version} is rejected with a next step, and nothing is changed`, async () => {
         const name = `version_${version}`;
         await lake.catalog.createTable({
           identifier: identifierOf(`gold.${name}`),
@@ -226,7 +226,7 @@ describe("compaction of tables that others wrote", () => {
       );
     }
 
-    test("files of older schemas: a column that was added, renamed, dropped, moved or widened", async () => {
+    test("files of an older schema are merged after columns were dropped, replaced, moved and widened", async () => {
       const table = "gold.evolved";
       await lake.sql(`create table lake.${table} (id integer, price decimal(9, 2), gone varchar, note varchar)`);
       await lake.sql(`insert into lake.${table} select i, i * 1.25, 'x', 'note ' || i from range(12) t(i)`);
@@ -253,7 +253,7 @@ describe("compaction of tables that others wrote", () => {
       assert.equal((await lake.sql(`from lake.${table} where gone is null`)).length, 11);
     });
 
-    test("files of several partition specs stay apart, each with its values", async () => {
+    test("files of different partition specs are not merged and keep their partition values", async () => {
       const table = "gold.specs";
       await lake.sql(`create table lake.${table} (id bigint, coin varchar, day date)`);
       const insert = (from: number) =>
@@ -274,7 +274,7 @@ describe("compaction of tables that others wrote", () => {
       await withValuesKept(lake, table, () => lake.sql(`delete from lake.${table} where id < 0`));
     });
 
-    test("values and names at their edges: every type, nulls, names with spaces, quotes and capitals, paths with odd characters", async () => {
+    test("extreme values of every type, nulls and unusual column names are kept, and bounds hide no row", async () => {
       const table = "gold.edges";
       await lake.sql(
         `create table lake.${table} ("Id ""x""" bigint, b boolean, i integer, f float, d double, big decimal(38, 18), t time, ts timestamp, tz timestamptz, s varchar, u uuid, bin blob, "päivä" date)`,
@@ -313,7 +313,7 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual(await counts(), before_counts, "the bounds leave out no row that a filter asks for");
     });
 
-    test("an oversize file is left alone, with few deletes too; with many it is rewritten", async () => {
+    test("an oversize file is rewritten only if it has many deletes", async () => {
       const table = await tableOf(lake, "oversize", 1, 5_000);
       await append(lake, table, 10_000, 5);
       const [large] = (await liveEntries(lake, table))
@@ -355,14 +355,14 @@ describe("compaction of tables that others wrote", () => {
       await assertRejectedWithMissing(table);
     });
 
-    test("a table without a snapshot, and one whose current snapshot is empty, need nothing", async () => {
+    test("a table without a snapshot or with an empty one needs no compaction", async () => {
       await lake.sql("create table lake.gold.nothing (id bigint)");
       assert.equal(await compact("gold.nothing"), null);
       await commitFiles(lake, "gold.nothing", []);
       assert.equal(await compact("gold.nothing"), null);
     });
 
-    test("a target of zero and a table that does not exist are clear errors", async () => {
+    test("an invalid target size and an unknown table are rejected", async () => {
       const table = await tableOf(lake, "target", 2);
       await assert.rejects(compact(table, { target_size_bytes: 0 }), { code: "INVALID_TARGET_SIZE" });
       await lake.commit(table, [{ action: "set-properties", updates: { "write.target-file-size-bytes": "many" } }]);
@@ -370,7 +370,7 @@ describe("compaction of tables that others wrote", () => {
       await assert.rejects(compact("gold.no_such"), { code: "TABLE_NOT_FOUND" });
     });
 
-    test("a dry run changes nothing, and says what would be rewritten", async () => {
+    test("a dry run changes nothing and reports what would be rewritten", async () => {
       const table = await tableOf(lake, "dry", 8);
       const { metadata_location } = await lake.load(table);
       const report = await compact(table, { is_dry_run: true });
@@ -379,7 +379,7 @@ describe("compaction of tables that others wrote", () => {
       assert.deepEqual(await unreferencedFiles(lake, table), []);
     });
 
-    test("many small manifests are merged, and entries of deleted files do not pile up", async () => {
+    test("small manifests are merged, and entries of deleted files do not accumulate", async () => {
       const table = await tableOf(lake, "manifests", 4, 400);
       for (let round = 0; round < 2; round += 1) {
         for (let file = 0; file < 4; file += 1) await append(lake, table, 1000 + round * 100 + file, 1);

@@ -35,7 +35,7 @@ const COMMITS_IN_A_LIFE = 5;
 /** If the writer wins every conflict, the run ends before its failpoint, and another run is killed. */
 const MAX_LIVES = 4;
 
-describe("maintenance under SIGKILL, beside a writer", () => {
+describe("maintenance under SIGKILL with a concurrent writer", () => {
   let lake: MaintainedLake;
   let pyiceberg: PyIceberg;
   /** The table's content according to the writer. */
@@ -124,7 +124,7 @@ describe("maintenance under SIGKILL, beside a writer", () => {
   }
 
   for (const moment of MOMENTS) {
-    test(`killed ${moment.replace(/:1$/, "").replace(":2", ", the second time")}: every value is as it was written, no file is missing, and the next run cleans up`, async () => {
+    test(`killed ${moment.replace(/:1$/, "").replace(":2", ", the second time")}: all values are intact, no file is missing, and the next run cleans up`, async () => {
       for (let commit = 0; commit < 5; commit += 1) await write();
       const orphan = `${(await lake.load(TABLE)).metadata.location}/data/orphan-${next}.parquet`;
       await lake.storage.write(orphan, Buffer.from("nobody's"));

@@ -123,7 +123,7 @@ class SimulatedTable {
   }
 }
 
-test("a month of increments, compacted and expired: bytes on disk stay near the bytes that readers see", () => {
+test("a month of increments, compacted and expired, keeps the bytes on disk near the live bytes", () => {
   const table = new SimulatedTable();
   const after = new Map<number, ReturnType<SimulatedTable["figures"]>>();
   for (let at_ms = START_MS; at_ms <= START_MS + 30 * DAY_MS + 4 * 60 * MINUTE_MS; at_ms += INCREMENT_MS) {

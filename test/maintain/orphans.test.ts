@@ -67,7 +67,7 @@ describe("orphan removal", () => {
     await age(await filesOnDisk(lake, table));
   }
 
-  test("files that nothing refers to go once they are old, and nothing else does", async () => {
+  test("deletes only unreferenced files above the minimum age", async () => {
     const table = await fill(await tableOf("plain"));
     const strays = [
       await stray(table),
@@ -82,7 +82,7 @@ describe("orphan removal", () => {
     assert.equal(await clean(table), null);
   });
 
-  test("files of a commit that is under way stay: they are young", async () => {
+  test("keeps the young files of a commit in progress, and rejects a minimum age that is too low", async () => {
     const table = await fill(await tableOf("under_way"));
     await ageAll(table);
     const other = await lake.duckdb.connect();
@@ -95,7 +95,7 @@ describe("orphan removal", () => {
     await assert.rejects(clean(table, { older_than_ms: 1000 }), { code: "ORPHANS_TOO_YOUNG" });
   });
 
-  test("an old file that is committed while orphans are looked for stays", async () => {
+  test("keeps an old file that is committed during the search", async () => {
     const table = await fill(await tableOf("late_commit"));
     const { metadata } = await lake.load(table);
     const file = await writeData(lake, "select 99::bigint as id", { id: 1 }, `${metadata.location}/data/late.parquet`);
@@ -114,7 +114,7 @@ describe("orphan removal", () => {
     await assertNothingDangles(lake, table);
   });
 
-  test("live files stay, however metadata spells their location", async () => {
+  test("keeps live files for any spelling of their location in the metadata", async () => {
     const table = await fill(await tableOf("spelled"));
     const { metadata } = await lake.load(table);
     const spellings: ((location: string) => string)[] = [
@@ -157,7 +157,7 @@ describe("orphan removal", () => {
     assert.deepEqual(await filesOnDisk(lake, table), before_files);
   });
 
-  test("statistics and partition statistics of a snapshot stay", async () => {
+  test("keeps statistics and partition statistics of a snapshot", async () => {
     const table = await fill(await tableOf("statistics"));
     const { metadata } = await lake.load(table);
     const id = metadata["current-snapshot-id"];
@@ -188,7 +188,7 @@ describe("orphan removal", () => {
     assert.ok(!(await filesOnDisk(lake, table)).has(orphan));
   });
 
-  test("files of a branch, of a tag and of a snapshot that was never current stay", async () => {
+  test("keeps files of tags, branches and snapshots that are not current", async () => {
     const table = await fill(await tableOf("refs"));
     const ids = (await lake.load(table)).metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]);
     await lake.commit(table, [
@@ -199,7 +199,7 @@ describe("orphan removal", () => {
     await withValuesKept(lake, table, async () => assert.equal(await clean(table), null));
   });
 
-  test("orphans are found in a table whose location is spelled another way", async () => {
+  test("finds orphan files in a table with another spelling of its location", async () => {
     const location = `${lake.warehouse.replace("file:///", "file:/")}/gold/other scheme`;
     const table = await tableOf("other_scheme", location);
     await commitFiles(lake, table, [
@@ -212,7 +212,7 @@ describe("orphan removal", () => {
     assert.deepEqual(await unreferencedFiles(lake, table), []);
   });
 
-  test("a folder that another table lies in is left alone, in any namespace and spelling", async () => {
+  test("rejects a folder that contains another table, in any namespace and spelling", async () => {
     const outer = await fill(await tableOf("outer"));
     await stray(outer);
     await ageAll(outer);
@@ -237,7 +237,7 @@ describe("orphan removal", () => {
     assert.ok(((await clean(outer))?.deleted_files ?? 0) >= 1);
   });
 
-  test("a snapshot that cannot be read stops the removal before it deletes anything", async () => {
+  test("fails before it deletes anything if a snapshot cannot be read", async () => {
     const table = await fill(await tableOf("unreadable"));
     const orphan = await stray(table);
     await ageAll(table);
@@ -247,7 +247,7 @@ describe("orphan removal", () => {
     assert.ok((await filesOnDisk(lake, table)).has(orphan));
   });
 
-  test("what compaction and deletes left behind unreferenced is found; a dry run deletes nothing of it", async () => {
+  test("finds an uncommitted delete file after a compaction; a dry run deletes nothing", async () => {
     const table = await fill(await tableOf("dry"));
     await writeDeletes(lake, table, { rows: [["file:///x", 1]] });
     await compactTable(lake.parts(), identifierOf(table), { fan_in: 2 });

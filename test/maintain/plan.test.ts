@@ -66,8 +66,8 @@ const anyFiles = fc
     );
   });
 
-describe("which files compaction puts together", () => {
-  test("no file is in two bins, each bin keeps the files' order, has their deletes and stays within the target", () => {
+describe("the compaction plan", () => {
+  test("puts no file in two bins, and each bin keeps the file order, has all deletes and fits the target", () => {
     fc.assert(
       fc.property(anyFiles, fc.integer({ min: 2, max: 12 }), anyState, (files, fan_in, state) => {
         const limits = { ...LIMITS, fan_in };
@@ -92,7 +92,7 @@ describe("which files compaction puts together", () => {
     );
   });
 
-  test("it ends: what it made is left alone until others come", () => {
+  test("rewrites its own output for a bounded number of rounds, then leaves it unchanged", () => {
     fc.assert(
       fc.property(anyFiles, anyState, (drawn, state) => {
         let files = drawn;
@@ -107,7 +107,7 @@ describe("which files compaction puts together", () => {
   });
 
   for (const rows of [1, 250, 10_000]) {
-    test(`2,000 commits of ${rows} rows, compacted after each: every byte is rewritten at most log(2,000) / log(8) + 1 times, and few files are there`, () => {
+    test(`2,000 commits of ${rows} rows rewrite at most log(2,000) / log(8) + 1 times their bytes and keep few files`, () => {
       const { amplification, most_files } = simulate(2_000, () => rows);
       const bound = Math.log(2_000) / Math.log(LIMITS.fan_in) + 1;
       assert.ok(amplification <= bound, `${amplification.toFixed(2)} times, of at most ${bound.toFixed(2)}`);
@@ -115,7 +115,7 @@ describe("which files compaction puts together", () => {
     });
   }
 
-  test("commits of very different sizes do not have large files rewritten for a few rows", () => {
+  test("commits of very different sizes do not rewrite large files for a few rows", () => {
     const { amplification, most_files } = simulate(2_000, (commit) => (commit % 100 === 0 ? 20_000 : 3));
     assert.ok(amplification <= Math.log(2_000) / Math.log(LIMITS.fan_in) + 1, amplification.toFixed(2));
     assert.ok(most_files <= 60, `${most_files} files at most`);
@@ -123,7 +123,7 @@ describe("which files compaction puts together", () => {
     assert.ok(one_large.amplification <= 1.2, one_large.amplification.toFixed(2));
   });
 
-  test("a window that is over becomes one file, which stays until the partition is cold", () => {
+  test("files of a closed window are merged into one, which is not rewritten while the partition is hot", () => {
     const windowed = (name: string, rows: number, window: number) => file(name, rows, { window_ms: window * HOUR_MS });
     const past = [
       ...Array.from({ length: 24 }, (_, window) => windowed(`w${window}`, 50_000, window)),
@@ -138,7 +138,7 @@ describe("which files compaction puts together", () => {
     assert.deepEqual(plan(24), [["w23", "new"]]);
   });
 
-  test("eight days of a partition that never gets cold: a row is rewritten about three times, and files stay few", () => {
+  test("eight days of commits to a hot partition rewrite less than four times their bytes and keep few files", () => {
     let files: StoredFile[] = [];
     let [ingested, rewritten, most_files] = [0, 0, 0];
     for (let minute = 0; minute < 60 * 24 * 8; minute += 1) {
@@ -155,7 +155,7 @@ describe("which files compaction puts together", () => {
     if (process.env["FIGURES"]) console.log("windows", (rewritten / ingested).toFixed(2), most_files);
   });
 
-  test("a cold partition becomes complete files at once", () => {
+  test("all incomplete files of a cold partition are merged at once", () => {
     const files = [file("a", 10), file("b", 10_000), file("complete", 2_000_000)];
     assert.deepEqual(
       planPartition(files, LIMITS, COLD).map((bin) => bin.files.map(({ location }) => location)),
@@ -164,7 +164,7 @@ describe("which files compaction puts together", () => {
     assert.deepEqual(planPartition(files, LIMITS, BY_SIZE), []);
   });
 
-  test("an oversize file is rewritten for nothing but many deletes", () => {
+  test("an oversize file is rewritten only for many deletes", () => {
     const rows = 10_000_000;
     const withDeletes = (count: number, each: number) =>
       file("large", rows, {
@@ -176,7 +176,7 @@ describe("which files compaction puts together", () => {
     assert.equal(planPartition([withDeletes(32, 1)], LIMITS, BY_SIZE).length, 1, "every reader opens 32 files");
   });
 
-  test("the file that a delete names is known by its field or equal bounds, not by bounds that differ", () => {
+  test("the data file of a delete is known from its field or equal bounds, not from different bounds", () => {
     const entry = (lower: string, upper: string, referenced: string | null = null) => {
       const bounds = (text: string) => new Map([[2147483646, Buffer.from(text)]]);
       return {

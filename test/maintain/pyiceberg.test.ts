@@ -24,7 +24,7 @@ interface Inspected {
   partitions: number;
 }
 
-describe("PyIceberg on tables that are maintained", () => {
+describe("PyIceberg on maintained tables", () => {
   let lake: MaintainedLake;
   let pyiceberg: PyIceberg;
   before(async () => {
@@ -65,7 +65,7 @@ describe("PyIceberg on tables that are maintained", () => {
     return table;
   }
 
-  test("it reads values, files, entries and history after compaction and after expiry", async () => {
+  test("reads values, files, entries and history after compaction and after expiry", async () => {
     const table = await tableOf("read");
     await compact(table);
     await assertAgreement(table);
@@ -86,7 +86,7 @@ describe("PyIceberg on tables that are maintained", () => {
     assert.ok(expired.entries.length > 0 && expired.manifests > 0);
   });
 
-  test("it reads entries too of files that were left alone and have no column sizes", async () => {
+  test("reads entries of files that compaction did not rewrite and that have no column sizes", async () => {
     const table = await tableOf("left_alone");
     await lake.sql(`insert into lake.${table} select i, 'many', date '2025-10-12' from range(1000, 3000) t(i)`);
     await compact(table);
@@ -95,7 +95,7 @@ describe("PyIceberg on tables that are maintained", () => {
     assert.ok(entries.length >= 3);
   });
 
-  test("it appends and deletes after a compaction, and what it wrote is compacted after that", async () => {
+  test("appends and deletes after a compaction, and the next compaction includes its files", async () => {
     const table = await tableOf("written");
     await compact(table);
     for (let id = 100; id < 110; id += 1) await pyiceberg.call("append", { table, ids: [id], note: ["by PyIceberg"] });
@@ -109,7 +109,7 @@ describe("PyIceberg on tables that are maintained", () => {
     await assertNothingDangles(lake, table);
   });
 
-  test("tables that it made itself are compacted, and it reads them as before", async () => {
+  test("reads the same rows of its own table after a compaction", async () => {
     const table = "gold.made";
     await pyiceberg.call("create", { table, ids: [1, 2, 3] });
     for (let id = 4; id < 12; id += 1) await pyiceberg.call("append", { table, ids: [id], note: [`note ${id}`] });
@@ -121,7 +121,7 @@ describe("PyIceberg on tables that are maintained", () => {
     await pyiceberg.call<Inspected>("inspect", { table });
   });
 
-  test("a position delete file that spans several data files reads the same before and after", async () => {
+  test("reads the same rows after the compaction of a delete file that spans several data files", async () => {
     const table = "gold.spanning";
     await lake.sql(`create table lake.${table} (id bigint, note varchar)`);
     for (let from = 0; from < 80; from += 10)

@@ -103,8 +103,8 @@ const anyHistory = fc.array(
   { minLength: 1, maxLength: 150 },
 );
 
-describe("which snapshots a table keeps", () => {
-  test("every promise of the default holds for any history", () => {
+describe("snapshot retention", () => {
+  test("the default policy keeps its promises for any history", () => {
     fc.assert(
       fc.property(anyHistory, fc.integer({ min: 0, max: 40 * DAY_MS }), (gaps, age_ms) => {
         const made = historyFrom(gaps);
@@ -121,7 +121,7 @@ describe("which snapshots a table keeps", () => {
     );
   });
 
-  test("every promise holds as well where expiry runs again and again on what it left", () => {
+  test("the default policy keeps its promises under repeated expiry", () => {
     fc.assert(
       fc.property(anyHistory, (gaps) => {
         const made = historyFrom(gaps);
@@ -146,7 +146,7 @@ describe("which snapshots a table keeps", () => {
     return gaps.map(({ gap_ms, is_compacted }, index) => ({ id: index + 1, at_ms: (at_ms += gap_ms), is_compacted }));
   }
 
-  test("five weeks of a commit every half minute, expired every quarter of an hour, keep a bounded number", () => {
+  test("five weeks of commits every 30 seconds, expired every 15 minutes, keep a bounded number of snapshots", () => {
     let left: Made[] = [];
     let most = 0;
     let at_ms = NOW_MS - 35 * DAY_MS;
@@ -167,7 +167,7 @@ describe("which snapshots a table keeps", () => {
     if (process.env["FIGURES"]) console.log("snapshots", most, left.length);
   });
 
-  test("of each period the compaction stays that leaves the least to be written again", () => {
+  test("keeps the compaction of each period with the fewest unsettled bytes", () => {
     const at = (minutes: number) => NOW_MS - 10 * HOUR_MS - (NOW_MS % HOUR_MS) + minutes * MINUTE_MS;
     const made = [
       { id: 1, at_ms: at(1) },
@@ -187,7 +187,7 @@ describe("which snapshots a table keeps", () => {
     assert.deepEqual([...kept].sort(), [1, 3, 5], "the first of a time is kept as well");
   });
 
-  test("a day of silence after a burst is answered by what the burst left, and the burst by what it found", () => {
+  test("keeps the snapshots before, at the start and at the end of a burst of commits", () => {
     const burst = Array.from({ length: 100 }, (_, index) => ({
       id: index + 2,
       at_ms: NOW_MS - 3 * DAY_MS + index * 1000,
@@ -197,7 +197,7 @@ describe("which snapshots a table keeps", () => {
     assert.ok(kept.has(101) && kept.has(2) && kept.has(1), [...kept].join(", "));
   });
 
-  test("references, ancestors of branches, the newest and the current one stay under any policy", () => {
+  test("keeps references, ancestors of branches, the newest and the current snapshot under any policy", () => {
     const made = Array.from({ length: 20 }, (_, index) => ({
       id: index + 1,
       at_ms: NOW_MS - (20 - index) * 30 * DAY_MS,
@@ -216,7 +216,7 @@ describe("which snapshots a table keeps", () => {
     assert.deepEqual(snapshotsToKeep(metadataOf([]), DEFAULT_RETENTION, NOW_MS), new Set());
   });
 
-  test("a snapshot that never was current stays for a week", () => {
+  test("keeps a snapshot that was never current for a week", () => {
     const made = [
       { id: 1, at_ms: NOW_MS - 9 * DAY_MS },
       { id: 2, at_ms: NOW_MS - 8 * DAY_MS },
@@ -228,7 +228,7 @@ describe("which snapshots a table keeps", () => {
     assert.deepEqual([...snapshotsToKeep(metadata, keepWithin(0), NOW_MS)].sort(), [3, 4]);
   });
 
-  test("a clock that was set back expires nothing that is newer than it", () => {
+  test("expires no snapshot that is newer than a clock that was set back", () => {
     const made = [
       { id: 1, at_ms: NOW_MS },
       { id: 2, at_ms: NOW_MS + HOUR_MS },

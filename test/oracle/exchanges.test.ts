@@ -51,12 +51,12 @@ describe("replaying the sessions of three exchanges", { skip }, () => {
   });
   after(() => folder.remove());
 
-  test("ends well, with tests passed", () => {
+  test("succeeds, with tests passed", () => {
     assert.equal(replay.code, 0, replay.stderr);
     assert.match(replay.stderr, /tests passed/);
   });
 
-  test("gives the sessions' trades, minutes and hours, exactly", async () => {
+  test("yields exactly the trades, minutes and hours of the sessions", async () => {
     const lake = await openLake(findLake(folder.path, null));
     const tables = await QuerySession.open(lake);
     try {
@@ -84,7 +84,7 @@ describe("replaying the sessions of three exchanges", { skip }, () => {
     }
   });
 
-  test("reconciles: what is no trade is in quarantine", async () => {
+  test("reconciles, and rejects only elements that are not trades", async () => {
     const { code, stdout, stderr } = await coinlake(["verify", "--json", "--data", folder.path]);
     assert.equal(code, 0, stderr);
     const { figures } = JSON.parse(stdout);

@@ -70,7 +70,7 @@ function episodes(
   return found;
 }
 
-describe("the question of falls, which looks at minutes first", () => {
+describe("the question about falls, which scans minutes first", () => {
   let lakes: Lakes;
   let lake: TestLake;
   let stream: SourceRecord[];
@@ -85,7 +85,7 @@ describe("the question of falls, which looks at minutes first", () => {
   });
   after(() => lakes.close());
 
-  test("finds the episodes that a scan of every tick finds, whatever is asked", async () => {
+  test("finds the same episodes as a scan of every tick, for any parameters", async () => {
     const question = crypto.questions.find(({ number }) => number === 4)!;
     const end_us = Math.max(...stream.map(({ ingested_at_us }) => ingested_at_us));
     let compared = 0;

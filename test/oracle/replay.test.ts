@@ -60,13 +60,13 @@ for (const recording of [MARKET, BITCOIN]) {
     });
     after(() => folder.remove());
 
-    test("ends well, with answers", () => {
+    test("succeeds, with tests passed", () => {
       assert.equal(replay.code, 0, replay.stderr);
       assert.match(replay.stdout, /REPLAY/);
       assert.match(replay.stderr, /tests passed/);
     });
 
-    test("gives back the file's hourly candles, exactly", async () => {
+    test("yields exactly the file's hourly candles", async () => {
       const lake = await openLake(findLake(folder.path, null));
       try {
         const report = await pythonReport(SCRIPT, [lake.server.url, path]);
@@ -76,14 +76,14 @@ for (const recording of [MARKET, BITCOIN]) {
       }
     });
 
-    test("reconciles", async () => {
+    test("reconciles, without duplicates or rejected rows", async () => {
       const { figures } = parsed(await command("verify", "--json")) as { figures: Record<string, number> };
       assert.equal(figures["bronze_records"], updates);
       assert.equal(figures["accepted"], updates);
       for (const none of ["log_waiting", "silver_waiting", "duplicates", "rejected"]) assert.equal(figures[none], 0);
     });
 
-    test("finds the falls that a scan of the candles finds, and no others", async () => {
+    test("finds exactly the falls that a scan of the candles finds", async () => {
       const options = { percent: 5, minutes: 10, hours: 1000 };
       const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
       const { answers } = parsed(await command("ask", "4", ...flags, "--json")) as {
@@ -128,7 +128,7 @@ function testDefaultRule(
       }))
       .sort((a, b) => a.fell_at_ms - b.fell_at_ms || (a.coin < b.coin ? -1 : 1));
 
-  test("is there without anybody's doing", async () => {
+  test("exists and is enabled by default", async () => {
     const [rule] = parsed(await command("rules", "list", "--json")) as StoredRule[];
     assert.deepEqual(
       [rule?.id, rule?.is_enabled, rule?.cooldown_seconds, rule?.hysteresis_percent, rule?.sinks],
@@ -136,12 +136,12 @@ function testDefaultRule(
     );
   });
 
-  test("fired while it ran at the ticks that an independent scan names, once an episode", async () => {
+  test("fired during the replay at the ticks of an independent scan, once an episode", async () => {
     const { items } = parsed(await command("alerts", "--limit", "1000", "--json")) as AlertPage;
     assert.deepEqual(fallsOf(items), wanted());
   });
 
-  test("would have fired at the ticks that an independent scan names, once an episode, and never for btcusd", async () => {
+  test("fires in a back-test at the ticks of an independent scan, once an episode, and never for btcusd", async () => {
     const found = parsed(await command("rules", "test", DEFAULT_RULE, "--json")) as BackTest;
     const fired = fallsOf(found.alerts);
     assert.deepEqual(fired, wanted());
@@ -153,7 +153,7 @@ function testDefaultRule(
     assert.ok(!fired.some(({ coin }) => coin === "btcusd"));
   });
 
-  test("can be tested over a day of it", async () => {
+  test("can be back-tested over a single day", async () => {
     const range = ["--from", "2023-03-14T00:00:00Z", "--to", "2023-03-15T00:00:00Z"];
     const found = parsed(await command("rules", "test", DEFAULT_RULE, ...range, "--json")) as BackTest;
     assert.ok(found.fired > 0 && found.alerts.every(({ opened_at }) => opened_at.startsWith("2023-03-14")));

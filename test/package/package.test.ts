@@ -75,7 +75,7 @@ describe("The npm package", () => {
   before(install);
   after(() => folder.remove());
 
-  test("holds what runs and the documents that a user reads: no TypeScript, sources of tests, or lock file", () => {
+  test("contains built code and user documents, but no TypeScript, tests or lock file", () => {
     const files = globSync("**/*", { cwd: installed, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) =>
@@ -96,7 +96,7 @@ describe("The npm package", () => {
     assert.ok(!existsSync(join(projectFolder(), "dist")), "npm pack deletes what it built");
   });
 
-  test("imports its dependencies only, and names its command as the user types it", () => {
+  test("imports only its dependencies, and names its command as the user types it", () => {
     const scripts = globSync("dist/**/*.js", { cwd: installed }).map((file) => join(installed, file));
     assert.ok(scripts.length > 400, `${scripts.length} scripts`);
     const imported = new Set<string>();
@@ -110,7 +110,7 @@ describe("The npm package", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("shows help, makes a lake in the current folder, serves the dashboard and answers", async () => {
+  test("shows help, creates a lake in the current folder, serves the dashboard and answers questions", async () => {
     const help = await ended(coinlakeIn("help", ["ask", "--help"]));
     assert.match(help, /^Usage: coinlake ask/);
     assert.match(help, /^ {2}coinlake ask 4 --percent 3/m);

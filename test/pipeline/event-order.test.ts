@@ -70,7 +70,7 @@ describe("the order of events", () => {
     );
   });
 
-  test("is a total order: of two events that differ one comes first", () => {
+  test("is a total order: different events are never equal", () => {
     fc.assert(
       fc.property(position, position, position, (a, b, c) => {
         assert.equal(Math.sign(compareEvents(a, b)) + Math.sign(compareEvents(b, a)), 0);
@@ -81,7 +81,7 @@ describe("the order of events", () => {
     );
   });
 
-  test("of arrivals is the log's between records, and that of events within one", () => {
+  test("by log position is offset order between records and event order within a record", () => {
     const event = (offset: number, at_us: number) => {
       return { at_us, source: "a", product: null, number: null, partition: 0, offset, element_index: 9 - at_us };
     };

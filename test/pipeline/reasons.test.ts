@@ -40,7 +40,7 @@ for (const { folder, reasons, yaml, test: name, limits } of PROJECTS) {
   describe(folder, () => {
     const project = join(projectFolder(), folder);
 
-    test("each reason of the quarantine has its sentence, and no other", () => {
+    test("the described rejection reasons are those of the quarantine", () => {
       const text = readFileSync(join(project, "models", "silver", yaml), "utf8");
       const list =
         text.slice(text.indexOf(name)).match(/values:\s*(?:\[([^\]]*)\]|((?:\n\s+- \w+$)+))/m) ?? assert.fail();
@@ -49,7 +49,7 @@ for (const { folder, reasons, yaml, test: name, limits } of PROJECTS) {
       assert.deepEqual(Object.keys(reasons).sort(), names.sort());
     });
 
-    test("the limits in the sentences are those of the project", () => {
+    test("the limits in the descriptions are those of the dbt project", () => {
       const text = readFileSync(join(project, "dbt_project.yml"), "utf8");
       const limit = (variable: string) => Number(new RegExp(`^  ${variable}: (\\d+)$`, "m").exec(text)?.[1]);
       const times = readFileSync(join(projectFolder(), "dbt_coinlake", "macros", "time.sql"), "utf8");

@@ -13,7 +13,7 @@ after(() => folder.remove());
 
 const latest = async () => "2026-01-01T00:00:00Z";
 
-test("a question over tables that no increment has created yet says so", async () => {
+test("a question about tables that no increment has created yet is answered with a note", async () => {
   const open = await openLake(openOrCreateLake(folder.path, { name: "new", kind: "simulated", pipeline: "crypto" }));
   const session = await QuerySession.open(open);
   try {
@@ -27,7 +27,7 @@ test("a question over tables that no increment has created yet says so", async (
   }
 });
 
-test("an answer that takes too long ends when it is told to", async () => {
+test("a slow answer is cancelled by its signal", async () => {
   const sql = () => "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t";
   const endless: Question = {
     number: 1,

@@ -58,7 +58,7 @@ const valuesOf = async (chart: Chart, tables: ReadTables) =>
   ]);
 
 describe("the series of a chart", () => {
-  test("are by name, without a value where an interval has none", async () => {
+  test("are separate by name, without points for missing values", async () => {
     const rows: Row[] = [
       [0, "1.50", "north"],
       [1, "2", "south"],
@@ -72,7 +72,7 @@ describe("the series of a chart", () => {
     assert.deepEqual(await valuesOf(CHART, tablesOf([])), []);
   });
 
-  test("are zero in empty intervals where the chart says so, but not before the lake's first event", async () => {
+  test("are zero in empty intervals if the chart says so, but not before the lake's first event", async () => {
     const bars: Chart = { ...CHART, kind: "bars", empty_is_zero: true };
     const rows: Row[] = [[1, "7"]];
     assert.deepEqual(await valuesOf(bars, tablesOf(rows)), [["", "1: 7", "2: 0", "3: 0"]]);
@@ -81,12 +81,12 @@ describe("the series of a chart", () => {
     assert.deepEqual(await valuesOf(bars, tablesOf([])), []);
   });
 
-  test("are none where a table of the chart does not exist yet", async () => {
+  test("are empty if a table of the chart does not exist yet", async () => {
     const found = await chartSeries(crypto, CHART, WINDOW, tablesOf([[0, "1"]], { tables: [] }));
     assert.deepEqual([found.series, [...found.tables_read]], [[], ["gold.temperature"]]);
   });
 
-  test("of bars are one: others would hide each other", async () => {
+  test("are rejected if a bar chart has several, which would hide each other", async () => {
     const rows: Row[] = [
       [0, "1", "north"],
       [0, "2", "south"],
@@ -95,7 +95,7 @@ describe("the series of a chart", () => {
   });
 });
 
-test("a window is of whole intervals, at most as many as asked for, and holds its bounds", () => {
+test("a window has whole intervals, at most the given number, and contains its bounds", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...INTERVALS),

@@ -14,7 +14,7 @@ const loaded = (layer: string, metadata: TableMetadata): LoadedTable => ({
   metadata_location: "",
 });
 
-test("a layer whose tables have no snapshot was never committed; one with snapshots, when its newest was", async () => {
+test("a layer's commit time is that of its newest snapshot, and null without a snapshot", async () => {
   const folder = temporaryFolder();
   const log = openSqliteLog({ file: join(folder.path, "log.db") });
   try {

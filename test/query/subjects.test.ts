@@ -75,7 +75,7 @@ test("a pair of a recording is found by its coin's symbol and name", () => {
   for (const [given, id] of FOUND) assert.equal(resolveSubject("coin", given, pairs).id, id, given);
 });
 
-test("a symbol of several coins is an error that lists them, unless one leads by far", () => {
+test("a symbol of several coins is an error that lists them, unless one ranks far higher", () => {
   assert.throws(() => resolveSubject("coin", "bond", COINS), {
     code: "AMBIGUOUS_SUBJECT",
     message:
@@ -84,7 +84,7 @@ test("a symbol of several coins is an error that lists them, unless one leads by
   assert.throws(() => resolveSubject("coin", "TIE", COINS), { code: "AMBIGUOUS_SUBJECT" });
 });
 
-test("a symbol as written that in other letters is another coin's id may mean either, unless one leads by far", () => {
+test("a symbol that is another coin's id in other case is ambiguous, unless one ranks far higher", () => {
   for (const given of ["USUAL-USD", "Usual-Usd"]) {
     assert.throws(() => resolveSubject("coin", given, COINS), {
       code: "AMBIGUOUS_SUBJECT",
@@ -96,7 +96,7 @@ test("a symbol as written that in other letters is another coin's id may mean ei
   assert.equal(resolveSubject("coin", "sol", coins).id, "sol");
 });
 
-test("a stablecoin that is described has no other names", () => {
+test("a stablecoin whose symbol ends in USD is not taken for a pair", () => {
   const STABLECOINS = [
     ["paypal-usd", "PYUSD", "PayPal USD"],
     ["first-digital-usd", "FDUSD", "First Digital USD"],
@@ -109,7 +109,7 @@ test("a stablecoin that is described has no other names", () => {
   assert.deepEqual(coin("btcusdt", "BTCUSDT", "BTCUSDT").other_names, ["BTC", "bitcoin"]);
 });
 
-test("a question about Bitcoin finds it under the names of other lakes", () => {
+test("a question about Bitcoin finds it under the name that each lake uses", () => {
   const names = crypto.questions[0]?.options["coin"]?.default_names ?? assert.fail();
   const LAKES: [known: KnownSubject[], id: string | undefined][] = [
     [COINS, "bitcoin"],
@@ -122,7 +122,7 @@ test("a question about Bitcoin finds it under the names of other lakes", () => {
   for (const [known, id] of LAKES) assert.equal(firstSubject("coin", names, known)?.id, id);
 });
 
-test("before a lake knows a coin, names mean the coins that the project lists, and others are an error that may pass", () => {
+test("in a lake without coins, names of listed coins are resolved, and others are a retryable error", () => {
   assert.equal(subjectId(crypto, "BTC", []), "bitcoin");
   assert.equal(subjectId(crypto, "ethereum", []), "ethereum");
   assert.equal(subjectId(crypto, "TKN", COINS), "new-token");

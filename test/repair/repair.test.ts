@@ -16,14 +16,14 @@ import { BRONZE, RepairedLake, SEED, empty, truncate } from "./lake.ts";
  * `npm run -s test:whole`.
  */
 const ALWAYS = new Set([
-  "a table's pointer is moved to the version before",
-  "maintenance.db is cut off",
+  "a table's pointer is moved to the previous version",
+  "maintenance.db is truncated",
   "a bit of a manifest is flipped",
   "the offsets in a snapshot's summary are changed",
   "a manifest list of an earlier snapshot is deleted",
   "a seed is dropped",
   "bronze's offsets are moved back",
-  "a table's offsets are no JSON",
+  "a table's offsets are not JSON",
   "another writer appends to bronze",
   "a price of bronze is changed",
   "a column is renamed",
@@ -34,7 +34,7 @@ const ALWAYS = new Set([
  * Damage that `repair` cannot repair: for alerts and other clients' tables, `verify` advises `restore`; a bronze value that was changed through
  * the catalog, and whose record is pruned from the log, has no other copy.
  */
-const LEFT = /^alerts\.db|another client's table|^a price of bronze is changed that the log has forgotten$/;
+const LEFT = /^alerts\.db|another client's table|^a price of bronze is changed whose record is pruned from the log$/;
 
 let prepared: RepairedLake;
 before(async () => {
@@ -75,12 +75,12 @@ async function repairs(expected: readonly RegExp[], options: Partial<RepairOptio
   assert.deepEqual(await prepared.changedTables(), []);
 }
 
-test("a whole lake needs nothing", async () => {
+test("an undamaged lake needs no repair", async () => {
   assert.deepEqual(await prepared.repair(), []);
 });
 
-describe("silver and gold are built again from bronze", () => {
-  test("where data files are cut off, empty or missing", async () => {
+describe("silver and gold are rebuilt from bronze", () => {
+  test("if data files are truncated, empty or missing", async () => {
     truncate(await prepared.dataFile(MINUTES));
     empty(await prepared.dataFile("silver.crypto_listings"));
     rmSync(await prepared.dataFile(COINS));
@@ -91,7 +91,7 @@ describe("silver and gold are built again from bronze", () => {
     ]);
   });
 
-  test("where manifests or lists of them are missing or empty, a seed's file is gone, and bronze is damaged", async () => {
+  test("if manifests, manifest lists and a seed's file are missing or empty, and bronze is damaged", async () => {
     // A rebuild reads all of bronze: its damage is repaired before a table is emptied.
     flipBit(await prepared.dataFile(BRONZE));
     const manifests = await prepared.manifests(HOURS);
@@ -106,7 +106,7 @@ describe("silver and gold are built again from bronze", () => {
     ]);
   });
 
-  test("where the newest metadata file is empty, or every one is", async () => {
+  test("if the newest metadata file is empty, or all of them", async () => {
     empty(await prepared.metadataFile(TICKS));
     for (const file of await prepared.metadataFiles(MINUTES)) empty(file);
     await repairs([
@@ -115,7 +115,7 @@ describe("silver and gold are built again from bronze", () => {
     ]);
   });
 
-  test("where a table is named whose rows were changed, with what follows from it", async () => {
+  test("if a table with changed rows is named, together with its dependents", async () => {
     await prepared.sql(`update lake.${UPDATES} set price = price * 3 where log_offset % 7 = 0`);
     await prepared.sql(`delete from lake.${HOURS}`);
     assert.deepEqual(await prepared.repair(), []);
@@ -134,7 +134,7 @@ describe("silver and gold are built again from bronze", () => {
     assert.deepEqual(await prepared.changedTables(), []);
   }
 
-  test("earlier snapshots stay readable", async () => {
+  test("and earlier snapshots are kept", async () => {
     const { metadata } = await prepared.load(HOURS);
     rmSync(await prepared.dataFile("gold.dim_time"));
     await prepared.repair({ is_applied: true, table: HOURS });
@@ -143,12 +143,12 @@ describe("silver and gold are built again from bronze", () => {
     assert.ok(metadata.snapshots.every((snapshot) => ids.has(String(snapshot["snapshot-id"]))));
   });
 
-  test("a table that is not there is named with those that are", async () => {
+  test("but an unknown table is rejected", async () => {
     await assert.rejects(prepared.repair({ table: "gold.nonsense" }), { code: "TABLE_NOT_FOUND" });
   });
 });
 
-describe("bronze comes back", () => {
+describe("bronze is restored", () => {
   test("from the log, with the same offsets and rows", async () => {
     const [first = "", second = ""] = await prepared.dataFiles(BRONZE);
     truncate(first);
@@ -156,7 +156,7 @@ describe("bronze comes back", () => {
     await repairs([/bronze\.crypto_ticks_raw lacks \d+ records: data file .* is missing.*take \d+ from the log/]);
   });
 
-  test("from the log, where its newest metadata file is empty and silver is further on", async () => {
+  test("from the log, if its newest metadata file is empty and silver is ahead", async () => {
     empty(await prepared.metadataFile(BRONZE));
     await repairs([
       /crypto_ticks_raw: the metadata file .* take version \d+/,
@@ -164,13 +164,13 @@ describe("bronze comes back", () => {
     ]);
   });
 
-  test("from data files in its folder, where manifests are gone and the log is pruned", async () => {
+  test("from data files in its folder, if manifests are empty and the log is pruned", async () => {
     await prepared.pruneLog();
     for (const manifest of await prepared.manifests(BRONZE)) empty(manifest);
     await repairs([/lacks [\d,]+ records: manifest .*: take \d+ from \d+ other data files/]);
   });
 
-  test("from an earlier version and its data files, where the newest metadata file is empty and the log is pruned", async () => {
+  test("from an earlier version and its data files, if the newest metadata is empty and the log pruned", async () => {
     await prepared.pruneLog();
     empty(await prepared.metadataFile(BRONZE));
     await repairs([
@@ -179,13 +179,13 @@ describe("bronze comes back", () => {
     ]);
   });
 
-  test("where no metadata file of it can be read", async () => {
+  test("from data files in its folder, if no metadata file can be read and the log is pruned", async () => {
     for (const file of await prepared.metadataFiles(BRONZE)) empty(file);
     await prepared.pruneLog();
     await repairs([/crypto_ticks_raw: the metadata file/, /lacks [\d,]+ records: take \d+ from \d+ other data files/]);
   });
 
-  test("from a backup, under its own name", async () => {
+  test("from a backup, under the same file name", async () => {
     const backup = await prepared.backUp();
     await prepared.pruneLog();
     const file = await prepared.dataFile(BRONZE);
@@ -197,7 +197,7 @@ describe("bronze comes back", () => {
     assert.equal(globSync("damaged/**/*.parquet", { cwd: prepared.lake.folder }).length, 1);
   });
 
-  test("or what is lost is named, and nothing changes until that is accepted", async () => {
+  test("or the lost offsets are reported, and nothing changes until the loss is accepted", async () => {
     await prepared.pruneLog();
     rmSync(await prepared.dataFile(BRONZE));
     const [item] = await prepared.repair({ is_applied: true });
@@ -222,30 +222,30 @@ describe("bronze comes back", () => {
   });
 });
 
-describe("the catalog comes back from the warehouse", () => {
+describe("the catalog is recreated from the warehouse", () => {
   const damages: Record<string, (file: string) => void> = {
     missing: (file) => rmSync(file),
     empty,
-    "of other bytes": (file) => writeFileSync(file, Buffer.alloc(8192, 7)),
+    overwritten: (file) => writeFileSync(file, Buffer.alloc(8192, 7)),
   };
   for (const [name, damage] of Object.entries(damages)) {
-    test(`where it is ${name}`, async () => {
+    test(`if it is ${name}`, async () => {
       damage(prepared.lake.catalog_file);
       await repairs([/catalog\.db .*: recreate it with \d+ tables/]);
-      if (name === "of other bytes")
+      if (name === "overwritten")
         assert.equal(globSync("damaged/*/catalog.db", { cwd: prepared.lake.folder }).length, 1);
     });
   }
 
-  test("where it is an old copy, and the log has forgotten what it lacks", async () => {
+  test("if it is an old copy and the log is pruned", async () => {
     await prepared.pruneLog();
     prepared.restoreOldCatalog();
     await repairs([/the catalog names version \d+, but its folder has version \d+: take version/]);
   });
 });
 
-describe("a lost log", () => {
-  test("begins again after what bronze has, once that is accepted", async () => {
+describe("a lost or damaged log", () => {
+  test("restarts at bronze's offsets once the loss is accepted", async () => {
     rmSync(prepared.lake.log_file);
     rmSync(`${prepared.lake.log_file}-wal`, { force: true });
     const [item] = await prepared.repair({ is_applied: true });
@@ -267,7 +267,7 @@ describe("a lost log", () => {
     });
   });
 
-  test("that is damaged is kept", async () => {
+  test("is moved aside, not deleted", async () => {
     writeFileSync(prepared.lake.log_file, Buffer.alloc(65_536, 7));
     await prepared.repair({ is_applied: true, is_loss_accepted: true });
     const [kept = ""] = globSync("damaged/*/log.db", { cwd: prepared.lake.folder });
@@ -276,7 +276,7 @@ describe("a lost log", () => {
   });
 });
 
-test("the damages tested always are known", () => {
+test("every damage that is always tested exists", () => {
   const titles = new Set(DAMAGES.map(({ title }) => title));
   assert.deepEqual(
     [...ALWAYS].filter((title) => !titles.has(title)),
@@ -286,7 +286,7 @@ test("the damages tested always are known", () => {
 
 for (const { title, damage, code, table, mends } of DAMAGES) {
   if (LEFT.test(title) || (!ALWAYS.has(title) && !is_whole)) continue;
-  test(`what verify advises mends: ${title}`, async () => {
+  test(`repair as advised by verify succeeds: ${title}`, async () => {
     await damage(prepared.made);
     const named = table === undefined || mends !== undefined ? {} : { table };
     const found = await prepared.repair(named);

@@ -69,7 +69,7 @@ async function hours(): Promise<unknown> {
   return JSON.parse(stdout);
 }
 
-test("start brings back what a power cut left empty, and says so in one line", async () => {
+test("start repairs files that a power cut left empty, and reports it in one line", async () => {
   const before_damage = await hours();
   for (const path of Object.values(await newestFiles())) writeFileSync(path, "");
 
@@ -93,7 +93,7 @@ test("start brings back what a power cut left empty, and says so in one line", a
   assert.deepEqual(await hours(), before_damage);
 });
 
-test("start makes an empty catalog again before it writes to it", async () => {
+test("start recreates an empty catalog before it writes to it", async () => {
   const before_damage = await hours();
   const { catalog_file } = lakeOf();
   new DatabaseSync(catalog_file).exec("pragma wal_checkpoint(truncate)");
@@ -105,7 +105,7 @@ test("start makes an empty catalog again before it writes to it", async () => {
   assert.deepEqual(await hours(), before_damage);
 });
 
-test("repair --apply repairs damage with exit code 0, and rejects a lake that another process writes", async () => {
+test("repair --apply repairs damage, even after a kill, and rejects a lake that another process writes", async () => {
   const before_damage = await hours();
   const { silver } = await newestFiles();
   writeFileSync(silver, "");

@@ -74,11 +74,11 @@ const failing = (error: Error) => (): never => {
   throw error;
 };
 
-test("A drain ends once gold holds everything and is tested.", async () => {
+test("A drain ends once gold is complete and tested.", async () => {
   assert.deepEqual(await drain({ catchUp: [() => 2] }), ["20 appended", "drained", "caught up in 2 s", "tested"]);
 });
 
-test("A drain goes on when the dbt worker dies among the models or the tests.", async () => {
+test("A drain continues after the dbt worker dies during models or tests.", async () => {
   const told = await drain({
     catchUp: [failing(died()), failing(died()), () => 2],
     test: [failing(died()), () => passed],
@@ -92,7 +92,7 @@ test("A drain goes on when the dbt worker dies among the models or the tests.", 
   ]);
 });
 
-test("A drain does not try for ever, nor again what no retry mends.", async () => {
+test("A drain fails after repeated failures, and immediately after an error that is not retryable.", async () => {
   await assert.rejects(drain({ catchUp: [failing(died())] }), { code: "DBT_WORKER_DIED" });
   let calls = 0;
   const mistake = (): never => {
@@ -103,7 +103,7 @@ test("A drain does not try for ever, nor again what no retry mends.", async () =
   assert.equal(calls, 1);
 });
 
-test("A stop while draining is clean: what is left waits for the next start.", async () => {
+test("A stop during a drain ends it without an error.", async () => {
   const stopping = new AbortController();
   const told = await drain({
     catchUp: [
@@ -117,7 +117,7 @@ test("A stop while draining is clean: what is left waits for the next start.", a
   assert.deepEqual(told, ["20 appended", "drained"]);
 });
 
-test("A stop while bronze is waited for is told to whom it is waited for.", async () => {
+test("A stop during the drain of ingest is passed on to it.", async () => {
   const stopping = new AbortController();
   const ingestDrain = async (signal: AbortSignal): Promise<void> => {
     const stopped = once(signal, "abort");
@@ -144,7 +144,7 @@ function failingSource(
   };
 }
 
-test("A source that cannot go on is reported, and the others go on to their end.", async () => {
+test("A failed source is reported, and the others continue to their end.", async () => {
   const producers = [failingSource("gone"), simulated({ speed: "max", until_step: 20 })];
   const told = await drain({ catchUp: [() => 2], producers });
   assert.deepEqual(told.filter((line) => line.endsWith("appended")).sort(), ["1 appended", "20 appended"]);
@@ -154,13 +154,13 @@ test("A source that cannot go on is reported, and the others go on to their end.
   );
 });
 
-test("A run ends with an error once no source could go on.", async () => {
+test("A run fails once all sources have failed.", async () => {
   await assert.rejects(drain({ catchUp: [() => 2], producers: [failingSource("a"), failingSource("b")] }), {
     code: "FILE_CHANGED",
   });
 });
 
-test("A programmer's error in one source ends the run at once, others or not.", async () => {
+test("A programming error in one source ends the run immediately, even if another source is running.", async () => {
   const endless: Producer = { ...simulated({ speed: 1 }), id: "endless" };
   await assert.rejects(
     drain({ catchUp: [() => 2], producers: [endless, failingSource("a", new TypeError("a mistake"))] }),
@@ -246,7 +246,7 @@ const incrementsOver = async (minutes: number, load: Load): Promise<number[]> =>
 const gaps = (began_s: readonly number[]): number[] =>
   began_s.slice(1).map((at, position) => at - (began_s[position] ?? 0));
 
-test("Increments begin at once, come often at first, then at their interval.", async () => {
+test("Increments start immediately, at intervals that grow to the full one.", async () => {
   const began_s = await incrementsOver(5, {});
   assert.ok((began_s[0] ?? Infinity) <= 1, `${began_s}`);
   const { first_interval_ms, interval_ms } = crypto.transform.increment;
@@ -256,14 +256,14 @@ test("Increments begin at once, come often at first, then at their interval.", a
     .forEach((gap, position) => assert.ok(Math.abs(gap - (expected[position] ?? 0)) <= 1, `${gaps(began_s)}`));
 });
 
-test("Expensive increments come less often: they keep to their share of a core.", async () => {
+test("Expensive increments run less often, within their share of a core.", async () => {
   const cpu_seconds = 20;
   const least_s = cpu_seconds / crypto.transform.increment_max_share;
   const found = gaps(await incrementsOver(15, { cpu_seconds }));
   assert.ok(found.length >= 3 && found.every((gap) => Math.abs(gap - least_s) <= 1), `${found}`);
 });
 
-test("Tests keep their interval while they are cheap, and their share of a core where they are not.", async () => {
+test("Cheap tests run at their interval, expensive ones within their share of a core.", async () => {
   const { test_interval_ms, test_max_share } = crypto.transform;
   for (const [cpu_seconds, expected_s] of [
     [1, test_interval_ms / 1000],
@@ -276,7 +276,7 @@ test("Tests keep their interval while they are cheap, and their share of a core 
   }
 });
 
-test("Where much waits, by records or by bytes, increments follow one another at any cost.", async () => {
+test("With a large backlog, by records or by bytes, increments run back to back at any cost.", async () => {
   const { due_records, due_size_bytes } = crypto.transform.increment;
   for (const waiting of [
     { records: due_records, record_bytes: 1 },
@@ -286,7 +286,7 @@ test("Where much waits, by records or by bytes, increments follow one another at
   }
 });
 
-test("Increments that fail for any reason are tried again for hours, and end no run that nobody waits for.", async () => {
+test("Failing increments are retried for hours, at most once a minute, and do not end the run.", async () => {
   const damaged = new OperatingError("TABLE_DAMAGED", "A manifest is missing", { next_step: "Repair it." });
   for (const error of [damaged, died()]) {
     const began_s = await incrementsOver(180, { error });
@@ -300,7 +300,7 @@ test("Increments that fail for any reason are tried again for hours, and end no 
   }
 });
 
-test("Much is a third of what the live tail holds at most: the tail waits for the tables.", () => {
+test("A backlog counts as large at no more than a third of the live tail's limits.", () => {
   for (const { due_records, due_size_bytes } of [crypto.bronze.commit, crypto.transform.increment]) {
     assert.ok(due_records <= TAIL_LIMITS.max_records / 3 && due_size_bytes <= TAIL_LIMITS.max_bytes / 3);
   }

@@ -13,7 +13,7 @@ function rejected(message: string): SparkRejected {
   return failure;
 }
 
-test("An error under Spark's rules is not retryable; a failure of a component below Spark is.", () => {
+test("An error with a condition of Spark is not retryable; a failure of a component below Spark is.", () => {
   const rejections = [
     "[PARSE_SYNTAX_ERROR] Syntax error at or near end of input. SQLSTATE: 42601",
     "(org.apache.spark.sql.AnalysisException) [TABLE_OR_VIEW_NOT_FOUND] The table cannot be found.",

@@ -73,7 +73,7 @@ const failing = (error: Error) => (): never => {
   throw error;
 };
 
-test("A stream that cannot be started while a server is away is told of, and started once the server is back.", async () => {
+test("A failed start of the stream is reported and retried while a server is unavailable.", async () => {
   const stopping = new AbortController();
   const aways = Array.from({ length: 20 }, () => failing(away()));
   const { ingest: running, told } = ingest(...aways, () => query(10, () => stopping.abort()));
@@ -82,7 +82,7 @@ test("A stream that cannot be started while a server is away is told of, and sta
   assert.equal(running.state().state, "running");
 });
 
-test("A run that Spark no longer knows is looked up, or started anew.", async () => {
+test("A run that Spark no longer knows is started again.", async () => {
   const stopping = new AbortController();
   const { ingest: running, told } = ingest(
     () => query(0, failing(lost())),
@@ -92,7 +92,7 @@ test("A run that Spark no longer knows is looked up, or started anew.", async ()
   assert.deepEqual(told, ["start", "STREAM_LOST", "start"]);
 });
 
-test("A statement that Spark rejects by its rules ends the ingest at once.", async () => {
+test("A statement that Spark rejects with a condition ends the ingest immediately.", async () => {
   const { ingest: running, told } = ingest(
     failing(new SparkRejected("run a statement", "PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] Syntax error", undefined)),
   );
@@ -100,7 +100,7 @@ test("A statement that Spark rejects by its rules ends the ingest at once.", asy
   assert.deepEqual(told, ["start"]);
 });
 
-test("A drain ends once bronze has what the log held, with a stop before that, and does not try for ever.", async () => {
+test("A drain ends once bronze has the log's records or on a stop, and fails after repeated failures.", async () => {
   await ingest(() => query(10)).ingest.drain();
   const stopping = new AbortController();
   await ingest(() => query(3, () => stopping.abort())).ingest.drain(stopping.signal);

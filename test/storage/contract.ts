@@ -28,7 +28,7 @@ async function listed(storage: Storage, location: string): Promise<string[]> {
 /** The contract of every Storage implementation. */
 export function describeStorage(name: string, open: () => Promise<StorageUnderTest>): void {
   describe(`storage on ${name}`, () => {
-    test("what was written is read back, byte for byte, empty files included", async () => {
+    test("a file is read back byte for byte, even an empty one", async () => {
       const { storage, root } = await open();
       const all_bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
       await storage.write(`${root}/a/b/all.bin`, all_bytes);
@@ -37,7 +37,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.equal((await storage.read(`${root}/empty`)).length, 0);
     });
 
-    test("what is read in pieces is the same, of any length; what is not there says so", async () => {
+    test("reading in pieces returns the same bytes for any length, and fails for a missing file", async () => {
       const { storage, root } = await open();
       // Objects are read in ranges of 4 MiB.
       const large = Uint8Array.from({ length: 9_000_000 }, (_, index) => index % 251);
@@ -55,7 +55,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       await assert.rejects(inOne(storage.readPieces(`${root}/missing`)), { code: "FILE_NOT_FOUND" });
     });
 
-    test("names with spaces, percent signs and other scripts mean themselves", async () => {
+    test("names with spaces, percent signs and other scripts are taken literally", async () => {
       const { storage, root, writeAsEngine } = await open();
       const files = ["my file.txt", "100%.txt", "a%20b.txt", "día/ค่า.txt", "a+b=c&d.txt", "it's (1)!.txt"];
       for (const file of files) {
@@ -77,7 +77,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.equal(textOf(await storage.read(`${root}/once`)), "first");
     });
 
-    test("of many writers of one location exactly one wins", async () => {
+    test("exactly one of many concurrent writers of a location succeeds", async () => {
       const { storage, root } = await open();
       const outcomes = await Promise.allSettled(
         Array.from({ length: 8 }, (_, index) => storage.write(`${root}/race`, bytesOf(`writer ${index}`))),
@@ -87,12 +87,12 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.equal(textOf(await storage.read(`${root}/race`)), `writer ${winners[0]}`);
     });
 
-    test("reading what is not there says so", async () => {
+    test("reading a missing file fails with FILE_NOT_FOUND", async () => {
       const { storage, root } = await open();
       await assert.rejects(storage.read(`${root}/nothing`), { code: "FILE_NOT_FOUND" });
     });
 
-    test("a file tells its size and time; a folder and what is not there are none", async () => {
+    test("statOf returns a file's size and time, and null for a folder or a missing file", async () => {
       const { storage, root } = await open();
       await storage.write(`${root}/t/file`, bytesOf("12345"));
       const found = await storage.statOf(`${root}/t/file`);
@@ -101,7 +101,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.deepEqual([await storage.statOf(`${root}/t`), await storage.statOf(`${root}/nothing`)], [null, null]);
     });
 
-    test("deleting twice is no error", async () => {
+    test("deleting a file twice is not an error", async () => {
       const { storage, root } = await open();
       await storage.write(`${root}/gone`, bytesOf("x"));
       await storage.delete(`${root}/gone`);
@@ -124,7 +124,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       }
     });
 
-    test("an engine can write into a folder made for it, and its file can be made durable", async () => {
+    test("an engine can write into a folder created for it, and its file can be made durable", async () => {
       const { storage, root, writeAsEngine } = await open();
       await storage.makeFolder(`${root}/t/data`);
       await storage.makeFolder(`${root}/t/data`);
@@ -133,7 +133,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.equal(textOf(await storage.read(`${root}/t/data/part.parquet`)), "rows");
     });
 
-    test("removing a folder keeps every file that is still in it", async () => {
+    test("removing a folder keeps the files that are still in it", async () => {
       const { storage, root } = await open();
       await storage.write(`${root}/t/kept/file`, bytesOf("x"));
       await storage.makeFolder(`${root}/t/empty/deep`);
@@ -145,7 +145,7 @@ export function describeStorage(name: string, open: () => Promise<StorageUnderTe
       assert.deepEqual(await listed(storage, `${root}/t`), []);
     });
 
-    test("locations of another kind are rejected", async () => {
+    test("unsupported locations are rejected", async () => {
       const { storage, root } = await open();
       for (const location of ["relative/file", "", "gopher://host/file", `${root}/../escape`]) {
         await assert.rejects(storage.read(location), { code: "UNSUPPORTED_LOCATION" });

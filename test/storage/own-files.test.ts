@@ -54,7 +54,7 @@ const OUTSIDE: [name: string, folder: string, location: () => string][] = [
 ];
 
 for (const [name, own, location] of OUTSIDE) {
-  test(`a file is not deleted: ${name}`, async () => {
+  test(`a file outside the table's folder is not deleted: ${name}`, async () => {
     const named = location();
     assert.deepEqual(await deleteOwnFiles({ storage, warehouse }, own, [named]), [named]);
     const path = named.slice("file://".length);
@@ -62,7 +62,7 @@ for (const [name, own, location] of OUTSIDE) {
   });
 }
 
-test("a file of the table goes, by any spelling of its location and of its folder, and a link without what it leads to", async () => {
+test("a table's file is deleted for any spelling of its location and folder, a link without its target", async () => {
   const inside = `${table}/data/inside.parquet`;
   assert.deepEqual(
     await deleteOwnFiles({ storage, warehouse }, table, [
@@ -84,7 +84,7 @@ test("a file of the table goes, by any spelling of its location and of its folde
   );
 });
 
-test("an object store has no links: the name decides", () => {
+test("in an object store, the location alone decides whether a file is in a folder", () => {
   assert.ok(isInFolder("s3a://bucket/w/t/data/a", "s3://bucket/w/t/"));
   for (const location of [
     "s3://bucket/w/t",

@@ -37,7 +37,7 @@ class CommandQueue {
   }
 }
 
-test("An increment requested while the models are prepared runs after them.", async () => {
+test("An increment requested during the preparation of the models runs after it.", async () => {
   const queue = new CommandQueue();
   const preparing = prepareModels(queue, project, folder.path);
   const increment = queue.run(["run"]);
@@ -51,7 +51,7 @@ for (const [command, message] of [
   ["seed", /could not load the seeds\.\na seed: out of order/],
   ["compile", /could not compile the models for the live tail\.\na compile: out of order/],
 ] as const) {
-  test(`A failed ${command} is the error of the preparation.`, async () => {
+  test(`A failed ${command} fails the preparation.`, async () => {
     const failing = prepareModels(new CommandQueue(command), project, folder.path);
     await assert.rejects(failing, { code: "MODEL_FAILED", message });
   });

@@ -44,7 +44,7 @@ async function catchUp(...offsets: number[]): Promise<number> {
   return runs;
 }
 
-test("increments go on until silver has what bronze had, and end with an error where they move nothing", async () => {
+test("increments repeat until silver has bronze's offsets, and fail if they make no progress", async () => {
   await assert.rejects(catchUp(6, 6), {
     code: "BUILD_STALLED",
     is_retryable: true,

@@ -24,14 +24,14 @@ async function startFor(lake: string, port: number): Promise<string> {
   return join(dbt_folder, "target");
 }
 
-test("what dbt parsed for one lake serves the next, wherever its catalog listens", async () => {
+test("a project that dbt parsed for one lake is reused for another lake with another catalog port", async () => {
   await startFor("one", 1);
   const target = await startFor("two", 2);
   // dbt writes this file whenever it has parsed anything.
   assert.ok(!existsSync(join(target, "partial_parse.msgpack")), readdirSync(target).join(" "));
 });
 
-test("A worker above its memory limit is replaced between commands, and commands go on.", async () => {
+test("a worker above its memory limit is replaced between commands, and commands continue", async () => {
   const worker = new DbtWorker({
     project: crypto.transform.project,
     engine: { kind: "embedded", catalog_url: "http://127.0.0.1:1", s3: null },

@@ -160,7 +160,7 @@ const STORES: readonly Damage[] = [
     said: /^log\.db is damaged: it is empty/,
   },
   {
-    title: "log.db is cut off",
+    title: "log.db is truncated",
     damage: cutOff("log.db", 0.5),
     found_by: "verify",
     code: "STORE_DAMAGED",
@@ -181,14 +181,14 @@ const STORES: readonly Damage[] = [
     said: /^catalog\.db is damaged/,
   },
   {
-    title: "log.db is no database",
+    title: "log.db is not a database",
     damage: overwrite("log.db"),
     found_by: "verify",
     code: "STORE_DAMAGED",
     said: /not a database/,
   },
   {
-    title: "log.db is a new one",
+    title: "log.db is replaced by a new one",
     async damage(lake) {
       remove("log.db")(lake);
       const log = openSqliteLog({ file: lake.file("log.db") });
@@ -212,7 +212,7 @@ const STORES: readonly Damage[] = [
     said: /^log\.db lacks the records \d+ to \d+ of /,
   },
   {
-    title: "log.db is a new one without the topic",
+    title: "log.db is replaced by a new one without the topic",
     async damage(lake) {
       remove("log.db")(lake);
       await openSqliteLog({ file: lake.file("log.db") }).close();
@@ -237,21 +237,21 @@ const STORES: readonly Damage[] = [
     said: /^catalog\.db is damaged: it is empty/,
   },
   {
-    title: "catalog.db is cut off",
+    title: "catalog.db is truncated",
     damage: cutOff("catalog.db", 0.4),
     found_by: "verify",
     code: "STORE_DAMAGED",
     said: /^catalog\.db is damaged/,
   },
   {
-    title: "catalog.db is no database",
+    title: "catalog.db is not a database",
     damage: overwrite("catalog.db"),
     found_by: "verify",
     code: "STORE_DAMAGED",
     said: /^catalog\.db is damaged/,
   },
   {
-    title: "catalog.db is a new one",
+    title: "catalog.db is replaced by a new one",
     async damage(lake) {
       remove("catalog.db")(lake);
       await new SqliteStore(lake.lake.catalog_file).close();
@@ -261,7 +261,7 @@ const STORES: readonly Damage[] = [
     said: /^catalog\.db has no tables/,
   },
   {
-    title: "catalog.db is an old copy",
+    title: "catalog.db is replaced by an old copy",
     damage: (lake) => lake.restoreOldCatalog(),
     found_by: "verify",
     code: "CATALOG_OUTDATED",
@@ -270,7 +270,7 @@ const STORES: readonly Damage[] = [
     mends: /repair`/,
   },
   {
-    title: "a table's pointer is moved to the version before",
+    title: "a table's pointer is moved to the previous version",
     async damage(lake) {
       const { metadata } = await lake.load(HOURS);
       const database = new DatabaseSync(lake.lake.catalog_file);
@@ -294,7 +294,7 @@ const STORES: readonly Damage[] = [
     mends: /restore/,
   },
   {
-    title: "alerts.db is no database",
+    title: "alerts.db is not a database",
     damage: overwrite("alerts.db"),
     found_by: "verify",
     code: "STORE_DAMAGED",
@@ -321,7 +321,7 @@ const STORES: readonly Damage[] = [
     said: /^maintenance\.db is missing/,
   },
   {
-    title: "maintenance.db is cut off",
+    title: "maintenance.db is truncated",
     damage: cutOff("maintenance.db", 0.5),
     found_by: "verify",
     code: "STORE_DAMAGED",
@@ -363,7 +363,7 @@ const FILES: readonly Damage[] = [
     said: /delete file .* is missing/,
   },
   {
-    title: "a data file is cut off",
+    title: "a data file is truncated",
     damage: atDataFile(MINUTES, (path) => truncateSync(path, 500)),
     found_by: "verify",
     code: "FILE_DAMAGED",
@@ -421,7 +421,7 @@ const FILES: readonly Damage[] = [
     mends: /repair`/,
   },
   {
-    title: "the table metadata of bronze is cut off",
+    title: "the table metadata of bronze is truncated",
     damage: async (lake) => truncateSync(await metadataOf(lake, BRONZE), 300),
     found_by: "verify",
     code: "METADATA_DAMAGED",
@@ -463,7 +463,7 @@ const FILES: readonly Damage[] = [
     said: /table metadata .* checksum differs/,
   },
   {
-    title: "the table metadata is cut off",
+    title: "the table metadata is truncated",
     damage: async (lake) => truncateSync(await metadataOf(lake, FACTS), 300),
     found_by: "verify",
     code: "METADATA_DAMAGED",
@@ -472,7 +472,7 @@ const FILES: readonly Damage[] = [
     mends: /repair`/,
   },
   {
-    title: "the manifest is another table's",
+    title: "a manifest is replaced by another table's",
     damage: async (lake) => cpSync(await manifestOf(lake, HOURS), await manifestOf(lake, FACTS)),
     found_by: "verify",
     code: "METADATA_DAMAGED",
@@ -551,7 +551,7 @@ const TABLES: readonly Damage[] = [
     said: /is missing/,
   },
   {
-    title: "all of silver and gold is dropped",
+    title: "all tables of silver and gold are dropped",
     damage: dropBuilt(false),
     found_by: "verify",
     code: "TABLE_MISSING",
@@ -583,7 +583,7 @@ const TABLES: readonly Damage[] = [
     said: /offsets/,
   },
   {
-    title: "a table's offsets are moved on",
+    title: "a table's offsets are moved forward",
     damage: moveOffsets(MINUTES, 5),
     found_by: "verify",
     code: "OFFSETS_DIFFER",
@@ -599,7 +599,7 @@ const TABLES: readonly Damage[] = [
     said: /offsets/,
   },
   {
-    title: "bronze's offsets are moved on",
+    title: "bronze's offsets are moved forward",
     damage: moveOffsets(BRONZE, 5),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -607,7 +607,7 @@ const TABLES: readonly Damage[] = [
     said: /5 missing of|ahead of the log/,
   },
   {
-    title: "a table's offsets are no JSON",
+    title: "a table's offsets are not JSON",
     damage: (lake) =>
       lake.change(({ catalog }) =>
         catalog.commit([
@@ -666,7 +666,7 @@ const ROWS: readonly Damage[] = [
     said: /bronze has no gap .*1 missing/,
   },
   {
-    title: "records of bronze are doubled",
+    title: "records of bronze are duplicated",
     damage: sql(`insert into lake.${BRONZE} select * from lake.${BRONZE} where log_offset = 3`),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -684,7 +684,7 @@ const ROWS: readonly Damage[] = [
     said: /beyond the offsets/,
   },
   {
-    title: "an accepted update is doubled",
+    title: "an accepted update is duplicated",
     damage: sql(`insert into lake.${UPDATES} select * from lake.${UPDATES} where ${FIRST_UPDATE}`),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -726,7 +726,7 @@ const ROWS: readonly Damage[] = [
     said: /hours are the minutes together/,
   },
   {
-    title: "hours are doubled",
+    title: "hours are duplicated",
     damage: sql(`insert into lake.${HOURS} select * from lake.${HOURS} where ${FIRST_HOUR}`),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -734,7 +734,7 @@ const ROWS: readonly Damage[] = [
     said: /is unique by crypto_id, hour_at/,
   },
   {
-    title: "versions of coins are doubled",
+    title: "versions of coins are duplicated",
     damage: sql("insert into lake.gold.dim_crypto select * from lake.gold.dim_crypto where is_current"),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -776,7 +776,7 @@ const ROWS: readonly Damage[] = [
     is_in_bronze: true,
   },
   {
-    title: "a price of bronze is changed that the log has forgotten",
+    title: "a price of bronze is changed whose record is pruned from the log",
     async damage(lake) {
       await lake.change(async ({ log }) => {
         const [bounds] = await log.bounds(crypto.topic.name);

@@ -67,7 +67,7 @@ function heldSnapshot(tables: readonly LoadedTable[], table = FOLLOWING[0] ?? ""
   return choose(tables)?.tables.get(table)?.snapshot?.["snapshot-id"] ?? null;
 }
 
-test("between two increments every table is held at its head", () => {
+test("between two increments, every table is read at its current snapshot", () => {
   const tables = lakeOf(
     [
       [100, true],
@@ -82,7 +82,7 @@ test("between two increments every table is held at its head", () => {
   assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 200 }, [], 2]);
 });
 
-test("within an increment the tables that it has moved on are held at the snapshot before", () => {
+test("during an increment, tables that it has already committed are read at their previous snapshot", () => {
   const tables = lakeOf(
     [
       [100, true],
@@ -94,7 +94,7 @@ test("within an increment the tables that it has moved on are held at the snapsh
   assert.deepEqual([moment?.built, moment?.moving, heldSnapshot(tables)], [{ [NAME]: 100 }, [FOLLOWING[0]], 1]);
 });
 
-test("a commit that brings no rows moves the offsets, and the snapshot before it holds for them too", () => {
+test("a commit without rows advances the offsets, and the previous snapshot stays valid for them", () => {
   const tables = lakeOf(
     [
       [100, true],
@@ -109,7 +109,7 @@ test("a commit that brings no rows moves the offsets, and the snapshot before it
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 1]);
 });
 
-test("tables that have no state in common are not compared", () => {
+test("tables without a common state are not compared", () => {
   // The first table advanced from 100 to 300 in one commit; the other tables are between.
   assert.equal(
     choose(
@@ -128,7 +128,7 @@ test("tables that have no state in common are not compared", () => {
   );
 });
 
-test("an earlier state is taken where the newest common one is not kept", () => {
+test("an earlier common state is used if the tables have no newer one", () => {
   const tables = lakeOf(
     [
       [100, true],
@@ -145,7 +145,7 @@ test("an earlier state is taken where the newest common one is not kept", () => 
   );
 });
 
-test("tables of an older version, whose snapshots say no offsets, are held only where they stand at one place", () => {
+test("tables of an older version, whose snapshots record no offsets, are compared only at equal offsets", () => {
   assert.equal(
     choose(
       lakeOf(
@@ -170,7 +170,7 @@ test("tables of an older version, whose snapshots say no offsets, are held only 
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 2]);
 });
 
-test("a table that no increment has made is not missing, one that was made is", () => {
+test("a table that no increment has created is not missing, one that was created is", () => {
   const [, ...young] = lakeOf([[100, true]], [[100, true]]);
   const made = { made: ["gold.dim_time"], unmade: [], models_version: "2" };
   const unmade = { made: [], unmade: ["gold.dim_time"], models_version: "2" };
@@ -202,7 +202,7 @@ test("a table that no increment has made is not missing, one that was made is", 
   assert.deepEqual([purged?.missing, purged?.unmade], [["gold.dim_time"], []]);
 });
 
-test("a snapshot's summary says the offsets before and after its commit; what an engine says itself stays", () => {
+test("a snapshot's summary records the offsets before and after its commit, and keeps those set by an engine", () => {
   const base = tableAfter(FOLLOWING[0] ?? "", [[100, true]]).metadata;
   const snapshot = { summary: { operation: "append", [LOG_OFFSETS_PROPERTY]: offsets(150) } };
   const [added] = recordLogOffsets([{ action: "add-snapshot", snapshot }], base);

@@ -43,7 +43,7 @@ function describe(findings: readonly Finding[]): string {
   );
 }
 
-test("an undamaged lake has no finding, by the quick look and by the deep one, and its folder stays as it is", async () => {
+test("quick and deep verification find nothing in an undamaged lake and leave its folder unchanged", async () => {
   const files = readdirSync(lake.lake.folder);
   const quick = await lake.verify();
   assert.deepEqual([describe(quick.findings), quick.notes], ["nothing was found", []]);
@@ -55,7 +55,7 @@ test("an undamaged lake has no finding, by the quick look and by the deep one, a
   assert.deepEqual(readdirSync(lake.lake.folder), files);
 });
 
-test("every table that the models make is in the reconciliation", () => {
+test("every table that the models build is in the reconciliation", () => {
   assert.deepEqual(Object.keys(crypto.reconciliation.tables).sort(), [...MODELS, "silver.crypto_products"].sort());
 });
 
@@ -89,18 +89,18 @@ for (const damage of DAMAGES) {
   });
 }
 
-test("a lake that is written all the time is verified between its increments, and nothing is ever found", async () => {
+test("verification finds nothing in a lake that is written concurrently", async () => {
   const { findings, moving, verified } = await lake.verifyWhileWritten();
   assert.equal(describe(findings), "nothing was found");
   assert.ok(moving > 0, `none of ${verified} came while an increment was under way`);
 });
 
-test("a lake that has records in its log and no table yet has no finding", async () => {
+test("verification finds nothing in a lake with records in its log and no table yet", async () => {
   const { findings, notes } = await lake.verifyFresh();
   assert.deepEqual([describe(findings), notes], ["nothing was found", []]);
 });
 
-test("tables of which no file is left are told of: the next increment makes them", async () => {
+test("tables without any file are a note, not a finding, because the next increment builds them", async () => {
   lake.reset();
   await dropBuilt(true)(lake);
   const { findings, notes } = await lake.verify();
@@ -108,7 +108,7 @@ test("tables of which no file is left are told of: the next increment makes them
   assert.match(notes.join("\n"), /builds them from bronze: .*gold\.fact_crypto_ticks/);
 });
 
-test("a locked store is no damage: nothing was verified", () => {
+test("a locked store is a retryable error, not damage", () => {
   lake.reset();
   for (const [name, code] of [
     ["log.db", "LOG_LOCKED"],
@@ -121,27 +121,31 @@ test("a locked store is no damage: nothing was verified", () => {
   }
 });
 
-test("a store that this user may only read is read without files beside it", { skip: process.getuid?.() !== 0 }, () => {
-  lake.reset();
-  const folder = temporaryFolder();
-  try {
-    cpSync(lake.file("log.db"), join(folder.path, "log.db"));
-    chmodSync(folder.path, 0o555);
-    const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/base/sqlite.ts"))};
+test(
+  "a store in a read-only folder is read without creating files beside it",
+  { skip: process.getuid?.() !== 0 },
+  () => {
+    lake.reset();
+    const folder = temporaryFolder();
+    try {
+      cpSync(lake.file("log.db"), join(folder.path, "log.db"));
+      chmodSync(folder.path, 0o555);
+      const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/base/sqlite.ts"))};
       console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
-    // Root may write to any file.
-    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {
-      uid: 65_534,
-      encoding: "utf8",
-    });
-    assert.equal(stdout, "1\n", stderr);
-    assert.deepEqual(readdirSync(folder.path), ["log.db"]);
-  } finally {
-    folder.remove();
-  }
-});
+      // Root may write to any file.
+      const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {
+        uid: 65_534,
+        encoding: "utf8",
+      });
+      assert.equal(stdout, "1\n", stderr);
+      assert.deepEqual(readdirSync(folder.path), ["log.db"]);
+    } finally {
+      folder.remove();
+    }
+  },
+);
 
-test("a snapshot that expires during the deep look is no damage, by what differs then and by a rebuild that fails", async () => {
+test("a snapshot that expires during deep verification is a retryable error, not damage", async () => {
   lake.reset();
   const overtaken = { code: "VERIFY_OVERTAKEN", is_retryable: true };
   await lake.sql("update lake.gold.dim_time set is_trading_hour = not is_trading_hour where hour = 3");
@@ -161,7 +165,7 @@ test("a snapshot that expires during the deep look is no damage, by what differs
   );
 });
 
-test("a rebuild that is stopped leaves nothing, and the folder of one that is killed names its process", async () => {
+test("an interrupted rebuild leaves no file, and its folder is named after the process", async () => {
   lake.reset();
   const scratch = temporaryFolder();
   const bronze = await lake.load(BRONZE);
@@ -175,7 +179,7 @@ test("a rebuild that is stopped leaves nothing, and the folder of one that is ki
   scratch.remove();
 });
 
-test("rows that an earlier version of the models built are no damage, and a note says what differs", async () => {
+test("rows built by an earlier version of the models are not damage, and a note says what differs", async () => {
   lake.reset();
   const table = "gold.dim_time";
   const { metadata, identifier } = await lake.load(table);
@@ -196,7 +200,7 @@ test("rows that an earlier version of the models built are no damage, and a note
   );
 });
 
-test("tables outside the layers keep their checksums, and files that are gone do not", async () => {
+test("checksums of tables outside the layers are kept until their files are deleted", async () => {
   lake.reset();
   await lake.createForeignTable();
   const file = await lake.dataFile(FOREIGN);
@@ -206,7 +210,7 @@ test("tables outside the layers keep their checksums, and files that are gone do
   assert.deepEqual((await lake.verifyDeep()).deep.outdated, [locationOfPath(file)]);
 });
 
-test("files of an older lake get their checksums from the first deep look, which says so", async () => {
+test("the first deep verification of an older lake records checksums and notes it", async () => {
   lake.reset();
   lake.forgetChecksums();
   const scratch = temporaryFolder();
@@ -234,7 +238,7 @@ test("files of an older lake get their checksums from the first deep look, which
   assert.deepEqual([again.deep.taken, again.deep.files_checked], [[], deep.checksums_taken]);
 });
 
-test("the command fails over a damaged lake, and names what is wrong and what mends it", async () => {
+test("the command fails for a damaged lake, and names the damage and the command that repairs it", async () => {
   lake.reset();
   await DAMAGES.find(({ title }) => title === "dim_time is dropped")?.damage(lake);
   const { code, stdout, stderr } = await coinlake(["verify", "--data", lake.data_folder]);
@@ -243,7 +247,7 @@ test("the command fails over a damaged lake, and names what is wrong and what me
   assert.match(stderr, /LAKE_DAMAGED[\s\S]*next:.*repair --table gold\.dim_time/);
 });
 
-test("a description of the lake that is broken is named, with the command that restores it", async () => {
+test("a corrupt lake description is reported with the command that restores it", async () => {
   lake.reset();
   writeFileSync(lake.file("lake.json"), '{"format": 1, "ki');
   const { code, stderr } = await coinlake(["verify", "--data", lake.data_folder]);

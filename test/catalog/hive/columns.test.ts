@@ -12,7 +12,7 @@ function tableOf(...types: unknown[]): TableMetadata {
   );
 }
 
-test("each Iceberg type has Hive's word for it", () => {
+test("each primitive Iceberg type maps to a Hive type", () => {
   const words: Record<string, string> = {
     boolean: "boolean",
     int: "int",
@@ -29,7 +29,7 @@ test("each Iceberg type has Hive's word for it", () => {
   );
 });
 
-test("nested types nest", () => {
+test("structs, lists and maps become nested Hive types", () => {
   const point = {
     type: "struct",
     fields: [
@@ -49,7 +49,7 @@ test("nested types nest", () => {
   ]);
 });
 
-test("a type that Hive lacks is rejected, and the error names it", () => {
+test("a type without a Hive equivalent is rejected, and the error names it", () => {
   const metadata = tableOf("string");
   const unknown = {
     ...metadata,

@@ -24,7 +24,7 @@ const ARGS = {
   count: -5,
 };
 
-test("an IDL gives each method its arguments, its answer as field 0, and its exceptions", () => {
+test("the IDL parser gives each method its arguments, its result as field 0 and its exceptions", () => {
   const { args, result } = ask;
   assert.deepEqual(
     args.fields.map(({ id, name }) => [id, name]),
@@ -44,7 +44,7 @@ test("an IDL gives each method its arguments, its answer as field 0, and its exc
   assert.throws(() => parseIdl("struct S { 1: Unheard of }"), { code: "INVALID_IDL", message: /Unheard/ });
 });
 
-test("the IDL of the metastore can be read, and declares every method once", () => {
+test("the metastore's IDL is parsed into 12 methods, each with exceptions", () => {
   const methods = parseIdl(
     readFileSync(new URL("../../../src/catalog/hive/metastore.thrift", import.meta.url), "utf8"),
   );
@@ -52,7 +52,7 @@ test("the IDL of the metastore can be read, and declares every method once", () 
   assert.ok([...methods.values()].every(({ result }) => result.fields.some(({ name }) => name.startsWith("o"))));
 });
 
-test("what was written is read back; what the reader does not know is skipped", () => {
+test("a call round-trips, and fields unknown to the reader are skipped", () => {
   const reader = new MessageReader(encodeCall("ask", ask.args, ARGS, 9));
   assert.deepEqual(reader.header(), { kind: MESSAGE_KIND.call, method: "ask", sequence_id: 9 });
   assert.deepEqual(reader.struct(ask.args), ARGS);
@@ -62,7 +62,7 @@ test("what was written is read back; what the reader does not know is skipped", 
   assert.deepEqual(second.struct(narrow), { count: -5 });
 });
 
-test("a message cut off anywhere is incomplete, never wrong", () => {
+test("a message truncated anywhere is incomplete, never misread", () => {
   const whole = encodeCall("ask", ask.args, ARGS, 1);
   for (let size = 0; size < whole.length; size += 1) {
     const reader = new MessageReader(whole.subarray(0, size));
@@ -73,7 +73,7 @@ test("a message cut off anywhere is incomplete, never wrong", () => {
   }
 });
 
-test("bytes are those of Thrift's specification", () => {
+test("a call is encoded as Thrift's specification says", () => {
   const tell = parseIdl(IDL).get("tell")!;
   assert.equal(
     encodeCall("tell", tell.args, { word: "hi" }, 1).toString("hex"),

@@ -26,7 +26,7 @@ describe("a lake whose clock was wrong for some commits", { skip: skipWithoutFak
     ["an hour behind", -HOUR_S],
     ["a day behind", -24 * HOUR_S],
   ] as const) {
-    test(`reads and writes its current state at once, during and after the time ${name}`, async () => {
+    test(`reads and writes its current state while the clock is ${name} and right after`, async () => {
       const lake = join(folder.path, String(seconds));
       mkdirSync(lake);
       const by = async (offset_s: number, ...statements: string[]): Promise<unknown> => {

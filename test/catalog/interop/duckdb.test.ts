@@ -29,7 +29,7 @@ describe("DuckDB on the catalog", () => {
   }
   const load = (name: string) => lake.catalog.loadTable({ namespace: ["bronze"], name });
 
-  test("creates a partitioned table, appends, and reads the head and an older snapshot", async () => {
+  test("creates a partitioned table, appends, and reads the current and an older snapshot", async () => {
     await connection.run(
       "create table lake.bronze.ticks (coin varchar, price decimal(38, 18), day date) partitioned by (day)",
     );
@@ -60,7 +60,7 @@ describe("DuckDB on the catalog", () => {
     assert.equal(metadata["metadata-log"].length, 1);
   });
 
-  test("changes several tables in one transaction, all or none", async () => {
+  test("changes several tables atomically in one transaction", async () => {
     await connection.run(
       "create table lake.bronze.left_side (id bigint); create table lake.bronze.right_side (id bigint)",
     );
@@ -82,7 +82,7 @@ describe("DuckDB on the catalog", () => {
     assert.deepEqual(await rows("select id from lake.bronze.right_side order by id"), [["2"], ["3"]]);
   });
 
-  test("an increment that deletes, inserts and sets a property is one snapshot with a summary of all", async (test_context) => {
+  test("commits deletes, inserts and a property as one snapshot with a joint summary", async (test_context) => {
     await connection.run("create table lake.bronze.increments as select range as id, 0 as amount from range(10)");
     const increment = (rows: number, amount: number) =>
       connection.run(
@@ -123,7 +123,7 @@ describe("DuckDB on the catalog", () => {
     });
   });
 
-  test("every version of a table is a state that it was in", async () => {
+  test("reads at every version the state of the table after one increment", async () => {
     const { metadata } = await load("increments");
     for (const [index, expected] of [
       [[0, "10"]],
@@ -148,7 +148,7 @@ describe("DuckDB on the catalog", () => {
     assert.deepEqual(await rows("select count(*) from iceberg_snapshots(lake.bronze.increments)"), [["4"]]);
   });
 
-  test("a connection goes on after its increment, and one that began before it still reads the older state", async () => {
+  test("reads the older state in a transaction that began before another connection's increment", async () => {
     const other = await duckdb.connect();
     await other.run("begin");
     const countIn = async (session: DuckDBConnection) =>
@@ -168,7 +168,7 @@ describe("DuckDB on the catalog", () => {
     assert.deepEqual(await countIn(connection), [[60]]);
   });
 
-  test("evolves the schema, and old rows still read", async () => {
+  test("evolves the schema and still reads old rows", async () => {
     await connection.run("create table lake.bronze.evolving (id bigint)");
     await connection.run("insert into lake.bronze.evolving values (1)");
     await connection.run("alter table lake.bronze.evolving add column note varchar");
@@ -180,7 +180,7 @@ describe("DuckDB on the catalog", () => {
     ]);
   });
 
-  test("writes format version 3 with its row ids", async () => {
+  test("writes format version 3 with row ids", async () => {
     await connection.run(
       "create table lake.bronze.third with ('format-version' = '3') as select range as id from range(100)",
     );
@@ -196,7 +196,7 @@ describe("DuckDB on the catalog", () => {
     assert.equal((await load("third")).metadata.snapshots.length, before_increment + 1);
   });
 
-  test("drops and creates again under the same name, with nothing left of the old table", async () => {
+  test("recreates a dropped table in a new folder without the old rows", async () => {
     await connection.run("create table lake.bronze.again as select 1 as id");
     const old_location = (await load("again")).metadata.location;
     await connection.run("drop table lake.bronze.again");
@@ -205,7 +205,7 @@ describe("DuckDB on the catalog", () => {
     assert.notEqual((await load("again")).metadata.location, old_location);
   });
 
-  test("creates two tables in one transaction, and neither is there before the commit", async () => {
+  test("creates two tables in one transaction, and neither exists before the commit", async () => {
     await connection.run(
       "begin; create table lake.bronze.one as select 1 as id; create table lake.bronze.two as select 2 as id",
     );

@@ -52,13 +52,13 @@ after(async () => {
   await lake.close();
 });
 
-describe("what an engine commits is durable before the pointer moves", () => {
+describe("all files of an engine's commit are durable before the pointer moves", () => {
   const statements = {
-    "a table made from a query": "create table lake.gold.prices as select i as id, i % 3 as day from range(9) t(i)",
+    "a table created from a query": "create table lake.gold.prices as select i as id, i % 3 as day from range(9) t(i)",
     "an empty table with partitions": "create table lake.gold.days (id bigint, day bigint) partitioned by (day)",
     "an insert into new partitions": "insert into lake.gold.days select i, i % 3 from range(9) t(i)",
     "a delete": "delete from lake.gold.days where id = 4",
-    "a delete and an insert that become one snapshot":
+    "a delete and an insert that are joined into one snapshot":
       "begin; delete from lake.gold.days where id < 3; insert into lake.gold.days select i, i % 4 from range(20, 29) t(i); commit",
     "two tables in one transaction":
       "begin; insert into lake.gold.prices values (99, 1); insert into lake.gold.days values (99, 1); commit",
@@ -107,7 +107,7 @@ describe("what an engine commits is durable before the pointer moves", () => {
     ]);
   });
 
-  test("a table that is registered by its metadata", async () => {
+  test("a table that is registered from its metadata file", async () => {
     const { metadata_location } = await lake.catalog.loadTable({ namespace: ["gold"], name: "days" });
     await lake.catalog.dropTable({ namespace: ["gold"], name: "days" });
     const other_storage = new FileStorage();
@@ -128,8 +128,8 @@ describe("what an engine commits is durable before the pointer moves", () => {
   });
 });
 
-describe("what cannot be made durable", () => {
-  test("a disk that fails leaves the table as it was, and no metadata file", async () => {
+describe("files that cannot be made durable", () => {
+  test("fail the commit, and leave the table unchanged and no metadata file", async () => {
     const broken = Object.assign(Object.create(storage) as FileStorage, {
       syncAll: () =>
         Promise.reject(
@@ -147,7 +147,7 @@ describe("what cannot be made durable", () => {
   });
 
   test(
-    "files that are not there, pipes and locations elsewhere are skipped",
+    "are skipped if missing, if pipes, or if outside local storage",
     { skip: process.platform === "win32" ? "no pipes in folders" : false },
     async () => {
       const folder = pathOfLocation(lake.warehouse);

@@ -62,7 +62,7 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
   }
   const count = "select count(*) from lake.bronze.long";
 
-  test("DuckDB lists its snapshots, and reads the first and the last", async () => {
+  test("DuckDB lists all snapshots and reads the first and the last", async () => {
     const { metadata, metadata_location } = await lake.catalog.loadTable(TABLE);
     assert.match(metadata_location, /\.gz\.metadata\.json$/);
     assert.deepEqual(await rows("select count(*) from iceberg_snapshots(lake.bronze.long)"), [[String(COMMITS + 1)]]);
@@ -70,7 +70,7 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     assert.deepEqual(await rows(count), [["10"]]);
   });
 
-  test("DuckDB reads in a transaction that began before another writer's commits, however many", async () => {
+  test("DuckDB keeps its snapshot in a transaction during 50 commits of another writer", async () => {
     const [[before_count]] = (await rows(count)) as [[string]];
     await connection.run("begin");
     for (let index = 0; index < 50; index += 1) await other.run("insert into lake.bronze.long values (11, 'later')");
@@ -79,7 +79,7 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     assert.deepEqual(await rows(count), [[String(Number(before_count) + 50)]]);
   });
 
-  test("DuckDB inserts in such a transaction, into a table that the other writer leaves alone, and gets a conflict where it does not", async () => {
+  test("DuckDB's transaction commits to a table that no other writer changed, and conflicts otherwise", async () => {
     await connection.run("create table lake.bronze.calm (id bigint)");
     await connection.run("begin; insert into lake.bronze.calm select count(*) from lake.bronze.long");
     await other.run("insert into lake.bronze.long values (12, 'later')");
@@ -94,7 +94,7 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
   });
 
   test(
-    "PyIceberg reads its metadata file, and appends",
+    "PyIceberg reads the metadata file and appends",
     { skip: existsSync(pythonExecutable()) ? false : "the Python environment is not set up" },
     async () => {
       const [[before_count]] = (await rows(count)) as [[string]];

@@ -9,7 +9,7 @@ import { openLake } from "../lake.ts";
 const TABLES = 12;
 
 test(
-  "many queries at once wait for the catalog of their own process, and get their answers",
+  "concurrent queries that wait for the catalog in their own process all complete",
   { timeout: 60_000 },
   async () => {
     const lake = await openLake({ inspect: manifestInspection(new FileStorage(), { recheck_ms: 0 }) });

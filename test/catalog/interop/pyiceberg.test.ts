@@ -30,7 +30,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as Record<string, unknown>;
   }
 
-  test("creates, appends, travels in time, evolves, tags, deletes and renames", async () => {
+  test("creates, appends to, time-travels, evolves, tags, deletes from and renames a table", async () => {
     const bitcoin = ["bitcoin", "0.000000001000000000", "2025-10-10"];
     const ether = ["ether", "1000000.000000000000000000", "2025-10-11"];
     assert.deepEqual(results["life_of_a_table"], {
@@ -45,7 +45,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     });
   });
 
-  test("turns each of the catalog's errors into its own", async () => {
+  test("maps each of the catalog's errors to its own exception", async () => {
     assert.deepEqual(results["errors"], [
       "NoSuchTableError",
       "TableAlreadyExistsError",
@@ -54,7 +54,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     ]);
   });
 
-  test("finds nested columns by the ids that the catalog assigned, and purges the table with its files", async () => {
+  test("reads nested columns by the ids that the catalog assigned, and purges a table with its files", async () => {
     const { rows, location } = results["nested_types"] as { rows: unknown; location: string };
     assert.deepEqual(rows, [{ id: 1, places: [{ name: "a" }, { name: "b" }] }]);
     assert.deepEqual(results["purge"], [["pyiceberg", "renamed"]]);
@@ -65,7 +65,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     assert.deepEqual(results["staged"], [["tether", "1.000000000000000000", "2025-10-12"]]);
   });
 
-  test("overwrites whole files and parts of them, and each state that was current reads as it was", async () => {
+  test("overwrites whole files and parts of them, and reads each snapshot of the history correctly", async () => {
     assert.deepEqual(results["overwrite"], [
       [1, 2, 3],
       [4, 5],
@@ -79,7 +79,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     );
   });
 
-  test("reads every version of a table that DuckDB deletes from and inserts into at once, and never half of it", async () => {
+  test("reads every snapshot of DuckDB's transactions of deletes and inserts, never a partial one", async () => {
     const duckdb = await openDuckDB();
     const connection = await duckdb.connect();
     try {
@@ -99,7 +99,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     }
   });
 
-  test("reads every snapshot that DuckDB wrote, and DuckDB reads what it appends", async () => {
+  test("reads every snapshot that DuckDB wrote, and DuckDB reads the rows that PyIceberg appends", async () => {
     const duckdb = await openDuckDB();
     const connection = await duckdb.connect();
     try {

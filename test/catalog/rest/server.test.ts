@@ -69,7 +69,7 @@ const appendOf = (name: string, ...numbers: [id: Long, sequence_number: number, 
   appendIn(...numbers, "main", folderOf(name));
 
 describe("config", () => {
-  test("lists the endpoints there are, and no views", async () => {
+  test("lists the supported endpoints, without those of views", async () => {
     const { status, body } = await call("GET", "/v1/config?warehouse=any");
     assert.equal(status, 200);
     assert.deepEqual([body["defaults"], body["overrides"]], [{}, {}]);
@@ -81,7 +81,7 @@ describe("config", () => {
 });
 
 describe("namespaces", () => {
-  test("live through create, load, head, list, properties and drop", async () => {
+  test("support create, load, head, list, properties and drop", async () => {
     assert.deepEqual((await call("POST", "/v1/namespaces", { namespace: ["n"], properties: { a: "1" } })).body, {
       namespace: ["n"],
       properties: { a: "1" },
@@ -100,7 +100,7 @@ describe("namespaces", () => {
     assert.equal((await call("HEAD", "/v1/namespaces/n")).status, 404);
   });
 
-  test("nest, with the unit separator in paths, and with any prefix", async () => {
+  test("can be nested, with the unit separator in paths and any prefix", async () => {
     await call("POST", "/v1/namespaces", { namespace: ["a.b"] });
     await call("POST", "/v1/any-prefix/namespaces", { namespace: ["a.b", "ü c"] });
     assert.deepEqual((await call("GET", "/v1/namespaces?parent=a.b")).body["namespaces"], [["a.b", "ü c"]]);
@@ -131,7 +131,7 @@ describe("namespaces", () => {
 });
 
 describe("tables", () => {
-  test("live through create, load, commit, rename and drop, with 64-bit ids intact", async () => {
+  test("support create, load, commit, rename and drop, with exact 64-bit ids", async () => {
     const name = await newTable();
     const path = `/v1/namespaces/bronze/tables/${name}`;
     const id = 9223372036854775807n;
@@ -154,7 +154,7 @@ describe("tables", () => {
     assertError(await call("GET", `${path}${encodeURIComponent("/new name")}`), 404, "NoSuchTableException");
   });
 
-  test("a staged create answers metadata without a location, and makes no table", async () => {
+  test("a staged create returns metadata without a metadata location and creates no table", async () => {
     const staged = await call("POST", "/v1/namespaces/bronze/tables", {
       name: "staged",
       schema: PRICE_SCHEMA,
@@ -165,7 +165,7 @@ describe("tables", () => {
     assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/staged")).status, 404);
   });
 
-  test("lists page by page, and whole without a page size", async () => {
+  test("are listed in pages, or completely without a page size", async () => {
     await call("POST", "/v1/namespaces", { namespace: ["pages"] });
     for (const name of ["a", "b", "c"])
       await call("POST", "/v1/namespaces/pages/tables", { name, schema: PRICE_SCHEMA });
@@ -184,7 +184,7 @@ describe("tables", () => {
       assertError(await call("GET", `/v1/namespaces/pages/tables?pageSize=${bad}`), 400, "BadRequestException");
   });
 
-  test("an unchanged table is not sent twice to a client that has it", async () => {
+  test("an unchanged table is answered with 304 if the client sends its ETag", async () => {
     const path = `/v1/namespaces/bronze/tables/${await newTable()}`;
     const etag = (await call("GET", path)).headers.get("etag") ?? "";
     assert.equal((await call("GET", path, undefined, { "if-none-match": etag })).status, 304);
@@ -193,7 +193,7 @@ describe("tables", () => {
     assert.equal((await call("GET", path, undefined, { "if-none-match": etag })).status, 200);
   });
 
-  test("with snapshots=refs only those that a branch or tag needs come along", async () => {
+  test("snapshots=refs returns only snapshots that a branch or tag references", async () => {
     const name = await newTable();
     const path = `/v1/namespaces/bronze/tables/${name}`;
     await call("POST", path, { updates: appendOf(name, 1, 1, null) });
@@ -206,7 +206,7 @@ describe("tables", () => {
     assertError(await call("GET", `${path}?snapshots=some`), 400, "BadRequestException");
   });
 
-  test("several tables change in one transaction, or none does", async () => {
+  test("a transaction changes all of its tables or none", async () => {
     const [left, right] = [await newTable(), await newTable()];
     const change = (name: string, id: number, parent: number | null) => ({
       identifier: { namespace: ["bronze"], name },
@@ -234,7 +234,7 @@ describe("tables", () => {
     assert.deepEqual([await current(left), await current(right)], [1, 2]);
   });
 
-  test("are registered by their metadata file", async () => {
+  test("are registered from their metadata file", async () => {
     const name = await newTable();
     const location = (await call("GET", `/v1/namespaces/bronze/tables/${name}`)).body["metadata-location"];
     await call("DELETE", `/v1/namespaces/bronze/tables/${name}`);
@@ -261,7 +261,7 @@ describe("tables", () => {
     );
   });
 
-  test("take reports of metrics and forget them", async () => {
+  test("accept and discard metrics reports", async () => {
     assert.equal(
       (await call("POST", `/v1/namespaces/bronze/tables/${await newTable()}/metrics`, { "report-type": "scan-report" }))
         .status,
@@ -319,7 +319,7 @@ describe("tables", () => {
   });
 });
 
-test("views are none, and whoever looks for one is told so plainly", async () => {
+test("views are listed as empty, not found, and unsupported on creation", async () => {
   assert.deepEqual((await call("GET", "/v1/namespaces/bronze/views")).body["identifiers"], []);
   assertError(await call("GET", "/v1/namespaces/none/views"), 404, "NoSuchNamespaceException");
   assertError(await call("GET", "/v1/namespaces/bronze/views/v"), 404, "NoSuchViewException");
@@ -327,14 +327,14 @@ test("views are none, and whoever looks for one is told so plainly", async () =>
   assertError(await call("POST", "/v1/namespaces/bronze/views", {}), 406, "UnsupportedOperationException");
 });
 
-describe("requests that are none", () => {
-  test("bodies that are no JSON, no UTF-8, no object or empty", async () => {
+describe("invalid requests", () => {
+  test("a body that is empty, not JSON, not UTF-8 or not an object is rejected", async () => {
     for (const body of ["{", "", "[1]", "null", '"text"', new Uint8Array([0x7b, 0xff, 0x7d])]) {
       assertError(await call("POST", "/v1/namespaces", body), 400, "BadRequestException");
     }
   });
 
-  test("a body that is not declared as JSON is rejected, because a form of another site cannot declare it", async () => {
+  test("a body without a JSON content type is rejected, because another site's form cannot set that type", async () => {
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]) {
       assertError(
         await call("POST", "/v1/namespaces", { namespace: ["form"] }, { "content-type": type }),
@@ -356,7 +356,7 @@ describe("requests that are none", () => {
     );
   });
 
-  test("a plus in a path is a space, as the reference client encodes names; %2B is a plus", async () => {
+  test("a plus in a path means a space, as the reference client encodes names; %2B means a plus", async () => {
     assert.equal(
       (await call("POST", "/v1/namespaces/bronze/tables", { name: "a b", schema: PRICE_SCHEMA })).status,
       200,
@@ -366,7 +366,7 @@ describe("requests that are none", () => {
     assert.equal((await call("HEAD", "/v1/namespaces/bronze/tables/a%2Bb")).status, 404);
   });
 
-  test("paths that lead nowhere, methods that do not fit, broken percent-encoding", async () => {
+  test("unknown paths, unsupported methods and invalid percent-encoding are rejected", async () => {
     for (const path of ["/", "/v2/namespaces", "/v1", "/v1/a/b/c/d/e/f", "/v1/namespaces/bronze/things"])
       assertError(await call("GET", path), 404, "NoSuchEndpointException");
     assertError(await call("DELETE", "/v1/namespaces"), 405, "MethodNotAllowedException");
@@ -374,7 +374,7 @@ describe("requests that are none", () => {
     assertError(await call("GET", "/v1/namespaces//tables"), 400, "BadRequestException");
   });
 
-  test("a body that is too large is rejected, and an endless body is cut off", async () => {
+  test("a body that is too large is rejected, and an endless body is aborted", async () => {
     assertError(await call("POST", "/v1/namespaces", " ".repeat(17 * 1024 * 1024)), 413, "BadRequestException");
     const chunk = Buffer.alloc(1024 * 1024, " ");
     const sent = await new Promise<number>((resolve) => {
@@ -398,7 +398,7 @@ describe("requests that are none", () => {
     assert.equal((await call("GET", "/v1/config")).status, 200);
   });
 
-  test("a web page cannot use the catalog: neither under its own host name nor from its origin", async () => {
+  test("a web page cannot use the catalog, neither under another host name nor from another origin", async () => {
     const statusFor = (headers: Record<string, string>) =>
       new Promise<number>((resolve, reject) => {
         httpRequest(`${url}/v1/config`, { headers }, (response) => {
@@ -419,7 +419,7 @@ describe("requests that are none", () => {
     assert.equal(await statusFor({ host: "[::1]:8181" }), 200);
   });
 
-  test("bytes that are no HTTP are answered without harm", async () => {
+  test("bytes that are not HTTP are answered with 400, and the server stays available", async () => {
     const { port } = new URL(url);
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(port), "127.0.0.1", () => socket.end("\x00\x01 not http\r\n\r\n"));
@@ -433,8 +433,8 @@ describe("requests that are none", () => {
   });
 });
 
-describe("the server itself", () => {
-  test("names a taken port and what to do", async () => {
+describe("the catalog server", () => {
+  test("fails on a port in use with a next step", async () => {
     const { port } = new URL(url);
     await assert.rejects(startCatalogServer({ catalog: lake.catalog, port: Number(port) }), {
       code: "PORT_TAKEN",
@@ -443,7 +443,7 @@ describe("the server itself", () => {
     });
   });
 
-  test("tells apart an unknown outcome, a known failure and its own fault", async () => {
+  test("distinguishes an unknown outcome, a known failure and an internal error", async () => {
     const faults: unknown[] = [];
     const errors = [
       new UnknownOutcome("no answer", null),
@@ -474,7 +474,7 @@ describe("the server itself", () => {
     }
   });
 
-  test("asks for its token where it has one, and tells nothing without it", async () => {
+  test("requires its token for every request if it has one", async () => {
     const token = "0123456789abcdef0123456789abcdef";
     const server = await startCatalogServer({ catalog: lake.catalog, port: 0, token });
     try {
@@ -493,7 +493,7 @@ describe("the server itself", () => {
     }
   });
 
-  test("closes although a client keeps its connection", async () => {
+  test("closes even if a client keeps its connection open", async () => {
     const server = await startCatalogServer({ catalog: lake.catalog, port: 0 });
     await (await fetch(`${server.url}/v1/config`)).text();
     await server.close();

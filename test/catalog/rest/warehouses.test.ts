@@ -35,7 +35,7 @@ async function unknown(path: string): Promise<void> {
   assert.deepEqual([path, status, body.error?.type], [path, 404, "NoSuchWarehouseException"]);
 }
 
-test("a warehouse that is not open yet is unknown, never another one's tables", async () => {
+test("a warehouse that is not open yet is unknown and never shows another one's tables", async () => {
   await unknown("config?warehouse=shop");
   await unknown("shop/namespaces");
   second = server.add("shop", shop!.catalog);
@@ -57,7 +57,7 @@ test("a client gets the prefix of its warehouse, and with it that warehouse's ta
     assert.deepEqual((await ask(path)).body.namespaces, [[namespace]], path);
 });
 
-test("other names are unknown, in the query and in the path", async () => {
+test("other warehouse names are unknown, in the query and in the path", async () => {
   for (const path of ["config?warehouse=Shop", "config?warehouse=toString", "x/namespaces", "SHOP/namespaces"])
     await unknown(path);
 });
@@ -68,7 +68,7 @@ test("a warehouse that was closed is unknown again", async () => {
   assert.equal((await ask("namespaces")).status, 200);
 });
 
-test("an only catalog accepts any warehouse and prefix", async () => {
+test("the only catalog of a server accepts any warehouse and prefix", async () => {
   const only = await startCatalogServer({ catalog: market!.catalog, warehouse: "market", port: 0 });
   try {
     const config = (await (await fetch(`${only.url}/v1/config?warehouse=any`)).json()) as { overrides: object };

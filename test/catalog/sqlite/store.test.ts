@@ -32,7 +32,7 @@ describeCatalogStore("SQLite", async () => {
   };
 });
 
-test("four processes that open a new file at once and count together lose no step", async () => {
+test("four processes that create a new file concurrently and increment one pointer lose no update", async () => {
   const path = join(folder, "processes.sqlite");
   const script = fileURLToPath(new URL("move-pointer.ts", import.meta.url));
   await Promise.all(Array.from({ length: 4 }, () => run(process.execPath, [script, path, "50"])));
@@ -41,7 +41,7 @@ test("four processes that open a new file at once and count together lose no ste
   await reopened.close();
 });
 
-test("what was committed is there after the file is opened again", async () => {
+test("committed changes persist after the file is reopened", async () => {
   const path = join(folder, "again.sqlite");
   const first = new SqliteStore(path);
   await first.createNamespace(["n"], { a: "1" });
@@ -53,7 +53,7 @@ test("what was committed is there after the file is opened again", async () => {
   await second.close();
 });
 
-test("a file that is not a catalog, or has a later version, is rejected with a next step", async () => {
+test("a corrupt file, a file of a later version and a path that cannot be opened are rejected", async () => {
   const junk = join(folder, "junk.sqlite");
   await writeFile(junk, "this is not a database, but long enough to look at ".repeat(20));
   assert.throws(() => new SqliteStore(junk), { code: "CATALOG_CORRUPT" });
@@ -66,7 +66,7 @@ test("a file that is not a catalog, or has a later version, is rejected with a n
   assert.throws(() => new SqliteStore(join(folder, "file", "catalog.sqlite")), { code: "CATALOG_CANNOT_OPEN" });
 });
 
-test("a transaction that fails half-way leaves nothing behind", async () => {
+test("a transaction that fails halfway changes nothing", async () => {
   const store = new SqliteStore(join(folder, "half.sqlite"));
   await store.createNamespace(["n"], {});
   const moves = [
@@ -78,7 +78,7 @@ test("a transaction that fails half-way leaves nothing behind", async () => {
   await store.close();
 });
 
-test("a commit that fails for an unforeseen reason has an unknown outcome", () => {
+test("a transaction that fails at its commit for an unexpected reason has an unknown outcome", () => {
   const database = new DatabaseSync(":memory:");
   database.exec("create table parent (id integer primary key); create table child (id integer references parent (id))");
   const violate = () => database.exec("pragma defer_foreign_keys = on; insert into child values (1)");
@@ -87,7 +87,7 @@ test("a commit that fails for an unforeseen reason has an unknown outcome", () =
   database.close();
 });
 
-test("a store that another process keeps locked says so instead of waiting for ever", async () => {
+test("a store that another process keeps locked fails with a retryable error instead of waiting forever", async () => {
   const path = join(folder, "locked.sqlite");
   const store = new SqliteStore(path);
   const holder = new DatabaseSync(path);

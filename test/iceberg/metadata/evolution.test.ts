@@ -28,7 +28,7 @@ const evolve = (base: TableMetadata, schema: Schema, more: Update[] = []) =>
     NOW_MS,
   );
 
-describe("the type of a column", () => {
+describe("column type changes", () => {
   const changes: [from: string, to: string, since: number | null][] = [
     ["int", "long", 1],
     ["float", "double", 1],
@@ -49,7 +49,7 @@ describe("the type of a column", () => {
     ["int", "double", null],
   ];
   for (const [from, to, since] of changes) {
-    test(`${from} ${since === null ? "never becomes" : `may become, from format ${since} on,`} ${to}`, () => {
+    test(`${from} to ${to} is ${since === null ? "rejected" : `allowed from format version ${since}`}`, () => {
       for (const version of from === "unknown" ? [3] : [2, 3]) {
         const may_have = to !== "timestamp_ns" || version === 3;
         const change = () => evolve(tableOf(struct(field(1, "a", from)), version), struct(field(1, "a", to)));
@@ -63,7 +63,7 @@ describe("the type of a column", () => {
     });
   }
 
-  test("holds inside structs, lists and maps, whose kind stays", () => {
+  test("follow the same rules for the elements of a list, which cannot become a struct or a primitive", () => {
     const nested = (element: string) =>
       struct(field(1, "l", { type: "list", "element-id": 2, element, "element-required": false }));
     assert.equal(evolve(tableOf(nested("int")), nested("long")).schemas.length, 2);
@@ -83,7 +83,7 @@ describe("the type of a column", () => {
 describe("columns", () => {
   const base = tableOf(struct(field(1, "a", "long"), field(2, "s", struct(field(3, "x", "int")))), 3);
 
-  test("are added with new ids; a required one has a default", () => {
+  test("are added with new ids; a required one needs a default value unless its struct is new", () => {
     assert.equal(evolve(base, struct(...base.schemas[0]!.fields, field(4, "b", "string")))["last-column-id"], 4);
     assert.throws(() => evolve(base, struct(...base.schemas[0]!.fields, field(4, "b", "string", { required: true }))), {
       code: "INVALID_REQUEST",
@@ -100,7 +100,7 @@ describe("columns", () => {
     assert.equal(evolve(base, whole)["last-column-id"], 5, "a new struct has no old rows");
   });
 
-  test("never take the id of another, but may come back as they were", () => {
+  test("never reuse the id of a dropped column, but a dropped column can be restored unchanged", () => {
     const without = evolve(base, struct(base.schemas[0]!.fields[1]!));
     const reused = struct(...without.schemas[1]!.fields, field(1, "other", "long"));
     assert.throws(() => evolve(without, reused), {
@@ -110,7 +110,7 @@ describe("columns", () => {
     assert.equal(evolve(without, base.schemas[0]!)["current-schema-id"], 0);
   });
 
-  test("do not become required, nor move to another struct", () => {
+  test("cannot become required or move to another struct", () => {
     const [a, s] = base.schemas[0]!.fields;
     const required = struct({ ...a!, required: true }, s!);
     assert.throws(() => evolve(base, required), {
@@ -121,7 +121,7 @@ describe("columns", () => {
     assert.throws(() => evolve(base, moved), { message: /Cannot move column s\.x to x/ });
   });
 
-  test("may be anything in a table that is replaced", () => {
+  test("can change in any way when the table is replaced", () => {
     const replaced = struct(field(1, "a", "string", { required: true }));
     const defaults = [
       { action: "set-default-spec", "spec-id": 0 },

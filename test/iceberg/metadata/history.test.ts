@@ -25,7 +25,7 @@ function expire(table: TableMetadata, ...ids: Long[]): TableMetadata {
 }
 
 describe("the history of a table", () => {
-  test("is its snapshot log as long as nothing expired", () => {
+  test("equals the snapshot log if no snapshot expired", () => {
     const table = tableWithSnapshots(3);
     assert.deepEqual(
       historyOf(table),
@@ -34,7 +34,7 @@ describe("the history of a table", () => {
     assert.deepEqual(historyOf(newTable()), []);
   });
 
-  test("keeps what was current before a removed snapshot, which the log loses, through any number of expiries", () => {
+  test("keeps entries before an expired snapshot, which the snapshot log drops, across repeated expiries", () => {
     const table = tableWithSnapshots(6);
     const once = expire(table, 3, 4);
     assert.deepEqual(
@@ -49,13 +49,13 @@ describe("the history of a table", () => {
     assert.deepEqual(idsOf(twice), [2, 5, 7]);
   });
 
-  test("has no snapshot that any writer removed, and keeps the times of the others", () => {
+  test("omits snapshots that another writer removed, and keeps the times of the others", () => {
     const table = after(expire(tableWithSnapshots(5), 2), remove(1, 4));
     assert.deepEqual(idsOf(table), [3, 5]);
     assert.equal(currentAt(table, Number(table.snapshots[0]?.["timestamp-ms"]))?.snapshot_id, 3);
   });
 
-  test("has a snapshot twice that a rollback made current again", () => {
+  test("lists a snapshot twice after a rollback to it", () => {
     const back = after(tableWithSnapshots(3), {
       action: "set-snapshot-ref",
       "ref-name": "main",
@@ -66,7 +66,7 @@ describe("the history of a table", () => {
     assert.equal(currentAt(expire(back, 2), NOW_MS)?.snapshot_id, 1);
   });
 
-  test("goes on from an entry that was known, which may have expired", () => {
+  test("continues after a given entry, even if that entry has expired", () => {
     const table = tableWithSnapshots(3);
     const since = (newer: TableMetadata, index: number) =>
       historySince(newer, historyOf(table)[index] ?? assert.fail()).map(({ snapshot_id }) => snapshot_id);
@@ -77,7 +77,7 @@ describe("the history of a table", () => {
     assert.deepEqual([since(back, 2), since(back, 0)], [[1], [2, 3, 1]]);
   });
 
-  test("is exact for ids of 64 bits", () => {
+  test("keeps 64-bit snapshot ids exact", () => {
     const ids = [9223372036854775807n, 9223372036854775806n, 9223372036854775805n];
     let table = newTable();
     for (const [index, id] of ids.entries()) table = after(table, ...appendOf(id, index + 1, ids[index - 1] ?? null));
@@ -89,7 +89,7 @@ describe("the history of a table", () => {
     assert.deepEqual(idsOf(expired), [9223372036854775807n, 9223372036854775805n]);
   });
 
-  test("says what was current at a time: the nearest retained snapshot before it, and none before the first", () => {
+  test("gives the snapshot current at a time: the last retained one until then, and none before the first", () => {
     const table = expire(tableWithSnapshots(4), 2, 3);
     const at = (id: number) => 1_790_000_000_000 + id;
     assert.deepEqual(
@@ -107,13 +107,13 @@ describe("the history of a table", () => {
     "[1, null, {}]",
     '[["x", 5], ["1"], [1.5, 5], [-1, 5], ["1", "soon"], ["99999999999999999999", 1], ["1", 1e300]]',
   ]) {
-    test(`ignores a property that is malformed: ${text}`, () => {
+    test(`ignores a malformed history property: ${text}`, () => {
       const table = after(tableWithSnapshots(2), { action: "set-properties", updates: { [HISTORY_PROPERTY]: text } });
       assert.deepEqual(idsOf(table), [1, 2]);
     });
   }
 
-  test("takes ids as numbers too, and entries once", () => {
+  test("accepts numeric ids, sorts entries by time and drops duplicates", () => {
     const text = "[[1, 1790000000001], [2, 1790000000001], [1, 1790000000000]]";
     const table = after(tableWithSnapshots(2), { action: "set-properties", updates: { [HISTORY_PROPERTY]: text } });
     assert.deepEqual(idsOf(table), [1, 1, 2, 2]);

@@ -56,8 +56,8 @@ const INSERT = {
 /** The summary of PyIceberg's overwrite, which removes whole files. */
 const REMOVE_FILES = { operation: "delete", "deleted-data-files": "1", "deleted-records": "10", "total-records": "0" };
 
-describe("snapshots that one commit adds one upon the other", () => {
-  test("become the last one, with the parent of the first, if the first marks rows as deleted", () => {
+describe("consecutive snapshots added by one commit", () => {
+  test("are joined into the last, with the parent of the first, if the first adds delete files", () => {
     const table = after(
       tableWithSnapshots(2),
       add(3, 2, DELETE),
@@ -93,7 +93,7 @@ describe("snapshots that one commit adds one upon the other", () => {
     });
   });
 
-  test("sum what each added and removed, however many they are, and keep no total that the last one does not state", () => {
+  test("sum the added and removed counts of all, and keep only totals that the last one states", () => {
     const first = {
       ...INSERT,
       "changed-partition-count": "2",
@@ -121,12 +121,12 @@ describe("snapshots that one commit adds one upon the other", () => {
       assert.equal(summary[unknown], undefined);
   });
 
-  test("are a delete where nothing was added", () => {
+  test("become a delete operation if none of them adds rows", () => {
     const table = after(tableWithSnapshots(1), add(2, 1, DELETE), add(3, 2, DELETE), setRef(3));
     assert.deepEqual([idsOf(table), headOf(table).summary["operation"]], [[1, 3], "delete"]);
   });
 
-  test("are joined where main was set to each of them, and on another branch", () => {
+  test("are joined if main was set to each of them, and on another branch", () => {
     const table = after(tableWithSnapshots(1), add(2, 1, DELETE), setRef(2), add(3, 2, INSERT), setRef(3));
     assert.deepEqual(
       [idsOf(table), logOf(table)],
@@ -139,7 +139,7 @@ describe("snapshots that one commit adds one upon the other", () => {
     assert.deepEqual([idsOf(branched), logOf(branched), branched.refs["trial"]?.["snapshot-id"]], [[1, 3], [1], 3]);
   });
 
-  test("give their rows ids that follow each other", () => {
+  test("are joined with one contiguous range of row ids", () => {
     const third = after(newTable({ "format-version": "3" }));
     const table = after(
       third,
@@ -153,32 +153,46 @@ describe("snapshots that one commit adds one upon the other", () => {
   });
 
   const LEFT: Record<string, Update[]> = {
-    "all append: readers of appended rows find them by snapshot": [add(2, 1, INSERT), add(3, 2, INSERT), setRef(3)],
-    "one before the last removes files, which only its own list tells": [
+    "all of them append, because incremental readers find appended rows by snapshot": [
+      add(2, 1, INSERT),
+      add(3, 2, INSERT),
+      setRef(3),
+    ],
+    "one before the last removes files, which only its manifest list records": [
       add(2, 1, REMOVE_FILES),
       add(3, 2, { ...INSERT, "added-delete-files": "1" }),
       setRef(3),
     ],
-    "one before the last does not say what it did": [add(2, 1, { operation: "delete" }), add(3, 2, DELETE), setRef(3)],
-    "one replaces files without a change of rows": [
+    "the summary of one before the last has no counts": [
+      add(2, 1, { operation: "delete" }),
+      add(3, 2, DELETE),
+      setRef(3),
+    ],
+    "one replaces files without changing rows": [
       add(2, 1, { ...DELETE, operation: "replace" }),
       add(3, 2, INSERT),
       setRef(3),
     ],
-    "a tag names the first": [add(2, 1, DELETE), add(3, 2, INSERT), setRef(2, "before", "tag"), setRef(3)],
-    "a branch names the first": [add(2, 1, DELETE), add(3, 2, INSERT), setRef(2, "trial"), setRef(3)],
-    "statistics name the first": [
+    "a tag references the first": [add(2, 1, DELETE), add(3, 2, INSERT), setRef(2, "before", "tag"), setRef(3)],
+    "a branch references the first": [add(2, 1, DELETE), add(3, 2, INSERT), setRef(2, "trial"), setRef(3)],
+    "statistics reference the first": [
       add(2, 1, DELETE),
       add(3, 2, INSERT),
       { action: "set-statistics", statistics: { "snapshot-id": 2, "statistics-path": "file:///s" } },
       setRef(3),
     ],
-    "nothing names the last": [add(2, 1, DELETE), add(3, 2, INSERT)],
-    "they are not upon each other": [add(2, 1, DELETE), add(3, 1, INSERT), setRef(3)],
-    "two are upon the first": [add(2, 1, DELETE), add(3, 2, INSERT), add(4, 2, INSERT), setRef(4), setRef(3, "other")],
+    "nothing references the last": [add(2, 1, DELETE), add(3, 2, INSERT)],
+    "they have the same parent": [add(2, 1, DELETE), add(3, 1, INSERT), setRef(3)],
+    "two have the first as parent": [
+      add(2, 1, DELETE),
+      add(3, 2, INSERT),
+      add(4, 2, INSERT),
+      setRef(4),
+      setRef(3, "other"),
+    ],
   };
   for (const [why, updates] of Object.entries(LEFT)) {
-    test(`stay where ${why}`, () => {
+    test(`stay separate if ${why}`, () => {
       const table = after(tableWithSnapshots(1), ...updates);
       const added = updates.filter(({ action }) => action === "add-snapshot").length;
       assert.equal(table.snapshots.length, 1 + added);
@@ -186,18 +200,18 @@ describe("snapshots that one commit adds one upon the other", () => {
     });
   }
 
-  test("of an earlier commit are never joined with", () => {
+  test("are never joined with snapshots of an earlier commit", () => {
     const deleted = after(tableWithSnapshots(1), add(2, 1, DELETE), setRef(2));
     assert.deepEqual(idsOf(after(deleted, add(3, 2, DELETE), setRef(3))), [1, 2, 3]);
   });
 });
 
-describe("manifest lists of snapshots that were joined", () => {
+describe("manifest lists of joined snapshots", () => {
   const updates = [add(2, 1, DELETE), add(3, 2, INSERT), setRef(3)];
-  test("are the ones between", () =>
+  test("are deleted, except that of the last snapshot", () =>
     assert.deepEqual(listsWithoutSnapshot(updates, after(tableWithSnapshots(1), ...updates)), [listOf(2)]));
 
-  test("stay where files are not the table's to delete, or another snapshot has the same list", () => {
+  test("are kept if gc.enabled is false or another snapshot uses the same list", () => {
     assert.deepEqual(
       listsWithoutSnapshot(
         updates,
@@ -215,7 +229,7 @@ describe("manifest lists of snapshots that were joined", () => {
     `${LOCATION}/metadata/../../other/metadata/snap.avro`,
     `${LOCATION}/metadata/00001-x.metadata.json`,
   ]) {
-    test(`are deleted nowhere but in the table's metadata folder: ${location}`, () => {
+    test(`are kept if they are not Avro files in the table's metadata folder: ${location}`, () => {
       const foreign = [add(2, 1, DELETE, { "manifest-list": location }), add(3, 2, INSERT), setRef(3)];
       const table = after(tableWithSnapshots(1), ...foreign);
       assert.deepEqual([idsOf(table), listsWithoutSnapshot(foreign, table)], [[1, 3], []]);

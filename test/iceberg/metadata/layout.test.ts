@@ -13,7 +13,7 @@ const order = (...fields: object[]): Update => ({ action: "add-sort-order", "sor
 const by_coin = { transform: "identity", "source-id": 1, direction: "asc", "null-order": "nulls-first" };
 
 describe("schema updates", () => {
-  test("a new schema gets the next id, whatever it claims, and -1 names it", () => {
+  test("a new schema gets the next id instead of the one it claims, and -1 refers to it", () => {
     const table = after(
       newTable(),
       { action: "add-schema", schema: { ...wider, "schema-id": 77 } },
@@ -27,7 +27,7 @@ describe("schema updates", () => {
     assert.equal(table["last-column-id"], 4);
   });
 
-  test("the same schema again keeps its id, with its keys in any order", () => {
+  test("a schema that is added again keeps its id, even with its keys in another order", () => {
     const table = after(
       newTable(),
       { action: "add-schema", schema: wider },
@@ -46,7 +46,7 @@ describe("schema updates", () => {
     assert.equal(back.schemas.length, 2);
   });
 
-  test("the last column id never falls", () => {
+  test("the last column id never decreases", () => {
     const narrow = { type: "struct", fields: PRICE_SCHEMA.fields.slice(0, 1) };
     assert.equal(after(newTable(), { action: "add-schema", schema: narrow, "last-column-id": 1 })["last-column-id"], 3);
     assert.equal(
@@ -70,7 +70,7 @@ describe("schema updates", () => {
 });
 
 describe("partition spec updates", () => {
-  test("a new spec gets the next id and its fields ids beyond all earlier ones", () => {
+  test("a new spec gets the next id, and its fields get ids above all earlier ones", () => {
     const table = after(newTable(), spec({ name: "coin_bucket", transform: "bucket[16]", "source-id": 1 }), {
       action: "set-default-spec",
       "spec-id": -1,
@@ -83,7 +83,7 @@ describe("partition spec updates", () => {
     assert.equal(table["last-partition-id"], 1001);
   });
 
-  test("the same spec again keeps its id", () => {
+  test("a spec that is added again keeps its id", () => {
     const table = after(newTable(), spec(), { action: "set-default-spec", "spec-id": -1 });
     const back = after(table, spec({ name: "price_date", transform: "identity", "source-id": 3, "field-id": 1000 }), {
       action: "set-default-spec",
@@ -93,7 +93,7 @@ describe("partition spec updates", () => {
     assert.equal(back["partition-specs"].length, 2);
   });
 
-  test("an equal field of an older spec lends its id", () => {
+  test("a field equal to one of an older spec reuses its id", () => {
     const table = after(
       newTable(),
       spec(
@@ -117,7 +117,7 @@ describe("partition spec updates", () => {
 });
 
 describe("sort order updates", () => {
-  test("orders are numbered from 1, unsorted is 0, and the same order keeps its id", () => {
+  test("sort orders are numbered from 1, unsorted is 0, and an order that is added again keeps its id", () => {
     const table = after(newTable(), order(by_coin), { action: "set-default-sort-order", "sort-order-id": -1 });
     assert.equal(table["default-sort-order-id"], 1);
     assert.deepEqual(table["sort-orders"].at(-1), { "order-id": 1, fields: [by_coin] });
@@ -141,7 +141,7 @@ const REJECTED: Record<string, Update[]> = {
   "an unknown schema as current": [{ action: "set-current-schema", "schema-id": 4 }],
   "an unknown spec as default": [{ action: "set-default-spec", "spec-id": 4 }],
   "an unknown sort order as default": [{ action: "set-default-sort-order", "sort-order-id": 4 }],
-  "no schema at all": [{ action: "add-schema" }],
+  "add-schema without a schema": [{ action: "add-schema" }],
   "a type that does not exist": [{ action: "add-schema", schema: field({ type: "money" }) }],
   "a nested type that does not exist": [{ action: "add-schema", schema: field({ type: { type: "bag" } }) }],
   "a type newer than the table's format": [{ action: "add-schema", schema: field({ type: "timestamp_ns" }) }],
@@ -161,7 +161,7 @@ const REJECTED: Record<string, Update[]> = {
   "a spec over an unknown column": [spec({ name: "p", transform: "identity", "source-id": 40 })],
   "a spec with an unknown transform": [spec({ name: "p", transform: "week", "source-id": 3 })],
   "a spec whose transform does not take the type": [spec({ name: "p", transform: "hour", "source-id": 3 })],
-  "a bucket of none": [spec({ name: "p", transform: "bucket[0]", "source-id": 1 })],
+  "a bucket transform with zero buckets": [spec({ name: "p", transform: "bucket[0]", "source-id": 1 })],
   "a partition named like another column": [spec({ name: "coin", transform: "bucket[4]", "source-id": 1 })],
   "a partition name used twice": [
     spec({ name: "p", transform: "year", "source-id": 3 }, { name: "p", transform: "bucket[4]", "source-id": 1 }),
@@ -175,9 +175,9 @@ const REJECTED: Record<string, Update[]> = {
       { name: "q", transform: "bucket[8]", "source-id": 1, "field-id": 1005 },
     ),
   ],
-  "a sort over an unknown column": [order({ ...by_coin, "source-id": 40 })],
-  "a sort in no direction": [order({ ...by_coin, direction: "up" })],
-  "a sort with nulls nowhere": [order({ ...by_coin, "null-order": "nulls-never" })],
+  "a sort field for an unknown column": [order({ ...by_coin, "source-id": 40 })],
+  "a sort field with an invalid direction": [order({ ...by_coin, direction: "up" })],
+  "a sort field with an invalid null order": [order({ ...by_coin, "null-order": "nulls-never" })],
 };
 
 describe("rejected layouts", () => {
@@ -187,7 +187,7 @@ describe("rejected layouts", () => {
     });
   }
 
-  test("a schema nested without end", () => {
+  test("a schema with 100 levels of nesting", () => {
     let type: unknown = "int";
     for (let depth = 0; depth < 100; depth += 1)
       type = { type: "list", "element-id": depth + 100, element: type, "element-required": false };
@@ -197,7 +197,7 @@ describe("rejected layouts", () => {
   });
 });
 
-test("format version 3 takes the newer types", () => {
+test("format version 3 accepts the newer types and column defaults", () => {
   const table: TableMetadata = after(
     newTable(),
     { action: "upgrade-format-version", "format-version": 3 },

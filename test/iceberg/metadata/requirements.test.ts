@@ -66,12 +66,12 @@ const MALFORMED = [
   { type: "assert-default-spec-id" },
 ];
 
-describe("requirements", () => {
+describe("commit requirements", () => {
   for (const requirement of MET) {
-    test(`is met: ${Object.values(requirement).join(" ")}`, () => checkRequirements(table, [requirement]));
+    test(`met: ${Object.values(requirement).join(" ")}`, () => checkRequirements(table, [requirement]));
   }
   for (const [requirement, words] of NOT_MET) {
-    test(`is a conflict, worth a retry: ${Object.values(requirement).join(" ")}`, () => {
+    test(`unmet, a retryable conflict: ${Object.values(requirement).join(" ")}`, () => {
       assert.throws(() => checkRequirements(table, [requirement]), {
         code: "COMMIT_CONFLICT",
         is_retryable: true,
@@ -80,18 +80,18 @@ describe("requirements", () => {
     });
   }
   for (const requirement of MALFORMED) {
-    test(`is a bad request: ${Object.values(requirement).join(" ")}`, () => {
+    test(`malformed, a bad request: ${Object.values(requirement).join(" ")}`, () => {
       assert.throws(() => checkRequirements(table, [requirement]), { code: "INVALID_REQUEST", is_retryable: false });
     });
   }
 
-  test("the first one that is not met fails the commit, whatever the others say", () => {
+  test("one unmet requirement fails the commit although all others are met", () => {
     assert.throws(() => checkRequirements(table, [...MET, { type: "assert-default-spec-id", "default-spec-id": 7 }]), {
       code: "COMMIT_CONFLICT",
     });
   });
 
-  test("a creating commit can require nothing else", () => {
+  test("assert-create cannot be combined with other requirements", () => {
     assert.equal(isCreation([{ type: "assert-create" }]), true);
     assert.equal(isCreation([]), false);
     assert.throws(() => isCreation([{ type: "assert-create" }, { type: "assert-table-uuid", uuid: UUID }]), {
@@ -100,7 +100,7 @@ describe("requirements", () => {
   });
 });
 
-describe("a commit that does not require where main is", () => {
+describe("a commit without a requirement on main", () => {
   const setMain = (snapshot_id: number | bigint): Update => ({
     action: "set-snapshot-ref",
     "ref-name": "main",
@@ -110,15 +110,15 @@ describe("a commit that does not require where main is", () => {
   const removeMain = { action: "remove-snapshot-ref", "ref-name": "main" };
 
   const LOSES: Record<string, Update[]> = {
-    "a snapshot of an older parent": appendOf(9, 9, 1),
-    "a snapshot of no parent": appendOf(9, 9, null),
-    "a snapshot of an unknown parent": appendOf(9, 9, 77),
-    "two snapshots, the first of an older parent": [...appendOf(8, 8, 1), ...appendOf(9, 9, 8)],
-    "a snapshot upon the head, and then another that is not": [...appendOf(8, 8, 2), ...appendOf(9, 9, 2)],
-    "snapshots that are each other's parents": [...appendOf(8, 8, 9, "x"), ...appendOf(9, 9, 8)],
+    "a snapshot with an older parent": appendOf(9, 9, 1),
+    "a snapshot without a parent": appendOf(9, 9, null),
+    "a snapshot with an unknown parent": appendOf(9, 9, 77),
+    "the second of two snapshots, the first of which has an older parent": [...appendOf(8, 8, 1), ...appendOf(9, 9, 8)],
+    "a child of the head, and then another child of the same head": [...appendOf(8, 8, 2), ...appendOf(9, 9, 2)],
+    "a snapshot in a cycle of parents": [...appendOf(8, 8, 9, "x"), ...appendOf(9, 9, 8)],
   };
   for (const [what, updates] of Object.entries(LOSES)) {
-    test(`is a conflict where main would become ${what}`, () => {
+    test(`is a conflict if main would become ${what}`, () => {
       assert.throws(
         () =>
           checkSuccession(table, {
@@ -131,22 +131,22 @@ describe("a commit that does not require where main is", () => {
   }
 
   const KEEPS: Record<string, Update[]> = {
-    "a snapshot upon the head": appendOf(9, 9, 2n),
-    "two snapshots upon the head": [...appendOf(8, 8, 2, "x"), ...appendOf(9, 9, 8)],
+    "a child of the head": appendOf(9, 9, 2n),
+    "a grandchild of the head, added with its parent": [...appendOf(8, 8, 2, "x"), ...appendOf(9, 9, 8)],
     "an existing snapshot": [setMain(1)],
-    "an existing snapshot and one upon it": [setMain(1), ...appendOf(9, 9, 1)],
-    "a new start, after main was removed": [removeMain, ...appendOf(9, 9, null)],
-    "a new start, after its snapshot was removed": [
+    "an existing snapshot, and then a child of it": [setMain(1), ...appendOf(9, 9, 1)],
+    "a snapshot without a parent, after main was removed": [removeMain, ...appendOf(9, 9, null)],
+    "a snapshot without a parent, after the head was removed": [
       { action: "remove-snapshots", "snapshot-ids": [2n] },
       ...appendOf(9, 9, null),
     ],
-    "what it was, and another branch anything": appendOf(9, 9, null, "other"),
+    "the same as before, while another branch gets a snapshot without a parent": appendOf(9, 9, null, "other"),
   };
   for (const [what, updates] of Object.entries(KEEPS)) {
-    test(`is accepted where main becomes ${what}`, () => checkSuccession(table, { requirements: [], updates }));
+    test(`is accepted if main becomes ${what}`, () => checkSuccession(table, { requirements: [], updates }));
   }
 
-  test("is accepted in a table without main; with a requirement only that counts", () => {
+  test("is accepted in a table without main; a commit with such a requirement may have any parent", () => {
     checkSuccession(newTable(), { requirements: [], updates: appendOf(1, 1, null) });
     checkSuccession(table, {
       requirements: [{ type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": 2 }],

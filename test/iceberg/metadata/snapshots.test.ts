@@ -16,7 +16,7 @@ const logOf = (table: TableMetadata) => table["snapshot-log"].map((entry) => ent
 const idsOf = (table: TableMetadata) => table.snapshots.map((snapshot) => snapshot["snapshot-id"]);
 
 describe("adding snapshots", () => {
-  test("an append moves main, the sequence number and the log", () => {
+  test("an append advances main, the sequence number and the snapshot log", () => {
     const table = tableWithSnapshots(3);
     assert.deepEqual(idsOf(table), [1, 2, 3]);
     assert.deepEqual(logOf(table), [1, 2, 3]);
@@ -25,13 +25,13 @@ describe("adding snapshots", () => {
     assert.deepEqual(table.refs, { main: { "snapshot-id": 3, type: "branch" } });
   });
 
-  test("of several snapshots in one commit the log has only the last, which was current", () => {
+  test("the snapshot log gets only the last of several snapshots in one commit", () => {
     const table = after(tableWithSnapshots(1), ...appendOf(2, 2, 1), ...appendOf(3, 3, 2));
     assert.deepEqual(idsOf(table), [1, 2, 3]);
     assert.deepEqual(logOf(table), [1, 3]);
   });
 
-  test("a stale sequence number is a conflict: the writer must look again", () => {
+  test("a stale sequence number is a commit conflict", () => {
     for (const sequence_number of [0, 1, 2]) {
       assert.throws(() => after(tableWithSnapshots(2), ...appendOf(9, sequence_number, 2)), {
         code: "COMMIT_CONFLICT",
@@ -39,7 +39,7 @@ describe("adding snapshots", () => {
     }
   });
 
-  test("an id that exists, a snapshot without a list, and one for a table without a schema are rejected", () => {
+  test("a duplicate id, a snapshot without a manifest list and a table without a schema are rejected", () => {
     assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1, 3, 2)), { code: "INVALID_REQUEST" });
     assert.throws(() => after(tableWithSnapshots(2), ...appendOf(1n, 3, 2)), { code: "INVALID_REQUEST" });
     assert.throws(
@@ -53,7 +53,7 @@ describe("adding snapshots", () => {
     assert.throws(() => after(emptyMetadata(LOCATION, UUID), ...appendOf(1, 1, null)), { code: "INVALID_REQUEST" });
   });
 
-  test("a clock that was set back does not unsort the log", () => {
+  test("the snapshot log stays in time order when the clock was set back", () => {
     const [add, ref] = appendOf(2, 2, 1) as [Update, Update];
     const early = { ...add, snapshot: { ...(add["snapshot"] as object), "timestamp-ms": 1_000 } };
     const table = after(tableWithSnapshots(1), early, ref);
@@ -72,13 +72,13 @@ describe("row lineage in format version 3", () => {
     ];
   };
 
-  test("row ids go on from snapshot to snapshot", () => {
+  test("row ids continue from snapshot to snapshot", () => {
     const table = after(after(third, ...rows(1, 0, 250)), ...rows(2, 250, 10));
     assert.equal(table["next-row-id"], 260);
     assert.equal(after(third, ...rows(1, 2n ** 60n, 1))["next-row-id"], 2n ** 60n + 1n);
   });
 
-  test("row ids behind the table's are a conflict, missing ones a bad request", () => {
+  test("row ids below the table's next row id are a conflict, missing ones a bad request", () => {
     const table = after(third, ...rows(1, 0, 250));
     assert.throws(() => after(table, ...rows(2, 249, 1)), { code: "COMMIT_CONFLICT" });
     assert.throws(() => after(table, ...rows(2, undefined, 1)), { code: "INVALID_REQUEST" });
@@ -87,14 +87,14 @@ describe("row lineage in format version 3", () => {
 });
 
 describe("references", () => {
-  test("a rollback makes an old snapshot current, now", () => {
+  test("a rollback makes an old snapshot current, logged at the time of the rollback", () => {
     const table = after(tableWithSnapshots(3), setRef("main", 1));
     assert.equal(table["current-snapshot-id"], 1);
     assert.deepEqual(logOf(table), [1, 2, 3, 1]);
     assert.equal(table["snapshot-log"].at(-1)?.["timestamp-ms"], NOW_MS);
   });
 
-  test("branches and tags keep their retention and leave the log alone", () => {
+  test("branches and tags keep their retention settings and do not change the snapshot log", () => {
     const table = after(
       tableWithSnapshots(2),
       setRef("trial", 1, { "min-snapshots-to-keep": 3, "max-snapshot-age-ms": 1000, "max-ref-age-ms": null }),
@@ -110,7 +110,7 @@ describe("references", () => {
     assert.deepEqual(logOf(table), [1, 2]);
   });
 
-  test("references to missing objects, and invalid values, are rejected", () => {
+  test("references to missing snapshots, and references with invalid values, are rejected", () => {
     const table = tableWithSnapshots(2);
     for (const bad of [
       setRef("main", 7),
@@ -123,12 +123,12 @@ describe("references", () => {
     }
   });
 
-  test("setting what is set already changes nothing", () => {
+  test("setting a reference to its current snapshot, or removing a missing one, changes nothing", () => {
     const table = tableWithSnapshots(2);
     assert.equal(after(table, setRef("main", 2), { action: "remove-snapshot-ref", "ref-name": "nothing" }), table);
   });
 
-  test("without main the table is empty, and its history stays", () => {
+  test("removing main empties the table and keeps its snapshots", () => {
     const table = after(tableWithSnapshots(2), { action: "remove-snapshot-ref", "ref-name": "main" });
     assert.equal(table["current-snapshot-id"], null);
     assert.deepEqual(table.refs, {});
@@ -137,7 +137,7 @@ describe("references", () => {
 });
 
 describe("removing snapshots", () => {
-  test("the log loses them and everything before them", () => {
+  test("drops them and all earlier entries from the snapshot log", () => {
     assert.deepEqual(
       logOf(after(tableWithSnapshots(4), { action: "remove-snapshots", "snapshot-ids": [1] })),
       [2, 3, 4],
@@ -148,7 +148,7 @@ describe("removing snapshots", () => {
     );
   });
 
-  test("references to them and their statistics go too", () => {
+  test("also removes their references and statistics", () => {
     const file = (snapshot_id: number) => ({
       "snapshot-id": snapshot_id,
       "statistics-path": `file:///s${snapshot_id}`,
@@ -168,14 +168,14 @@ describe("removing snapshots", () => {
     assert.deepEqual(logOf(removed), [3]);
   });
 
-  test("removing the current one leaves the table empty", () => {
+  test("empties the table if the current one is removed", () => {
     const table = after(tableWithSnapshots(2), { action: "remove-snapshots", "snapshot-ids": [2] });
     assert.equal(table["current-snapshot-id"], null);
     assert.deepEqual(logOf(table), []);
   });
 });
 
-test("whatever appends, rollbacks and removals come, the metadata stays consistent", () => {
+test("metadata stays consistent under any sequence of appends, rollbacks and removals", () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant("append"), pick: fc.nat(20) }),
     fc.record({ kind: fc.constant("double append"), pick: fc.nat(20) }),

@@ -15,7 +15,7 @@ import { after, deepFreeze, emptyMetadata, LOCATION, newTable, tableWithSnapshot
 const bytesOf = (value: unknown) => Buffer.from(typeof value === "string" ? value : formatJson(value));
 
 describe("metadata as text", () => {
-  test("at any number of snapshots it is the JSON of the object, and parses back to it", () => {
+  test("equals the JSON of the object and parses back to it, for any number of snapshots", () => {
     let table = newTable();
     for (let id = 1; id <= 200; id += 1) {
       table = after(table, ...appendOf(id + 2 ** 40, id, id === 1 ? null : id - 1 + 2 ** 40));
@@ -25,7 +25,7 @@ describe("metadata as text", () => {
     }
   });
 
-  test("after snapshots are removed from the front or the middle it is still exact", () => {
+  test("is still exact after snapshots are removed from the front or the middle", () => {
     const table = tableWithSnapshots(150);
     formatMetadata(table);
     for (const removed of [[1], [70], [1, 2, 3, 100], Array.from({ length: 149 }, (_, index) => index + 1)]) {
@@ -34,7 +34,7 @@ describe("metadata as text", () => {
     }
   });
 
-  test("snapshots already formatted are not formatted again", () => {
+  test("reuses the text of snapshots that were formatted before", () => {
     const table = tableWithSnapshots(130);
     const first = formatMetadata(table);
     const second = formatMetadata(after(table, ...appendOf(131, 131, 130)));
@@ -42,20 +42,20 @@ describe("metadata as text", () => {
     assert.equal(shared.length, 4, "two blocks of 64 snapshots, two of log entries");
   });
 
-  test("snapshot ids beyond 2^53 survive", () => {
+  test("keeps snapshot ids beyond 2^53 exact", () => {
     const table = after(newTable(), ...appendOf(9223372036854775807n, 1, null));
     const read = parseMetadata(Buffer.concat(formatMetadata(table)), "x");
     assert.equal(read["current-snapshot-id"], 9223372036854775807n);
   });
 
-  test("gzipped metadata is read, in one member or several", () => {
+  test("is read when gzipped, in one member or several", () => {
     const parts = formatMetadata(tableWithSnapshots(100));
     const expected = parseMetadata(Buffer.concat(parts), "x");
     assert.deepEqual(parseMetadata(gzipSync(Buffer.concat(parts)), "x"), expected);
     assert.deepEqual(parseMetadata(Buffer.concat(parts.map((part) => gzipSync(part))), "x"), expected);
   });
 
-  test("what older writers leave out is filled in", () => {
+  test("gets defaults for fields that older writers omit", () => {
     const { refs: _refs, "snapshot-log": _log, statistics: _statistics, ...older } = tableWithSnapshots(1);
     const read = parseMetadata(bytesOf(older), "x");
     assert.deepEqual(read.refs, { main: { "snapshot-id": 1, type: "branch" } });
@@ -66,7 +66,7 @@ describe("metadata as text", () => {
     );
   });
 
-  test("version 1 is read from its single schema and spec, and written with them", () => {
+  test("has a single schema and spec in format version 1, both read and written", () => {
     const base = newTable();
     const {
       schemas,
@@ -85,15 +85,15 @@ describe("metadata as text", () => {
   });
 
   for (const [what, bytes] of Object.entries({
-    "no JSON": bytesOf("root:x:0:0:secret"),
-    "no UTF-8": Buffer.from([0xff, 0xfe]),
-    "no object": bytesOf("[1]"),
-    "another format": bytesOf({ hello: 1 }),
-    "a future format": bytesOf({ ...newTable(), "format-version": 9 }),
+    "invalid JSON": bytesOf("root:x:0:0:secret"),
+    "invalid UTF-8": Buffer.from([0xff, 0xfe]),
+    "an array instead of an object": bytesOf("[1]"),
+    "unrelated JSON": bytesOf({ hello: 1 }),
+    "a future format version": bytesOf({ ...newTable(), "format-version": 9 }),
     "no uuid": bytesOf({ ...newTable(), "table-uuid": undefined }),
-    "snapshots that are no list": bytesOf({ ...newTable(), snapshots: {} }),
+    "snapshots that are not a list": bytesOf({ ...newTable(), snapshots: {} }),
   })) {
-    test(`a file with ${what} is rejected without being quoted`, () => {
+    test(`a file with ${what} is rejected, and the error does not quote it`, () => {
       assert.throws(
         () => parseMetadata(bytes, "file:///x"),
         (error: Error & { code?: string }) => error.code === "INVALID_REQUEST" && !error.message.includes("secret"),
@@ -103,7 +103,7 @@ describe("metadata as text", () => {
 });
 
 describe("the chain of metadata files", () => {
-  test("names carry a version of five digits and a uuid", () => {
+  test("names have a version of at least five digits and a uuid", () => {
     const location = metadataLocation(newTable(), 41, "u-u-i-d", false);
     assert.equal(location, `${LOCATION}/metadata/00041-u-u-i-d.metadata.json`);
     assert.equal(metadataLocation(newTable(), 123456, "u", true), `${LOCATION}/metadata/123456-u.gz.metadata.json`);
@@ -112,7 +112,7 @@ describe("the chain of metadata files", () => {
     assert.equal(nextVersion("file:///t/metadata/any.json"), 0);
   });
 
-  test("the log keeps as many earlier files as the property says, and twenty by default, or as many as were current lately", () => {
+  test("the metadata log keeps 20 files, more after frequent commits, or as many as the property says", () => {
     const fileOf = (version: number) => `${LOCATION}/metadata/v${version}`;
     const chain = (properties: Record<string, string>, length: number, interval_ms = 3_600_000) => {
       let base = newTable(properties);
@@ -145,5 +145,5 @@ describe("the chain of metadata files", () => {
     assert.deepEqual(chain(keeping, 4), { kept: [fileOf(3)], dropped: [] });
   });
 
-  test("an empty table has no log", () => assert.deepEqual(emptyMetadata(LOCATION, "u")["metadata-log"], []));
+  test("an empty table has no metadata log", () => assert.deepEqual(emptyMetadata(LOCATION, "u")["metadata-log"], []));
 });

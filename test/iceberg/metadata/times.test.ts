@@ -33,21 +33,21 @@ describe("times in metadata", () => {
     ["an hour behind", -HOUR_MS],
     ["a day behind", -DAY_MS],
   ] as const) {
-    test(`never run backwards when the clock is ${name} for some commits`, () => {
+    test(`strictly increase when the clock is ${name} for some commits`, () => {
       const offsets = [0, 0, off_ms, off_ms, 0, 0, 0];
       const versions = offsets.map((_, index) => tableBy(offsets.slice(0, index + 1)));
       assert.ok(isRising(versions.map((table) => table["last-updated-ms"])));
       assert.ok(isRising(versions.at(-1)?.["snapshot-log"].map((entry) => entry["timestamp-ms"]) ?? []));
     });
 
-    test(`are told by what holds together when the clock was ${name} for some commits`, () => {
+    test(`are replaced by the last plausible time where the clock was ${name} for some commits`, () => {
       const table = tableBy([0, 0, 0, off_ms, off_ms, 0, 0, 0]);
       assert.deepEqual(minutesOf(plausibleLog(table)), [1, 2, 3, 3, 3, 6, 7, 8]);
       assert.equal(currentAt(table, NOW_MS + 7.5 * MINUTE_MS)?.snapshot_id, 7);
       assert.equal(currentAt(table, NOW_MS + 1.5 * MINUTE_MS)?.snapshot_id, 1);
     });
 
-    test(`are never of the future for readers, the clock being right after it was ${name}`, () => {
+    test(`are never in the future for readers once a clock that was ${name} is correct again`, () => {
       for (const offsets of [
         [0, 0, off_ms, off_ms],
         [0, 0, off_ms, off_ms, 0],
@@ -69,20 +69,20 @@ describe("times in metadata", () => {
     });
   }
 
-  test("stay as they are while none is of the future, and nothing contradicts them", () => {
+  test("stay unchanged if they are consistent and none is in the future", () => {
     const table = tableBy([0, 0, 0]);
     assert.equal(withoutFutureTimes(table, NOW_MS + 4 * MINUTE_MS, NOW_MS), table);
     assert.deepEqual(minutesOf(plausibleLog(table)), [1, 2, 3]);
   });
 
-  test("of a rollback are those of the rollback, not of the snapshot", () => {
+  test("of a rollback are those of the rollback, not of the restored snapshot", () => {
     const back = { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": 1 };
     const table = applyUpdates(tableBy([0, 0]), [back], NOW_MS + 3 * MINUTE_MS);
     assert.deepEqual(minutesOf(plausibleLog(table)), [1, 2, 3]);
     assert.equal(currentAt(table, NOW_MS + 4 * MINUTE_MS)?.snapshot_id, 1);
   });
 
-  test("of two commits within a millisecond differ, because DuckDB mixes up equal ones", () => {
+  test("of two commits within a millisecond differ, because DuckDB confuses equal ones", () => {
     const table = tableBy([0, -MINUTE_MS]);
     assert.deepEqual(
       table["snapshot-log"].map((entry) => Number(entry["timestamp-ms"]) - NOW_MS),

@@ -5,7 +5,7 @@ import type { Schema, Update } from "../../../src/iceberg/model.ts";
 import { PRICE_SCHEMA } from "../../catalog/lake.ts";
 import { after, deepFreeze, emptyMetadata, LOCATION, newTable, NOW_MS, tableWithSnapshots, UUID } from "./fixtures.ts";
 
-describe("updates to a table as a whole", () => {
+describe("table-level updates", () => {
   test("properties are set, replaced and removed", () => {
     const table = after(
       newTable({ a: "1", b: "2" }),
@@ -27,7 +27,7 @@ describe("updates to a table as a whole", () => {
     assert.equal(table["format-version"], 3);
   });
 
-  test("encryption keys come and go by id", () => {
+  test("encryption keys are added once and removed by id", () => {
     const key = (id: string) => ({ "key-id": id, "encrypted-key-metadata": "AAAA" });
     const add = (id: string): Update => ({ action: "add-encryption-key", "encryption-key": key(id) });
     const table = after(newTable(), add("k1"), add("k2"), add("k1"), {
@@ -37,7 +37,7 @@ describe("updates to a table as a whole", () => {
     assert.deepEqual(table["encryption-keys"], [key("k1")]);
   });
 
-  test("statistics are one file a snapshot", () => {
+  test("a snapshot has at most one statistics file", () => {
     const file = (path: string) => ({ "snapshot-id": 1, "statistics-path": path });
     const set = (path: string): Update => ({ action: "set-statistics", "snapshot-id": 1, statistics: file(path) });
     const table = after(tableWithSnapshots(1), set("file:///a"), set("file:///b"));
@@ -46,12 +46,12 @@ describe("updates to a table as a whole", () => {
     assert.equal(after(table, { action: "remove-partition-statistics", "snapshot-id": 1 }), table);
   });
 
-  test("the time of the last update never goes back", () => {
+  test("the time of the last update never decreases", () => {
     const ahead = deepFreeze({ ...newTable(), "last-updated-ms": NOW_MS + 5_000 });
     assert.equal(after(ahead, { action: "set-properties", updates: { a: "1" } })["last-updated-ms"], NOW_MS + 5_000);
   });
 
-  test("nothing changed gives back the same object", () => {
+  test("updates without effect return the same object", () => {
     const table = newTable();
     assert.equal(after(table), table);
     assert.equal(
@@ -81,13 +81,13 @@ describe("updates to a table as a whole", () => {
     { action: "set-statistics" },
     { action: "add-encryption-key", "encryption-key": {} },
   ]) {
-    test(`is a bad request: ${JSON.stringify(bad)}`, () => {
+    test(`rejects as a bad request: ${JSON.stringify(bad)}`, () => {
       assert.throws(() => after(newTable(), bad), { code: "INVALID_REQUEST" });
     });
   }
 });
 
-describe("fresh metadata", () => {
+describe("metadata of a new table", () => {
   const nested = (first_id: number): Schema => ({
     type: "struct",
     "identifier-field-ids": [first_id],
@@ -115,7 +115,7 @@ describe("fresh metadata", () => {
     ],
   });
 
-  test("field ids are assigned anew, a struct's fields before what is nested in them", () => {
+  test("field ids are reassigned, those of a struct's fields before those nested in them", () => {
     const table = freshMetadata(
       deepFreeze({
         schema: nested(100),
@@ -155,7 +155,7 @@ describe("fresh metadata", () => {
     assert.deepEqual(make(1), make(500));
   });
 
-  test("the format version comes as a property and does not stay one", () => {
+  test("the format version is taken from a property, which is not stored", () => {
     const table = newTable({ "format-version": "3", "write.format.default": "parquet" });
     assert.equal(table["format-version"], 3);
     assert.deepEqual(table.properties, { "write.format.default": "parquet" });
@@ -163,7 +163,7 @@ describe("fresh metadata", () => {
     assert.throws(() => newTable({ "format-version": "two" }), { code: "INVALID_REQUEST" });
   });
 
-  test("a creating commit needs a schema, a spec and a sort order by its end", () => {
+  test("a creating commit must set a schema, a spec and a sort order", () => {
     const empty = emptyMetadata(LOCATION, UUID);
     assert.throws(() => after(empty, { action: "add-schema", schema: PRICE_SCHEMA }), { code: "INVALID_REQUEST" });
   });

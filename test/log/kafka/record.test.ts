@@ -21,12 +21,12 @@ function batch(
 
 const read = (...batches: RecordsBatch[]) => [...recordsOf("t", 0, batches, Number(batches[0]?.firstOffset))];
 
-test("What was appended comes back as it was.", () => {
+test("An appended record is read back unchanged.", () => {
   const record = { key: "ü", source: "poll", payload: Buffer.from([0xff, 0]), ingested_at_us: 1_760_000_000_000_001 };
   assert.deepEqual(read(batch(7, [toMessage("t", 0, record)])), [{ partition: 0, offset: 7, ...record }]);
 });
 
-test("What somebody else wrote is kept: without key and source, and at the time at which the broker took it.", () => {
+test("A record of another writer is read without key and source, at the time when the broker received it.", () => {
   const value = Buffer.from("theirs");
   const kept = { partition: 0, key: "", source: "", payload: value, ingested_at_us: TAKEN_MS * 1000 };
   const unreadable = new Map([[Buffer.from("ingested_at_us"), Buffer.from("yesterday")]]);

@@ -32,7 +32,7 @@ test("a topic whose settings are less safe than the cluster allows is rejected w
   });
 });
 
-test("a topic that is kept as safely, or more so, will do", () => {
+test("a topic with settings as safe as required, or safer, is accepted", () => {
   checkTopic(PLAN, THREE_BROKERS, found(2, 3));
   checkTopic(PLAN, THREE_BROKERS, found(3, 4));
   checkTopic(PLAN, replication(1), found(1, 1));

@@ -46,7 +46,7 @@ describe("The SQLite log and its file", () => {
   const size_bytes = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   const large = Array.from({ length: 100 }, () => message("x".repeat(50_000)));
 
-  it("gives the disk back what a burst took, once it is pruned.", async () => {
+  it("Pruning returns the disk space of a burst.", async () => {
     const log = openSqliteLog({ file: newFile() });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
@@ -59,7 +59,7 @@ describe("The SQLite log and its file", () => {
     assert.ok(size_bytes(file) < 2_000_000, `${size_bytes(file)} bytes are left of 25 MB`);
   });
 
-  it("cuts back a WAL that a reader let grow.", async () => {
+  it("A WAL that grew because of a reader is truncated later.", async () => {
     const log = openSqliteLog({ file: newFile() });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
@@ -109,7 +109,7 @@ describe("The SQLite log and its file", () => {
 
   const is_root = process.platform === "linux" && process.getuid?.() === 0;
   it(
-    "A disk that is really full loses nothing that was acknowledged.",
+    "A full disk loses no acknowledged record.",
     { skip: !is_root && "mounting a small disk takes root" },
     async (t) => {
       const disk = join(folder, "small-disk");
@@ -140,7 +140,7 @@ describe("The SQLite log and its file", () => {
     },
   );
 
-  it("A file that another connection holds gives LOG_LOCKED after the time-out, and works once it is free.", async () => {
+  it("Appends to a locked file fail with LOG_LOCKED after the time-out, and succeed once it is unlocked.", async () => {
     const log = openSqliteLog({ file: newFile(), busy_timeout_ms: 50 });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
@@ -155,7 +155,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("A second process appends and reads beside this one, and its appends wake a waiting reader.", async () => {
+  it("A second process appends concurrently, and its appends wake a waiting reader.", async () => {
     const log = openSqliteLog({ file: newFile() });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
@@ -187,16 +187,12 @@ describe("The SQLite log and its file", () => {
     assert.throws(() => openSqliteLog({ file }), { code: "LOG_FORMAT_UNKNOWN" });
   });
 
-  it(
-    "A file that may not be written is rejected.",
-    { skip: process.getuid?.() === 0 && "root may write everything" },
-    async () => {
-      const log = openSqliteLog({ file: newFile() });
-      await log.close();
-      chmodSync(file, 0o444);
-      assert.throws(() => openSqliteLog({ file }), { code: "LOG_READ_ONLY" });
-    },
-  );
+  it("A read-only file is rejected.", { skip: process.getuid?.() === 0 && "root may write everything" }, async () => {
+    const log = openSqliteLog({ file: newFile() });
+    await log.close();
+    chmodSync(file, 0o444);
+    assert.throws(() => openSqliteLog({ file }), { code: "LOG_READ_ONLY" });
+  });
 
   it("A folder that cannot be created is rejected.", () => {
     writeFileSync(join(folder, "plain-file"), "");
@@ -235,7 +231,7 @@ describe("The SQLite log and its file", () => {
     return (await log.read("t", 0, 0, ALL)).map(({ payload }) => Buffer.from(payload).toString());
   }
 
-  it("A thread starts with the first append, and not before.", async () => {
+  it("The thread starts with the first append, not before.", async () => {
     await withThreadsSeen(async (threads) => {
       const log = openSqliteLog({ file: newFile() });
       await withLog(log, async () => {
@@ -251,7 +247,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("A process that leaves its log open still ends, once its appends are durable.", async () => {
+  it("A process that does not close its log exits once its appends are durable.", async () => {
     const log = openSqliteLog({ file: newFile() });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
@@ -262,7 +258,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("Appends called without awaiting land in the order of the calls, those to a topic not yet looked up too.", async () => {
+  it("Appends that are not awaited are stored in call order, even to a topic not looked up before.", async () => {
     const first = openSqliteLog({ file: newFile() });
     await withLog(first, () => first.createTopic("t", 1));
     const log = openSqliteLog({ file });
@@ -274,7 +270,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("Pruning has its turn among appends that never pause.", async () => {
+  it("Pruning is not starved by continuous appends.", async () => {
     const log = openSqliteLog({ file: newFile(), busy_timeout_ms: 1 });
     await withLog(log, async () => {
       await log.createTopic("t", 1);
@@ -340,7 +336,7 @@ describe("The SQLite log and its file", () => {
     });
   });
 
-  it("A closed log says so.", async () => {
+  it("A closed log rejects appends with LOG_CLOSED.", async () => {
     const log = openSqliteLog({ file: newFile() });
     await log.createTopic("t", 1);
     await log.close();

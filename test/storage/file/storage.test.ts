@@ -28,7 +28,7 @@ describeStorage("the local disk", async () => {
   };
 });
 
-test("a location keeps the path as it is, with forward slashes and the drive letter on Windows", () => {
+test("a location contains the path unchanged, with forward slashes and the drive letter on Windows", () => {
   assert.equal(locationOfPath("/lake/my tables/"), "file:///lake/my tables");
   assert.equal(pathOfLocation("file:///lake/my tables"), "/lake/my tables");
   assert.equal(pathOfLocation("file:/lake"), "/lake");
@@ -37,7 +37,7 @@ test("a location keeps the path as it is, with forward slashes and the drive let
   assert.throws(() => pathOfLocation("file:///lake", win32), { code: "UNSUPPORTED_LOCATION" });
 });
 
-test("folders that engines would misread as URI syntax are rejected at once", () => {
+test("folders that engines would misread as URI syntax are rejected", () => {
   for (const path of ["/lake#1", "/lake?", "/lake*", "/la[k]e"]) {
     assert.throws(() => locationOfPath(path), { code: "UNSUPPORTED_LOCATION" });
   }
@@ -45,7 +45,7 @@ test("folders that engines would misread as URI syntax are rejected at once", ()
 
 const is_root = process.getuid?.() === 0;
 test(
-  "a folder without write permission is named",
+  "a write to a folder without write permission fails with STORAGE_DENIED",
   { skip: is_root ? "root may write everywhere" : false },
   async () => {
     const locked = join(folder, "locked");
@@ -57,7 +57,7 @@ test(
   },
 );
 
-test("only a file that was synced counts as durable, not one that is written later", async () => {
+test("a file counts as durable only once it was synced after it was written", async () => {
   const storage = new FileStorage();
   const [there, later] = ["there", "later"].map((name) => locationOfPath(join(folder, "durable", name)));
   assert.ok(there !== undefined && later !== undefined);
@@ -70,7 +70,7 @@ test("only a file that was synced counts as durable, not one that is written lat
   assert.equal(storage.isKnownDurable(later), true);
 });
 
-test("the folders to sync for a set of files are all above them, each once, the deepest first", () => {
+test("foldersTo returns every folder above the files once, the deepest first", () => {
   assert.deepEqual(foldersTo(["warehouse/bronze/t/data/day=1/a", "warehouse/bronze/t/data/day=1/b", "rules.json"]), [
     "warehouse/bronze/t/data/day=1",
     "warehouse/bronze/t/data",
@@ -81,7 +81,7 @@ test("the folders to sync for a set of files are all above them, each once, the 
   ]);
 });
 
-test("a location of one file has one spelling, whoever wrote it", () => {
+test("all spellings of a file's location have one canonical form", () => {
   const spellings = {
     "file:///a/b": ["/a//b", "file:/a/b", "file:///a/b", "file://localhost/a/b", "FILE:///a/b"],
     "s3://bucket/a//b": ["s3://bucket/a//b", "s3a://bucket/a//b", "s3n://bucket/a//b", "S3://bucket/a//b"],
