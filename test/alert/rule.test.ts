@@ -30,12 +30,12 @@ describe("a rule", () => {
     ["an unknown kind", { condition: { ...FALL, kind: "falls" } }, /condition\.kind/],
     ["an unknown field", { condition: { ...FALL, minutes: 3 } }, /minutes/],
     ["a fall of 100 percent", { condition: { ...FALL, percent: 100 } }, /condition\.percent/],
+    ["more than six decimals", { condition: { ...FALL, percent: 0.000_000_1 } }, /condition\.percent.*six decimals/],
     [
-      "more than six decimals",
-      { condition: { ...FALL, percent: 0.000_000_1 } },
-      /condition\.percent.*six decimals/,
+      "a window longer than the kept history",
+      { condition: { ...FALL, window_minutes: 1_441 } },
+      /condition\.window_minutes/,
     ],
-    ["a window longer than the kept history", { condition: { ...FALL, window_minutes: 1_441 } }, /condition\.window_minutes/],
     [
       "a level that is not a plain decimal",
       { condition: { kind: "crosses", direction: "above", level: "1e5" } },
