@@ -32,7 +32,7 @@ test("verify distinguishes a pipeline killed within its first increment from a d
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 
   // Kills the process after the commits of bronze, the seed and some of the built tables, never after all of them. The
-  // number of nodes is no measure: dbt also compiles the live views, before or after the increment.
+  // number of nodes does not tell these apart: dbt also compiles the live views, before or after the increment.
   const killed = await coinlake(start, { COINLAKE_KILL_AT: "after pointer:7" });
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
   const cut_off = await coinlakeByKind(["verify", ...data]);

@@ -172,7 +172,7 @@ test("without the supervisor a killed service is reported as died, and `up` rest
   assert.notEqual(runningSupervisor(cluster)?.pid, undefined);
 });
 
-test("`cluster status` knows how the cluster was started", async () => {
+test("`cluster status` reports how the cluster was started", async () => {
   const { code, stdout } = await coinlake(["cluster", "status", "--json", "--data", data], ports);
   assert.equal(code, 0);
   const { mode, supervisor } = JSON.parse(stdout) as { mode: string; supervisor: { pid: number } };

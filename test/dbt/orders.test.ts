@@ -11,7 +11,7 @@ import { orderFiles, salesOfTruth, shuffledParts, singleRecords, truth } from ".
 
 const INCREMENTS = 4;
 
-/** Of copies of one event the first in the log counts; where they are of two versions, only one of them has a channel. */
+/** The first of duplicates in the log is accepted; of two schema versions, only one has a channel. */
 const TABLES = {
   "silver.orders_silver": "* exclude (channel)",
   "gold.fact_orders": "* exclude (channel)",
