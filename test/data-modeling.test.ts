@@ -25,7 +25,7 @@ test("a seed's YAML describes the columns of its file", () => {
   }
 });
 
-test("the values that duplicates are compared by are those that are shown of a conflict", () => {
+test("a conflict is decided by the same values in SQL and in the pipeline's definition", () => {
   const sql = readFileSync(join(models, "silver", "crypto_price_duplicates.sql"), "utf8");
   const values = [...(/set values = \[(.*?)\]/.exec(sql)?.[1] ?? "").matchAll(/'(\w+)'/g)].map(([, value]) => value);
   assert.deepEqual([...crypto.reconciliation.compared].sort(), ["price_at", ...values].sort());
@@ -39,7 +39,7 @@ test("every model has its YAML beside it", () => {
   }
 });
 
-test("schema-design.md lists the reasons of the quarantine in the order in which silver looks for them", () => {
+test("schema-design.md lists the rejection reasons of the YAML in its order, and the SQL gives each of them", () => {
   const sql = readFileSync(join(models, "staging", "stg_crypto__elements.sql"), "utf8");
   const judged = [...sql.matchAll(/(?:then|else) '(\w+)'/g)].map(([, reason]) => reason);
   const yaml = readFileSync(join(models, "silver", "crypto_prices_rejected.yml"), "utf8");
@@ -67,7 +67,7 @@ test("the diagram shows the lake's tables with their columns", () => {
   assert.deepEqual(drawn, expected);
 });
 
-test("the picture is drawn from its source", () => {
+test("the SVG of the diagram is up to date with its source", () => {
   const source = readFileSync(join(modeling, "diagrams", "erd.mmd"), "utf8");
   const picture = readFileSync(join(modeling, "diagrams", "erd.svg"), "utf8");
   assert.equal(drawDiagram(parseDiagram(source)), picture, "run: node data-modeling/diagrams/draw.ts");

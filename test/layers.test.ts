@@ -62,7 +62,7 @@ test("a module of src imports only itself and earlier modules", () => {
   assert.deepEqual(breaches, []);
 });
 
-test("no file imports itself through others, not even for types", () => {
+test("imports have no cycles, type imports included", () => {
   const files = globSync("{src,pipelines,producers,streaming,examples,dashboard}/**/*.{ts,tsx}")
     .map((file) => file.replaceAll("\\", "/"))
     .filter((file) => !file.includes("node_modules") && !file.endsWith(".d.ts"));
@@ -83,14 +83,14 @@ test("no file imports itself through others, not even for types", () => {
   assert.deepEqual(cycles, []);
 });
 
-test("src reaches out to pipelines and producers in one place only", () => {
+test("only the composition root of src imports pipelines and producers", () => {
   const breaches = sources.filter(
     (file) => file !== COMPOSITION_ROOT && importsOf(file).some((path) => !path.startsWith("src/")),
   );
   assert.deepEqual(breaches, []);
 });
 
-test("src runs any pipeline and names none: no coin, no source, no table of one", () => {
+test("src names no coin, source or table of a pipeline", () => {
   // Examples in help texts may contain these names; code may not.
   const forbidden = /\b(?:bitcoin|ethereum|coingecko|binance|coinbase|kraken|dbt_crypto|crypto_\w+)\b/i;
   const breaches = sources.flatMap((file) =>
@@ -103,7 +103,7 @@ test("src runs any pipeline and names none: no coin, no source, no table of one"
   assert.deepEqual(breaches, []);
 });
 
-test("one function deletes files of tables", () => {
+test("only src/storage deletes files of tables", () => {
   const deletes = /\bstorage\)?\.delete\(|\bunlink\w*\(.*[lL]ocation/;
   const breaches = sources.filter(
     (file) => !file.startsWith("src/storage/") && deletes.test(readFileSync(file, "utf8")),
@@ -115,28 +115,28 @@ test("one function deletes files of tables", () => {
   );
 });
 
-test("only the embedded engine knows DuckDB", () => {
+test("only src/duckdb imports DuckDB", () => {
   const breaches = sources.filter(
     (file) => !file.startsWith("src/duckdb/") && readFileSync(file, "utf8").includes("@duckdb/"),
   );
   assert.deepEqual(breaches, []);
 });
 
-test("only the log in Kafka knows its client", () => {
+test("only src/log/kafka imports Kafka's client", () => {
   const breaches = sources.filter(
     (file) => !file.startsWith("src/log/kafka/") && readFileSync(file, "utf8").includes("@platformatic/"),
   );
   assert.deepEqual(breaches, []);
 });
 
-test("only the cluster's engine speaks Spark Connect", () => {
+test("only src/spark imports Spark Connect's client", () => {
   const breaches = sources.filter(
     (file) => !file.startsWith("src/spark/") && readFileSync(file, "utf8").includes("@connectrpc/"),
   );
   assert.deepEqual(breaches, []);
 });
 
-test("every source file is reached from the command line or a test", () => {
+test("every source file is reachable from the command line, a test or a benchmark", () => {
   const entries = [COMPOSITION_ROOT, ...globSync("{test,bench}/**/*.ts")].map((file) => file.replaceAll("\\", "/"));
   const reached = new Set<string>();
   const queue = [...entries];

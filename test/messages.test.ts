@@ -25,7 +25,7 @@ test("no message claims that nothing is lost", () => {
 });
 
 /** `explain` joins a message and its next step, and adds the period. */
-test("no error's message ends in a period", () => {
+test("no error message ends in a period", () => {
   const call = /(?:new OperatingError|super)\(\s*"?[^,"]+"?,\s*("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)\s*,/g;
   const messages = globSync(["src/**/*.ts", "producers/**/*.ts", "pipelines/**/*.ts"]).flatMap((file) =>
     [...readFileSync(file, "utf8").matchAll(call)].map(([, message]) => `${file}: ${message}`),

@@ -24,7 +24,7 @@ const json = async (...args: string[]): Promise<unknown> => {
   return JSON.parse(stdout);
 };
 
-test("rules are made, edited, switched off and deleted from the command line, beside the pipeline's own", async () => {
+test("the rules commands add, edit, disable and delete a rule beside the pipeline's default rules", async () => {
   const level = {
     name: "Bitcoin above 100,000",
     subjects: ["bitcoin"],
@@ -50,7 +50,7 @@ test("rules are made, edited, switched off and deleted from the command line, be
   assert.match(stderr, /RULE_NOT_FOUND[\s\S]*next:/);
 });
 
-test("a rule made before the first record is about the coin that its name means, or is not made", async () => {
+test("a rule added before the first record gets the id of the coin that it names, and an unknown coin is rejected", async () => {
   const level = {
     name: "Early",
     subjects: ["BTC"],
@@ -67,7 +67,7 @@ test("a rule made before the first record is about the coin that its name means,
   await json("rules", "delete", made.id);
 });
 
-test("what is typed wrong is told with the field, and changes nothing", async () => {
+test("rules add rejects malformed JSON, and an invalid rule with the name of the field", async () => {
   const wrong = await run(
     "rules",
     "add",
@@ -79,7 +79,7 @@ test("what is typed wrong is told with the field, and changes nothing", async ()
   assert.match(torn.stderr, /INVALID_JSON/);
 });
 
-test("a webhook's secret is shown when it is made, and never again", async () => {
+test("a webhook's secret is printed when the sink is added, and never again", async () => {
   const made = (await json(
     "rules",
     "sinks",
@@ -95,14 +95,14 @@ test("a webhook's secret is shown when it is made, and never again", async () =>
   assert.ok(!stdout.includes(made.secret) && !stdout.includes("path-of-secrets"), stdout);
 });
 
-test("a lake where nothing fired has no alerts, and says so", async () => {
+test("a lake without alerts has an empty list, and an unknown alert is an error", async () => {
   assert.deepEqual((await json("alerts")) as AlertPage, { items: [], next: null });
   const { code, stderr } = await run("alerts", "none");
   assert.equal(code, 2);
   assert.match(stderr, /ALERT_NOT_FOUND/);
 });
 
-test("a job's failure is an alert until it succeeds, and how it went must be said", async () => {
+test("a job's failure is an alert until its success is reported, and a report must name exactly one of them", async () => {
   const [fired] = (await json("alerts", "report", "backup", "--failed", "the disk is full")) as AlertEvent[];
   assert.deepEqual(
     [fired?.event, fired?.alert.message, fired?.alert.severity],

@@ -52,7 +52,7 @@ function wanted(): string[] {
 const episode = ({ subject, coordinates, opened_at, ended_at, ticks, until_at, worst_value }: Alert) =>
   JSON.stringify([subject, coordinates, opened_at, ended_at, ticks, until_at, worst_value]);
 
-test(`killed ${KILLS} times at any moment, the list and the file of alerts hold each episode exactly once`, async () => {
+test(`after ${KILLS} kills at random moments, the list and the file of alerts hold each episode exactly once`, async () => {
   const data = join(folder.path, "lake");
   const path = join(folder.path, "alerts.jsonl");
   mkdirSync(data);

@@ -65,7 +65,7 @@ async function settled({ engine }: Running): Promise<Told["alert"]> {
 const states = ({ deliveries }: Told["alert"]) => deliveries.map(({ event, state }) => `${event} ${state}`);
 
 describe("a webhook", () => {
-  test("is signed over id, time and body as Standard Webhooks say, and told of the end after the beginning", async () => {
+  test("is signed over id, time and body as in Standard Webhooks, and receives the recovery after the alert", async () => {
     const receiver = await startReceiver((_received, response) => response.writeHead(204).end());
     const { alert } = await tell({ kind: "webhook", url: receiver.url, secret: SECRET });
     await receiver.close();
@@ -85,7 +85,7 @@ describe("a webhook", () => {
     assert.deepEqual([type, data.id, data.state, data.value], ["alert.fired", alert.id, "active", "94"]);
   });
 
-  test("is tried again after a 500, a 429 and a cut connection, under one id", async () => {
+  test("is retried after a 500, a 429 and a cut connection, with the same id", async () => {
     const receiver = await startReceiver((_received, response, count) => {
       if (count === 1) response.writeHead(500).end();
       else if (count === 2) response.writeHead(429, { "retry-after": "0" }).end();
@@ -102,7 +102,7 @@ describe("a webhook", () => {
   });
 
   for (const status of [400, 410, 302]) {
-    test(`is given up at a ${status}, and somebody is told, without the address`, async () => {
+    test(`fails without a retry on status ${status}, and the report omits the URL`, async () => {
       const receiver = await startReceiver((_received, response) =>
         response.writeHead(status, { location: "http://127.0.0.1:9/" }).end(),
       );
@@ -119,7 +119,7 @@ describe("a webhook", () => {
     });
   }
 
-  test("that does not answer is cut off in time, and given up after its time", async () => {
+  test("that does not answer is cut off at the timeout, retried, and given up after the deadline", async () => {
     const receiver = await startReceiver(() => {});
     const { alert } = await tell(
       { kind: "webhook", url: receiver.url },
@@ -131,7 +131,7 @@ describe("a webhook", () => {
     assert.ok((delivery?.attempts ?? 0) > 1);
   });
 
-  test("that does not answer holds up no other sink", async () => {
+  test("that does not answer does not delay other sinks", async () => {
     const silent = await startReceiver(() => {});
     const at = freshFolder();
     const tape = new Tape(FELL);
@@ -150,7 +150,7 @@ describe("a webhook", () => {
   });
 });
 
-test("a delivery that was not made when the process ended is made by the next one", async () => {
+test("a delivery that was not made when the process ended is made by the next process", async () => {
   const receiver = await startReceiver((_received, response, count) =>
     response.writeHead(count === 1 ? 503 : 200).end(),
   );
@@ -170,7 +170,7 @@ test("a delivery that was not made when the process ended is made by the next on
   await receiver.close();
 });
 
-test("Slack gets text and blocks, with what could be markup escaped", async () => {
+test("Slack receives text and blocks with markup characters escaped", async () => {
   const receiver = await startReceiver((_received, response) => response.end("ok"));
   await tell({ kind: "slack", url: receiver.url });
   await receiver.close();
@@ -185,7 +185,7 @@ test("Slack gets text and blocks, with what could be markup escaped", async () =
 describe("a command", () => {
   const node = (script: string) => ({ kind: "command", argv: [process.execPath, "-e", script] });
 
-  test("gets the alert on its standard input, no shell, and none of our secrets", async () => {
+  test("gets the alert on its standard input, and an environment without coinlake's secrets", async () => {
     const out = join(folder.path, "command.json");
     process.env["COINLAKE_TEST_TOKEN"] = "secret";
     const script = `let text = ""; process.stdin.on("data", (d) => (text += d)).on("end", () => require("fs").appendFileSync(process.argv[1], JSON.stringify({ input: JSON.parse(text), env: Object.keys(process.env) }) + "\\n"))`;
@@ -200,7 +200,7 @@ describe("a command", () => {
     assert.ok(first?.env.includes("PATH") && !first.env.some((name) => name.startsWith("COINLAKE")));
   });
 
-  test("that fails, cannot be started, or does not end is tried again, and then given up", async () => {
+  test("that fails, cannot be started or does not end is given up with the reason", async () => {
     const limits = { give_up_after_ms: 300 };
     const rule = { is_recovery_notified: false };
     const failing = await tell(node("process.exit(3)"), { delivery: limits, rule });
@@ -223,7 +223,7 @@ describe("a command", () => {
   });
 });
 
-test("a program that the operating system does not start is a failed attempt, and delivery continues", async () => {
+test("a program that the operating system cannot start is a failed attempt, and delivery continues", async () => {
   const plain = join(folder.path, "plain-file");
   writeFileSync(plain, "");
   const { alert } = await tell(
@@ -249,7 +249,7 @@ describe("a file", () => {
     note: async (note: string) => void notes.push(note),
   });
 
-  test("gets a line of JSON for each event", async () => {
+  test("gets one line of JSON per event", async () => {
     const path = join(folder.path, "alerts.jsonl");
     const { alert } = await tell({ kind: "file", path });
     const lines = readFileSync(path, "utf8")
@@ -262,7 +262,7 @@ describe("a file", () => {
     );
   });
 
-  test("holds a line once, whether the attempt before got through, got half through, or not at all", async () => {
+  test("holds a line exactly once, whether the previous attempt wrote all, a part or none of it", async () => {
     const told = await message();
     const line = `${JSON.stringify(told)}\n`;
     for (const left of ["", line, line.slice(0, 40), `${line}{"by":"another"}\n`, line.slice(0, -1)]) {
@@ -279,7 +279,7 @@ describe("a file", () => {
     }
   });
 
-  test("that cannot be written is tried again", async () => {
+  test("that cannot be written is given up with the reason", async () => {
     const { alert } = await tell(
       { kind: "file", path: join(folder.path, "no-such-folder", "x") },
       { delivery: { give_up_after_ms: 40 } },
@@ -291,7 +291,7 @@ describe("a file", () => {
   });
 });
 
-test("a sink that a rule names is not deleted", async () => {
+test("a sink that a rule names cannot be deleted", async () => {
   const { engine, stop } = await runEngine(freshFolder(), new Tape([]));
   await engine.createSink({ id: "s", kind: "file", path: "x" });
   await engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["s"] });

@@ -53,8 +53,8 @@ function inputOf(rule: StoredRule): Rule {
 const byPlace = (a: { coordinates: Alert["coordinates"]; rule_id: string }, b: typeof a) =>
   (a.coordinates?.offset ?? 0) - (b.coordinates?.offset ?? 0) || (a.rule_id < b.rule_id ? -1 : 1);
 
-describe("an engine", () => {
-  test("tells of each episode once, when it is durable, and of its end", async () => {
+describe("the alert engine", () => {
+  test("publishes each alert episode once when it is committed, and its end once", async () => {
     const tape = new Tape(falls(3));
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
     engine.onAlert(({ alert }) => assert.ok(engine.getAlert(alert.id)));
@@ -97,7 +97,7 @@ describe("an engine", () => {
     await stop();
   });
 
-  test("does not fire over what a lake held before it had alerts", async () => {
+  test("does not fire on records from before the lake had alerts", async () => {
     const tape = new Tape(falls(4), 6);
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
     tape.absorbAll();
@@ -109,7 +109,7 @@ describe("an engine", () => {
     await stop();
   });
 
-  test("goes on at its last commit where the tail begins before it, at it, or past it", async () => {
+  test("resumes at its last commit, whether the live tail begins before, at or after it", async () => {
     const ticks = falls(6);
     for (const begins_at of [0, 4, 5, 9, 12]) {
       const at = freshFolder();
@@ -132,7 +132,7 @@ describe("an engine", () => {
     }
   });
 
-  test("is rejected with a log that ends before the evaluated records, as a restored copy of a log does", async () => {
+  test("rejects a log that ends before the evaluated records, such as a restored copy of it", async () => {
     const at = freshFolder();
     const tape = new Tape(falls(3));
     const { engine, stop } = await runEngine(at, tape);
@@ -145,7 +145,7 @@ describe("an engine", () => {
     await assert.rejects(begin(5), { code: "ALERTS_AHEAD_OF_LOG" });
   });
 
-  test("reads from the lake what the tail left to the tables, with and without a batch after it", async () => {
+  test("reads from the tables what the live tail skipped, with and without a batch after it", async () => {
     const tape = new Tape(falls(6));
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
     const offsets = () => events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset);
@@ -160,7 +160,7 @@ describe("an engine", () => {
     await stop();
   });
 
-  test("reads from the lake what came faster than it judges", async () => {
+  test("reads from the tables what arrives faster than it evaluates", async () => {
     const ticks = ticksOf(
       Array.from({ length: 520_000 }, (_, index) => ({
         at_us: index * 1_000,
@@ -190,7 +190,7 @@ describe("rules of a running engine", () => {
       })),
     );
 
-  test("written by another process are taken up, with the windows that they need", async () => {
+  test("that another process writes are loaded, with the history that they need", async () => {
     const at = freshFolder();
     const tape = new Tape(market());
     const { engine, events, stop } = await runEngine(at, tape);
@@ -209,7 +209,7 @@ describe("rules of a running engine", () => {
     await stop();
   });
 
-  test("end their episodes when they are edited, disabled or deleted, and begin anew", async () => {
+  test("end their episodes when they are edited, disabled or deleted, and open new ones afterwards", async () => {
     const tape = new Tape(
       ticksOf([100, 94, 94, 94, 94].map((value, index) => ({ at_us: index, value: String(value) }))),
     );
@@ -244,7 +244,7 @@ describe("rules of a running engine", () => {
     await stop();
   });
 
-  test("that were deleted stay deleted, defaults included", async () => {
+  test("that were deleted stay deleted after a restart, including default rules", async () => {
     const at = freshFolder();
     const { engine, stop } = await runEngine(at, new Tape([]), { rules: [FALL_RULE] });
     await engine.deleteRule("fall");
@@ -276,7 +276,7 @@ describe("rules of a running engine", () => {
     await stop();
   });
 
-  test("that were edited take no alert of what was judged by them before", async () => {
+  test("that another process deletes during an evaluation raise no alert", async () => {
     const at = freshFolder();
     const tape = new Tape(
       ticksOf([
@@ -301,7 +301,7 @@ describe("rules of a running engine", () => {
 describe("rules on jobs", () => {
   const rule = { id: "job", name: "A job failed", condition: { kind: "failed", job: "all" }, sinks: ["page", "book"] };
 
-  test("fire at the first failure that another process reports, once, and recover at the next success, told here and sent on", async () => {
+  test("fire once at the first failure that another process reports, recover at the next success, and are delivered", async () => {
     const at = freshFolder();
     const { engine, events, stop } = await runEngine(at, new Tape([]), { delivery: { base_ms: 10 } });
     await engine.createSink({ id: "book", kind: "file", path: join(at, "book.jsonl") });
@@ -358,7 +358,7 @@ describe("rules on sources and layers", () => {
   };
   const lag = { id: "lag", name: "Lag", condition: { kind: "lag", layer: "gold", seconds: 30 } };
 
-  test("fire when the clock says so, once, and recover; a restart in between repeats nothing", async () => {
+  test("fire once when their limit is exceeded, and recover; a restart in between repeats nothing", async () => {
     const at = freshFolder();
     const now_us = () => Date.now() * 1000;
     const heard = (ago_s: number) =>
@@ -384,7 +384,7 @@ describe("rules on sources and layers", () => {
     assert.match(first.events[0]!.alert.message, /^x has been silent for 61 seconds$/);
   });
 
-  test("fire again within one silence once the cool-down has passed", () => {
+  test("fire again within the same silence once the cooldown has passed", () => {
     const rule = ruleOf({
       id: "silent",
       condition: { kind: "silent", seconds: 60, source: "all" },
@@ -404,7 +404,7 @@ describe("rules on sources and layers", () => {
     );
   });
 
-  test("say nothing of a source that has ended", async () => {
+  test("do not fire for a source that has ended", async () => {
     const { engine, events, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [silent] });
     engine.look({ sources: [{ source: "x", state: "ended", heard_at_us: 0 }], layers: [] });
     await engine.idle();
@@ -414,7 +414,7 @@ describe("rules on sources and layers", () => {
 });
 
 describe("a back-test", () => {
-  test("finds what the engine found, and in a part of the history what lies in it", async () => {
+  test("finds the alerts of the engine, and within a time range those that opened in it", async () => {
     const ticks = falls(6);
     const tape = new Tape(ticks);
     const { engine, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });
@@ -442,7 +442,7 @@ describe("a back-test", () => {
   });
 });
 
-test("whatever the batches and wherever it is started again, the alerts are those of one run over all ticks", async () => {
+test("the alerts equal those of one run over all ticks, for any batches and restarts", async () => {
   const rules = [
     ruleOf({ id: "fall", condition: { ...FALL, direction: "either" }, cooldown_seconds: 60 }),
     ruleOf({ id: "level", condition: { kind: "crosses", direction: "either", level: "9700" } }),

@@ -62,7 +62,7 @@ describe("a change within a window", () => {
   const rule = ruleOf({ condition: FALL });
 
   for (const is_in_order of [true, false]) {
-    test(`is what a naive scan of everything heard finds, ${is_in_order ? "in order of time" : "with ticks that come late"}`, () => {
+    test(`equals a naive scan of all received ticks, ${is_in_order ? "in order of time" : "with late ticks"}`, () => {
       let fired = 0;
       fc.assert(
         fc.property(arbitraryTicks({ is_in_order }), (ticks) => {
@@ -81,7 +81,7 @@ describe("a change within a window", () => {
     });
   }
 
-  test("by exactly the threshold is none; by the smallest unit more is one", () => {
+  test("does not fire at exactly the threshold, and fires one smallest unit beyond it", () => {
     assert.deepEqual(
       told(rule, [
         { at_us: 0, value: "100" },
@@ -98,7 +98,7 @@ describe("a change within a window", () => {
     );
   });
 
-  test("takes fractions of a per cent exactly", () => {
+  test("compares fractions of a percent exactly", () => {
     const fine = ruleOf({ condition: { ...FALL, percent: 0.1 } });
     assert.deepEqual(
       told(fine, [
@@ -116,7 +116,7 @@ describe("a change within a window", () => {
     );
   });
 
-  test("sees a highest price that is exactly as old as the window, and none that is older", () => {
+  test("includes a highest price that is exactly as old as the window, and excludes an older one", () => {
     assert.equal(
       told(rule, [
         { at_us: 0, value: "100" },
@@ -133,13 +133,13 @@ describe("a change within a window", () => {
     );
   });
 
-  test("tells of a fall and of a rise where both are asked for, and of the end of each", () => {
+  test("with direction either reports a fall and a rise", () => {
     const either = ruleOf({ condition: { ...FALL, direction: "either" } });
     const heard = [100, 94, 100, 100].map((value, index) => ({ at_us: minute(4 * index), value: String(value) }));
     assert.deepEqual(told(either, heard), ["fired 240 fall a", "recovered 480 fall a", "fired 480 rise a"]);
   });
 
-  test("is one alert however many ticks, which counts them and keeps the worst", () => {
+  test("is one alert over many ticks, which counts them and keeps the worst value", () => {
     const events = eventsOf(
       rule,
       ticksOf([100, 94, 90, 93, 99].map((value, index) => ({ at_us: minute(index), value: String(value) }))),
@@ -153,7 +153,7 @@ describe("a change within a window", () => {
     assert.equal(alert.message, "a fell 6 % within 10 minutes: from 100 to 94");
   });
 
-  test("names a measure that only just counts with the decimals that make it count", () => {
+  test("prints a measure just beyond the threshold with the decimals that show it", () => {
     const [fired] = eventsOf(
       rule,
       ticksOf(["100", "94.9967"].map((value, index) => ({ at_us: minute(index), value }))),
@@ -163,19 +163,19 @@ describe("a change within a window", () => {
 });
 
 describe("an episode", () => {
-  test("ends only when the measure is back by the hysteresis", () => {
+  test("ends only when the measure has recovered by the hysteresis", () => {
     const rule = ruleOf({ condition: FALL, hysteresis_percent: 20 });
     const heard = ["100", "94", "95.5", "94", "96"].map((value, index) => ({ at_us: minute(index), value }));
     assert.deepEqual(told(rule, heard), ["fired 60 fall a", "recovered 240 fall a"]);
   });
 
-  test("opens again only when the cool-down has passed, and then also where the condition has held all along", () => {
+  test("opens again only after the cooldown, then also if the condition already holds", () => {
     const rule = ruleOf({ condition: FALL, cooldown_seconds: 180 });
     const heard = ["100", "94", "99", "94", "94", "94"].map((value, index) => ({ at_us: minute(index), value }));
     assert.deepEqual(told(rule, heard), ["fired 60 fall a", "recovered 120 fall a", "fired 240 fall a"]);
   });
 
-  test("is not ended by a tick that came late, nor opened anew by one of its own time", () => {
+  test("is not ended by a late tick, nor opened again by a tick from before its end", () => {
     const rule = ruleOf({ condition: FALL });
     const falling: Heard[] = [
       { at_us: 0, value: "100" },
@@ -190,7 +190,7 @@ describe("an episode", () => {
     ]);
   });
 
-  test("is of one subject, of those that the rule names", () => {
+  test("belongs to one of the subjects that the rule names", () => {
     const rule = ruleOf({ condition: FALL, subjects: ["b"] });
     const heard = ["a", "b"].flatMap((subject) => [
       { subject, at_us: 0, value: "100" },
@@ -200,7 +200,7 @@ describe("an episode", () => {
   });
 });
 
-test("a late tick is judged by what happened before it, not by what is known since", () => {
+test("a late tick is evaluated against the ticks before it, not against those after it", () => {
   const rule = ruleOf({ condition: FALL });
   const heard: Heard[] = [
     { at_us: 0, value: "100" },
@@ -211,7 +211,7 @@ test("a late tick is judged by what happened before it, not by what is known sin
   assert.deepEqual(told(rule, [...heard, { at_us: minute(1), value: "94" }]), ["fired 60 fall a"]);
 });
 
-test("a tick from more than five minutes before the newest, or before its own receipt, is history", () => {
+test("a tick more than five minutes before the newest one, or before its own receipt, is historic", () => {
   const evaluator = alertEvaluatorOf([ruleOf({ condition: FALL })]);
   const ticks = ticksOf([
     { at_us: minute(6), value: "100" },
@@ -224,12 +224,12 @@ test("a tick from more than five minutes before the newest, or before its own re
   );
 });
 
-describe("a level", () => {
+describe("a crossed level", () => {
   const above = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" } });
   const at = (...values: number[]) =>
     values.map((value, index) => ({ at_us: index * 1_000_000, value: String(value) }));
 
-  test("is crossed between two ticks: the first heard crosses nothing", () => {
+  test("is crossed between two ticks, so the first tick does not fire", () => {
     assert.deepEqual(told(above, at(101, 102)), []);
     assert.deepEqual(told(above, at(100, 101, 102, 100, 101)), [
       "fired 1 above a",
@@ -238,12 +238,12 @@ describe("a level", () => {
     ]);
   });
 
-  test("is crossed both ways where both are asked for", () => {
+  test("is crossed in both directions with direction either", () => {
     const either = ruleOf({ condition: { kind: "crosses", direction: "either", level: "100" } });
     assert.deepEqual(told(either, at(99, 101, 98)), ["fired 1 above a", "recovered 2 above a", "fired 2 below a"]);
   });
 
-  test("with hysteresis is left only when the price is well back", () => {
+  test("with hysteresis recovers only when the price is back by the margin", () => {
     const calm = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" }, hysteresis_percent: 2 });
     assert.deepEqual(told(calm, at(99, 101, 99, 101, 98, 101)), [
       "fired 1 above a",
@@ -252,58 +252,58 @@ describe("a level", () => {
     ]);
   });
 
-  test("is not crossed by a tick that came late", () => {
+  test("is not crossed by a late tick", () => {
     assert.deepEqual(told(above, [...at(99, 99, 99), { at_us: 1_500_000, value: "120" }]), []);
   });
 });
 
-describe("ticks of one moment", () => {
+describe("ticks with equal times", () => {
   const at = (number: bigint, value: string) => ({ at_us: 1_000_000, product: "x", number, value });
 
-  test("follow each other by their numbers, not by their arrival", () => {
+  test("are ordered by their numbers, not by their arrival", () => {
     const below = ruleOf({ condition: { kind: "crosses", direction: "below", level: "3002" } });
     // A message with its newest trade first: the price rose from 3001 to 3003.
     assert.deepEqual(told(below, [at(52n, "3003"), at(51n, "3001")]), []);
     assert.deepEqual(told(below, [at(51n, "3003"), at(52n, "3001")]), ["fired 1 below a"]);
   });
 
-  test("are no fall against one that comes after them", () => {
+  test("do not form a fall against a tick with a higher number", () => {
     const fall = ruleOf({ condition: FALL });
     assert.deepEqual(told(fall, [at(2n, "100"), at(1n, "90")]), []);
     assert.deepEqual(told(fall, [at(1n, "100"), at(2n, "90")]), ["fired 1 fall a"]);
     assert.deepEqual(told(fall, [at(1n, "100"), at(3n, "99"), at(2n, "90")]), ["fired 1 fall a"]);
   });
 
-  test("are compared by numbers beyond what a double holds", () => {
+  test("are compared exactly by numbers beyond the precision of a double", () => {
     const above = ruleOf({ condition: { kind: "crosses", direction: "above", level: "100" } });
     assert.deepEqual(told(above, [at(2n ** 53n + 1n, "101"), at(2n ** 53n, "99")]), []);
     assert.deepEqual(told(above, [at(2n ** 53n, "99"), at(2n ** 53n + 1n, "101")]), ["fired 1 above a"]);
   });
 });
 
-describe("a volume", () => {
+describe("a volume spike", () => {
   const rule = ruleOf({ condition: { kind: "volume_spike", window_minutes: 2, times: 3, baseline_windows: 2 } });
   const traded = (...amounts: number[]) =>
     amounts.map((amount, index) => ({ at_us: minute(index), value: "1", amount: String(amount) }));
 
-  test("is a spike where it is more than so many times the mean of the windows before", () => {
+  test("fires above the given multiple of the mean of the previous windows", () => {
     assert.deepEqual(told(rule, traded(10, 10, 10, 10, 10, 50)), []);
     assert.deepEqual(told(rule, traded(10, 10, 10, 10, 10, 51, 10, 10)), ["fired 300 a", "recovered 420 a"]);
   });
 
-  test("says nothing while a window of the baseline is empty", () => {
+  test("does not fire while a window of the baseline is empty", () => {
     assert.deepEqual(told(rule, traded(0, 0, 10, 10, 10, 500)), []);
     assert.deepEqual(told(rule, traded(1, 0, 10, 10, 10, 500)).length, 1);
   });
 });
 
-describe("a fall of the volume", () => {
+describe("a volume fall", () => {
   const condition = { kind: "volume_fall", window_minutes: 2, percent: 50, baseline_windows: 2 } as const;
   const rule = ruleOf({ condition });
   const sold = (...amounts: number[]) =>
     amounts.map((amount, index) => ({ at_us: minute(index), value: "1", amount: String(amount) }));
 
-  test("is judged by ended minutes: at least so many per cent below the mean of the windows before", () => {
+  test("is evaluated over ended minutes, and fires at the given percentage below the mean of the previous windows", () => {
     // The windows before sold 20 each, the last two minutes 10: exactly half.
     assert.deepEqual(told(rule, sold(10, 10, 10, 10, 5, 5)), []);
     assert.deepEqual(told(rule, sold(10, 10, 10, 10, 5, 5, 900)), ["fired 360 a"]);
@@ -321,14 +321,14 @@ describe("a fall of the volume", () => {
     assert.deepEqual(told(rule, ticks), ["fired 360 a"]);
   });
 
-  test("says nothing while a window of the baseline is empty", () => {
+  test("does not fire while a window of the baseline is empty", () => {
     assert.deepEqual(told(rule, sold(0, 0, 10, 10, 1, 1, 1)), []);
     assert.deepEqual(told(rule, sold(1, 0, 10, 10, 1, 1, 1)).length, 1);
   });
 
-  test("ends only when the amount is back by the margin", () => {
+  test("recovers only when the amount is back by the hysteresis", () => {
     const kept = ruleOf({ condition, hysteresis_percent: 50 });
-    // 45 % below is no fall any more, but not back by half of the threshold; 25 % below is.
+    // 45 % below is no longer a fall, but has not recovered by half of the threshold; 25 % below has.
     const ticks = sold(20, 20, 20, 20, 10, 10, 12, 10, 18, 18, 0);
     const [first, ...others] = told(kept, ticks);
     assert.equal(first, "fired 360 a");
@@ -342,7 +342,7 @@ describe("a fall of the volume", () => {
     return end < 0 ? [] : [`recovered ${60 * end} a`];
   }
 
-  test("equals a scan of all minutes, whatever the amounts", () => {
+  test("equals a scan of all minutes, for any amounts", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 40 }),
@@ -371,10 +371,10 @@ describe("a fall of the volume", () => {
   });
 });
 
-describe("a volatility", () => {
+describe("volatility", () => {
   const rule = ruleOf({ condition: { kind: "volatility", window_minutes: 4, percent: 1 } });
 
-  test("is the sample deviation of the log returns of ended minutes", () => {
+  test("is the sample standard deviation of the log returns of ended minutes", () => {
     const heard = [100, 101, 100, 103, 100, 100].map((value, index) => ({
       at_us: minute(index),
       value: String(value),
@@ -387,13 +387,13 @@ describe("a volatility", () => {
     assert.ok(Math.abs(event!.alert.measure! - wanted) < 1e-9, `${event?.alert.measure} and ${wanted}`);
   });
 
-  test("needs half of the window's minutes", () => {
+  test("needs at least half of the window's minutes", () => {
     const sparse = [100, 120, 100, 130].map((value, index) => ({ at_us: minute(3 * index), value: String(value) }));
     assert.deepEqual(told(rule, sparse), []);
   });
 });
 
-test("a restart anywhere changes nothing: the windows come back from history, the rest from the states", () => {
+test("a restart at any tick changes no event: windows are rebuilt from history, the rest from stored states", () => {
   const rules = [
     ruleOf({ id: "fall", condition: { ...FALL, direction: "either" }, hysteresis_percent: 10, cooldown_seconds: 60 }),
     ruleOf({ id: "level", condition: { kind: "crosses", direction: "either", level: "9700" } }),

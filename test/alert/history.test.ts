@@ -77,12 +77,12 @@ describe("the history of a lake, read by SQL", () => {
     return found;
   }
 
-  test("is every tick, exactly, in the order of the log, page by page", async () => {
+  test("yields every tick exactly, in log order, page by page", async () => {
     assert.deepEqual(await read({}), ticks);
     assert.ok(pages > 6, `${pages} pages`);
   });
 
-  test("is cut by offsets, where a partition that is not named is at its beginning", async () => {
+  test("is limited by offsets, where an absent partition means its beginning", async () => {
     const from = { [`${topic}/0`]: 100 };
     const before_offsets = { [`${topic}/0`]: 150, [`${topic}/1`]: 20, "another/1": 400 };
     const wanted = ticks.filter(({ partition, offset }) =>
@@ -92,7 +92,7 @@ describe("the history of a lake, read by SQL", () => {
     assert.deepEqual(await read({ before: {} }), []);
   });
 
-  test("is cut by event time, from included, to excluded", async () => {
+  test("is limited by event time: the start is inclusive, the end exclusive", async () => {
     const range = { since_us: START_US + 100 * SECOND_US, until_us: START_US + 110 * SECOND_US };
     assert.deepEqual(
       await read(range),
@@ -100,7 +100,7 @@ describe("the history of a lake, read by SQL", () => {
     );
   });
 
-  test("fills windows from the newest tick that was judged, not from what came after", async () => {
+  test("fills windows back from the newest evaluated tick, not from later ones", async () => {
     const judged = { [`${topic}/0`]: 100 };
     const found: Tick[] = [];
     for await (const page of windowPages(history(), judged, 30 * SECOND_US)) found.push(...page);

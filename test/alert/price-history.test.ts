@@ -18,7 +18,7 @@ const stream = {
   number: fc.option(fc.bigInt({ min: 2n ** 63n - 4n, max: 2n ** 63n - 1n })),
 };
 
-test("ticks come back in the order of events, also after some were dropped, and every digit of them", () => {
+test("ticks keep event order and every digit, also after the oldest were dropped", () => {
   const added = fc.record({ at_us: fc.nat(20), value, ...stream });
   const step = fc.oneof({ weight: 5, arbitrary: added }, { weight: 1, arbitrary: fc.nat(20) });
   fc.assert(
@@ -47,7 +47,7 @@ test("ticks come back in the order of events, also after some were dropped, and 
   );
 });
 
-test("the highest and lowest of any window are those of the ticks in it, for ticks that come late too", () => {
+test("the highest and lowest value of any window are those of its ticks, also with late ticks", () => {
   const arrivals = fc.array(
     fc.record({
       forward_us: fc.oneof(fc.constant(0), fc.nat(3 * SECOND_US)),

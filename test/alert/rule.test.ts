@@ -12,7 +12,7 @@ const rejected = (code: string, words: RegExp) => (error: { code?: string; messa
   error.code === code && words.test(error.message ?? "");
 
 describe("a rule", () => {
-  test("needs a name and a condition; the rest has defaults", () => {
+  test("requires a name and a condition, and has defaults for the rest", () => {
     assert.deepEqual(parseNewRule({ name: "Falls", condition: FALL }), {
       name: "Falls",
       is_enabled: true,
@@ -29,30 +29,30 @@ describe("a rule", () => {
   const bad: [what: string, rule: object, words: RegExp][] = [
     ["an unknown kind", { condition: { ...FALL, kind: "falls" } }, /condition\.kind/],
     ["an unknown field", { condition: { ...FALL, minutes: 3 } }, /minutes/],
-    ["a fall by all there is", { condition: { ...FALL, percent: 100 } }, /condition\.percent/],
+    ["a fall of 100 percent", { condition: { ...FALL, percent: 100 } }, /condition\.percent/],
+    ["more than six decimals", { condition: { ...FALL, percent: 0.000_000_1 } }, /condition\.percent.*six decimals/],
     [
-      "more decimals than are calculated with",
-      { condition: { ...FALL, percent: 0.000_000_1 } },
-      /condition\.percent.*six decimals/,
+      "a window longer than the kept history",
+      { condition: { ...FALL, window_minutes: 1_441 } },
+      /condition\.window_minutes/,
     ],
-    ["a window longer than is held", { condition: { ...FALL, window_minutes: 1_441 } }, /condition\.window_minutes/],
     [
-      "a level that is no decimal",
+      "a level that is not a plain decimal",
       { condition: { kind: "crosses", direction: "above", level: "1e5" } },
       /condition\.level/,
     ],
     [
-      "a baseline longer than is held",
+      "a baseline longer than the kept history",
       { condition: { kind: "volume_spike", window_minutes: 60, times: 3, baseline_windows: 100 } },
       /baseline_windows/,
     ],
     [
-      "a fall whose baseline is longer than is held",
+      "a volume fall whose baseline is longer than the kept history",
       { condition: { kind: "volume_fall", window_minutes: 60, percent: 50, baseline_windows: 100 } },
       /baseline_windows/,
     ],
     [
-      "a fall of a volume by more than all there is",
+      "a volume fall of more than 100 percent",
       { condition: { kind: "volume_fall", window_minutes: 60, percent: 100.5, baseline_windows: 1 } },
       /condition\.percent/,
     ],
@@ -62,11 +62,11 @@ describe("a rule", () => {
       /subjects/,
     ],
     ["subjects of a rule on jobs", { condition: { kind: "failed", job: "all" }, subjects: ["a"] }, /subjects/],
-    ["an id that is no slug", { id: "A b" }, /id:/],
-    ["no subject at all", { subjects: [] }, /subjects/],
+    ["an id that is not a slug", { id: "A b" }, /id:/],
+    ["an empty list of subjects", { subjects: [] }, /subjects/],
   ];
   for (const [what, change, words] of bad) {
-    test(`is rejected with the field named: ${what}`, () => {
+    test(`is rejected with the name of the field: ${what}`, () => {
       assert.throws(
         () => parseRule({ id: "x", name: "x", condition: FALL, ...change }),
         rejected("INVALID_RULE", words),
@@ -74,7 +74,7 @@ describe("a rule", () => {
     });
   }
 
-  test("takes a level typed as a number, where it prints as it was typed", () => {
+  test("accepts a level given as a number if it prints as it was typed", () => {
     const rule = parseRule({ id: "x", name: "x", condition: { kind: "crosses", direction: "above", level: 20_000.5 } });
     assert.equal(rule.condition.kind === "crosses" && rule.condition.level, "20000.5");
   });
@@ -83,14 +83,14 @@ describe("a rule", () => {
     for (const schema of [ruleSchema, alertSchema]) assert.equal(z.toJSONSchema(schema).type, "object");
   });
 
-  test("gets its id from its name", () => {
+  test("derives its id from its name", () => {
     assert.equal(slugOf("Any coin down 5 %, fast!"), "any-coin-down-5-fast");
     assert.equal(slugOf("高い"), "rule");
   });
 });
 
 describe("a sink", () => {
-  test("shows neither its secret, its path nor its arguments", () => {
+  test("hides its secret, its path and its arguments in its view", () => {
     const sinks = [
       parseSink({ id: "hook", kind: "webhook", url: "https://user:pass@example.org/secret?key=1" }),
       parseSink({ id: "chat", kind: "slack", url: "https://hooks.example.org/services/T0/B0/secret" }),
@@ -99,7 +99,7 @@ describe("a sink", () => {
     assert.doesNotMatch(JSON.stringify(sinks.map(viewOfSink)), /secret|pass|whsec/);
   });
 
-  test("is rejected with the field named", () => {
+  test("is rejected with the name of the field", () => {
     assert.throws(
       () => parseSink({ id: "x", kind: "webhook", url: "ftp://example.org" }),
       rejected("INVALID_SINK", /url/),
@@ -116,26 +116,26 @@ describe("a sink", () => {
     );
   });
 
-  test("of kind webhook gets a secret of its own where none is given", () => {
+  test("of kind webhook gets its own random secret if none is given", () => {
     const [a, b] = [1, 2].map(() => parseSink({ id: "x", kind: "webhook", url: "http://example.org" }));
     assert.ok(a?.kind === "webhook" && b?.kind === "webhook" && a.secret !== b.secret);
   });
 });
 
-describe("names of subjects", () => {
+describe("subject names", () => {
   const resolve = async (given: string): Promise<string> => {
     if (given === "gold" || given === "BTC") return given === "gold" ? "tether-gold" : "bitcoin";
     throw new OperatingError(given === "TIE" ? "AMBIGUOUS_SUBJECT" : "SUBJECT_NOT_FOUND", given, { next_step: "" });
   };
 
-  test("become ids, also those that a rule of an earlier version has; ids that the lake no longer knows stay", async () => {
+  test("resolve to ids; a name that does not resolve is kept only if the stored rule already has it", async () => {
     assert.deepEqual(await withSubjectIds({ subjects: ["BTC", "old", "TIE"] }, ["BTC", "old", "TIE"], resolve), {
       subjects: ["bitcoin", "old", "TIE"],
     });
     await assert.rejects(withSubjectIds({ subjects: ["new"] }, ["old"], resolve), { code: "SUBJECT_NOT_FOUND" });
   });
 
-  test("in a filter of alerts mean what there are alerts about first, then a subject, else the text itself", async () => {
+  test("in a filter of alerts match existing alerts first, then resolve to a subject, else stay unchanged", async () => {
     const about = new Set(["gold"]);
     const book = {
       listAlerts: ({ subject = "" } = {}) => ({ items: about.has(subject) ? [{}] : [], next: null }),
@@ -146,7 +146,7 @@ describe("names of subjects", () => {
     await assert.rejects(subjectOfAlerts(book, "TIE", resolve), { code: "AMBIGUOUS_SUBJECT" });
   });
 
-  test("that are no ids of the lake are found in rules that are enabled, once the lake knows any", () => {
+  test("that are not ids of the lake are found in enabled rules, once the lake has subjects", () => {
     const rule = (id: string, change: object) =>
       ({ ...parseRule({ id, name: id, condition: FALL }), ...change }) as never;
     const rules = [

@@ -6,7 +6,7 @@ const MAX_SCRIPT_BYTES = 300_000;
 /** Maximum size of the scripts that the first page, the market, waits for. */
 const MAX_FIRST_BYTES = 60_000;
 
-test("the page's scripts are under 300 kB in all, and those of the first page far less", async () => {
+test("the dashboard's scripts are under 300 kB gzipped, and those of the first page under 60 kB", async () => {
   const assets = await buildDashboard();
   const scripts = [...assets].filter(([path]) => path.endsWith(".js"));
   const sizeOf = (of: typeof scripts) => of.reduce((total, [, { gzip, body }]) => total + (gzip ?? body).length, 0);
@@ -17,7 +17,7 @@ test("the page's scripts are under 300 kB in all, and those of the first page fa
   assert.ok(sizeOf(first) <= MAX_FIRST_BYTES, `${sizeOf(first)} bytes gzipped for the first page`);
 });
 
-test("everything but the frames has its content's hash in its name, and no style or script is inline", async () => {
+test("every file but the HTML frames has its content's hash in its name, and no style or script is inline", async () => {
   const assets = await buildDashboard();
   const frames = ["/index.html", "/login.html"];
   for (const [path, { is_immutable }] of assets) {
@@ -32,7 +32,7 @@ test("everything but the frames has its content's hash in its name, and no style
   }
 });
 
-test("what is kept of a build is what a build makes", async () => {
+test("the cached build equals a new build", async () => {
   const made = await bundle();
   const kept = await buildDashboard();
   assert.deepEqual([...kept.keys()].sort(), [...made.keys()].sort());

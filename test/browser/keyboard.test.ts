@@ -26,7 +26,7 @@ describe("by keyboard alone", { skip }, () => {
     await browser.close();
   });
 
-  test("a coin is searched for, walked to and opened, with the focus in sight", async () => {
+  test("a coin is searched for, focused visibly and opened", async () => {
     const { page, problems } = await openPage(browser, market.url);
     await untilText(page, /BTC\s+Bitcoin/);
     await page.keyboard.press("/");
@@ -44,7 +44,7 @@ describe("by keyboard alone", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("arrows move the mark, Home and End leap, and a header sorts", async () => {
+  test("arrow keys move the focused row, Home and End jump, and a header sorts", async () => {
     const { page } = await openPage(browser, market.url);
     await untilText(page, /BTC\s+Bitcoin/);
     await page.focus(".coins tr[data-row='0']");
@@ -75,7 +75,7 @@ describe("by keyboard alone", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("g and a letter turn to a page; ? tells of the keys; Escape closes", async () => {
+  test("g and a letter open a page, ? opens the help, and Escape closes it", async () => {
     const { page, problems } = await openPage(browser, market.url);
     await untilText(page, "streaming");
     for (const [key, path] of [
@@ -101,7 +101,7 @@ describe("by keyboard alone", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("candles are walked through, and the lake's past is travelled to and left", async () => {
+  test("the chart steps through its candles, and time travel is started and ended", async () => {
     const { page, problems } = await openPage(browser, `${market.url}/coins/bitcoin`);
     await untilText(page, /Newest snapshot/);
     await untilLoaded(page);

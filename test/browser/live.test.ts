@@ -83,7 +83,7 @@ const UNPRICED = JSON.stringify({
   next: null,
 });
 
-describe("a page that lives", { skip }, () => {
+describe("a live page", { skip }, () => {
   let browser: Browser;
   let market: OpenMarket;
   before(async () => {
@@ -96,7 +96,7 @@ describe("a page that lives", { skip }, () => {
     await browser.close();
   });
 
-  test("a tick changes its cell, tints it, and moves nothing else", async (t) => {
+  test("a tick updates and tints its cell, and moves nothing else", async (t) => {
     const { page, problems } = await openPage(browser, `${market.url}/?sort=price&order=desc`);
     // Also after a failure: the next tests count the open streams.
     t.after(() => page.browserContext().close());
@@ -120,7 +120,7 @@ describe("a page that lives", { skip }, () => {
     assert.deepEqual(problems, []);
   });
 
-  test("without the event stream prices still come, and the page says how", async () => {
+  test("without the event stream prices are polled, and the page says so", async () => {
     const { page } = await openPage(browser, `${market.url}/about`);
     await page.setRequestInterception(true);
     page.on(
@@ -134,7 +134,7 @@ describe("a page that lives", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("a cut connection leaves the page standing, counts down, and resumes after the last event heard", async (t) => {
+  test("after a cut connection the page keeps its data, counts down, and resumes after the last received event", async (t) => {
     const cable = await layCable(market.url);
     t.after(() => cable.close());
     const { page } = await openPage(browser, cable.url);
@@ -159,7 +159,7 @@ describe("a page that lives", { skip }, () => {
     assert.match(asked.at(-1) ?? "", /last_event_id=[\w-]+/);
   });
 
-  test("six tabs share one event stream; when the tab that has it closes, another resumes it", async (t) => {
+  test("six tabs share one event stream; when the tab that owns it closes, another tab resumes it", async (t) => {
     const { page: first, problems } = await openPage(browser, market.url);
     const context = first.browserContext();
     t.after(() => context.close());
@@ -190,7 +190,7 @@ describe("a page that lives", { skip }, () => {
     assert.deepEqual(problems, []);
   });
 
-  test("without locks each tab has its own stream", async (t) => {
+  test("without the Web Locks API each tab has its own stream", async (t) => {
     const { page } = await openPage(browser, `${market.url}/about`, undefined, /404/);
     const context = page.browserContext();
     t.after(() => context.close());
@@ -202,7 +202,7 @@ describe("a page that lives", { skip }, () => {
     assert.equal(await streamsOf(market), 2);
   });
 
-  test("events that cannot be had any more are told of, and what is shown is loaded anew", async (t) => {
+  test("events that are no longer available are reported in a notice that can be dismissed", async (t) => {
     const cable = await layCable(market.url);
     t.after(() => cable.close());
     const { page } = await openPage(browser, cable.url);
@@ -226,7 +226,7 @@ describe("a page that lives", { skip }, () => {
     });
   });
 
-  test("after a cut the chart has the candles of that time, and what changed before it", async (t) => {
+  test("without events the chart loads the candles that were added", async (t) => {
     const { page } = await openPage(browser, `${market.url}/about`, undefined, /404/);
     t.after(() => page.browserContext().close());
     let known = minutes(30);
@@ -270,7 +270,7 @@ describe("a page that lives", { skip }, () => {
     );
   });
 
-  test("what is laid over the chart is seen, and so is its focus", async (t) => {
+  test("an overlay is drawn above the chart, the focus ring is visible, and daily candles show no time of day", async (t) => {
     const { page } = await openPage(browser, `${market.url}/coins/bitcoin?interval=1d`);
     t.after(() => page.browserContext().close());
     await untilText(page, /\d{4}-\d\d-\d\d UTC/);
@@ -292,7 +292,7 @@ describe("a page that lives", { skip }, () => {
     assert.ok(top, "the chart covers what is laid over it");
   });
 
-  test("changes of every size stand on one edge and inside their columns", async (t) => {
+  test("changes of every size are right-aligned and stay inside their columns", async (t) => {
     const { page } = await openPage(browser, `${market.url}/about`, undefined, /404/);
     t.after(() => page.browserContext().close());
     const sizes = [0, 1.5, -9.99, 10, -99.99, 123.45, 1_234.56, -12_345.67, 987_654.3];
@@ -336,7 +336,7 @@ describe("a page that lives", { skip }, () => {
     }
   });
 
-  test("a phone shows every page's name beside a count of alerts, and the change that a young lake has", async (t) => {
+  test("a phone shows every menu entry beside a count of alerts, and the 1 h change if the 24 h change is unknown", async (t) => {
     const { page } = await openPage(browser, market.url, PHONE);
     t.after(() => page.browserContext().close());
     await page.setRequestInterception(true);
@@ -370,7 +370,7 @@ describe("a page that lives", { skip }, () => {
     assert.deepEqual(columns, ["Coin", "Price, USD", "1 h"]);
   });
 
-  test("tile, row and page of a coin show the same change over an hour", async (t) => {
+  test("the tile and the row of a coin show the same change over an hour", async (t) => {
     const { page } = await openPage(browser, market.url);
     t.after(() => page.browserContext().close());
     await untilText(page, /BTC\s+Bitcoin/);
@@ -385,7 +385,7 @@ describe("a page that lives", { skip }, () => {
     assert.match(shown[0] ?? "", /%/);
   });
 
-  test("a rule is made of a level and a coin as people write them, and of a channel from the list", async (t) => {
+  test("the form of a rule accepts a level with separators, a coin's symbol, and a channel from the list", async (t) => {
     await market.running.alerts.createSink({
       id: "on-call",
       kind: "slack",

@@ -22,7 +22,7 @@ describe("logging in", { skip }, () => {
     await browser.close();
   });
 
-  test("a page asks for the token, says when it is wrong, and leads to the market when it is right", async () => {
+  test("the page asks for the token, reports a wrong one, and opens the market with the right one", async () => {
     const { page, problems } = await openPage(browser, guarded.url, PHONE, /401/);
     assert.equal(new URL(page.url()).pathname, "/login");
     const enter = async (token: string) => {

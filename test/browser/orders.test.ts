@@ -75,7 +75,7 @@ describe("a lake of orders", () => {
       });
     }
 
-    test("tells what the pipeline is about", async () => {
+    test("describes the pipeline", async () => {
       const info = PipelineInfo.parse(await market.running.json("/api/pipeline"));
       assert.deepEqual(
         [info.name, info.title, info.start_page, info.subject],
@@ -97,7 +97,7 @@ describe("a lake of orders", () => {
       assert.match(openapi, /E-commerce orders/);
     });
 
-    test("gives a chart's values as an independent sum does, zero in minutes without an order", async () => {
+    test("returns chart values that equal an independent sum, with zero in minutes without an order", async () => {
       for (const [interval, step_ms] of [
         ["1m", 60_000],
         ["15m", 900_000],
@@ -120,7 +120,7 @@ describe("a lake of orders", () => {
       assert.deepEqual(centsOf(part), all.slice(20, 24));
     });
 
-    test("gives a chart's values as the tables held them at a time", async () => {
+    test("returns chart values as of a lake time", async () => {
       const { items } = await market.running.json<{ items: { committed_at: string }[] }>(
         "/api/tables/gold.sales_per_minute/snapshots",
       );
@@ -143,7 +143,7 @@ describe("a lake of orders", () => {
       assert.deepEqual([before.series, before.from], [[], null]);
     });
 
-    test("says what is wrong with a request for a chart", async () => {
+    test("reports an invalid request for a chart with its status and code", async () => {
       const cases: [path: string, status: number, code: string][] = [
         ["/api/charts/nothing", 404, "NOT_FOUND"],
         ["/api/charts/sales_per_minute?interval=4h", 400, "INVALID_REQUEST"],
@@ -160,7 +160,7 @@ describe("a lake of orders", () => {
       assert.deepEqual(market.running.errors, []);
     });
 
-    test("finds by the default rule the store whose sales fell by half, and answers every question", async () => {
+    test("finds the store whose sales halved with the default rule, and answers every question", async () => {
       const found = (await (
         await market.running.post("/api/rules/sales-halved-10-minutes/test", {})
       ).json()) as BackTest;
@@ -185,7 +185,7 @@ describe("a lake of orders", () => {
 
     for (const { path, full } of PAGES) {
       for (const [device, view] of Object.entries({ desk: DESK, phone: PHONE })) {
-        test(`${path} at the ${device} shows its data, can be used by all, and speaks of orders only`, async () => {
+        test(`${path} (${device}) shows its data, is accessible, and mentions orders only`, async () => {
           const { page, problems } = await openPage(browser, `${market.url}${path}`, view);
           await untilText(page, full);
           await untilLoaded(page);
@@ -219,7 +219,7 @@ describe("a lake of orders", () => {
       await page.browserContext().close();
     });
 
-    test("the chart follows its interval and store, the keyboard and new orders", async () => {
+    test("the chart follows its interval, its store, the keyboard and new orders", async () => {
       const { page, problems } = await openPage(browser, market.url);
       const label = () => page.$eval(".chart", (chart) => chart.getAttribute("aria-label") ?? "");
       let last = "";
@@ -254,7 +254,7 @@ describe("a lake of orders", () => {
       await page.browserContext().close();
     });
 
-    test("a rule on a fall is made from the form, with the pipeline's words", async () => {
+    test("a rule on a volume fall is created from the form, in the pipeline's terms", async () => {
       const { page, problems } = await openPage(browser, `${market.url}/alerts`, PHONE);
       const press = (name: string) =>
         page.evaluate(
@@ -275,7 +275,7 @@ describe("a lake of orders", () => {
       await page.browserContext().close();
     });
 
-    test("the keyboard's help names the pages that there are", async () => {
+    test("the keyboard help names the existing pages", async () => {
       const { page } = await openPage(browser, market.url);
       await untilLoaded(page);
       await page.keyboard.press("?");
@@ -298,7 +298,7 @@ describe("an empty lake of orders in a browser", { skip }, () => {
     await market.close();
   });
 
-  test("says on every page what will appear", async () => {
+  test("describes on every page what will appear", async () => {
     const { page, problems } = await openPage(browser, market.url, PHONE);
     for (const { path, empty } of PAGES) {
       await page.goto(`${market.url}${path}`, { waitUntil: "domcontentloaded" });

@@ -63,7 +63,7 @@ describe("pages in a browser", { skip }, () => {
 
     for (const { path, full } of PAGES) {
       for (const [device, view] of Object.entries({ desk: DESK, phone: PHONE })) {
-        test(`${path} at the ${device} shows its data, breaks no rule of the policy, and can be used by all`, async () => {
+        test(`${path} (${device}) shows its data, violates no content security policy, and is accessible`, async () => {
           const { page, problems } = await openPage(browser, `${market.url}${path}`, view);
           await untilText(page, full);
           await untilLoaded(page);
@@ -76,7 +76,7 @@ describe("pages in a browser", { skip }, () => {
       }
     }
 
-    test("both themes can be read by all", async () => {
+    test("both themes are accessible", async () => {
       for (const theme of ["light", "dark"]) {
         const { page } = await openPage(browser, market.url);
         await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
@@ -87,7 +87,7 @@ describe("pages in a browser", { skip }, () => {
       }
     });
 
-    test("a dead source is named on every page, with how long it has been silent", async () => {
+    test("every page names a failed source and how long it has been silent", async () => {
       const alive = market.running.sources;
       const heard_at_us = systemClock.now_us() - 125_000_000;
       const gaps = [
@@ -171,7 +171,7 @@ describe("pages in a browser", { skip }, () => {
     });
     after(() => market.close());
 
-    test("page after page is loaded in one tab, and going back finds the stream open", async () => {
+    test("pages load one after another in one tab, and the event stream is open again after going back", async () => {
       const { page, problems } = await openPage(browser, `${market.url}/about`, undefined, EXPECTED_OF_EMPTY);
       for (const { path, empty } of PAGES) {
         await page.goto(`${market.url}${path}`, { waitUntil: "domcontentloaded" });
@@ -186,7 +186,7 @@ describe("pages in a browser", { skip }, () => {
     });
 
     for (const { path, empty } of PAGES) {
-      test(`${path} says what will appear`, async () => {
+      test(`${path} describes what will appear, and is accessible`, async () => {
         const { page, problems } = await openPage(
           browser,
           `${market.url}${path}`,

@@ -65,7 +65,7 @@ describe("the SQL page", { skip }, () => {
   const open = (expected: RegExp | null = null, query = ""): Promise<Watched> =>
     openPage(browser, `${market.url}/sql${query}`, undefined, expected);
 
-  test("runs what is written, names what was read, and breaks no rule of the policy", async () => {
+  test("runs a query, names what it read, and violates no content security policy", async () => {
     const { page, problems } = await open();
     await run(
       page,
@@ -83,7 +83,7 @@ describe("the SQL page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("an error stands where it was made", async () => {
+  test("shows an error at its position in the text", async () => {
     const { page } = await open(REJECTED);
     await run(page, "select crypto_id\nfrom gold.fact_crypto_ticks\nwhere no_such_column = 1");
     await untilText(page, "The query has an error.");
@@ -96,7 +96,7 @@ describe("the SQL page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("a hundred thousand rows scroll with a screenful in the page", async () => {
+  test("scrolls through 100,000 rows with fewer than 100 in the document", async () => {
     const { page } = await open();
     await run(page, "select i, i * 2 as twice from range(100000) t(i)");
     await untilText(page, /100,000 rows in/);
@@ -110,7 +110,7 @@ describe("the SQL page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("an endless query is cancelled, and the next one runs", async () => {
+  test("cancels an endless query and runs the next one", async () => {
     const { page } = await open(REJECTED);
     await run(
       page,
@@ -126,7 +126,7 @@ describe("the SQL page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("a result becomes a chart with one click, and goes out as CSV and Parquet", async () => {
+  test("draws a result as a chart with one click, and exports it as CSV and Parquet", async () => {
     const folder = mkdtempSync(join(tmpdir(), "coinlake-export-"));
     const { page, problems } = await open();
     const session = await browser.target().createCDPSession();
@@ -170,7 +170,7 @@ describe("the SQL page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("a saved query and the history are there after the page is loaded anew; a question opens with its SQL", async () => {
+  test("keeps a saved query and the history after a reload, and opens a question with its SQL", async () => {
     const { page } = await open();
     await run(page, "select 1 as kept");
     await untilText(page, /1 row in/);
@@ -199,7 +199,7 @@ describe("the SQL page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("time travel reads the tables as they stood", async () => {
+  test("reads tables as of an earlier lake time", async () => {
     const count = "select count(*) as n from gold.fact_crypto_ticks";
     const first = await market.running.json<{ items: { committed_at: string }[] }>(
       "/api/tables/gold.fact_crypto_ticks/snapshots",

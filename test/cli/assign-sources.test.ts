@@ -9,7 +9,7 @@ const having = (name: string, ...sources: string[]) =>
 const market = having("market", "live", "binance", "kraken", "simulated", "replay");
 const shop = having("shop", "simulated", "files");
 
-test("each of several pipelines gets the last source that it has, else its default", () => {
+test("each of several pipelines gets the last given source that it has, else its default", () => {
   const cases: [given: string[], market: string | null, shop: string | null][] = [
     [[], null, null],
     [["simulated"], "simulated", "simulated"],
@@ -25,7 +25,7 @@ test("each of several pipelines gets the last source that it has, else its defau
     assert.deepEqual([given, ...assignSources([market, shop], given)], [given, ...expected]);
 });
 
-test("a source that no pipeline has is rejected, with the sources of each", () => {
+test("a source that no pipeline has is rejected with the sources of each pipeline", () => {
   for (const given of ["simulatd", "binance,files", "toString", ""])
     assert.throws(() => assignSources([market, shop], ["simulated", given]), {
       code: "SOURCE_NOT_FOUND",
@@ -34,7 +34,7 @@ test("a source that no pipeline has is rejected, with the sources of each", () =
   assert.throws(() => assignSources([market, shop], ["package.json"]), { next_step: /--source replay:package\.json/ });
 });
 
-test("an only pipeline gets the last source, whose own check tells more", () => {
+test("a single pipeline gets the last given source, even an unknown one", () => {
   assert.deepEqual(assignSources([market], ["simulated", "unknown"]), ["unknown"]);
   assert.deepEqual(assignSources([market], []), [null]);
 });

@@ -81,7 +81,7 @@ async function chosen(
   return [producers.map(({ id }) => id), kind, lake_name];
 }
 
-test("Live sources run alone, all together or as listed, each once, in one lake.", async () => {
+test("live sources run alone, all together or as listed, each once, in one lake", async () => {
   assert.deepEqual(await chosen("live"), [["coingecko", "binance", "kraken"], "live", "live"]);
   assert.deepEqual(await chosen("binance"), [["binance"], "live", "live"]);
   assert.deepEqual(await chosen("kraken, binance,kraken"), [["kraken", "binance"], "live", "live"]);
@@ -90,7 +90,7 @@ test("Live sources run alone, all together or as listed, each once, in one lake.
   assert.deepEqual(await chosen("replay:a,b.csv.gz"), [["replay"], "replay", "replay-a-b"]);
 });
 
-test("What is not live does not run beside others, and what is unknown is named.", async () => {
+test("a source that is not live does not run beside others, and an unknown source is named in the error", async () => {
   await assert.rejects(chosen("binance,simulated"), { code: "SOURCES_DO_NOT_MIX" });
   await assert.rejects(chosen("binance,gemini"), { code: "SOURCE_NOT_FOUND", message: 'Unknown source "gemini"' });
   await assert.rejects(chosen("binance,"), { code: "SOURCE_NOT_FOUND" });
@@ -98,12 +98,12 @@ test("What is not live does not run beside others, and what is unknown is named.
   await assert.rejects(chosen("binance:5"), { code: "SOURCE_TAKES_NO_ARGUMENT" });
 });
 
-test("At its first start the default counts as reachable when any of its sources answers, without waiting for the others.", async () => {
+test("at the first start the default is live as soon as any source answers its probe", async () => {
   const probes = { coingecko: hangs, binance: unreachable("binance") };
   assert.deepEqual(await chosen(null, probes), [["coingecko", "binance", "kraken"], "live", "live"]);
 });
 
-test("Where none answers, the fallback runs, and everybody's reason is told.", async () => {
+test("if no source answers, the fallback runs, and the reason of every source is reported", async () => {
   const { request, said } = requestFor(null, {
     coingecko: unreachable("coingecko"),
     binance: unreachable("binance"),
@@ -115,7 +115,7 @@ test("Where none answers, the fallback runs, and everybody's reason is told.", a
   assert.match(said[1] ?? "", /SIMULATED/);
 });
 
-test("A lake that is there is gone on with, whoever answers; a mistake in a probe is no matter of reach.", async () => {
+test("an existing live lake continues even if no source answers, and a programming error in a probe is thrown", async () => {
   const data_folder = join(folder.path, "present");
   mkdirSync(data_folder);
   openOrCreateLake(data_folder, { name: "live", kind: "live", pipeline: "crypto" });
@@ -138,7 +138,7 @@ test("A lake that is there is gone on with, whoever answers; a mistake in a prob
   );
 });
 
-test("a fallback that runs already is reported before any source is probed, and leaves the choice of live sources", async () => {
+test("a running fallback is reported before any source is probed, and live sources can still be chosen", async () => {
   const lake = openOrCreateLake(join(folder.path, "running"), {
     name: "simulated",
     kind: "simulated",

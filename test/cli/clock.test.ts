@@ -82,7 +82,7 @@ describe("every command under a wrong clock", { skip: skipWithoutFaketime }, () 
     ["a day ahead", 24 * HOUR_S],
     ["a day behind", -24 * HOUR_S],
   ] as const) {
-    test(`${name} reads the same, and says so where it can know`, async () => {
+    test(`${name} reads the same, and warns where it can detect the wrong clock`, async () => {
       const wrong = new WarmProcess(seconds);
       assert.deepEqual(await readBy(wrong, data, seconds < 0), answers);
       if (seconds === -24 * HOUR_S)
@@ -92,7 +92,7 @@ describe("every command under a wrong clock", { skip: skipWithoutFaketime }, () 
     });
   }
 
-  test("a day behind copies and moves a lake whole", async () => {
+  test("a day behind backs up, restores and moves a complete lake", async () => {
     const wrong = new WarmProcess(-24 * HOUR_S);
     const [backup = "", restored = "", moved = ""] = ["backup", "restored", "moved"].map((to) => join(folder.path, to));
     for (const args of [
@@ -106,7 +106,7 @@ describe("every command under a wrong clock", { skip: skipWithoutFaketime }, () 
     assert.deepEqual(await readBy(right, moved), answers);
   });
 
-  test("afterwards every value is as before, and verify --deep agrees", async () => {
+  test("leaves every value unchanged, and verify --deep succeeds", async () => {
     assert.deepEqual(await readBy(right, data), answers);
     const { code, stderr } = await right.run(["verify", "--deep", "--scratch", folder.path, "--data", data]);
     assert.equal(code, 0, stderr);

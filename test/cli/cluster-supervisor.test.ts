@@ -35,7 +35,7 @@ async function startPart(cluster: string): Promise<number> {
 }
 
 test(
-  "a part that dies is started again where it was, with a failure in between; it ends with the desire",
+  "the supervisor restarts a dead service on its ports, retries a failed restart, and ends with the desired state",
   { skip: !hasProc() },
   async () => {
     const cluster = join(folder.path, "cluster");
@@ -74,7 +74,7 @@ test(
   },
 );
 
-test("what is desired is kept until it is not", () => {
+test("desired streams are kept until they are removed", () => {
   const cluster = join(folder.path, "desired");
   assert.deepEqual([readDesired(cluster), desiredStreams(cluster)], [null, []]);
   setDesiredStreams(cluster, ["b", "a"], true);
@@ -84,7 +84,7 @@ test("what is desired is kept until it is not", () => {
   assert.deepEqual(desiredStreams(cluster), ["a"]);
 });
 
-test("`status` and `down` of a machine without Docker and without a cluster say so, in JSON too", async () => {
+test("`cluster status` and `cluster down` report no services without Docker and without a cluster", async () => {
   const env = { PATH: join(folder.path, "nothing") };
   const at = ["--data", join(folder.path, "none"), "--json"];
   const status = await coinlake(["cluster", "status", ...at], env);

@@ -21,7 +21,7 @@ const MOST_MS = 60_000;
 const STOP_MS = 20_000;
 
 describe(
-  "start on a disk that is full",
+  "start on a full disk",
   { skip: canMount ? false : "mounts a small disk, which this machine does not let it" },
   () => {
     const folder = temporaryFolder();
@@ -98,7 +98,7 @@ describe(
       }
     }
 
-    test("goes red, waits, goes on once there is room, and ends within 20 s of SIGTERM while it waits", async () => {
+    test("is not ready, resumes once space is free, and ends within 20 s of SIGTERM while it waits", async () => {
       fill();
       await untilReady(({ is_ready, codes }) => !is_ready && codes.includes("LOG_DISK_FULL"), "red");
       rmSync(join(disk, "ballast"));
@@ -118,7 +118,7 @@ describe(
 );
 
 test(
-  "the first start on a full disk is one error, not a bug",
+  "the first start on a full disk prints one error with a next step",
   { skip: canMount ? false : "mounts a small disk, which this machine does not let it" },
   () => {
     const script =

@@ -30,7 +30,7 @@ describe("doctor and the size of lakes", () => {
       },
     ]);
 
-  test("a lake within its budget is shown with its size, and an unset setting is no warning", async () => {
+  test("shows a lake within its budget with its size, and an unset setting without a warning", async () => {
     const found = await findings();
     const own = found.find(({ subject }) => subject === `lake ${lake.open.lake.name}`);
     assert.equal(own?.state, "ok");
@@ -41,7 +41,7 @@ describe("doctor and the size of lakes", () => {
     assert.equal(found.find(({ subject }) => subject === "a key")?.state, "optional");
   });
 
-  test("a port at which Coinlake answers is no warning; one that another program holds is", async () => {
+  test("warns of a port that another program holds, and not of one where Coinlake answers", async () => {
     const server = createServer((request, response) =>
       response.writeHead(request.url === "/healthz" ? 200 : 404).end(),
     );
@@ -60,7 +60,7 @@ describe("doctor and the size of lakes", () => {
     }
   });
 
-  test("a lake of too many files is named with the command that mends it, in less than two seconds", async () => {
+  test("names the command that repairs a lake with too many files, within two seconds", async () => {
     const folder = join(lake.open.lake.folder, "warehouse", "bronze", "crowded");
     for (let part = 0; part < 10; part += 1) {
       mkdirSync(join(folder, String(part)), { recursive: true });
@@ -76,7 +76,7 @@ describe("doctor and the size of lakes", () => {
   });
 });
 
-test("what tables take is held against what is live, with room for a small lake's metadata", () => {
+test("the budget compares bytes on disk with live bytes, with an allowance for a small lake's metadata", () => {
   const MB = 1e6;
   assert.equal(overBudget({ files: 6_000, table_bytes: 60 * MB, live_bytes: 1 * MB }), null);
   assert.equal(overBudget({ files: 6_000, table_bytes: 2_000 * MB, live_bytes: 1_000 * MB }), null);
@@ -88,7 +88,7 @@ test("what tables take is held against what is live, with room for a small lake'
   assert.equal(overBudget({ files: 6_000, table_bytes: 2_100 * MB, live_bytes: null }), null);
 });
 
-test("a lake's size is shown with its limits, as far as it was measured", () => {
+test("the size of a lake is printed with its limits, as far as it was measured", () => {
   const MB = 1e6;
   assert.equal(
     describeSize({ files: 1_234, table_bytes: 150 * MB, live_bytes: 100 * MB, snapshots: 1_300 }),

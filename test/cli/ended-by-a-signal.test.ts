@@ -13,7 +13,7 @@ for (const [signal, code, reason] of [
   ["SIGKILL", 137, /ended from outside: by another program, or by the system for lack of memory \(SIGKILL\)/],
   ["SIGINT", 130, /^error The command was interrupted .*\[INTERRUPTED\]\n {2}next: Run the same command again\.\n$/],
 ] as const) {
-  test(`an end by ${signal} is explained where the program could not, and has the exit code of shells`, () => {
+  test(`an end by ${signal} is explained after the process has died, with the exit code that shells use`, () => {
     const { status, stderr } = spawnSync(
       process.execPath,
       [

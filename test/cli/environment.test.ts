@@ -26,7 +26,7 @@ const SHELL = {
   AWS_REGION: "eu-west-1",
 };
 
-test("the keys, region and token of a shell that names no endpoint do not reach the cluster's S3", () => {
+test("the keys, region and token of a shell without an endpoint are not used for the cluster's S3", () => {
   const env = environmentIn(folder.path, {
     ...SHELL,
     AWS_ENDPOINT_URL_S3: "",
@@ -43,7 +43,7 @@ test("the keys, region and token of a shell that names no endpoint do not reach 
   assert.equal(env["COINLAKE_HIVE_URI"], "thrift://elsewhere:9083", "what is not of S3 is taken one by one");
 });
 
-test("the cluster's keys do not reach the S3 whose endpoint the shell names", () => {
+test("the cluster's keys are not used for the S3 endpoint that the shell names", () => {
   for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]) {
     const endpoint = "https://s3.example.org";
     const env = environmentIn(folder.path, { ...SHELL, [name]: endpoint });
@@ -60,6 +60,6 @@ test("the cluster's keys do not reach the S3 whose endpoint the shell names", ()
   }
 });
 
-test("where no cluster was ever started, the shell's S3 is meant", () => {
+test("without a cluster, the shell's S3 settings are used", () => {
   assert.equal(s3SettingsFrom(environmentIn(clusterFolder(folder.path), SHELL)).access_key_id, "shell");
 });

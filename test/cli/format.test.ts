@@ -12,7 +12,7 @@ import { withLakeOptions } from "../../src/cli/output.ts";
 import { columnsOf, formatDecimal, formatTime } from "../../src/cli/format.ts";
 import { formatCsv, formatTable, outputWidth } from "../../src/cli/table.ts";
 
-test("commands of a next step name the lake that this command was given", () => {
+test("commands in a next step get the lake options of this command", () => {
   const step = "Run `npm run -s coinlake -- repair --table gold.t` to see it; `npm start` fetches the rest.";
   assert.equal(withLakeOptions(step, ["verify", "--json"]), step);
   assert.equal(
@@ -23,7 +23,7 @@ test("commands of a next step name the lake that this command was given", () => 
   assert.equal(withLakeOptions(complete, ["ask", "--data", "/b"]), complete);
 });
 
-test("figures are printed in full, with thousands and without trailing zeros", () => {
+test("numbers are printed in full, with thousands separators and without trailing zeros", () => {
   const cases: [string, string][] = [
     ["104235.100000000000000000", "104,235.1"],
     ["0.000000012000000000", "0.000000012"],
@@ -37,7 +37,7 @@ test("figures are printed in full, with thousands and without trailing zeros", (
   for (const [text, wanted] of cases) assert.equal(formatDecimal(text), wanted, text);
 });
 
-test("figures are rounded half up where asked for, never to a negative zero", () => {
+test("numbers are rounded half up on request, and never to a negative zero", () => {
   const cases: [string, number, string][] = [
     ["2.345", 2, "2.35"],
     ["2.344", 2, "2.34"],
@@ -49,7 +49,7 @@ test("figures are rounded half up where asked for, never to a negative zero", ()
   for (const [text, decimals, wanted] of cases) assert.equal(formatDecimal(text, decimals), wanted, text);
 });
 
-test("no digit of a price is lost on its way to the screen", () => {
+test("printing a price loses no digit", () => {
   check(
     property(bigInt({ min: 0n, max: 10n ** 30n }), (units) => {
       const digits = String(units).padStart(19, "0");
@@ -61,7 +61,7 @@ test("no digit of a price is lost on its way to the screen", () => {
   );
 });
 
-test("times are UTC and say so, with as much of a fraction as there is", () => {
+test("times are printed in UTC, with a Z and without trailing zeros", () => {
   const cases: [string, string][] = [
     ["2023-03-14 02:10:00+00", "2023-03-14 02:10:00Z"],
     ["2023-03-14 02:10:00.120+00", "2023-03-14 02:10:00.12Z"],
@@ -71,7 +71,7 @@ test("times are UTC and say so, with as much of a fraction as there is", () => {
   for (const [text, wanted] of cases) assert.equal(formatTime(text), wanted);
 });
 
-test("a table says what is missing, and which way a change goes", () => {
+test("a table marks missing values and the direction of changes", () => {
   const table = formatTable(
     [
       { name: "coin", header: "coin", kind: "text" },
@@ -87,12 +87,12 @@ test("a table says what is missing, and which way a change goes", () => {
     assert.ok(table.includes(wanted), `${wanted} in\n${table}`);
 });
 
-test("what a payload holds cannot drive the terminal", () => {
+test("control characters in a payload are escaped", () => {
   const table = formatTable([{ name: "payload", header: "payload", kind: "text" }], [["\u001b[2Jgone\u0007"]]);
   assert.ok(table.includes("\\x1b[2Jgone\\x07"), table);
 });
 
-test("the columns of a query are aligned as numbers, and printed as they are", () => {
+test("the numbers of a query are aligned as numbers, and printed unchanged", () => {
   const columns = columnsOf([
     { name: "year", type: "INTEGER" },
     { name: "tiny", type: "DOUBLE" },
@@ -101,7 +101,7 @@ test("the columns of a query are aligned as numbers, and printed as they are", (
   assert.ok(table.includes("2023") && table.includes("1e-15"), table);
 });
 
-test("a DECIMAL is printed without the zeros that pad it, and with every digit that counts", () => {
+test("a DECIMAL is printed without padding zeros, and with every significant digit", () => {
   const table = formatTable(columnsOf([{ name: "price", type: "DECIMAL(38,18)" }]), [
     ["80472.970000000000000000"],
     ["0.000041379600000000"],
@@ -131,7 +131,7 @@ const WIDE_ROWS = [
   ],
 ];
 
-test("a table fits the terminal: headers wrap, texts are cut, figures never are", () => {
+test("a table fits the terminal: headers wrap, texts are truncated, numbers never are", () => {
   for (const width of [80, 100, 120]) {
     const table = formatTable(WIDE_COLUMNS, WIDE_ROWS, { width });
     for (const line of table.split("\n"))
@@ -149,7 +149,7 @@ test("a table fits the terminal: headers wrap, texts are cut, figures never are"
     assert.ok(formatTable(WIDE_COLUMNS, WIDE_ROWS, layout).includes("币安人生 fell 🙂 again"));
 });
 
-test("a table that cannot fit is printed with one line per value, as is one that is asked for so", () => {
+test("a table that cannot fit is printed with one line per value, as on request", () => {
   for (const layout of [{ width: 40 }, { width: null, is_vertical: true }]) {
     const table = formatTable(WIDE_COLUMNS, WIDE_ROWS, layout);
     assert.match(table, /^── 1 ──\ncoin {18}a-coin/m);
@@ -158,13 +158,13 @@ test("a table that cannot fit is printed with one line per value, as is one that
   }
 });
 
-test("only a terminal has a width, or COLUMNS says one", () => {
+test("the output width comes from a terminal or from COLUMNS", () => {
   assert.equal(outputWidth({ isTTY: true, columns: 132 }, {}), 132);
   assert.equal(outputWidth({}, {}), null);
   assert.equal(outputWidth({}, { COLUMNS: "80" }), 80);
 });
 
-test("CSV quotes what needs it, and tells null from an empty text", () => {
+test("CSV quotes where necessary, distinguishes null from an empty text, and escapes formulas", () => {
   assert.equal(
     formatCsv(
       ["a", "b,c"],
@@ -195,7 +195,7 @@ test("CSV quotes what needs it, and tells null from an empty text", () => {
   for (const [value, type, written] of VALUES) assert.equal(csvValue(value, type), written, `${type} ${value}`);
 });
 
-test("a table of any number of lines is laid out", () => {
+test("a table of 200,000 lines is printed", () => {
   const columns: Column[] = [
     { name: "a", header: "a", kind: "text" },
     { name: "b", header: "b", kind: "count" },
@@ -204,7 +204,7 @@ test("a table of any number of lines is laid out", () => {
     assert.ok(formatTable(columns, [["x\n".repeat(200_000), "1"]], { width }).split("\n").length > 200_000);
 });
 
-test("an old answer says how old it is, and by whose clock", () => {
+test("an old answer states its age, and whose clock it is measured by", () => {
   const answer = { number: 1, title: "Now", as_of: "2026-11-29T16:33:31.378Z", parts: [] } as unknown as Answer;
   const at = (now: string, kind: "live" | "simulated", is_as_of_given = false) =>
     formatAnswers({ name: "x", kind }, [answer], { now_ms: Date.parse(now), is_as_of_given });
@@ -234,7 +234,7 @@ const LARGE: ActionReport = {
   seconds: 342,
 };
 
-test("a report of maintenance fits a terminal of 80 columns, with every figure before and after", () => {
+test("a maintenance report fits a terminal of 80 columns, with every figure before and after", () => {
   const small = {
     ...emptyReport("orphans", LARGE.table, { ...LARGE.after, size_bytes: 1_234_000 }),
     deleted_files: 3,

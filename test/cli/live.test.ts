@@ -63,7 +63,7 @@ describe("start with live sources", () => {
     });
   }
 
-  test("runs all of them in one lake, goes on without one that dies, and fetches after a restart what it missed.", async () => {
+  test("runs all in one lake, continues without one that dies, and fetches after a restart what it missed", async () => {
     const data = join(folder.path, "all");
     const start = (...args: string[]) =>
       (running = startCoinlake(["start", "--data", data, "--catalog-port", "0", "--port", "0", ...args], env));
@@ -113,7 +113,7 @@ describe("start with live sources", () => {
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   });
 
-  test("An address that is neither encrypted nor local is rejected before any request is sent.", async () => {
+  test("an address that is neither encrypted nor local is rejected before any request is sent", async () => {
     const { code, stderr } = await coinlake(
       ["start", "--data", join(folder.path, "rejected"), "--source", "kraken", "--catalog-port", "0", "--port", "0"],
       {

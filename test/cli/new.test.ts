@@ -13,7 +13,7 @@ import { eventually } from "../support/eventually.ts";
  * Follows pipelines/README.md in a copy of the checkout: the commands as printed, with another address, folder and
  * ports.
  */
-describe("pipelines/README.md, followed to the letter", () => {
+describe("the commands of pipelines/README.md", () => {
   const folder = temporaryFolder();
   const checkout = join(folder.path, "checkout");
   const data = join(folder.path, "lakes");
@@ -81,7 +81,7 @@ describe("pipelines/README.md, followed to the letter", () => {
     return stdout;
   }
 
-  test("gives tables, a question, a rule and a live pipeline without a change in src/ and dashboard/", async () => {
+  test("create tables, a question and a live pipeline without a change in src/ and dashboard/", async () => {
     await run(printed("new pipeline"));
     const running = start([...printed("start"), "--data", data, "--port", "0", "--catalog-port", "0"]);
     const ended = running.finished.then(({ stderr }) => assert.fail(`the pipeline ended: ${stderr}`));
@@ -99,7 +99,7 @@ describe("pipelines/README.md, followed to the letter", () => {
     await run(["dbt", "--data", data, "test"]);
   });
 
-  test("a model of one's own is built and documented", async () => {
+  test("build a model that the reader adds", async () => {
     await run(printed("new model"));
     const [command = "", ...words] = printed("dbt run");
     await run([command, "--data", data, ...words]);
@@ -107,7 +107,7 @@ describe("pipelines/README.md, followed to the letter", () => {
     assert.match(rows, /true/);
   });
 
-  test("a name that is taken, or cannot be one, is rejected and changes nothing", async () => {
+  test("reject a name that exists or is invalid, and change nothing in src/ and dashboard/", async () => {
     for (const [name, code] of [
       ["weather", /exists already/],
       ["Wet Weather", /Invalid name/],

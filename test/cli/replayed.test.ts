@@ -24,7 +24,7 @@ const start = [
 
 after(() => folder.remove());
 
-test("verify tells a pipeline that was killed within its first increment from a damaged lake", async () => {
+test("verify distinguishes a pipeline killed within its first increment from a damaged lake", async () => {
   const rows = Array.from(
     { length: 48 },
     (_, hour) => `ETH,${Date.UTC(2026, 0, 1) + hour * HOUR_MS},10,11,9.5,10.25,2`,
@@ -32,7 +32,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   writeFileSync(recording, ["symbol,open_time_ms,open,high,low,close,volume", ...rows, ""].join("\n"));
 
   // Kills the process after the commits of bronze, the seed and some of the built tables, never after all of them. The
-  // number of nodes is no measure: dbt also compiles the live views, before or after the increment.
+  // number of nodes does not tell these apart: dbt also compiles the live views, before or after the increment.
   const killed = await coinlake(start, { COINLAKE_KILL_AT: "after pointer:7" });
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
   const cut_off = await coinlakeByKind(["verify", ...data]);
@@ -67,7 +67,7 @@ test("verify tells a pipeline that was killed within its first increment from a 
   assert.equal((await warmCoinlake(["rules", "add", rule("etc"), ...data])).code, 2);
 });
 
-test("a file that mixes units of time makes no lake, and the line numbers say why", async () => {
+test("a file that mixes units of time creates no lake, and the error names the lines", async () => {
   const mixed = join(folder.path, "mixed.csv");
   writeFileSync(
     mixed,
@@ -112,7 +112,7 @@ test("a drain in which every record is rejected succeeds and reports it", async 
   assert.deepEqual(figures.rejected_by_reason, { invalid_json: 1, unrecognised_shape: 1 });
 });
 
-test("times are UTC wherever the machine stands", async () => {
+test("times are printed in UTC in any time zone", async () => {
   const sql = "select timestamptz '2026-01-01 00:00:00+00' as at_midnight";
   const { code, stdout, stderr } = await coinlake(["query", sql, "--json", ...data], { TZ: "Asia/Kolkata" });
   assert.equal(code, 0, stderr);
@@ -133,7 +133,7 @@ test("--at is rejected only for queries that read live views, in any spelling of
   }
 });
 
-test("a table for eyes is cut where it would be too long, and says so", async () => {
+test("a printed table ends after 10,000 rows with a note", async () => {
   const { code, stdout, stderr } = await warmCoinlake(["query", "select * from range(200_000)", ...data]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, / 9999 /);
@@ -141,7 +141,7 @@ test("a table for eyes is cut where it would be too long, and says so", async ()
   assert.match(stderr, /The first 10,000 of 200,000 rows; --csv and --json print all/);
 });
 
-test("SQL comes from a file or from standard input, and goes out as CSV in which no text is a formula", async () => {
+test("SQL is read from a file or from standard input, and CSV output escapes formulas", async () => {
   const file = join(folder.path, "formulas.sql");
   writeFileSync(file, "select '=1+1' as \"=a\", 2.500::decimal(38,18) as b, null as c, 'x,y' as d;\n");
   const from_file = await warmCoinlake(["query", "-f", file, "--csv", ...data]);
@@ -151,7 +151,7 @@ test("SQL comes from a file or from standard input, and goes out as CSV in which
   assert.equal(from_input.stdout, "one\r\n1\r\n", from_input.stderr);
 });
 
-test("tables fit the terminal, are whole with --wide and in a pipe, and go down the page with --vertical", async () => {
+test("tables fit the terminal, are complete with --wide and in a pipe, and print one line per value with --vertical", async () => {
   const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
   const ask = async (options: string[], env: NodeJS.ProcessEnv, run = warmCoinlake) => {
     const asked = await run(["ask", "5", "--lake", "replay-candles", ...options, ...data], env);

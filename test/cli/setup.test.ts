@@ -44,20 +44,20 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
   }).stdout.trim();
   const whole = { node: process.execPath, npm: "exit 0", python3: `exec ${python} "$@"` };
 
-  test("finds what is there", () => {
+  test("finds installed requirements", () => {
     const { status, stderr } = runWith("whole", whole, "--check");
     assert.equal(status, 0, stderr);
     assert.match(stderr, /All requirements are met: Node\.js \d+/);
   });
 
-  test("names what is missing, and the command that installs it on this system", () => {
+  test("names each missing requirement, and the command that installs it on this system", () => {
     const { status, stderr } = runWith("empty", { "apt-get": "exit 0" }, "--check");
     assert.equal(status, 2);
     assert.match(stderr, /missing: Node\.js 18 or newer\n\s+sudo apt-get install nodejs npm/);
     assert.match(stderr, /missing: Python 3\.10 or newer, for dbt\n\s+sudo apt-get install python3 python3-venv/);
   });
 
-  test("says that Node.js and Python are too old, and that venv is missing", () => {
+  test("reports outdated Node.js and Python, and a missing venv module", () => {
     const old = runWith("old", { ...whole, node: 'echo "16.20.2"', python3: "exit 1", brew: "exit 0" }, "--check");
     assert.equal(old.status, 2);
     assert.match(old.stderr, /Node\.js 18 or newer \(this is 16\.20\.2\)\n\s+Update it: brew install node/);
@@ -66,20 +66,20 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
     assert.match(runWith("no-venv", { ...whole, python3 }, "--check").stderr, /missing: Python's venv module/);
   });
 
-  test("says how much disk space is missing", () => {
+  test("reports how much disk space is missing", () => {
     const df = "printf 'Filesystem 1M-blocks Used Available Capacity Mounted\\n/dev/x 1000 900 100 90%% /\\n'";
     const { status, stderr } = runWith("full", { ...whole, df }, "--check");
     assert.equal(status, 2);
     assert.match(stderr, /disk space: 100 MB are free .*, 3000 MB are needed/);
   });
 
-  test("says what a cluster needs without Docker", () => {
+  test("reports what a cluster needs without Docker", () => {
     const { status, stderr } = runWith("no-docker", whole, "--cluster");
     assert.equal(status, 2);
     assert.match(stderr, /missing: java, for the native servers \(Docker was not found or is not running\)/);
   });
 
-  test("passes options to npm start, and rejects them beside --check", () => {
+  test("passes options to npm start, and rejects them with --check", () => {
     const npm = 'echo "npm $*" >&2';
     assert.match(
       runWith("options", { ...whole, npm }, "--source", "simulated").stderr,
@@ -89,25 +89,29 @@ describe("setup.sh", { skip: process.platform === "win32" ? "setup.ps1 is for Wi
   });
 });
 
-test("a command that Ctrl-C ends says so, and exits with 130", { skip: process.platform === "win32" }, async () => {
-  const command = ["-e", "console.log('running'); setInterval(() => {}, 1_000)"];
-  const bootstrap = join(projectFolder(), "bin", "bootstrap.js");
-  // In a separate process group, because a terminal sends Ctrl-C to all processes of the command.
-  const running = spawn(process.execPath, [bootstrap, "--", "node", ...command], { detached: true });
-  let stderr = "";
-  running.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  const ended = once(running, "close");
-  await once(running.stdout, "data");
-  process.kill(-(running.pid ?? 0), "SIGINT");
-  assert.deepEqual(await ended, [130, null], stderr);
-  assert.match(stderr, /^error The command was interrupted .*\n {2}next: Run the same command again\.\n$/);
-});
+test(
+  "a command that Ctrl-C ends reports the interruption and exits with 130",
+  { skip: process.platform === "win32" },
+  async () => {
+    const command = ["-e", "console.log('running'); setInterval(() => {}, 1_000)"];
+    const bootstrap = join(projectFolder(), "bin", "bootstrap.js");
+    // In a separate process group, because a terminal sends Ctrl-C to all processes of the command.
+    const running = spawn(process.execPath, [bootstrap, "--", "node", ...command], { detached: true });
+    let stderr = "";
+    running.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const ended = once(running, "close");
+    await once(running.stdout, "data");
+    process.kill(-(running.pid ?? 0), "SIGINT");
+    assert.deepEqual(await ended, [130, null], stderr);
+    assert.match(stderr, /^error The command was interrupted .*\n {2}next: Run the same command again\.\n$/);
+  },
+);
 
 describe("bin/bootstrap.js", { skip: process.platform === "win32" ? "Windows has no signals" : false }, () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
-  test("says that Ctrl-C stopped the set-up, exits with 130, and runs the stopped step again", async () => {
+  test("reports that Ctrl-C stopped the set-up, exits with 130, and repeats the stopped step at the next run", async () => {
     for (const name of ["bin", "package.json", "package-lock.json"])
       cpSync(join(projectFolder(), name), join(folder.path, name), { recursive: true });
     const calls = join(folder.path, "npm-calls");

@@ -16,7 +16,7 @@ const untilDrained = (data: string, ...options: string[]): string[] => {
   return ["start", ...BOTH, "--until-drained", "--catalog-port", "0", "--data", data, ...options];
 };
 
-describe("a run of both until drained", () => {
+describe("a start of both pipelines with --until-drained", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
@@ -65,7 +65,7 @@ describe("a run of both until drained", () => {
   });
 });
 
-describe("a rejected start of both", () => {
+describe("a rejected start of both pipelines", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
   const startIn = (data: string, ...args: string[]) => coinlake(["start", "--data", data, ...PORTS, ...args]);
@@ -80,7 +80,7 @@ describe("a rejected start of both", () => {
     ["token", [...BOTH, "--source", "simulated", "--host", "0.0.0.0"], /TOKEN_REQUIRED_FOR_HOST/],
   ];
   for (const [name, args, message] of USES) {
-    test(`is wrong use, and leaves no folder: ${name}`, async () => {
+    test(`is a usage error and leaves no folder: ${name}`, async () => {
       const data = join(folder.path, name);
       const { code, stderr } = await startIn(data, ...args);
       assert.equal(code, 2, stderr);
@@ -89,7 +89,7 @@ describe("a rejected start of both", () => {
     });
   }
 
-  test("names the pipeline whose lake another process writes, and leaves no folder of the other", async () => {
+  test("names the pipeline whose lake another process writes, and leaves no folder of the other pipeline", async () => {
     const data = join(folder.path, "in-use");
     const lake = openOrCreateLake(data, { name: "ecommerce-simulated", kind: "simulated", pipeline: "ecommerce" });
     const claim = claimLake(lake, "start");
@@ -103,7 +103,7 @@ describe("a rejected start of both", () => {
     }
   });
 
-  test("leaves no folder of a lake that was opened before another could not be", async () => {
+  test("leaves no folder of a lake that was opened before another one failed to open", async () => {
     const data = join(folder.path, "corrupt");
     const lake = openOrCreateLake(data, { name: "ecommerce-simulated", kind: "simulated", pipeline: "ecommerce" });
     writeFileSync(lake.log_file, "no database, but long enough to be read as one: ".repeat(100));
@@ -114,7 +114,7 @@ describe("a rejected start of both", () => {
     assert.match(readFileSync(lake.log_file, "utf8"), /^no database/);
   });
 
-  test("leaves no folder where a port is taken", async () => {
+  test("leaves no folder if a port is taken", async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;

@@ -100,7 +100,7 @@ describe("both pipelines in one process", { skip: skipWithoutProcesses }, () => 
     folder.remove();
   });
 
-  test("each answers below its path, with its lake, and lists both", async () => {
+  test("each answers under its own path with its own lake, and lists both", async () => {
     const lakes = ["", "/ecommerce"].map(async (base) => (await run.json<Status>(`${base}/api/status`)).lake);
     assert.deepEqual(await Promise.all(lakes), [
       { name: "simulated", kind: "simulated", pipeline: "crypto" },
@@ -122,7 +122,7 @@ describe("both pipelines in one process", { skip: skipWithoutProcesses }, () => 
     assert.deepEqual(servers, [{ url: "/ecommerce" }]);
   });
 
-  test("one scrape has the series of both, and one probe the problems of both", async () => {
+  test("one metrics scrape has the series of both, and one readiness probe the problems of both", async () => {
     const families = parsePrometheus(await (await fetch(`${run.url}/metrics`)).text());
     const pipelinesOf = (name: string) => [
       ...new Set(families.get(name)?.samples.map(({ labels }) => labels["pipeline"])),
@@ -135,7 +135,7 @@ describe("both pipelines in one process", { skip: skipWithoutProcesses }, () => 
     assert.deepEqual(await run.json("/ecommerce/healthz"), { is_ok: true, problems: [] });
   });
 
-  test("PyIceberg and DuckDB read each lake by its warehouse, and the first without one", async () => {
+  test("PyIceberg and DuckDB read each lake by its warehouse name, and the first one without a name", async () => {
     const script = `
 import sys, json
 from pyiceberg.catalog import load_catalog
@@ -211,7 +211,7 @@ print(json.dumps([tables(), tables(warehouse="crypto"), tables(warehouse="ecomme
     };
 
     for (const [device, view] of Object.entries({ desk: DESK, phone: PHONE })) {
-      test(`the switch opens the other pipeline at the ${device}, on the same page where it has it`, async () => {
+      test(`the switch (${device}) opens the other pipeline, on the same page if it has that page`, async () => {
         const { page, problems } = await openPage(browser, run.url, view);
         await untilText(page, "Bitcoin");
         await untilLoaded(page);
@@ -257,7 +257,7 @@ print(json.dumps([tables(), tables(warehouse="crypto"), tables(warehouse="ecomme
       await page.browserContext().close();
     });
 
-    test("two tabs stream their own pipelines", async () => {
+    test("two tabs stream one pipeline each", async () => {
       const { page, problems } = await openPage(browser, run.url);
       const other = await page.browserContext().newPage();
       await other.goto(`${run.url}/ecommerce`, { waitUntil: "domcontentloaded" });

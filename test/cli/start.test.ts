@@ -44,41 +44,37 @@ describe("start", () => {
     };
   }
 
-  test(
-    "Ctrl-C stops it cleanly, and the next start goes on where it was.",
-    { skip: skipWithoutProcesses },
-    async () => {
-      const { data, untilRecords } = lakeCalled("interrupted");
-      const { mark, env } = freshMark();
-      const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
-      await untilRecords(5);
-      // A terminal sends the signal to every foreground process.
-      for (const worker of await childrenOf(mark, child.pid ?? 0, AbortSignal.timeout(RECORDS_TIMEOUT_MS)))
-        process.kill(worker, "SIGINT");
-      child.kill("SIGINT");
-      const { code, stderr } = await finished;
-      assert.equal(code, 0, stderr);
-      assert.match(stderr, /Stopping: finishing work in progress/);
-      assert.match(stderr, /Stopped cleanly/);
-      assert.doesNotMatch(stderr, /warning|error/);
-      await untilGone(mark);
-      const stopped_at = await untilRecords(0);
-      assert.ok(stopped_at < market.records, "it was stopped under way");
+  test("stops cleanly on Ctrl-C, and the next start resumes", { skip: skipWithoutProcesses }, async () => {
+    const { data, untilRecords } = lakeCalled("interrupted");
+    const { mark, env } = freshMark();
+    const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
+    await untilRecords(5);
+    // A terminal sends the signal to every foreground process.
+    for (const worker of await childrenOf(mark, child.pid ?? 0, AbortSignal.timeout(RECORDS_TIMEOUT_MS)))
+      process.kill(worker, "SIGINT");
+    child.kill("SIGINT");
+    const { code, stderr } = await finished;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Stopping: finishing work in progress/);
+    assert.match(stderr, /Stopped cleanly/);
+    assert.doesNotMatch(stderr, /warning|error/);
+    await untilGone(mark);
+    const stopped_at = await untilRecords(0);
+    assert.ok(stopped_at < market.records, "it was stopped under way");
 
-      const drained = await coinlake(["start", ...common, ...data, "--speed", "max", "--until-drained"]);
-      assert.equal(drained.code, 0, drained.stderr);
-      const verified = await coinlake(["verify", "--json", ...data]);
-      assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-      const { bronze_records, accepted, duplicates, rejected } = JSON.parse(verified.stdout).figures;
-      const { records, ...verdicts } = market;
-      assert.deepEqual(
-        [bronze_records, accepted, duplicates, rejected],
-        [records, verdicts.accepted, verdicts.duplicates, verdicts.rejected],
-      );
-    },
-  );
+    const drained = await coinlake(["start", ...common, ...data, "--speed", "max", "--until-drained"]);
+    assert.equal(drained.code, 0, drained.stderr);
+    const verified = await coinlake(["verify", "--json", ...data]);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    const { bronze_records, accepted, duplicates, rejected } = JSON.parse(verified.stdout).figures;
+    const { records, ...verdicts } = market;
+    assert.deepEqual(
+      [bronze_records, accepted, duplicates, rejected],
+      [records, verdicts.accepted, verdicts.duplicates, verdicts.rejected],
+    );
+  });
 
-  test("A second Ctrl-C ends it at once, and its dbt worker with it.", { skip: skipWithoutProcesses }, async () => {
+  test("ends at once on a second Ctrl-C, together with its dbt worker", { skip: skipWithoutProcesses }, async () => {
     const { data, untilRecords } = lakeCalled("hurried");
     const { mark, env } = freshMark();
     const { child, finished } = startCoinlake(["start", ...common, ...data, "--speed", "50"], env);
@@ -93,7 +89,7 @@ describe("start", () => {
     await untilGone(mark);
   });
 
-  test("A lake that another start is writing is rejected and not changed.", async () => {
+  test("rejects a lake that another start is writing, and does not change it", async () => {
     const { data, untilRecords } = lakeCalled("shared");
     const folder_path = data[1] ?? "";
     const request = { name: "orders", kind: "simulated", pipeline: "ecommerce" } as const;
@@ -112,7 +108,7 @@ describe("start", () => {
     assert.match(stderr, /^Commands without --lake now use the lake ".+"; for the one before, add --lake orders$/m);
   });
 
-  test("A lake without its lake.json is rejected with the step that restores it, and keeps every file.", async () => {
+  test("rejects a lake without its lake.json, names the step that restores it and keeps every file", async () => {
     const { data } = lakeCalled("lost");
     const lake_folder = join(folder.path, "lost", "replay-market-5");
     mkdirSync(join(lake_folder, "warehouse"), { recursive: true });
@@ -127,7 +123,7 @@ describe("start", () => {
   });
 
   for (const option of ["--catalog-port", "--port"]) {
-    test(`A taken port is rejected before anything runs, with the option that chooses another: ${option}.`, async () => {
+    test(`rejects a taken port before anything runs, and names the option that chooses another: ${option}`, async () => {
       const { data } = lakeCalled(`unheard${option}`);
       const server = createServer();
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

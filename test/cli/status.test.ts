@@ -12,8 +12,8 @@ import { readRunResults, TestResults } from "../../src/transform/test-results.ts
 import type { CommandResult, NodeResult } from "../../src/transform/worker.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 
-describe("How far gold is behind the log", () => {
-  test("answers wait for the backlog, and each increment says what is still to go", async () => {
+describe("the progress of gold behind the log", () => {
+  test("reports after each increment how many records wait, and once that the backlog is built", async () => {
     const told: (Increment | "caught up")[] = [];
     let [consumed, end] = [0, 2_164];
     const progress = new BuildProgress({
@@ -40,7 +40,7 @@ describe("How far gold is behind the log", () => {
     ]);
   });
 
-  test("a lake that lacks nothing is up to date without an increment; one with a backlog, or an empty one, is not", async () => {
+  test("reports a lake without a backlog as caught up at once, but not an empty one or one with a backlog", async () => {
     const cases: [consumed: Record<string, number>, end: number, times: number][] = [
       [{ "topic/0": 5 }, 5, 1],
       [{ "topic/0": 5 }, 6, 0],
@@ -61,7 +61,7 @@ describe("How far gold is behind the log", () => {
   });
 });
 
-test("a warning that repeats is shown once, then counted, until its cause is gone", () => {
+test("a repeated warning is shown once, then counted, until its cause is gone", () => {
   let now_us = 0;
   const shown: string[] = [];
   const warnings = new RepeatedWarnings({ now_us: () => now_us }, (text) => shown.push(text));
@@ -83,7 +83,7 @@ test("a warning that repeats is shown once, then counted, until its cause is gon
   assert.deepEqual(shown.slice(4), ["a failed", "a failed"], "after long silence it is news again");
 });
 
-describe("The results of dbt's tests, from any run", () => {
+describe("stored results of dbt's tests", () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
 
@@ -97,7 +97,7 @@ describe("The results of dbt's tests, from any run", () => {
   });
   const result = (...nodes: NodeResult[]): CommandResult => ({ is_success: true, seconds: 1, cpu_seconds: 1, nodes });
 
-  test("a part of the tests replaces what it repeats; a whole run replaces all; statements around them do not count", () => {
+  test("a partial run replaces what it repeats, a whole run replaces everything, and hooks do not count", () => {
     const results = new TestResults(join(folder.path, "dbt"));
     const reader = new TestResults(join(folder.path, "dbt"));
     assert.equal(reader.read(), null);
@@ -123,7 +123,7 @@ describe("The results of dbt's tests, from any run", () => {
     assert.deepEqual([reader.read()?.ran_at_us, reader.read()?.result.nodes.length], [3e6, 1]);
   });
 
-  test("what the dbt command left is read where it is new and holds tests", () => {
+  test("the run results of the dbt command are read if they are new and contain tests", () => {
     const dbt = join(folder.path, "left");
     mkdirSync(join(dbt, "target"), { recursive: true });
     assert.equal(readRunResults(dbt, 0), null);
@@ -186,7 +186,7 @@ test("a full disk is one warning for everything that it stops, until space is fr
   assert.deepEqual(shown.slice(1), ["kraken resumed", "the disk has space again: the pipeline continues"]);
 });
 
-test("progress in a log is a line for each tenth and every 30 seconds, and none in a short command", () => {
+test("progress in a log is one line per tenth and every 30 seconds, and none for a short command", () => {
   let now_ms = 0;
   const lines: string[] = [];
   const progress = new ProgressLines(

@@ -30,7 +30,7 @@ describe("coinlake transform", () => {
     assert.equal((JSON.parse(stdout) as Carried).by, "nobody");
   });
 
-  test("builds what bronze has beyond silver and gold, once", async () => {
+  test("builds the rows of bronze that silver and gold lack, once", async () => {
     await lake.append(records.slice(0, records.length / 2));
     await lake.ingest();
     for (const by of ["this", "nobody"]) {
@@ -41,7 +41,7 @@ describe("coinlake transform", () => {
     assert.equal((await lake.reconcile()).silver_waiting, 0);
   });
 
-  test("waits, beside a process that writes the lake, until that has come to where bronze stood", async () => {
+  test("waits for the process that owns the lake until it has built what bronze holds", async () => {
     await lake.append(records.slice(records.length / 2));
     await lake.ingest();
     const claim = claimLake(lake.open.lake, "start");

@@ -127,7 +127,7 @@ const WITHOUT_LAKE = /^(start|produce|--version|nonsense|cluster|doctor|streams|
 
 const whole = await program();
 
-describe("What was typed wrong is told in words, and by the exit code", () => {
+describe("wrong input is reported with a message and an exit code", () => {
   before(() => {
     writeFileSync(inFolder("a file"), "");
     rememberAsCurrent(
@@ -151,13 +151,13 @@ describe("What was typed wrong is told in words, and by the exit code", () => {
     });
   }
 
-  test("a command that Ctrl-C ended exits with 130, whichever error reports it", () => {
+  test("a command that Ctrl-C ended exits with 130, for every error that reports it", () => {
     for (const error of ["BACKUP_STOPPED", "RESTORE_STOPPED", "MOVE_STOPPED"] as const)
       assert.equal(exitCodeOf(new OperatingError(error, "Interrupted", { next_step: "Run it again." })), 130, error);
   });
 
   for (const path of everyCommand(whole))
-    test(`coinlake ${path.join(" ")} --no-such-option is wrong use`, async () => {
+    test(`coinlake ${path.join(" ")} --no-such-option is a usage error`, async () => {
       // dbt passes options that it does not know to dbt.
       const typed = path[0] === "dbt" ? path : [...path, "--no-such-option"];
       const { code, stderr } = await warmCoinlake(typed);

@@ -59,7 +59,7 @@ function environment(): Found {
 const OBJECT = "/warehouse/kept.txt";
 let kafka_files = "";
 
-test("`up` starts every part, where its variables say", async () => {
+test("`up` starts every service on the ports that the variables set", async () => {
   const { code, stdout, stderr } = await run("up");
   assert.equal(code, 0, stderr);
   for (const { title } of SERVICES) assert.match(stderr, new RegExp(`${title} .* started in`));
@@ -72,7 +72,7 @@ test("`up` starts every part, where its variables say", async () => {
   }
 });
 
-test("each part does its work", async () => {
+test("Kafka stores a topic, S3 an object, and the metastore a database with its folder in S3", async () => {
   const found = environment();
   kafka_files = (
     await serviceNamed("kafka")!.fetch({ folder: cacheFolder(), say() {}, progress: () => ({ update() {}, end() {} }) })
@@ -87,7 +87,7 @@ test("each part does its work", async () => {
   assert.match(await (await s3(found, "GET", "/warehouse")).text(), /<Key>kept\.db\//);
 });
 
-test("no part listens beyond this machine", async () => {
+test("no service listens beyond this machine", async () => {
   const numbers = new Set((await status()).flatMap(({ ports: numbers }) => Object.values(numbers)));
   const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) =>
     readFileSync(table, "utf8").trim().split("\n").slice(1),
@@ -104,7 +104,7 @@ test("no part listens beyond this machine", async () => {
   );
 });
 
-test("secrets are made at random, and only their owner can read them", () => {
+test("only their owner can read the files with secrets", () => {
   for (const file of ["secrets.json", "environment.env"])
     assert.equal(statSync(join(cluster, file)).mode & 0o077, 0, file);
 });
@@ -117,7 +117,7 @@ test("a second `up` finds everything running and starts nothing", async () => {
   assert.deepEqual(await pids(), was);
 });
 
-test("a taken port is rejected with its owner's name before anything starts", async () => {
+test("a taken port is rejected with the process that holds it, before anything starts", async () => {
   const other = join(folder.path, "other");
   const kafka = (await pids()).kafka;
   const { code, stderr } = await coinlake(["cluster", "up", "--native", "--data", other], ports);
@@ -141,7 +141,7 @@ async function untilAllRun(): Promise<ServiceStatus[]> {
 }
 
 for (const { name, title } of SERVICES) {
-  test(`${title}, killed, comes back by itself with what it had, and the others are left alone`, async () => {
+  test(`a killed ${title} restarts by itself with its data, and the other services are not restarted`, async () => {
     const was = await pids();
     process.kill(was[name] ?? 0, "SIGKILL");
     while (identify(was[name] ?? 0) !== null) await new Promise((resolve) => setImmediate(resolve));
@@ -154,7 +154,7 @@ for (const { name, title } of SERVICES) {
   });
 }
 
-test("without its supervisor a killed part is reported as died, and `up` brings both back", async () => {
+test("without the supervisor a killed service is reported as died, and `up` restarts both", async () => {
   const supervisor = runningSupervisor(cluster);
   assert.ok(
     supervisor !== null && supervisor.restarts === SERVICES.length && supervisor.last_error === null,
@@ -172,14 +172,14 @@ test("without its supervisor a killed part is reported as died, and `up` brings 
   assert.notEqual(runningSupervisor(cluster)?.pid, undefined);
 });
 
-test("`status` and `down` know how the cluster was started", async () => {
+test("`cluster status` reports how the cluster was started", async () => {
   const { code, stdout } = await coinlake(["cluster", "status", "--json", "--data", data], ports);
   assert.equal(code, 0);
   const { mode, supervisor } = JSON.parse(stdout) as { mode: string; supervisor: { pid: number } };
   assert.deepEqual([mode, supervisor.pid], ["native", runningSupervisor(cluster)?.pid]);
 });
 
-test("`down` stops every process by its id and keeps the data", async () => {
+test("`down` stops every process and its children, and keeps the data", async () => {
   const was = await status();
   const processes = was
     .flatMap(({ pid }) => (pid === null ? [] : [pid, ...childrenOf(pid)]))
@@ -198,7 +198,7 @@ test("`down` stops every process by its id and keeps the data", async () => {
   assert.match((await run("down")).stderr, /No server is running/);
 });
 
-test("some parts come up with what they need, and with the data they had", async () => {
+test("`up --only` starts a service with the services that it needs, and with their data", async () => {
   const { code, stderr } = await run("up", "--only", "hive");
   assert.equal(code, 0, stderr);
   assert.deepEqual(
@@ -208,13 +208,13 @@ test("some parts come up with what they need, and with the data they had", async
   assert.match(await databases(environment()), /kept/);
 });
 
-test("`down --purge` stops what runs and deletes all of it", async () => {
+test("`down --purge` stops every service and deletes the cluster's folder", async () => {
   const { code, stderr } = await run("down", "--purge");
   assert.equal(code, 0, stderr);
   assert.ok(!existsSync(cluster));
 });
 
-test("`down --purge` deletes no folder that is not a cluster's", async () => {
+test("`down --purge` does not delete a folder that is not a cluster's", async () => {
   mkdirSync(cluster, { recursive: true });
   writeFileSync(join(cluster, "mine.txt"), "");
   const { code, stderr } = await run("down", "--purge");
@@ -223,7 +223,7 @@ test("`down --purge` deletes no folder that is not a cluster's", async () => {
   assert.ok(existsSync(join(cluster, "mine.txt")));
 });
 
-test("parts start on free ports for a test, side by side, and stop together", async () => {
+test("services start on free ports for a test, side by side, and stop together", async () => {
   const start = (name: string, part: ServiceName) =>
     startServices([part], { folder: join(folder.path, name), ports: "free" });
   const [one, two] = await Promise.all([start("one", "minio"), start("two", "minio")]);
@@ -236,7 +236,7 @@ test("parts start on free ports for a test, side by side, and stop together", as
 });
 
 test(
-  "where a part does not start, those that were started for it are stopped",
+  "if a service does not start, the services that were started for it are stopped",
   { skip: process.getuid?.() === 0 ? false : "root alone runs PostgreSQL as somebody else" },
   async () => {
     const closed = join(folder.path, "closed");
@@ -253,7 +253,7 @@ test(
   },
 );
 
-test("a server that someone else runs on a part's port is named, whatever it is", async () => {
+test("a port held by a process of any kind is rejected with that process's id", async () => {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.address() as { port: number };

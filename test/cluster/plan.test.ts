@@ -46,7 +46,7 @@ test("a download is rejected if a file is missing, unknown or different from its
   }
 });
 
-test("a fetched folder appears whole or not at all, once for all who ask, and anew when its pins change", async () => {
+test("a fetched folder appears complete or not at all, once for concurrent callers, and again when its pins change", async () => {
   const cache: Cache = { folder: join(folder.path, "cache"), say() {}, progress: () => ({ update() {}, end() {} }) };
   const pin = join(folder.path, "pin");
   writeFileSync(pin, "1");
@@ -73,7 +73,7 @@ test("a fetched folder appears whole or not at all, once for all who ask, and an
   assert.ok(existsSync(one));
 });
 
-test("the cache lies where it is said to, else in the user's cache folder, never in the checkout", () => {
+test("the cache is where COINLAKE_CACHE says, else in the user's cache folder, never in the checkout", () => {
   assert.equal(cacheFolder({ COINLAKE_CACHE: "/somewhere" }), "/somewhere");
   assert.equal(cacheFolder({ XDG_CACHE_HOME: "/home/a/cache" }), "/home/a/cache/coinlake");
   assert.ok(!cacheFolder({}).startsWith(process.cwd()));
@@ -81,7 +81,7 @@ test("the cache lies where it is said to, else in the user's cache folder, never
   assert.equal(cacheFolder({ COINLAKE_CACHE: "here" }), resolve("here"), "parts run in folders of their own");
 });
 
-test("a download goes on where it broke, in the same run and in the next one, and tells how far it is", async () => {
+test("a broken download resumes, in the same run and in the next one, and reports its progress", async () => {
   const PIECE_BYTES = 3_000_000;
   const bytes = randomBytes(10_000_000);
   const asked: string[] = [];
@@ -120,7 +120,7 @@ test("a download goes on where it broke, in the same run and in the next one, an
   }
 });
 
-test("a process that cannot be noted down is not left running", async () => {
+test("a process whose state cannot be stored is stopped", async () => {
   const part = { ...SERVICES[0]!, command: () => ({ program: "sleep", args: ["60"] }) } satisfies Service;
   const site = {
     files: "",
@@ -136,7 +136,7 @@ test("a process that cannot be noted down is not left running", async () => {
   );
 });
 
-test("a part comes with all that it needs, in the order in which they start", () => {
+test("a service comes with all services that it needs, in the order in which they start", () => {
   assert.deepEqual(
     withNeeds(["hive"]).map(({ name }) => name),
     ["minio", "postgres", "hive"],
@@ -161,7 +161,7 @@ test("a part comes with all that it needs, in the order in which they start", ()
   }
 });
 
-test("every port has a variable and a default of its own", async () => {
+test("every port has its own variable and default, and an invalid or repeated port is rejected", async () => {
   const ports = SERVICES.flatMap((part) => part.ports);
   for (const key of ["name", "variable", "default"] as const)
     assert.equal(new Set(ports.map((port) => port[key])).size, ports.length);
@@ -175,7 +175,7 @@ test("every port has a variable and a default of its own", async () => {
     await assert.rejects(choosePorts(folder.path, SERVICES, { COINLAKE_KAFKA_PORT: bad }), { code: "INVALID_PORT" });
 });
 
-test("a cluster of an earlier version gets the secrets of parts that came later, and keeps those it has", () => {
+test("a cluster of an earlier version gets the secrets of newer services and keeps those it has", () => {
   const path = fill("earlier", {
     "secrets.json": '{"s3_access_key":"known","s3_secret_key":"known","postgres_password":"known"}',
   });
@@ -188,7 +188,7 @@ test("a cluster of an earlier version gets the secrets of parts that came later,
   assert.deepEqual(openOrCreateCluster(path), secrets);
 });
 
-test("a tool that the machine lacks is named with what it is for and how to get it", () => {
+test("a missing tool is reported with its purpose and how to install it", () => {
   const tool = { program: "no-such-program", purpose: "fetches Kafka", remedy: "Install it." };
   assert.throws(() => findTool(tool), {
     code: "TOOL_NOT_FOUND",
@@ -208,7 +208,7 @@ test("a tool that the machine lacks is named with what it is for and how to get 
   }
 });
 
-test("`status` of a cluster that was never started says so and makes nothing", async () => {
+test("`cluster status` of a cluster that was never started reports stopped services and creates nothing", async () => {
   const data = join(folder.path, "none");
   const { code, stdout } = await coinlake(["cluster", "status", "--native", "--json", "--data", data]);
   assert.equal(code, 0);

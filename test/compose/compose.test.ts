@@ -48,7 +48,7 @@ const settings = new Map(
     .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
 );
 
-test("the compose file is one by the specification's schema", () => {
+test("the compose file is valid by the specification's schema", () => {
   assert.equal(read.status, 0, read.stderr);
   assert.deepEqual(Object.keys(services), [
     "kafka",
@@ -64,7 +64,7 @@ test("the compose file is one by the specification's schema", () => {
 });
 
 for (const { name, title, version, ports } of SERVICES) {
-  test(`${title} has the version, the ports and the data of the one that is started natively`, () => {
+  test(`${title} has the version, the ports and the volumes of the natively started service`, () => {
     const { image, build, ports: published = [], volumes: mounted = [] } = service(name);
     assert.match(image, new RegExp(`:${version.replaceAll(".", "\\.")}`));
     if (build)
@@ -81,7 +81,7 @@ for (const { name, title, version, ports } of SERVICES) {
   });
 }
 
-test("clients find the parts by the same variables", () => {
+test("clients find the services by the same variables as natively", () => {
   const secrets = {
     s3_access_key: "key",
     s3_secret_key: "secret",
@@ -117,7 +117,7 @@ function mountOf(name: string): string {
   return service(name).volumes?.[0]?.split(":")[1] ?? assert.fail(name);
 }
 
-test("what has to outlive a container lies in its volume", () => {
+test("data that must outlive a container is in its volume", () => {
   assert.equal(service("kafka").environment?.KAFKA_LOG_DIRS, mountOf("kafka"));
   assert.ok(service("minio").command?.[2]?.endsWith(` ${mountOf("minio")}`));
   // The data paths of the images.
@@ -132,7 +132,7 @@ function filled(value: string): string {
   return value.replace(/\$\{\w+:-([^}]*)\}/g, "$1");
 }
 
-test("the metastore reads one file of settings in both, and its variables are all set", () => {
+test("the metastore reads the same settings file in Compose and natively, and all its variables are set", () => {
   const site = "src/services/definitions/metastore-site.xml";
   assert.ok(readFileSync("docker/hive.Dockerfile", "utf8").includes(`COPY ${site} `));
   const variables = [...readFileSync(site, "utf8").matchAll(/\$\{env\.(\w+)\}/g)].map(([, name]) => name ?? "");
@@ -143,7 +143,7 @@ test("the metastore reads one file of settings in both, and its variables are al
   );
 });
 
-test("the broker has the same settings in both", () => {
+test("the broker has the same settings in Compose and natively", () => {
   const { environment = {} } = service("kafka");
   const found = Object.fromEntries(
     Object.keys(BROKER_SETTINGS).map((name) => [name, environment[`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`]]),
@@ -152,7 +152,7 @@ test("the broker has the same settings in both", () => {
   assert.equal(Buffer.from(environment.CLUSTER_ID ?? "", "base64url").length, 16);
 });
 
-test("Spark has the same settings in both, and keeps its checkpoints in its volume", () => {
+test("Spark has the same settings in Compose and natively, and its checkpoints are in its volume", () => {
   const lines = configs["spark-settings"]?.content.trim().split("\n") ?? [];
   const found = Object.fromEntries(
     lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]),
@@ -167,7 +167,7 @@ test("Spark has the same settings in both, and keeps its checkpoints in its volu
   );
 });
 
-test("one service reads the source, and one follows what it brings", () => {
+test("one service produces from the source, and one serves the same source without producing or transforming", () => {
   const { command: producing = [] } = service("producers");
   const { command: following = [] } = service("coinlake");
   const source = (words: string[]) => words[words.indexOf("--source") + 1];
@@ -183,7 +183,7 @@ test("one service reads the source, and one follows what it brings", () => {
   assert.equal(source(producing), source(following));
 });
 
-test("Airflow has the same settings in both, and its own database", () => {
+test("Airflow has the same settings in Compose and natively, and its own database", () => {
   const { environment = {}, build, ports = [] } = service("airflow");
   assert.deepEqual(
     Object.fromEntries(Object.keys(AIRFLOW_SETTINGS).map((name) => [name, environment[name]])),
@@ -205,7 +205,7 @@ test("Airflow has the same settings in both, and its own database", () => {
     assert.match(dockerfile, new RegExp(`\\b${name}=/`), name);
 });
 
-test("the servers get the same memory, database and bucket in both", () => {
+test("the servers have the same memory, database and bucket in Compose and natively", () => {
   const source = (name: string) => readFileSync(`src/services/definitions/${name}.ts`, "utf8");
   const heap = (name: string) =>
     /HEAP = \["(-Xms\w+)", "(-Xmx\w+)"/.exec(source(name))?.slice(1).join(" ") ?? assert.fail(name);
@@ -227,7 +227,7 @@ test("the servers get the same memory, database and bucket in both", () => {
   assert.ok(service("minio").command?.[2]?.includes(`/data/${/BUCKET = "(\w+)"/.exec(source("minio"))?.[1]} `));
 });
 
-test("every variable of the compose file is explained in .env.example, and none there is without use", () => {
+test("every variable of the compose file is explained in .env.example, and every variable there is used", () => {
   const used = new Set([...text.matchAll(/(?<!\$)\$\{(\w+)/g)].map(([, name]) => name ?? ""));
   // Docker itself reads this variable.
   used.add("COMPOSE_PROFILES");
@@ -247,7 +247,7 @@ test("no secret has a value in the repository", () => {
   assert.match(readFileSync(".dockerignore", "utf8"), /^\.env$/m);
 });
 
-test("every service is pinned, watched, limited, and reached from this machine alone", () => {
+test("every service is pinned, has a health check and limits, and is reachable from this machine only", () => {
   for (const [name, { image, networks: joined, restart, healthcheck, deploy, ports = [] }] of Object.entries(
     services,
   )) {
@@ -269,7 +269,7 @@ test("every service is pinned, watched, limited, and reached from this machine a
   assert.ok(total <= 12 * 1024 ** 3, `${total / 1024 ** 3} GB`);
 });
 
-test("Kafka's UI and Airflow are where a reader expects them", () => {
+test("Kafka's UI and Airflow are published on ports 8080 and 8081", () => {
   assert.match(service("kafka-ui").ports?.[0] ?? "", /:-8080\}/);
   assert.match(service("airflow").ports?.[0] ?? "", /:-8081\}/);
 });
@@ -281,14 +281,14 @@ test("every named volume is declared and used", () => {
   assert.deepEqual([...new Set(used)].sort(), Object.keys(volumes).sort());
 });
 
-test("the network can be one that exists", () => {
+test("the network can be an existing one", () => {
   assert.deepEqual(networks, {
     dasnet: { name: "${COINLAKE_NETWORK:-dasnet}", external: "${COINLAKE_NETWORK_EXTERNAL:-false}" },
   });
 });
 
 for (const file of dockerfiles) {
-  test(`${file} builds on pinned images, from files that are here, and runs as no root`, () => {
+  test(`${file} builds on pinned images, copies existing files, and does not run as root`, () => {
     const lines = readFileSync(file, "utf8").split("\n");
     const bases = lines.flatMap((line) => /^FROM (\S+)/.exec(line)?.[1] ?? []);
     assert.ok(bases.length > 0 && bases.every((base) => /:\d+\.\d[\w.-]*$/.test(base)), bases.join(", "));

@@ -17,13 +17,13 @@ function candle(minute: number): Candle {
 
 const minutes = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => candle(from + index));
 
-test("after a filled gap the chart is refreshed from its first candle on, as far as one answer reaches", () => {
+test("after a filled gap the chart is refreshed from its first candle, up to the limit of one response", () => {
   assert.equal(refreshAllFrom(minutes(0, 300), 60, 5_000), timeOf(0));
   assert.equal(refreshAllFrom(minutes(0, 300), 60, 100), timeOf(200));
   assert.equal(refreshAllFrom([], 60, 100), null);
 });
 
-test("a source without gaps changes no candle; each change of its gaps may", () => {
+test("the state of a source without gaps is null, and changes with each change of its gaps", () => {
   const gap = { product: "BTC-USD", from: timeOf(1), to: timeOf(2) } as never;
   assert.equal(gapsSeen({ gaps: [], missed: { open: 0, filled: 0, lost: 0 } }), null);
   const seen = [
@@ -34,7 +34,7 @@ test("a source without gaps changes no candle; each change of its gaps may", () 
   assert.equal(new Set(seen).size, 3);
 });
 
-test("the first candle that differs is found, and none where all are alike", () => {
+test("the first candle that differs is found, or the first added one if all others are equal", () => {
   const shown = minutes(0, 5);
   assert.equal(firstChange(shown, [...minutes(0, 2), { ...candle(2), close: "2" }, candle(3), candle(4)]), 2);
   assert.equal(firstChange(shown, minutes(0, 7)), 5);
@@ -43,7 +43,7 @@ test("the first candle that differs is found, and none where all are alike", () 
 const { fetch } = globalThis;
 after(() => (globalThis.fetch = fetch));
 
-test("candles that are filled in hours late appear once the source reports it", async (t) => {
+test("candles that are filled hours late appear once the source reports the filled gap", async (t) => {
   // The lake's API, which lacks minutes 10 to 20 until the gap is filled.
   let known = [...minutes(0, 10), ...minutes(20, 300)];
   const asked: (string | null)[] = [];
@@ -81,7 +81,7 @@ test("candles that are filled in hours late appear once the source reports it", 
   assert.deepEqual(asked, [null, timeOf(0)]);
 });
 
-test("the header's price and the last candle are the same, whichever of list, tick and candles is newest", async (t) => {
+test("the header's price equals the last candle's close, whichever of list, tick and candles is newest", async (t) => {
   const at = (second: number) => new Date(START_MS + second * 1000).toISOString();
   const last = (price: string, second: number) => ({ price, price_at: at(second), source: "kraken" });
   let answer = { items: [{ ...candle(0), high: "3", close: "3" }], last_price: last("3", 30) };

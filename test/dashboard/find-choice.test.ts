@@ -21,6 +21,6 @@ const MEANT: [text: string, value: string | null][] = [
   ...OPTIONS.map((option): [string, string] => [labelOf(option), option.value]),
 ];
 for (const [text, value] of MEANT) {
-  test(`"${text}" is ${value ?? "no choice, or several"}`, () =>
+  test(`"${text}" selects ${value ?? "nothing, because none or several match"}`, () =>
     assert.equal(findChoice(text, OPTIONS)?.value ?? null, value));
 }

@@ -33,7 +33,7 @@ test("prices of every size are readable, and never have an exponent", () => {
   for (const text of ["", "NaN", "1e-7", "abc", "1.", "Infinity"]) assert.equal(formatPrice(text), null, text);
 });
 
-test("no digit of a price is lost on its way to the tooltip", () => {
+test("the price in the tooltip keeps every digit", () => {
   check(
     property(bigInt({ min: 0n, max: 10n ** 30n }), integer({ min: 0, max: 18 }), (digits, scale) => {
       const text = formatDecimal({ is_negative: false, digits, scale }).replaceAll(",", "");
@@ -44,14 +44,14 @@ test("no digit of a price is lost on its way to the tooltip", () => {
   );
 });
 
-test("decimals are compared as decimals, where doubles would be equal", () => {
+test("decimals are compared exactly, even if they are equal as doubles", () => {
   assert.equal(compareDecimals("0.100000000000000001", "0.1"), 1);
   assert.equal(compareDecimals("0.1", "0.10"), 0);
   assert.equal(compareDecimals("9007199254740993", "9007199254740992"), 1);
   assert.equal(compareDecimals("-2", "1"), -1);
 });
 
-test("large amounts carry their unit", () => {
+test("large amounts have a unit", () => {
   assert.equal(formatAmount("1234567890123.45"), "1.23T");
   assert.equal(formatAmount("45600000000"), "45.60B");
   assert.equal(formatAmount("999999999"), "1.00B");
@@ -59,7 +59,7 @@ test("large amounts carry their unit", () => {
   assert.equal(formatAmount("12.3"), "12.30");
 });
 
-test("a change has a sign, and none when it rounds to nothing", () => {
+test("a change has a sign, unless it rounds to zero", () => {
   assert.equal(formatPercent(1.005), "+1.00 %");
   assert.equal(formatPercent(-12345.678), "−12,345.68 %");
   assert.equal(formatPercent(-12345.678, 0), "−12,346 %");
@@ -70,7 +70,7 @@ test("a change has a sign, and none when it rounds to nothing", () => {
   );
 });
 
-test("figures and sizes never show an exponent", () => {
+test("numbers and sizes never have an exponent", () => {
   check(
     property(double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }), (value) =>
       assert.doesNotMatch(formatFigure(value), /e/i),
@@ -82,7 +82,7 @@ test("figures and sizes never show an exponent", () => {
   assert.equal(formatBytes(1_234_567), "1.2 MB");
 });
 
-test("times come from the API and from the engine, and are shown in UTC", () => {
+test("times of the API and of the engine are parsed, and shown in UTC", () => {
   assert.equal(parseTime("2026-03-14 02:10:00.5+00"), Date.parse("2026-03-14T02:10:00.500Z"));
   assert.equal(parseTime("2026-03-14T02:10:00Z"), Date.parse("2026-03-14T02:10:00Z"));
   const second_us = Date.parse("2026-03-14T02:10:00Z") * 1_000;
@@ -100,7 +100,7 @@ test("times come from the API and from the engine, and are shown in UTC", () => 
   ]);
 });
 
-test("a time in the address is ISO 8601 with a zone, or a date, and nothing that only looks like one", () => {
+test("a time in the URL is ISO 8601 with a zone, or a date; anything else is invalid", () => {
   const GOOD = [
     "2026-03-14",
     "2026-03-14T02:10Z",
@@ -128,7 +128,7 @@ test("a time in the address is ISO 8601 with a zone, or a date, and nothing that
   for (const text of BAD) assert.ok(Number.isNaN(parseWrittenTime(text)), text);
 });
 
-test("a payload is laid out without one of its characters changed", () => {
+test("formatting a payload changes none of its characters but white space", () => {
   const text = '{"p":104235.10000000000000001,"s":"a \\"b\\" {,}","list":[1,{"e":1e-7}],"none":[],"o":{}}';
   const shown = formatJson(text);
   assert.equal(shown.replace(/\n */g, "").replaceAll(": ", ":"), text);
@@ -136,7 +136,7 @@ test("a payload is laid out without one of its characters changed", () => {
   assert.equal(formatJson('{"cut": "off'), '{\n  "cut": "off');
 });
 
-test("A compaction rewrites rows; every other commit adds them.", () => {
+test("a compaction rewrites rows; every other commit adds them", () => {
   assert.equal(formatRows({ operation: "replace", added_rows: 9280 }), "9,280 rows rewritten");
   assert.equal(formatRows({ operation: "append", added_rows: 550 }), "+550 rows");
   assert.equal(formatRows({ operation: "append", added_rows: null }), null);

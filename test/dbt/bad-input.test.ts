@@ -54,7 +54,7 @@ describe("bad input", () => {
   after(() => lakes.close());
 
   for (const [offset, { title, outcomes }] of CASES.entries()) {
-    test(`${title.slice(0, 100)} is judged as it should be`, () => {
+    test(`${title.slice(0, 100)} gets the expected verdict`, () => {
       const found = (verdicts.get(offset) ?? []).map((verdict, index) => {
         const outcome = outcomes[index];
         if (typeof outcome !== "object" || verdict["reason"]) return verdict["reason"];
@@ -80,7 +80,7 @@ describe("bad input", () => {
     );
   });
 
-  test("the books balance, and the next good record is accepted", async () => {
+  test("the reconciliation succeeds, and the next valid record is accepted", async () => {
     const figures = await lake.reconcile();
     assert.equal(figures.bronze_records, CASES.length);
     assert.equal(figures.elements, CASES.flatMap(({ outcomes }) => outcomes).length);
@@ -92,7 +92,7 @@ describe("bad input", () => {
     assert.equal((await lake.reconcile()).accepted, figures.accepted + 1);
   });
 
-  test("every dbt test of the data passes on such a lake", async () => {
+  test("every dbt test of the data passes", async () => {
     const { nodes } = await lake.dataTests();
     assert.ok(nodes.length > 0);
     const failed = nodes

@@ -82,7 +82,7 @@ export const ORDER_CASES: readonly OrderCase[] = [
   whole("an empty object", "{}", "unknown_event"),
   whole("an envelope without events", '{"file":"a.json","first_element":0,"elements":[]}', "unknown_event"),
   whole(
-    "an envelope whose events are no list",
+    "an envelope whose events are not a list",
     '{"file":"a.json","first_element":0,"elements":{"a":1}}',
     "unknown_event",
   ),

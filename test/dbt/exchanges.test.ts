@@ -97,7 +97,7 @@ describe("trades of three exchanges whose connections fail", () => {
     await lakes.close();
   });
 
-  test("are in silver each once, by value, whether they came as messages or in pages.", async () => {
+  test("are in silver once each, with exact values, whether they were received as messages or in backfill pages", async () => {
     for (const market of markets) {
       await market.live();
       for (let number = 0; number < 6; number += 1) market.trade(number, true);

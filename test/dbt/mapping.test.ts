@@ -75,7 +75,7 @@ describe("the mapping of products to coins", () => {
     return metadata["snapshot-log"].length;
   }
 
-  test("is loaded before the first record is read, and its products are prices of their coins", async () => {
+  test("is loaded before the first record is read, and gives the prices of its products to their coins", async () => {
     await arrive(
       page(0),
       match(1, "BTC-USD"),
@@ -129,13 +129,13 @@ describe("the mapping of products to coins", () => {
     );
   });
 
-  test("leaves its table alone as long as its file stays as it is", async () => {
+  test("commits nothing while its file is unchanged", async () => {
     const count = await snapshots();
     await arrive(match(10, "BTC-USD"));
     assert.equal(await snapshots(), count);
   });
 
-  test("holds for what is read after its file has changed, in one commit, while dbt stays warm", async () => {
+  test("applies to records that are read after its file has changed, in one commit, without a restart of dbt", async () => {
     const count = await snapshots();
     appendFileSync(file, "coinbase,NEW-USD,newcoin,NEW,USD\n");
     await arrive(match(20, "NEW-USD"));
@@ -153,7 +153,7 @@ describe("the mapping of products to coins", () => {
     await lake.reconcile();
   });
 
-  test("a rule about what is no coin's id is named at the start, with how to name it again", async () => {
+  test("reports a rule about an unknown coin id at the start, with the command that corrects it", async () => {
     const book = await openAlertBook(lake.open.lake.folder, crypto, systemClock);
     await book.createRule({
       name: "Typed",
@@ -170,7 +170,7 @@ describe("the mapping of products to coins", () => {
     );
   });
 
-  test("holds for everything after a full refresh", async () => {
+  test("applies to all records after a full refresh", async () => {
     await lake.increment({}, "--full-refresh");
     assert.deepEqual(
       await lake.rows("select distinct crypto_id from silver.crypto_price_updates where product = 'NEW-USD'"),
@@ -180,7 +180,7 @@ describe("the mapping of products to coins", () => {
     await lake.reconcile();
   });
 
-  test("keeps what it had where its new file cannot be read", async () => {
+  test("keeps its rows if its new file cannot be read", async () => {
     const before_text = readFileSync(file, "utf8");
     const rows = await lake.rows(`from ${PRODUCTS} order by all`);
     writeFileSync(file, before_text.replace("source,product,crypto_id", "source,product,coin"));

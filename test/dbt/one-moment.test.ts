@@ -60,7 +60,7 @@ const CANDLES: readonly (readonly [coin: string, open: string, close: string])[]
 /** DuckDB prints a DECIMAL(38, 18) with all its digits. */
 const plain = (price: string | null | undefined) => (price ?? "").replace(/\.?0+$/, "");
 
-describe("trades of one moment", () => {
+describe("trades with equal times", () => {
   let lakes: Lakes;
   before(async () => {
     lakes = await Lakes.open();
@@ -79,7 +79,7 @@ describe("trades of one moment", () => {
     return prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
   }
 
-  test("open and close by source, product and number, in live views, increments and a full refresh", async () => {
+  test("open and close candles by source, product and number, in live views, increments and a full refresh", async () => {
     const lake = await lakes.fresh();
     const tail = await LiveLake.open({
       open: lake.open,
@@ -128,7 +128,7 @@ describe("trades of one moment", () => {
     return plain(rows[0]?.[columns.findIndex(({ name }) => name === "price_usd")]);
   }
 
-  test("are a fall where the lower price comes last, two where an id was used twice, a conflict where one has two prices", async () => {
+  test("fall only if the lower price is last, count twice if an id is reused, and conflict if one trade has two prices", async () => {
     const lake = await lakes.fresh();
     const avax = { e: "aggTrade", E: MOMENT_MS, s: "AVAXUSDT" };
     const page = (product: string, ...trades: object[]) =>
@@ -185,7 +185,7 @@ describe("trades of one moment", () => {
     assert.deepEqual({ duplicates, conflicting }, { duplicates: 5, conflicting: 2 });
   });
 
-  test("that an earlier version holds without the id of their first trade are known when they come again, in the tail and in an increment", async () => {
+  test("stored by an earlier version without their first trade's id are duplicates when repeated, in tail and tables", async () => {
     const lake = await lakes.fresh();
     const message = (a: number, p: string, f = a) =>
       record("binance", 1, { e: "aggTrade", E: MOMENT_MS, s: "ADAUSDT", ...aggregate(a, p, f) });

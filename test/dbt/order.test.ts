@@ -85,7 +85,7 @@ describe("order and batching", () => {
     return lake;
   }
 
-  test("increments give what a full refresh gives, and every order of arrival says the same", async () => {
+  test("increments give the rows of a full refresh, and every order of arrival gives the same rows", async () => {
     const property = fc.asyncProperty(fc.noBias(fc.nat(1_000_000)), inOrder, anyhow, async (seed, one, other) => {
       const stream = await marketStream(seed);
       const contents: string[][][] = [];

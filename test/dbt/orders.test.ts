@@ -11,7 +11,7 @@ import { orderFiles, salesOfTruth, shuffledParts, singleRecords, truth } from ".
 
 const INCREMENTS = 4;
 
-/** Of copies of one event the first in the log counts; where they are of two versions, only one of them has a channel. */
+/** The first of duplicates in the log is accepted; of two schema versions, only one has a channel. */
 const TABLES = {
   "silver.orders_silver": "* exclude (channel)",
   "gold.fact_orders": "* exclude (channel)",
@@ -57,14 +57,14 @@ describe("the orders pipeline", () => {
     }
   });
 
-  test("sells in each minute what an independent computation says, to the cent", async () => {
+  test("has the sales of each minute that an independent computation gives, to the cent", async () => {
     const rows = await lake.rows(`
       select epoch_ms(minute_at), (sum(sales) * 100)::bigint from gold.sales_per_minute
       group by 1 having sum(sales) <> 0 order by 1`);
     assert.deepEqual(rows, salesOfTruth());
   });
 
-  test("holds each order in its newest state", async () => {
+  test("holds the newest state of each order", async () => {
     const rows = await lake.rows(
       "select order_id, store, is_cancelled::varchar, (total * 100)::bigint::varchar from silver.orders_silver order by 1",
     );
@@ -74,7 +74,7 @@ describe("the orders pipeline", () => {
     assert.deepEqual(rows, expected);
   });
 
-  test("accepts, repeats and rejects what an independent computation says, and reconciles", async () => {
+  test("accepts, deduplicates and rejects the events that an independent computation does, and reconciles", async () => {
     const reasons = await lake.rows(
       "select reason, count(*)::varchar from silver.orders_rejected group by 1 order by 1",
     );
@@ -91,7 +91,7 @@ describe("the orders pipeline", () => {
     assert.equal(code, 0, stdout + stderr);
   });
 
-  test("is proven file by file, also where a backup is restored, and is rejected where it was copied", async () => {
+  test("verifies every file, also after a restore from a backup, and rejects a copied lake", async () => {
     const folder = temporaryFolder();
     const [backup, restored, copied] = ["backup", "restored", "copied"].map((name) => join(folder.path, name)) as [
       string,
@@ -119,7 +119,7 @@ describe("the orders pipeline", () => {
     folder.remove();
   });
 
-  test("judges odd and absurd events one by one, and none of them stops the others", async () => {
+  test("gives odd and absurd events their own verdicts, and none of them stops the others", async () => {
     lake = await lakes.fresh();
     await lake.append(singleRecords(ORDER_CASES.map(({ payload }) => payload)));
     await lake.ingest();

@@ -117,7 +117,7 @@ describe("a schema that changes", () => {
     return String(first?.["snapshot-id"]);
   }
 
-  test("a field that the source begins to send is kept in bronze, and its records count like the others", async () => {
+  test("a new field of the source is kept in bronze, and its records count like the others", async () => {
     await arrive([page(2, { sentiment: { votes_up: 7 } })], {});
     assert.equal((await lake.reconcile()).accepted, 3);
     assert.deepEqual(
@@ -126,7 +126,7 @@ describe("a schema that changes", () => {
     );
   });
 
-  test("a column that a model gains is null in old rows, and no file is written anew", async () => {
+  test("a column added to a model is null in old rows, and no file is rewritten", async () => {
     const files = await dataFiles(UPDATES);
     const broken = arrive([page(3)], { has_rank: true, is_contract_enforced: true });
     await assert.rejects(broken, /enforced contract that failed[\s\S]*market_cap_rank[\s\S]*missing in contract/);
@@ -148,7 +148,7 @@ describe("a schema that changes", () => {
     await assertReadEverywhere(UPDATES);
   });
 
-  test("a type that grows is widened, and no file is written anew", async () => {
+  test("a wider type widens the column, and no file is rewritten", async () => {
     const files = await dataFiles(MINUTES);
     assert.equal(await typeOf(MINUTES, "price_updates"), "INTEGER");
     await arrive([page(4)], { has_rank: true, count_type: "bigint" });
@@ -168,7 +168,7 @@ describe("a schema that changes", () => {
     await assertReadEverywhere(MINUTES);
   });
 
-  test("a type that narrows is rejected with a next step, and nothing is lost meanwhile", async () => {
+  test("a narrower type is rejected with a next step, and no record is lost meanwhile", async () => {
     const shrunk = arrive([page(5)], { has_rank: true, count_type: "integer" });
     await assert.rejects(
       shrunk,
@@ -180,14 +180,14 @@ describe("a schema that changes", () => {
     assert.equal((await lake.reconcile()).accepted, 6);
   });
 
-  test("a column that a model loses stays, and is null from then on", async () => {
+  test("a column removed from a model stays in the table, and is null in new rows", async () => {
     await arrive([page(6)], { count_type: "bigint" });
     const ranks = await lake.rows(`select market_cap_rank from ${UPDATES} order by price_at`);
     assert.deepEqual(ranks.flat(), [null, null, null, "1", "1", "1", null]);
     await assertReadEverywhere(UPDATES);
   });
 
-  test("a column that bronze lacks is added before the next records come, and no file is written anew", async () => {
+  test("a column that bronze lacks is added before the next commit, and no file is rewritten", async () => {
     await lake.change(`alter table lake.${BRONZE} drop column payload_bytes`);
     const files = await dataFiles(BRONZE);
     const torn: SourceRecord = { ...page(7), payload: Buffer.from([0xc3, 0x28]) };
@@ -208,14 +208,14 @@ describe("a schema that changes", () => {
     await assertReadEverywhere(BRONZE);
   });
 
-  test("a full refresh gives every column to every row", async () => {
+  test("a full refresh fills every column in every row", async () => {
     await lake.increment({ has_rank: true, count_type: "bigint" }, "--full-refresh");
     assert.deepEqual((await lake.rows(`select distinct market_cap_rank from ${UPDATES}`)).flat(), ["1"]);
     await lake.reconcile();
   });
 });
 
-describe("a lake whose decimals have other places", () => {
+describe("a lake with decimals of another scale", () => {
   const folder = temporaryFolder();
   const OLD = { places_24: 18, places_8: 18 };
   const HELD = [UPDATES, MINUTES, "gold.fact_crypto_ticks", "gold.fact_crypto_hourly"];
@@ -247,7 +247,7 @@ describe("a lake whose decimals have other places", () => {
       "select price::varchar, market_cap::varchar, dropped_figures from silver.crypto_price_updates order by price_at",
     );
 
-  test("is converted by its next run from its own rows, in one commit a table, and its past keeps the old types", async () => {
+  test("is converted by its next increment from its own rows, and earlier snapshots keep the old types", async () => {
     await arrive([page(0, { market_cap: 5 }), page(1, { market_cap: 1e23 })], OLD);
     assert.deepEqual(await prices(), [
       ["100.000000000000000000", "5.000000000000000000", null],
@@ -279,7 +279,7 @@ describe("a lake whose decimals have other places", () => {
     await lake.reconcile();
   });
 
-  test("gets back what the old type dropped by a full refresh, which its contract allows", async () => {
+  test("recovers the values that the old type dropped by a full refresh, under its enforced contract", async () => {
     const broken = lake.increment({ places_8: 18, is_contract_enforced: true }, "--full-refresh");
     await assert.rejects(broken, /volume_24h[\s\S]*DECIMAL\(38,18\)[\s\S]*DECIMAL\(38,8\)[\s\S]*data type mismatch/);
     await lake.increment({ is_contract_enforced: true }, "--full-refresh");

@@ -62,7 +62,7 @@ describe("time travel", () => {
     return JSON.parse(stdout);
   }
 
-  test("every table reads as it was then, and as it is again after", async () => {
+  test("every table reads as of an earlier lake time, and as of now afterwards", async () => {
     assert.ok(rows_then.size >= 7);
     await lake.session.travelTo(first_ms);
     for (const [table, rows] of rows_then) assert.deepEqual(await lake.rows(`from ${table} order by all`), rows, table);
@@ -73,7 +73,7 @@ describe("time travel", () => {
     ]);
   });
 
-  test("a table that was not there yet is not there, and never the one of today", async () => {
+  test("a table without a snapshot at that time is an error, never today's table", async () => {
     assert.deepEqual(await lake.session.travelTo(empty_ms), []);
     for (const table of [BRONZE, ...MODELS]) {
       await assert.rejects(
@@ -86,7 +86,7 @@ describe("time travel", () => {
     await lake.session.travelTo(null);
   });
 
-  test("a snapshot counts from its very millisecond on", async () => {
+  test("a snapshot is current from its exact millisecond on", async () => {
     const { metadata } = await lake.open.catalog.loadTable({ namespace: ["gold"], name: "fact_crypto_ticks" });
     for (const entry of metadata["snapshot-log"]) {
       const at_ms = Number(entry["timestamp-ms"]);
@@ -98,7 +98,7 @@ describe("time travel", () => {
     await lake.session.travelTo(null);
   });
 
-  test("query --at sees the older state", async () => {
+  test("query --at reads the earlier state", async () => {
     const sql = "select price_usd::varchar as price from gold.fact_crypto_ticks order by price_at";
     const at = new Date(first_ms).toISOString();
     assert.deepEqual(await run("query", sql, "--at", at), [{ price: "3000.100000000000000000000000" }]);
@@ -108,7 +108,7 @@ describe("time travel", () => {
     ]);
   });
 
-  test("question 3 tells the price in effect two hours before, and what the lake said then", async () => {
+  test("question 3 returns the price two hours earlier by event time, and as the lake held it then", async () => {
     const askAt = async (lake_ms: number) => {
       const as_of = new Date(lake_ms + TWO_HOURS_MS).toISOString();
       const { answers } = (await run("ask", "3", "--as-of", as_of)) as Answers;
@@ -132,7 +132,7 @@ describe("time travel", () => {
     assert.match(note ?? "", /first snapshot of gold\.\w+ is of \d{4}-/);
   });
 
-  test("after snapshots expired, older ones are still found, and what is gone is said to be", async () => {
+  test("after expiry the nearest retained snapshot is read, and a missing one is reported", async () => {
     const identifier = { namespace: ["gold"], name: "fact_crypto_ticks" };
     const before_third_ms = Date.now();
     await arrive(tick("1000.3", before_third_ms));

@@ -164,7 +164,7 @@ const ordered = [
   ...commands.filter(({ text }) => !text.startsWith("npm start")),
 ];
 
-test("pages print commands", () => {
+test("the pages contain commands", () => {
   assert.ok(ordered.length > 8, `${ordered.length} found on ${PAGES.join(", ")}`);
 });
 
@@ -177,7 +177,7 @@ for (const { page, text } of ordered) {
   });
 }
 
-test("every request that a page prints is answered by a running pipeline", () => {
+test("a running pipeline answers every request that a page prints", () => {
   assert.ok(answers.length >= 3, JSON.stringify(answers));
   for (const { line, is_stream, code, body } of answers) {
     assert.equal(code, is_stream ? 28 : 0, `${line}\n${body}`);
@@ -185,7 +185,7 @@ test("every request that a page prints is answered by a running pipeline", () =>
   }
 });
 
-test("every script that a page names is there", () => {
+test("every script that a page names exists", () => {
   const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
   const named = commands.flatMap(({ text }) => /^npm run -s (\w+)/.exec(text)?.[1] ?? []);
   assert.deepEqual(
@@ -194,7 +194,7 @@ test("every script that a page names is there", () => {
   );
 });
 
-test("every link to a file in the repository leads somewhere", () => {
+test("every link to a file in the repository resolves", () => {
   const broken = PAGES.flatMap((page) =>
     [...readFileSync(page, "utf8").matchAll(/\]\((?!https?:|#)([^)#]+)/g)]
       .map((match) => join(page, "..", match[1] ?? ""))

@@ -19,7 +19,7 @@ test("every path of the repository that a page names exists", () => {
   assert.deepEqual(missing, []);
 });
 
-test("the list of decisions has every record, and each record its four parts", () => {
+test("the list of decisions has every record, and each record has its four sections", () => {
   const list = readFileSync("docs/decisions/README.md", "utf8");
   const records = globSync("docs/decisions/[0-9]*.md").map((file) => file.replaceAll("\\", "/"));
   assert.ok(records.length > 20);

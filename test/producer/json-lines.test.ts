@@ -6,7 +6,7 @@ import { recordLine } from "./record-line.ts";
 
 const good = { source: "feed", ingested_at: "2025-10-10T21:00:00.5Z", payload: "{}" };
 
-test("Any record survives its line, byte for byte.", () => {
+test("any record is restored from its line byte for byte", () => {
   const name = fc.string({ minLength: 1, unit: "grapheme" });
   const record = fc.record({
     key: name,
@@ -22,7 +22,7 @@ test("Any record survives its line, byte for byte.", () => {
   );
 });
 
-test("The key is the source where the line names none, and unknown fields are ignored.", () => {
+test("the key defaults to the source, and unknown fields are ignored", () => {
   const parsed = parseRecordLine(Buffer.from(JSON.stringify({ ...good, more: [1] })));
   assert.deepEqual([parsed?.key, parsed?.source, parsed?.ingested_at_us], ["feed", "feed", 1_760_130_000_500_000]);
 });
@@ -34,21 +34,21 @@ const MALFORMED: [string, string][] = [
   ["no source", JSON.stringify({ ...good, source: undefined })],
   ["an empty source", JSON.stringify({ ...good, source: "" })],
   ["an empty key", JSON.stringify({ ...good, key: "" })],
-  ["a key that is no text", JSON.stringify({ ...good, key: 1 })],
+  ["a key that is not a string", JSON.stringify({ ...good, key: 1 })],
   ["no time", JSON.stringify({ ...good, ingested_at: undefined })],
   ["a time without a zone", JSON.stringify({ ...good, ingested_at: "2025-10-10T21:00:00" })],
-  ["a negative count for a time", JSON.stringify({ ...good, ingested_at: -1 })],
+  ["a negative time", JSON.stringify({ ...good, ingested_at: -1 })],
   ["no payload", JSON.stringify({ ...good, payload: undefined })],
-  ["a payload that is no text", JSON.stringify({ ...good, payload: {} })],
+  ["a payload that is not a string", JSON.stringify({ ...good, payload: {} })],
   ["two payloads", JSON.stringify({ ...good, payload_base64: "AA==" })],
   ["bad base64", JSON.stringify({ ...good, payload: undefined, payload_base64: "A" })],
-  ["a payload that UTF-8 cannot hold", '{"source":"s","ingested_at":"2025-10-10T21:00:00Z","payload":"\\ud800"}'],
+  ["a payload with a lone surrogate", '{"source":"s","ingested_at":"2025-10-10T21:00:00Z","payload":"\\ud800"}'],
 ];
 for (const [title, line] of MALFORMED) {
-  test(`A line with ${title} is malformed.`, () => assert.equal(parseRecordLine(Buffer.from(line)), null));
+  test(`a line with ${title} is malformed`, () => assert.equal(parseRecordLine(Buffer.from(line)), null));
 }
 
-test("A line that is not UTF-8 is malformed.", () => {
+test("a line that is not UTF-8 is malformed", () => {
   assert.equal(
     parseRecordLine(
       Buffer.concat([

@@ -26,7 +26,7 @@ for (const [name, jump_ms, most_ms] of [
   ["is set back by a day", -DAY_MS, HOUR_MS],
   ["is set forward by a day", DAY_MS, 30_000],
 ] as const) {
-  test(`A wait of an hour takes no longer when the clock ${name}.`, async () => {
+  test(`a wait of one hour takes no longer when the clock ${name}`, async () => {
     const clock = jumpingClock(jump_ms);
     assert.equal(await waitUntil(clock, clock.now_us() + HOUR_MS * 1000, new AbortController().signal), true);
     assert.equal(clock.waited_ms, most_ms);

@@ -53,7 +53,7 @@ async function pull(
 const codes = (reports: readonly SourceReport[]): string[] =>
   reports.map(({ code }) => code).filter((code) => code !== "BUDGET" && code !== "ATTRIBUTION");
 
-test("A page is kept byte for byte, compressed on the way or not, under the time of its receipt.", async () => {
+test("the poller records a page byte for byte, compressed or not, with the time of its receipt", async () => {
   server.commands.push({ do: "answer", body: PAGE }, { do: "answer", body: PAGE, gzip: true });
   const clock = new FakeClock();
   const { records } = await collect(poller(), { clock, max_records: 2 });
@@ -68,7 +68,7 @@ test("A page is kept byte for byte, compressed on the way or not, under the time
   assert.equal(records[0]?.ingested_at_us, Date.parse("2025-10-10T12:00:00Z") * 1000);
 });
 
-test("Requests ask for pages of 250 by market cap, each page its own record.", async () => {
+test("requests ask for pages of 250 coins by market cap, and each page is one record", async () => {
   const { texts } = await pull(poller({ pages: 3 }), 3);
   assert.equal(texts.length, 3);
   assert.deepEqual(
@@ -90,7 +90,7 @@ const KEYS: [string, Partial<CoingeckoOptions>, string | undefined, string | und
   ["both keys", { demo_key: "CG-demo", pro_key: KEY }, undefined, KEY],
 ];
 for (const [title, options, demo, pro] of KEYS) {
-  test(`With ${title}, the headers say so.`, async () => {
+  test(`with ${title}, requests send the expected API key headers`, async () => {
     await pull(poller(options), 1);
     const { headers } = server.pages[0]!;
     assert.deepEqual([headers["x-cg-demo-api-key"], headers["x-cg-pro-api-key"]], [demo, pro]);
@@ -110,7 +110,7 @@ const FAULTS: { title: string; command: Command; code: string; delay_s?: number;
     delay_s: 120,
   },
   {
-    title: "429 with a date to retry after",
+    title: "429 with a date in retry-after",
     command: {
       do: "answer",
       status: 429,
@@ -127,7 +127,7 @@ const FAULTS: { title: string; command: Command; code: string; delay_s?: number;
     delay_s: 1,
   },
   {
-    title: "429 that asks for a day",
+    title: "429 with a retry-after of a day",
     command: { do: "answer", status: 429, headers: { "retry-after": "86400" }, body: "" },
     code: "RATE_LIMITED",
     delay_s: 600,
@@ -147,16 +147,16 @@ const FAULTS: { title: string; command: Command; code: string; delay_s?: number;
     code: "BAD_STATUS",
   },
   { title: "status 204", command: { do: "answer", status: 204, body: "" }, code: "BAD_STATUS" },
-  { title: "no answer at all", command: { do: "hang" }, code: "TIMED_OUT" },
+  { title: "no response", command: { do: "hang" }, code: "TIMED_OUT" },
   {
-    title: "an answer that stops half-way",
+    title: "a response that stalls half-way",
     command: { do: "hang_mid_body", body: PAGE },
     code: "TIMED_OUT",
     kept: PAGE,
     used: 2,
   },
   {
-    title: "an answer that is cut half-way",
+    title: "a response that is cut half-way",
     command: { do: "cut_mid_body", body: PAGE },
     code: "BODY_CUT",
     kept: PAGE,
@@ -165,7 +165,7 @@ const FAULTS: { title: string; command: Command; code: string; delay_s?: number;
   { title: "a connection that is cut", command: { do: "cut" }, code: "CONNECTION_LOST" },
 ];
 for (const { title, command, code, delay_s, kept, used = 1 } of FAULTS) {
-  test(`After ${title} it reports ${code}, waits and asks again.`, async () => {
+  test(`after ${title} the poller reports ${code}, waits and retries`, async () => {
     server.commands.push(command);
     const { texts, reports, position, clock } = await pull(
       poller({ demo_key: KEY, timeout_ms: 250 }),
@@ -186,9 +186,9 @@ for (const { title, command, code, delay_s, kept, used = 1 } of FAULTS) {
 
 const NO_DATA: { title: string; body: string | Uint8Array; code: string }[] = [
   { title: "an HTML page", body: "<!DOCTYPE html><title>Just a moment...</title>", code: "BODY_NOT_JSON" },
-  { title: "nothing", body: "", code: "BODY_NOT_JSON" },
+  { title: "no bytes", body: "", code: "BODY_NOT_JSON" },
   { title: "half a page of JSON", body: PAGE.slice(0, 500), code: "BODY_NOT_JSON" },
-  { title: "bytes that are no text", body: Buffer.from([0xff, 0xfe, 0x00]), code: "BODY_NOT_JSON" },
+  { title: "bytes that are not UTF-8", body: Buffer.from([0xff, 0xfe, 0x00]), code: "BODY_NOT_JSON" },
   {
     title: "the rate limit",
     body: `{"status":{"error_code":429,"error_message":"limit of ${KEY}"}}`,
@@ -201,7 +201,7 @@ const NO_DATA: { title: string; body: string | Uint8Array; code: string }[] = [
   { title: "an empty list", body: "[]", code: "EMPTY_PAGE" },
 ];
 for (const { title, body, code } of NO_DATA) {
-  test(`A body of ${title} with status 200 is recorded, costs a credit and counts as a failure with backoff.`, async () => {
+  test(`a body of ${title} with status 200 is recorded, costs a credit and counts as a failure with backoff`, async () => {
     const no_data: Command = { do: "answer", headers: { "content-type": "text/html" }, body };
     server.commands.push(no_data, no_data);
     const producer = poller({ demo_key: KEY });
@@ -231,13 +231,13 @@ for (const { title, body, code } of NO_DATA) {
   });
 }
 
-test("A page of coins behind the last one is an empty list, and no failure.", async () => {
+test("an empty page after the last page of coins is not a failure", async () => {
   server.commands.push({ do: "answer", body: PAGE }, { do: "answer", body: "[]" }, { do: "answer", body: PAGE });
   const { reports } = await pull(poller({ pages: 2 }), 3);
   assert.deepEqual(codes(reports), []);
 });
 
-test("Failures in a row double the wait, and a success starts over and says so.", async () => {
+test("consecutive failures double the wait, and a success resets it and is reported", async () => {
   const broken: Command = { do: "answer", status: 502, body: "" };
   server.commands.push(broken, broken, broken, { do: "answer", body: PAGE }, broken);
   const { clock, reports } = await pull(poller({ calls_per_month: 1_000_000 }), 2);
@@ -245,7 +245,7 @@ test("Failures in a row double the wait, and a success starts over and says so."
   assert.deepEqual(codes(reports), ["BAD_STATUS", "BAD_STATUS", "BAD_STATUS", "RECOVERED", "BAD_STATUS"]);
 });
 
-test("The budget of a month sets the pace: ten thousand calls are one in some four minutes.", async () => {
+test("the monthly budget sets the poll interval: 10,000 calls allow one about every four minutes", async () => {
   const clock = new FakeClock("2025-10-01T00:00:00Z");
   const { at_us, reports } = await pull(poller(), 3, { clock });
   const gaps_s = at_us.slice(1).map((at, index) => (at - at_us[index]!) / 1e6);
@@ -259,7 +259,7 @@ test("The budget of a month sets the pace: ten thousand calls are one in some fo
   );
 });
 
-test("However large the budget, polls are a minute apart: the data changes no faster.", async () => {
+test("polls are one minute apart even if the budget allows more", async () => {
   const { at_us } = await pull(poller({ calls_per_month: 10_000_000 }), 3);
   assert.deepEqual(
     at_us.map((at) => (at - at_us[0]!) / 1e6),
@@ -267,7 +267,7 @@ test("However large the budget, polls are a minute apart: the data changes no fa
   );
 });
 
-test("A spent budget waits for the next month, and says so.", async () => {
+test("a poller that has spent its monthly budget reports it and waits for the next month", async () => {
   const clock = new FakeClock("2025-10-31T23:00:00Z");
   const { at_us, reports, position } = await pull(poller({ calls_per_month: 1 }), 2, { clock });
   assert.deepEqual(
@@ -278,7 +278,7 @@ test("A spent budget waits for the next month, and says so.", async () => {
   assert.deepEqual(codes(reports), ["BUDGET_SPENT"]);
 });
 
-test("A month's budget is never overspent, whatever fails and however often it is restarted.", async () => {
+test("the monthly budget is never exceeded, despite failures and restarts", async () => {
   const clock = new FakeClock("2025-10-31T12:00:00Z");
   let position: string | null = null;
   const paid = new Map<string, number>();
@@ -296,7 +296,7 @@ test("A month's budget is never overspent, whatever fails and however often it i
   assert.ok(paid.size > 2 && [...paid.values()].every((used) => used <= 20), JSON.stringify([...paid]));
 });
 
-test("A restart remembers the credits and the last poll: it costs no extra call.", async () => {
+test("a restarted poller restores the spent credits and the last poll time, and makes no extra call", async () => {
   const clock = new FakeClock();
   const first = await pull(poller(), 1, { clock });
   clock.jump_ms(5000);
@@ -305,7 +305,7 @@ test("A restart remembers the credits and the last poll: it costs no extra call.
   assert.ok(second.at_us[0]! - first.at_us[0]! > 60_000_000);
 });
 
-test("After a night of sleep it polls once, not once for every poll missed.", async () => {
+test("after nine hours of sleep the poller polls once, not once for every missed poll", async () => {
   const clock = new FakeClock();
   const first = await pull(poller(), 1, { clock });
   clock.jump_ms(9 * 3_600_000);
@@ -317,7 +317,7 @@ test("After a night of sleep it polls once, not once for every poll missed.", as
   );
 });
 
-test("A clock that is set back delays the next poll by an interval at most.", async () => {
+test("a clock that is set back delays the next poll by at most one interval", async () => {
   const clock = new FakeClock("2025-10-10T12:00:00Z");
   const first = await pull(poller(), 1, { clock });
   clock.jump_ms(-86_400_000);
@@ -326,7 +326,7 @@ test("A clock that is set back delays the next poll by an interval at most.", as
   assert.ok(at_us[0]! - begun_us < 300_000_000);
 });
 
-test("An abort ends it at once, while it waits and while it is being answered.", async () => {
+test("an abort ends the poller while a request is pending", async () => {
   server.commands.push({ do: "answer", body: PAGE }, { do: "hang" });
   const abort = new AbortController();
   const clock = new FakeClock();
@@ -348,7 +348,7 @@ test("An abort ends it at once, while it waits and while it is being answered.",
   assert.deepEqual(given, [PAGE]);
 });
 
-test("A probe succeeds where CoinGecko answers, be it with a rate limit, and its credit is counted.", async () => {
+test("a probe succeeds when CoinGecko answers, even with a rate limit, and its credit is counted", async () => {
   server.commands.push(
     { do: "answer", body: '{"gecko_says":"(V3) To the Moon!"}' },
     { do: "answer", status: 429, body: "error code: 1015" },
@@ -362,17 +362,17 @@ test("A probe succeeds where CoinGecko answers, be it with a rate limit, and its
 const UNREACHABLE: [string, Command, RegExp][] = [
   ["an error", { do: "answer", status: 503, body: "" }, /status 503/],
   ["a rejected key", { do: "answer", status: 401, body: "" }, /rejected the key/],
-  ["silence", { do: "hang" }, /no complete answer/],
-  ["a portal's page", { do: "answer", body: "<html>Log in to the hotel" }, /not CoinGecko/],
+  ["no response", { do: "hang" }, /no complete answer/],
+  ["a captive portal's page", { do: "answer", body: "<html>Log in to the hotel" }, /not CoinGecko/],
 ];
 for (const [title, command, message] of UNREACHABLE) {
-  test(`A probe that meets ${title} says why the source cannot be used.`, async () => {
+  test(`a probe that gets ${title} fails and reports why the source cannot be used`, async () => {
     server.commands.push(command);
     await assert.rejects(poller({ timeout_ms: 100 }).probe(never), { code: "SOURCE_UNREACHABLE", message });
   });
 }
 
-test("A port where nobody listens and a name that nobody has are told apart.", async () => {
+test("a failed probe distinguishes a closed port from a host name that does not resolve", async () => {
   const free = createServer();
   await new Promise<void>((resolve) => void free.listen(0, "127.0.0.1", resolve));
   const { port } = free.address() as AddressInfo;
@@ -387,7 +387,7 @@ test("A port where nobody listens and a name that nobody has are told apart.", a
   });
 });
 
-test("A key shows in no error, no report and no inspection.", async () => {
+test("the API key appears in no error, report or inspected object", async () => {
   server.otherwise = { do: "answer", status: 401, body: `bad key ${KEY}` };
   const producer = poller({ demo_key: KEY });
   assert.ok(!inspect(producer, { depth: 9, showHidden: true }).includes(KEY));
@@ -398,7 +398,7 @@ test("A key shows in no error, no report and no inspection.", async () => {
   );
 });
 
-test("What is not given comes from the environment.", async (context) => {
+test("options that are not given come from the environment", async (context) => {
   const before = { ...process.env };
   context.after(() => void (process.env = before));
   Object.assign(process.env, { COINGECKO_API_KEY: KEY, COINGECKO_BASE_URL: server.base_url });
@@ -407,7 +407,7 @@ test("What is not given comes from the environment.", async (context) => {
   assert.equal(server.pages[0]?.headers["x-cg-demo-api-key"], KEY);
 });
 
-test("Options come from the environment; an empty one counts as absent, and an invalid one is rejected.", () => {
+test("options come from the environment; an empty value counts as absent, and an invalid one is rejected", () => {
   assert.deepEqual(
     coingeckoEnvironment({ COINGECKO_API_KEY: " k ", COINGECKO_PRO_API_KEY: "", COINGECKO_BASE_URL: "http://x" }),
     { demo_key: "k", pro_key: null, base_url: "http://x" },
@@ -419,13 +419,13 @@ test("Options come from the environment; an empty one counts as absent, and an i
     assert.throws(() => poller(options), RangeError);
 });
 
-test("A position that makes no sense stops the poller rather than forget what was spent.", async () => {
+test("an invalid stored position stops the poller, so that no spent credit is forgotten", async () => {
   for (const position of ["", "{}", '{"month":"2025-10","used":"1","polled_at_us":null}']) {
     await assert.rejects(collect(poller(), { position }), { code: "INVALID_POSITION" });
   }
 });
 
-test("Its status says what it is doing: not heard yet, polling, failed with the reason, ended.", async () => {
+test("the status shows the state: connecting, live, failed with the reason, ended", async () => {
   const source = poller();
   assert.deepEqual([source.status?.().state, source.status?.().heard_at_us], ["connecting", null]);
   const clock = new FakeClock();

@@ -24,8 +24,8 @@ const spread = (runs: readonly { first_id: number; last_id: number }[]): number[
     .flatMap(({ first_id, last_id }) => Array.from({ length: last_id - first_id + 1 }, (_, index) => first_id + index))
     .sort((a, b) => a - b);
 
-describe("the book of gaps", () => {
-  test("In any order of arrival, with copies and restarts, it says what a set would say.", () => {
+describe("GapBook", () => {
+  test("agrees with a model made of sets, for any order of arrival, duplicates and restarts", () => {
     const arrival = fc.record({
       id: fc.integer({ min: 10, max: 60 }),
       how: fc.constantFrom("message", "page", "settle", "restart", "lost"),
@@ -90,7 +90,7 @@ describe("the book of gaps", () => {
     );
   });
 
-  test("Unbroken runs are one gap each, of each product for itself.", () => {
+  test("reports each contiguous run of missing trades as one gap, per product", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     for (const id of [1, 5, 6, 9]) book.saw(trade(id), 0);
     for (const id of [100, 102]) book.saw(trade(id, "B"), 0);
@@ -106,7 +106,7 @@ describe("the book of gaps", () => {
     assert.equal(book.nextSettling_us(), Infinity);
   });
 
-  test("What is asked for is a product's first missing trades, gaps and what is between them, a page at most.", () => {
+  test("requests a product's first missing trades across its gaps, at most one page at a time", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     for (const id of [1, 5, 9, 2_000]) book.saw(trade(id, "A", `after ${id}`), 0);
     book.settled(1_000_000);
@@ -117,7 +117,7 @@ describe("the book of gaps", () => {
     assert.equal(book.missingWithin("A", { first_id: 4, last_id: 7 }), 3);
   });
 
-  test("An announcement opens a gap up to its number, and begins the count of a product that has not traded yet.", () => {
+  test("opens a gap up to an announced number, and starts counting a product that has not traded yet", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     book.announced("A", 10, 0);
     book.saw(trade(11), 0);
@@ -126,7 +126,7 @@ describe("the book of gaps", () => {
     assert.deepEqual(bounds(book.settled(1_000_000)), [[12, 13]]);
   });
 
-  test("A product that nobody wants any more is forgotten with its gaps; what is lost stays known.", () => {
+  test("drops the gaps of products that are no longer subscribed, and keeps the lost trades of the others", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     for (const id of [1, 3]) book.saw(trade(id), 0);
     for (const id of [1, 3]) book.saw(trade(id, "B"), 0);
@@ -137,7 +137,7 @@ describe("the book of gaps", () => {
     assert.deepEqual(Object.keys(later.save().products), ["B"]);
   });
 
-  test("A trade that was given up and comes after all is filled, once, over a restart too; the others stay lost.", () => {
+  test("counts a lost trade that arrives late as filled, once, also after a restart; the others stay lost", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     for (const id of [1, 5]) book.saw(trade(id), 0);
     book.settled(1_000_000);
@@ -157,7 +157,7 @@ describe("the book of gaps", () => {
     assert.deepEqual(later.counts(), { open: 0, filled: 2, lost: 1 });
   });
 
-  test("A number out of all proportion, up or down, is no gap: it is counted from there, and the next jump back is none either.", () => {
+  test("restarts the count after a jump beyond the limit, up and back down, without reporting a gap", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     for (const id of [1_000, 9_000_000_000_000, 1_001, 1_003]) book.saw(trade(id), 0);
     book.announced("A", 8_000_000_000_000, 0);
@@ -169,7 +169,7 @@ describe("the book of gaps", () => {
     assert.deepEqual(book.counts(), { open: 1, filled: 0, lost: 0 });
   });
 
-  test("Gaps are bounded in size and in number; what is beyond is lost with its reason, and told once.", () => {
+  test("bounds the size and the number of gaps, and reports trades beyond the limits as lost once, with the reason", () => {
     const book = new GapBook({ ...LIMITS, max_gap: 10, max_jump: 1_000_000, max_open: 2 }, null, PRODUCTS);
     for (const id of [1, 101, 103, 105]) book.saw(trade(id), 7);
     assert.deepEqual(book.takeLostAtOnce(), [

@@ -152,13 +152,13 @@ const MESSAGES: [
     '[993,[["354.11","0.8","1.5","s","l",""]],"trade","XMR/USD"]',
     { kind: "unknown" },
   ],
-  ["no JSON", krakenProtocol.read, "pong", { kind: "unknown" }],
+  ["text that is not JSON", krakenProtocol.read, "pong", { kind: "unknown" }],
 ];
 for (const [title, read, message, heard] of MESSAGES) {
-  test(`${title} is read as ${heard.kind}.`, () => assert.deepEqual(read(message), heard));
+  test(`${title} is read as ${heard.kind}`, () => assert.deepEqual(read(message), heard));
 }
 
-test("REST routes ask for exactly what is missing, and tell ids from bodies.", () => {
+test("REST paths request exactly the missing trades, and REST bodies yield ids, cursors and errors", () => {
   const asked = { product: "BTCUSDT", first_id: 5, last_id: 9, cursor: null };
   assert.equal(binanceProtocol.rest.path(asked), "/api/v3/aggTrades?symbol=BTCUSDT&fromId=5&limit=5");
   assert.equal(
@@ -192,7 +192,7 @@ test("REST routes ask for exactly what is missing, and tell ids from bodies.", (
     for (const other of [null, {}, "x", 1]) assert.equal(rest.read(other), null);
 });
 
-test("Products keep the spelling that the exchange knows, and are percent-encoded in addresses.", () => {
+test("products keep the exchange's spelling, and are percent-encoded in URLs", () => {
   const products = (protocol: ExchangeProtocol, given: string) => exchange(protocol, { products: [given] });
   const SPELLED: [ExchangeProtocol, string, string][] = [
     [binanceProtocol, "btcusdt", "BTCUSDT"],
@@ -227,7 +227,7 @@ test("Products keep the spelling that the exchange knows, and are percent-encode
     assert.throws(() => products(binanceProtocol, wrong), { code: "INVALID_PRODUCTS" });
 });
 
-test("Every product that is subscribed by default is mapped to a coin.", () => {
+test("every default product is mapped to a coin", () => {
   const seed = readFileSync(join(projectFolder(), "dbt_crypto", "seeds", "crypto_products.csv"), "utf8");
   const mapped = new Set(seed.split("\n").map((line) => line.split(",").slice(0, 2).join(" ")));
   for (const { source, products } of [binanceProtocol, coinbaseProtocol, krakenProtocol]) {
@@ -240,7 +240,7 @@ test("Every product that is subscribed by default is mapped to a coin.", () => {
   }
 });
 
-test("Prices come encrypted or from this machine, never otherwise.", () => {
+test("addresses must be encrypted or local, without credentials or a query", () => {
   for (const address of ["wss://feed.example.com", "ws://127.0.0.1:9000", "ws://localhost:9", "ws://[::1]:9/v2/"])
     assert.equal(checkedAddress("X", address, "ws"), address.replace(/\/$/, ""));
   for (const address of [
@@ -263,7 +263,7 @@ test("Prices come encrypted or from this machine, never otherwise.", () => {
   assert.throws(() => checkedAddress("X", "http://api.example.com", "http"), { code: "INVALID_ADDRESS" });
 });
 
-test("Addresses and products come from the environment; an invalid value is rejected, and the error names it.", () => {
+test("addresses and products come from the environment, and an error names the invalid value", () => {
   const { ws_url, products } = settingNames("binance");
   assert.equal(ws_url, "COINLAKE_BINANCE_WS_URL");
   const made = (env: NodeJS.ProcessEnv) => exchange(binanceProtocol, {}, env);
@@ -277,7 +277,7 @@ test("Addresses and products come from the environment; an invalid value is reje
   assert.throws(() => coinbase({ products: ["BTC-USD&x=1"] }), { code: "INVALID_PRODUCTS" });
 });
 
-test("A stored position that makes no sense stops the source, and says so.", async () => {
+test("an invalid stored position stops the source with an error and the state failed", async () => {
   for (const position of [
     "",
     "{}",

@@ -40,7 +40,7 @@ function recorded(): { text: string; trade: KnownTrade | null }[] {
 }
 
 test(
-  "The recorded session with its connection ended again and again: every trade comes, what was missed is told exactly.",
+  "a recorded session with repeated disconnects yields every trade, and exactly the missed ones are reported",
   { skip: skipWithout(RECORDING) },
   async () => {
     const session = recorded();

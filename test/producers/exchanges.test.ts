@@ -49,7 +49,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       for (const product of products) assert.deepEqual(run.ids(product).all, known(product));
     };
 
-    test("Every trade message is a record, byte for byte, in order, under its product; transport is none.", async () => {
+    test("records every trade message byte for byte, in order, under its product, and no transport message", async () => {
       const run = start();
       await run.connected(server);
       const before_us = Date.now() * 1000;
@@ -71,7 +71,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.equal(run.status.state, "live");
     });
 
-    test("What nobody knows is kept as it is: garbage, other shapes, bytes that are no text.", async () => {
+    test("records unknown messages unchanged: garbage, other shapes, invalid UTF-8", async () => {
       const run = start();
       await run.connected(server);
       const strange = [
@@ -90,7 +90,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       );
     });
 
-    test("Messages that are lost are found, fetched and told exactly.", async () => {
+    test("detects lost messages, fetches their trades over REST and reports exactly those", async () => {
       const run = start();
       await run.connected(server);
       const lost = new Map<string, number[]>(products.map((product) => [product, []]));
@@ -117,7 +117,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       }
     });
 
-    test("A fetched page keeps the digits of its body and names its product and route.", async () => {
+    test("keeps the digits of a fetched page's body, and records its product and route", async () => {
       const run = start();
       await run.connected(server);
       server.trade(main);
@@ -131,7 +131,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.ok(textOf(record).includes('"0.12345678901234567890"'));
     });
 
-    test("Copies and overtaken messages are no gaps.", async () => {
+    test("reports no gap for duplicate and reordered messages", async () => {
       const run = start({
         gaps: { max_gap: 5_000, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 2_000 },
       });
@@ -152,7 +152,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(saved.open, []);
     });
 
-    test("A gap closes when its messages come late after all, and not before all of them.", async () => {
+    test("closes a gap when all of its messages arrive late, and not before", async () => {
       const run = start();
       await run.connected(server);
       server.rest_commands.push(
@@ -171,7 +171,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(run.status.missed, { open: 0, filled: 3, lost: 0 });
     });
 
-    test("A connection that is cut is made again, and what was missed in between is fetched.", async () => {
+    test("reconnects after a cut connection and fetches the trades missed meanwhile", async () => {
       const run = start();
       await run.connected(server);
       for (const product of products) server.trade(product);
@@ -188,7 +188,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.equal(run.status.state, "live");
     });
 
-    test("A server that dies and returns loses nothing; in between the source says that it failed.", async () => {
+    test("loses no trade while the server is down, and reports the state failed meanwhile", async () => {
       const run = start();
       await run.connected(server);
       server.trade(main);
@@ -211,7 +211,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(told, missed);
     });
 
-    test("A restart fetches what was missed while it was down, and gaps that were open.", async () => {
+    test("fetches the trades missed during a restart, and those of gaps that were open before it", async () => {
       const first = start();
       await first.connected(server);
       server.rest_commands.push(
@@ -247,7 +247,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(next.status.missed, { open: 0, filled: missed.length, lost: 0 });
     });
 
-    test("What a product missed that does not trade again is fetched all the same.", async () => {
+    test("fetches the missed trades of a product that does not trade again", async () => {
       const run = start();
       await run.connected(server);
       for (const product of products) server.trade(product);
@@ -264,7 +264,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await until(() => next.ids(third).all.includes(id), "a restart fetches it as well");
     });
 
-    test("The first connection ever misses nothing of the time before it.", async () => {
+    test("requests no trade from before the first connection", async () => {
       for (let number = 0; number < 5; number += 1) server.make(main);
       const run = start();
       await run.connected(server);
@@ -275,7 +275,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(server.requests, []);
     });
 
-    test("What REST does not have is lost, with the reason; its neighbours are filled.", async () => {
+    test("reports trades that REST does not have as lost, with the reason, and fills the rest of the gap", async () => {
       const run = start();
       await run.connected(server);
       server.trade(main);
@@ -299,7 +299,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual([saved.lost.length, saved.lost_count], [1, 2]);
     });
 
-    test("While REST fails, gaps stay open; then they are filled.", async () => {
+    test("keeps a gap open while REST fails, and fills it afterwards", async () => {
       // Long enough for each response on a busy machine: a late status would be a timeout.
       const run = start({ request_timeout_ms: 2_000 });
       await run.connected(server);
@@ -325,7 +325,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       );
     });
 
-    test("REST says when it wants to be asked again, and is heard.", async () => {
+    test("waits as long as a rate-limited REST response demands", async () => {
       const run = start();
       await run.connected(server);
       server.rest_commands.push({ do: "answer", status: 429, headers: { "retry-after": "7" }, body: "" });
@@ -337,7 +337,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.equal(server.requests.length, 1);
     });
 
-    test("Of a gap beyond the bound, the part beyond is lost at once and the rest is filled.", async () => {
+    test("reports the part of a gap beyond the size limit as lost at once, and fills the rest", async () => {
       const run = start({
         gaps: { max_gap: 100, max_jump: 1_000_000, max_open: 200, max_recent: 100, max_saved: 20, settle_ms: 60 },
       });
@@ -354,7 +354,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.match(run.said("GAP_LOST")[0] ?? "", /at most 100 trades of a gap are requested/);
     });
 
-    test("A connection on which nothing is heard is dead, and replaced.", async () => {
+    test("replaces a connection that has become silent", async () => {
       const run = start({
         connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 },
       });
@@ -371,7 +371,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await wholeIn(run);
     });
 
-    test("A quiet market is not silence: pings are answered.", async () => {
+    test("keeps a quiet connection whose server answers pings", async () => {
       const run = start({
         connection: { connect_timeout_ms: 2_000, silent_after_ms: 400, max_message_bytes: 64 * 1024 },
       });
@@ -381,7 +381,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual([run.status.reconnects, run.status.state], [0, "live"]);
     });
 
-    test("Replaced before its time is up, a connection loses nothing: the new one is there before the old one goes.", async () => {
+    test("replaces a connection before its lifetime ends without losing a message: the new one opens first", async () => {
       const run = start({ life_ms: 150 });
       await run.connected(server);
       const stopping = new AbortController();
@@ -401,7 +401,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.ok(!run.codes.includes("DISCONNECTED"));
     });
 
-    test("A replacement that fails is tried again while the old connection goes on.", async () => {
+    test("retries a failed replacement while the old connection stays in use", async () => {
       const run = start({ life_ms: 300 });
       await run.connected(server);
       server.handshake_commands.push({ status: 503 }, { status: 503 }, { status: 503 });
@@ -417,7 +417,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.deepEqual(run.status.gaps, []);
     });
 
-    test("A rejected product is reported, and the other products continue.", async () => {
+    test("reports a rejected product and continues with the others", async () => {
       server.unknown_products.add(second);
       const run = start();
       if (kind === "binance") return; // The source accepts any name and sends nothing for unknown ones.
@@ -429,7 +429,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await until(() => run.records.length === 2, "the others trade");
     });
 
-    test("If every product is rejected, the source reports a failure and retries.", async () => {
+    test("reports a failure and retries when every product is rejected", async () => {
       if (kind === "binance") return;
       for (const product of products) server.unknown_products.add(product);
       const run = start();
@@ -444,7 +444,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await run.connected(server);
     });
 
-    test("A rejected handshake is retried after the delay that the server gives.", async () => {
+    test("retries a rejected handshake after the delay that the server demands", async () => {
       server.handshake_commands.push({ status: 500 }, { status: 429, headers: { "retry-after": "2" } });
       const run = start();
       await until(() => run.codes.includes("RATE_LIMITED"), "it was asked to wait");
@@ -452,7 +452,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.match(run.said("RATE_LIMITED")[0] ?? "", /Reconnecting in 2 s\./);
     });
 
-    test("Subscriptions that are not answered in time end the connection.", async () => {
+    test("closes a connection whose subscriptions are not acknowledged in time", async () => {
       server.are_acks_withheld = true;
       const run = start({
         connection: { connect_timeout_ms: 150, silent_after_ms: 2_000, max_message_bytes: 64 * 1024 },
@@ -462,7 +462,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await run.connected(server);
     });
 
-    test("A message too large for a feed ends the connection, and costs no trade.", async () => {
+    test("closes the connection after an oversized message, and loses no trade", async () => {
       const run = start();
       await run.connected(server);
       server.trade(main);
@@ -475,7 +475,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await wholeIn(run);
     });
 
-    test("While nobody takes, the source is slowed down: memory is bounded, and nothing is lost.", async () => {
+    test("applies back-pressure while nobody reads its batches: memory is bounded, and no trade is lost", async () => {
       const run = start({
         arrivals: { max_waiting: 500, max_waiting_bytes: 256 * 1024, max_taken: 100, max_taken_bytes: 64 * 1024 },
       });
@@ -503,7 +503,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.equal(run.status.reconnects, 0);
     });
 
-    test("A stop ends it at once and leaves no connection; what had come is given.", async () => {
+    test("stops at once, closes its connection and keeps the position of the last yielded record", async () => {
       const run = start();
       await run.connected(server);
       for (let number = 0; number < 50; number += 1) server.trade(main);
@@ -516,7 +516,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       assert.equal(saved.products[main]?.[0], streamed.at(-1), "the position is that of the last record");
     });
 
-    test("A probe says whether the source answers.", async () => {
+    test("passes a probe when the source answers, even with a rate limit, and fails it otherwise", async () => {
       const run = start();
       const never = new AbortController().signal;
       await run.producer.probe(never);

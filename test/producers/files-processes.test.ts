@@ -18,7 +18,7 @@ function startReading(...given: string[]) {
   return spawn(process.execPath, [CHILD, ...given], { stdio: ["ignore", "pipe", "inherit"] });
 }
 
-test("However often the reading process is killed, the log has every element of every file exactly once.", async () => {
+test("the log has every element of every file exactly once, however often the reading process is killed", async () => {
   const reading = new Reading(join(folder.path, "kills"));
   const filler = "x".repeat(500);
   const sizes = [1, 5_000, 30, 200, 8_000, 2, 400, 3_000];
@@ -47,7 +47,7 @@ test("However often the reading process is killed, the log has every element of 
   assert.deepEqual(ids.toSorted(), expected.toSorted());
 });
 
-test("A file of 100 MB is read in bounded memory.", async () => {
+test("a file of 100 MB is read in bounded memory", async () => {
   const path = join(folder.path, "large");
   await mkdir(join(path, "inbox"), { recursive: true });
   const filler = "x".repeat(300);

@@ -17,7 +17,7 @@ const newReading = (): Reading => new Reading(join(folder.path, `${(readings += 
 const numbered = (file: string, count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, index) => `${file}:${from + index}`);
 
-test("Every layout and compression is read, in order of time and name; other files are not looked at.", async () => {
+test("files of every layout and compression are read in order of time and name; other files are ignored", async () => {
   const reading = newReading();
   await reading.put("c.json", JSON.stringify(orders("c", 3)));
   await reading.put("b.ndjson", lines(orders("b", 2)));
@@ -53,7 +53,7 @@ test("Every layout and compression is read, in order of time and name; other fil
   });
 });
 
-test("A file counts once, whether it is renamed, touched or uploaded twice; new content is read again.", async () => {
+test("a file is read once, even when it is renamed, touched or uploaded again; new content is read", async () => {
   const reading = newReading();
   const at = (name: string): string => join(reading.inbox, name);
   await reading.put("a.jsonl", lines(orders("a", 2)));
@@ -70,7 +70,7 @@ test("A file counts once, whether it is renamed, touched or uploaded twice; new 
   assert.equal((await reading.elements()).length, 5);
 });
 
-test("A file that is being written waits until it is whole; one that stays incomplete is read as far as it goes.", async () => {
+test("a growing file is read once it is complete; a file that stays incomplete is read as far as it goes", async () => {
   const reading = newReading();
   const at = (name: string): string => join(reading.inbox, name);
   const whole = lines(orders("a", 6));
@@ -113,7 +113,7 @@ test("A file that is being written waits until it is whole; one that stays incom
   assert.deepEqual((await reading.elements()).slice(-3), numbered("torn.json", 3));
 });
 
-test("Malformed pieces are records of their own, with at most 10,000 characters.", async () => {
+test("malformed pieces become separate records of at most 10,000 characters", async () => {
   const reading = newReading();
   const long = `{"a":"${"é".repeat(20_000)}}`;
   await reading.put(
@@ -145,7 +145,7 @@ test("Malformed pieces are records of their own, with at most 10,000 characters.
   );
 });
 
-test("A large file is many records, and a stopped reading resumes in it, also under another name.", async () => {
+test("a large file becomes many records, and reading resumes in the middle of it, even after a rename", async () => {
   const reading = newReading();
   const filler = "x".repeat(1_000);
   const many = orders("m", 6_000).map((order) => ({ ...order, filler }));
@@ -176,7 +176,7 @@ test("A large file is many records, and a stopped reading resumes in it, also un
   assert.deepEqual(given, many);
 });
 
-test("A kill between the last batch and the ledger costs nothing; a lost or damaged ledger costs duplicates only.", async () => {
+test("a kill before the ledger is written costs nothing; a lost or damaged ledger costs only duplicates", async () => {
   const reading = newReading();
   await reading.put("a.jsonl", lines(orders("a", 2)));
   await reading.put("b.jsonl", lines(orders("b", 2)));
@@ -212,7 +212,7 @@ function lagging(real: Folder, gone: string, hidden: string): Folder {
   };
 }
 
-test("A listing may lag: a vanished file is skipped with a report, and a late one is read.", async () => {
+test("with a lagging listing, a vanished file is skipped with a report, and a late file is read", async () => {
   const reading = newReading();
   await reading.put("a.jsonl", lines(orders("a", 1)));
   await reading.put("late.jsonl", lines(orders("l", 1)));
@@ -233,7 +233,7 @@ test("A listing may lag: a vanished file is skipped with a report, and a late on
   assert.ok(reading.codes().length > 0);
 });
 
-test("A folder that vanishes makes the source wait, and it continues once the folder is back.", async () => {
+test("the source waits while its folder is missing, and continues when the folder is back", async () => {
   const reading = newReading();
   await reading.put("a.jsonl", lines(orders("a", 1)));
   const away = `${reading.inbox}-away`;
@@ -249,7 +249,7 @@ test("A folder that vanishes makes the source wait, and it continues once the fo
   assert.deepEqual(reading.codes(), ["FOLDER_NOT_FOUND", "FILES_LISTED"]);
 });
 
-test("A file that changes while it is read is read again from its start.", async () => {
+test("a file that changes while it is read is read again from its start", async () => {
   const reading = newReading();
   const filler = "x".repeat(1_000);
   const many = (letter: string): string => lines(orders(letter, 4_000).map((order) => ({ ...order, filler })));
@@ -295,7 +295,7 @@ test("A file that changes while it is read is read again from its start.", async
   );
 });
 
-test("What a simulation writes before a listing makes the pause after it no longer.", async () => {
+test("time that a simulation takes to write before a listing does not lengthen the pause after it", async () => {
   const reading = newReading();
   const clock = new ScriptedClock();
   const REFRESH_MS = 1_000;

@@ -52,7 +52,7 @@ const anyStream = fc.record({
   rates: fc.record({ invalid: rate, updated: rate, cancelled: rate, late: rate, duplicated: rate }),
 });
 
-test("The truth is what the texts say: verdicts, duplicates and sales per minute to the cent.", () => {
+test("the expected verdicts, duplicates and sales per minute equal those that a second implementation reads from the texts", () => {
   fc.assert(
     fc.property(anyStream, (options) => {
       const elements = elementsOf(new OrderStream(options), 60);
@@ -67,7 +67,7 @@ test("The truth is what the texts say: verdicts, duplicates and sales per minute
   );
 });
 
-test("A slot has the same bytes in any order of computation, and another seed has others.", () => {
+test("a slot has the same bytes in any order of computation, and another seed gives others", () => {
   fc.assert(
     fc.property(anyStream, fc.array(fc.nat(80), { minLength: 1, maxLength: 6 }), (options, slots) => {
       const sequential = new OrderStream(options);
@@ -80,7 +80,7 @@ test("A slot has the same bytes in any order of computation, and another seed ha
   );
 });
 
-test("Faults, updates, late and repeated events occur at their rates.", () => {
+test("invalid, updated, cancelled, late and duplicate events occur at their rates", () => {
   const slots = 2_500;
   const elements = elementsOf(new OrderStream(base), slots);
   const { accepted, duplicates, rejected } = truthOf(elements);
@@ -108,7 +108,7 @@ test("Faults, updates, late and repeated events occur at their rates.", () => {
   assert.ok(swapped > 50 && tied > 50, `${swapped} swapped, ${tied} tied`);
 });
 
-test("Products change name and price, customers move, and a few customers place many orders.", () => {
+test("products change name and price, customers move, and a few customers place many orders", () => {
   const week_ms = 7 * 24 * HOUR_MS;
   const versions = (of: (at_ms: number) => unknown): number =>
     new Set(Array.from({ length: 85 }, (_, index) => JSON.stringify(of(START_MS + (index * week_ms) / 84)))).size;
@@ -129,7 +129,7 @@ test("Products change name and price, customers move, and a few customers place 
   assert.ok(orders.size > 500 && Math.max(...orders.values()) > 100);
 });
 
-test("Version 2 renames the price, splits the name and adds the channel, from its slot on.", () => {
+test("schema version 2 renames the price, splits the name and adds the channel, from its first slot on", () => {
   const stream = new OrderStream({ ...base, version_2_from_slot: 10, rates: { ...DEFAULT_RATES, invalid: 0 } });
   for (let slot = 0; slot < 20; slot += 1) {
     for (const { text } of stream.elements(slot)) {
@@ -167,7 +167,7 @@ async function textsIn(reading: Reading): Promise<string[]> {
   );
 }
 
-test("The simulated shop's history is in the log once, to the cent, also after stops and restarts.", async () => {
+test("the simulated shop's history is in the log exactly once, to the cent, also after stops and restarts", async () => {
   const reading = new Reading(join(folder.path, "history"));
   const make = () => simulatedOrders({ ...HISTORY, is_until_drained: true });
   // Stops within the writing of the files and within their reading.
@@ -191,7 +191,7 @@ test("The simulated shop's history is in the log once, to the cent, also after s
   assert.deepEqual(reading.codes(), []);
 });
 
-test("Live, a file follows every few seconds, and files that were read are deleted after a day.", async () => {
+test("a live shop adds a file every few seconds, and deletes files that were read after a day", async () => {
   const reading = new Reading(join(folder.path, "live"));
   const now_us = Date.now() * 1000;
   const clock = new ScriptedClock(now_us);
@@ -213,7 +213,7 @@ test("Live, a file follows every few seconds, and files that were read are delet
   assert.ok(names.every((name) => !name.endsWith(".tmp")));
 });
 
-test("Options out of bounds are rejected at once.", () => {
+test("options out of range are rejected with a RangeError", () => {
   assert.throws(() => simulatedOrders({ orders_per_slot: 0 }), RangeError);
   assert.throws(() => simulatedOrders({ slot_ms: 1 }), RangeError);
   assert.throws(() => simulatedOrders({ rates: { ...DEFAULT_RATES, late: 2 } }), RangeError);

@@ -27,7 +27,7 @@ async function fileOf(content: string | Uint8Array, name = "candles.csv"): Promi
 const candle = (symbol: string, minute: number, prices = "1.10,1.30,1.00,1.20,9.50"): string =>
   `${symbol},${MINUTE + minute * 60_000},${prices}`;
 
-test("A candle is four ticks with the file's own text, and only the close carries the volume.", async () => {
+test("a candle becomes four ticks with the file's own text, and only the close has the volume", async () => {
   const file = await fileOf(
     [HEADER, candle("BTC", 0, "0.50,0.0000000120,1e-9,23144.780,1.3e-05"), candle("BTC", 1)].join("\n"),
   );
@@ -45,7 +45,7 @@ test("A candle is four ticks with the file's own text, and only the close carrie
   );
 });
 
-test("A file ordered by symbol is replayed in the order of time, ties in the order of the lines.", async () => {
+test("a file sorted by symbol is replayed in order of time, ties in order of the lines", async () => {
   const file = await fileOf(
     [HEADER, candle("ETH", 0), candle("ETH", 1), candle("BTC", 0), candle("BTC", 3)].join("\r\n"),
   );
@@ -71,7 +71,7 @@ test("A file ordered by symbol is replayed in the order of time, ties in the ord
   ]);
 });
 
-test("Of lines that repeat a symbol and a start the last one goes first, and the others follow it.", async () => {
+test("of lines with the same symbol and start, the last is replayed first, and the others follow it", async () => {
   const flat = (symbol: string, price: number) => candle(symbol, 0, `${price},${price},${price},${price},1`);
   const lines = [flat("BTC", 1), flat("ETH", 9), flat("BTC", 2), candle("BTC", 1), flat("BTC", 3)];
   const file = await fileOf([HEADER, ...lines].join("\n"));
@@ -83,7 +83,7 @@ test("Of lines that repeat a symbol and a start the last one goes first, and the
   assert.deepEqual(again.records.map(textOf), records.slice(7).map(textOf), "it resumes where it stopped");
 });
 
-test("Malformed lines come as they are, at the replay's clock, and nothing else is lost.", async () => {
+test("malformed lines are replayed unchanged at the replay's current time, and no other line is lost", async () => {
   const bad = [
     "BTC,1,2,3",
     candle("BTC", 0, "1,2,abc,4,5"),
@@ -109,7 +109,7 @@ test("Malformed lines come as they are, at the replay's clock, and nothing else 
   assert.deepEqual(producer.progress?.(), { done: records.length, total: records.length });
 });
 
-test("Lines above the first candle come at its time, and a file of malformed lines alone is still replayed.", async () => {
+test("malformed lines above the first candle get its time, and a file of malformed lines alone is replayed", async () => {
   const above = await collect(
     await openReplay({ file: await fileOf([HEADER, "x", candle("BTC", 0)].join("\n")), speed: "max" }),
   );
@@ -118,7 +118,7 @@ test("Lines above the first candle come at its time, and a file of malformed lin
   assert.deepEqual(alone.records.map(textOf), ["x", "y"]);
 });
 
-test("The length of a candle is the smallest distance in the file, one minute where there is none.", async () => {
+test("the length of a candle is the smallest distance between candles of the file, or one minute", async () => {
   const delays = async (...rows: string[]): Promise<number[]> => {
     const { records } = await collect(
       await openReplay({ file: await fileOf([HEADER, ...rows].join("\n")), speed: "max" }),
@@ -131,7 +131,7 @@ test("The length of a candle is the smallest distance in the file, one minute wh
   assert.deepEqual(await delays(`A,${MINUTE},1,2,3,4,5`, `B,${MINUTE + 1},1,2,3,4,5`), [0, 0, 0, 0]);
 });
 
-test("A compressed file gives the same records as a plain one, and the same hash in its id.", async () => {
+test("a compressed file gives the same records as a plain one, and the same hash in its id", async () => {
   const text = [
     HEADER,
     ...Array.from({ length: 700 }, (_, minute) => candle(minute % 2 === 0 ? "A" : "B", minute)),
@@ -142,7 +142,7 @@ test("A compressed file gives the same records as a plain one, and the same hash
   assert.equal(packed.id.split(":").at(-1), plain.id.split(":").at(-1));
 });
 
-test("A compressed file that breaks off is replayed up to there: the torn line is recorded, never read as a candle.", async () => {
+test("a damaged compressed file is replayed up to the damage, and a torn line is recorded, never read as a candle", async () => {
   const text = [
     HEADER,
     ...Array.from({ length: 300 }, (_, minute) =>
@@ -175,7 +175,7 @@ test("A compressed file that breaks off is replayed up to there: the torn line i
   );
 });
 
-test("A replay that was killed after any number of batches goes on exactly where the log ends.", async () => {
+test("a replay resumes exactly where the log ends, after any number of records", async () => {
   const text = [
     HEADER,
     "bad",
@@ -193,7 +193,7 @@ test("A replay that was killed after any number of batches goes on exactly where
   );
 });
 
-test("At a speed of N the ticks come N times as fast as they were recorded.", async () => {
+test("at speed N, ticks are replayed N times as fast as they were recorded", async () => {
   const file = await fileOf([HEADER, candle("A", 0), candle("A", 1)].join("\n"));
   const clock = new FakeClock();
   const start_us = clock.now_us();
@@ -211,7 +211,7 @@ test("At a speed of N the ticks come N times as fast as they were recorded.", as
   assert.deepEqual(seen, [0, 2000, 4000, 6000, 6000, 8000, 10_000, 12_000]);
 });
 
-test("Aborting ends a replay that waits for its next tick.", async () => {
+test("an abort ends a replay that waits for its next tick", async () => {
   const file = await fileOf([HEADER, candle("A", 0), candle("A", 1)].join("\n"));
   const abort = new AbortController();
   const producer = await openReplay({ file, speed: 1 });
@@ -235,7 +235,7 @@ const RECORDED = [
 ];
 for (const { file, ticks } of RECORDED) {
   test(
-    `The recorded ${file} gives ${ticks} ticks in order, each with the text of its candle.`,
+    `the recorded ${file} gives ${ticks} ticks in order, each with the text of its candle`,
     { skip: skipWithout(file) },
     async () => {
       const path = marketData(file)!;
@@ -280,7 +280,7 @@ const UNITS: [unit: string, (at_ms: number) => string][] = [
 const NUMBERS = "1.10,1.30,1.00,1.20,9.50";
 
 for (const [unit, count] of UNITS) {
-  test(`A candle file that counts ${unit} gives the same prices at the same times.`, async () => {
+  test(`a candle file with times in ${unit} gives the same prices at the same times`, async () => {
     const lines = [0, 1, 2].map((minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`);
     const { records } = await collect(
       await openReplay({ file: await fileOf([HEADER, ...lines].join("\n")), speed: "max" }),
@@ -294,7 +294,7 @@ for (const [unit, count] of UNITS) {
   });
 }
 
-test("A candle file that mixes units is rejected with the line numbers.", async () => {
+test("a candle file that mixes units is rejected with the line numbers", async () => {
   const [seconds, millis, micros, nanos] = UNITS.map(
     ([, count], minute) => `BTC,${count(MINUTE + minute * 60_000)},${NUMBERS}`,
   );
@@ -306,7 +306,7 @@ test("A candle file that mixes units is rejected with the line numbers.", async 
   });
 });
 
-test("A candle file with a time before 2009 is rejected with the line number.", async () => {
+test("a candle file with a time before 2009 is rejected with the line number", async () => {
   for (const time of ["0", "1230", "1230767999", "1230767999999", "1230767999999999"]) {
     const file = await fileOf([HEADER, candle("BTC", 0), `BTC,${time},${NUMBERS}`].join("\n"));
     await assert.rejects(

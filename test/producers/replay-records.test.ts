@@ -33,7 +33,7 @@ const recordAt = (seconds: number, payload: Uint8Array = Buffer.from(`{"n":${sec
 const plain = (records: readonly SourceRecord[]): unknown[] =>
   records.map((record) => ({ ...record, payload: [...record.payload] }));
 
-test("Records come back in the order of the file with their source, key, time and bytes, compressed or not.", async () => {
+test("records are replayed in file order with their source, key, time and bytes, compressed or not", async () => {
   const records = [
     recordAt(5),
     recordAt(3),
@@ -51,7 +51,7 @@ test("Records come back in the order of the file with their source, key, time an
   }
 });
 
-test("Malformed lines come as they are with the time of the record above, the first line included.", async () => {
+test("malformed lines are replayed unchanged with the time of the record above, or of the first record", async () => {
   const bad = ["{", '{"source":"x"}', "[]", "{}\ttoo much"];
   const file = await fileOf(
     [bad[0], recordLine(recordAt(5)), bad[1], bad[2], recordLine(recordAt(3)), "", bad[3]].join("\n"),
@@ -65,7 +65,7 @@ test("Malformed lines come as they are with the time of the record above, the fi
   );
 });
 
-test("A line that the end of the file cuts off is rejected, even if it can be read.", async () => {
+test("the last line of a truncated file is rejected even if it can be parsed", async () => {
   const first = recordLine(recordAt(1));
   const torn = gzipSync(`${first}\n${first}`).subarray(0, -8);
   const { records } = await collect(await openReplay({ file: await fileOf(torn, "torn.jsonl.gz"), speed: "max" }));
@@ -75,7 +75,7 @@ test("A line that the end of the file cuts off is rejected, even if it can be re
   );
 });
 
-test("Any number of records into a file of any records, a new start gives exactly the rest.", async () => {
+test("a replay of any file resumes after any number of records with exactly the rest", async () => {
   const line = fc.oneof(
     fc
       .record({ seconds: fc.nat(1000), payload: fc.uint8Array({ maxLength: 300 }) })
@@ -96,7 +96,7 @@ test("Any number of records into a file of any records, a new start gives exactl
   );
 });
 
-test("Time that steps back in a recording is played at once, and a day's gap is waited for in slices.", async () => {
+test("a time that steps back is replayed at once, and a day's gap is waited for in slices", async () => {
   const file = await fileOf([recordAt(100), recordAt(40), recordAt(100 + 86_400)].map(recordLine).join("\n"));
   const clock = new FakeClock();
   const begun_us = clock.now_us();
@@ -106,7 +106,7 @@ test("Time that steps back in a recording is played at once, and a day's gap is 
   assert.ok(Math.max(...clock.waits_ms) <= 30_000);
 });
 
-test("A speed of max gives batches of a thousand records at most.", async () => {
+test("a replay at speed max yields batches of at most 1,000 records", async () => {
   const lines = Array.from({ length: 2500 }, (_, index) => recordLine(recordAt(index)));
   const { batches } = await collect(await openReplay({ file: await fileOf(lines.join("\n")), speed: "max" }));
   assert.ok(batches.every(({ records }) => records.length <= 1000));
@@ -115,28 +115,28 @@ test("A speed of max gives batches of a thousand records at most.", async () => 
 
 const is_root = process.getuid?.() === 0;
 const REJECTED: { title: string; code: string; skip?: string | false; make(): Promise<string> }[] = [
-  { title: "A missing file", code: "FILE_NOT_FOUND", make: async () => join(folder, "none.csv") },
+  { title: "a missing file", code: "FILE_NOT_FOUND", make: async () => join(folder, "none.csv") },
   {
-    title: "A folder",
+    title: "a folder",
     code: "FILE_IS_FOLDER",
     make: async () => (await mkdir(join(folder, "dir"), { recursive: true }), join(folder, "dir")),
   },
-  { title: "An empty file", code: "FILE_EMPTY", make: () => fileOf("", "empty.csv") },
-  { title: "A file of empty lines", code: "FILE_EMPTY", make: () => fileOf("\n\r\n\n", "lines.csv") },
-  { title: "An empty compressed file", code: "FILE_EMPTY", make: () => fileOf(gzipSync(""), "empty.csv.gz") },
+  { title: "an empty file", code: "FILE_EMPTY", make: () => fileOf("", "empty.csv") },
+  { title: "a file of empty lines", code: "FILE_EMPTY", make: () => fileOf("\n\r\n\n", "lines.csv") },
+  { title: "an empty compressed file", code: "FILE_EMPTY", make: () => fileOf(gzipSync(""), "empty.csv.gz") },
   {
-    title: "Garbage behind a gzip header",
+    title: "garbage after a gzip header",
     code: "FILE_EMPTY",
     make: () => fileOf(Buffer.from("1f8bffffffffffffffff", "hex"), "bad.gz"),
   },
-  { title: "Another form of file", code: "FILE_FORMAT_UNKNOWN", make: () => fileOf("a,b,c\n1,2,3\n", "other.csv") },
+  { title: "a file of unknown format", code: "FILE_FORMAT_UNKNOWN", make: () => fileOf("a,b,c\n1,2,3\n", "other.csv") },
   {
-    title: "A binary file",
+    title: "a binary file",
     code: "FILE_FORMAT_UNKNOWN",
     make: () => fileOf(Buffer.from([0, 1, 2, 255, 254]), "image.png"),
   },
   {
-    title: "A file without permission",
+    title: "a file without read permission",
     code: "FILE_NOT_READABLE",
     skip: is_root ? "root may read everything" : false,
     make: async () => {
@@ -146,14 +146,14 @@ const REJECTED: { title: string; code: string; skip?: string | false; make(): Pr
     },
   },
   {
-    title: "A device",
+    title: "a device",
     code: "FILE_NOT_READABLE",
     skip: process.platform === "win32" ? "no /dev" : false,
     make: async () => "/dev/null",
   },
 ];
 for (const { title, code, skip, make } of REJECTED) {
-  test(`${title} is rejected with ${code} and a next step.`, { skip: skip ?? false }, async () => {
+  test(`${title} is rejected with ${code} and a next step`, { skip: skip ?? false }, async () => {
     await assert.rejects(
       openReplay({ file: await make(), speed: "max" }),
       (error: { code: string; next_step: string }) => {
@@ -165,7 +165,7 @@ for (const { title, code, skip, make } of REJECTED) {
   });
 }
 
-test("A file that changes after it was opened is rejected before a position that it no longer has is read.", async () => {
+test("a file that changes after it was opened is rejected by the probe and by the replay", async () => {
   const file = await fileOf(recordLine(recordAt(1)), "changing.jsonl");
   const producer = await openReplay({ file, speed: "max" });
   await producer.probe(new AbortController().signal);
@@ -174,24 +174,24 @@ test("A file that changes after it was opened is rejected before a position that
   await assert.rejects(collect(producer), { code: "FILE_CHANGED" });
 });
 
-test("A position that makes no sense stops the replay rather than repeat records.", async () => {
+test("an invalid stored position stops the replay, so that no record is repeated", async () => {
   const producer = await openReplay({ file: await fileOf(recordLine(recordAt(1))), speed: "max" });
   for (const position of ["", "{}", '{"records":-1}', '{"records":2}', '{"records":0.5}', "null"]) {
     await assert.rejects(collect(producer, { position }), { code: "INVALID_POSITION" }, position);
   }
 });
 
-test("A speed that is no speed is the caller's mistake.", async () => {
+test("an invalid speed is rejected with a RangeError", async () => {
   for (const speed of [0, -1, NaN, Infinity]) await assert.rejects(openReplay({ file: "any", speed }), RangeError);
 });
 
-test("Recorded times survive to the microsecond.", async () => {
+test("recorded times keep their microseconds", async () => {
   const file = await fileOf(recordLine(recordAt(1)));
   const { records } = await collect(await openReplay({ file, speed: "max" }));
   assert.equal(isoFromMicros(records[0]!.ingested_at_us), "2025-10-10T21:00:01.000007Z");
 });
 
-test("Times may be counts in any unit, but in one, and none before 2009; the line number says where it is not so.", async () => {
+test("times may be counts of any unit, but of one only, and none before 2009; an error names the line", async () => {
   const line = (ingested_at: string | number): string => JSON.stringify({ source: "x", ingested_at, payload: "{}" });
   const at_s = start_us / 1_000_000;
   for (const counts of [

@@ -39,7 +39,7 @@ wss://elsewhere.example.com/feed <-> 1633998515
 1633998515.5: hello
 `;
 
-test("What a server sent is a record, byte for byte, with the source of the connection, the product and the recorded time.", async () => {
+test("server messages are replayed byte for byte, with the connection's source, the product and the recorded time", async () => {
   const { records } = await replay(SESSION);
   assert.deepEqual(
     records.map((record) => [record.source, record.key, isoFromMicros(record.ingested_at_us), textOf(record)]),
@@ -73,7 +73,7 @@ test("What a server sent is a record, byte for byte, with the source of the conn
   );
 });
 
-test("A session stopped anywhere goes on with the rest, each record still with its source.", async () => {
+test("a replay of a session resumes after any record, and each record keeps its source", async () => {
   const { records: whole } = await replay(SESSION);
   for (const [stop] of whole.entries()) {
     const { records: rest } = await replay(gzipSync(SESSION), {
@@ -86,7 +86,7 @@ test("A session stopped anywhere goes on with the rest, each record still with i
 
 for (const source of ["coinbase", "binance", "kraken"]) {
   const name = `${source}-websocket.txt.gz`;
-  test(`The recorded session of ${source} comes back whole.`, { skip: skipWithout(name) }, async () => {
+  test(`the recorded session of ${source} is replayed completely`, { skip: skipWithout(name) }, async () => {
     const compressed = await readFile(marketData(name) ?? "");
     const sent = gunzipSync(compressed)
       .toString("utf8")
@@ -106,7 +106,7 @@ for (const source of ["coinbase", "binance", "kraken"]) {
 }
 
 test(
-  "Kraken's recording, rewritten as v2, is what the live source reads.",
+  "the live source's protocol reads Kraken's recording, rewritten as v2",
   { skip: skipWithout("kraken-websocket.txt.gz") },
   async () => {
     const session = gunzipSync(await readFile(marketData("kraken-websocket.txt.gz") ?? "")).toString("utf8");
@@ -120,7 +120,7 @@ test(
   },
 );
 
-test("A session's clock may count smaller units than seconds, but one unit, and no time before 2009.", async () => {
+test("times of a session may be counts of any unit from seconds on, but of one only, and none before 2009", async () => {
   const session = (...times: string[]): string =>
     ["wss://ws.kraken.com/v2 <-> 1633998514", ...times.map((time) => `${time}: {}`)].join("\n");
   const SAME = ["1633998514.000002", "1633998514000.002", "1633998514000002", "1633998514000002000"];

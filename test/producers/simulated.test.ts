@@ -27,7 +27,7 @@ const anyMarket = fc.record({
   dirt_rate: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
-test("The same seed gives the same bytes whatever the clock, and another seed gives others.", async () => {
+test("the same seed gives the same bytes at any time of the clock, and another seed gives others", async () => {
   await fc.assert(
     fc.asyncProperty(anyMarket, fc.integer({ min: 0, max: 4e9 }), async (market, clock_s) => {
       const options = { ...base, ...market, until_step: 30 };
@@ -41,7 +41,7 @@ test("The same seed gives the same bytes whatever the clock, and another seed gi
   );
 });
 
-test("A market that was killed after any batch goes on as if it had not been.", async () => {
+test("a market resumes after any batch with the bytes of an uninterrupted run", async () => {
   const whole = await collect(simulated({ ...base, coins: 10, until_step: 120 }));
   await fc.assert(
     fc.asyncProperty(fc.nat(120), async (step) => {
@@ -56,7 +56,7 @@ test("A market that was killed after any batch goes on as if it had not been.", 
   );
 });
 
-test("The start of the first run is kept: without start_us it is the clock's, and restarts do not move it.", async () => {
+test("without start_us, a market starts at the clock's time, and restarts keep that start", async () => {
   const clock = new FakeClock();
   const first = await collect(simulated({ ...SIMULATED_DEFAULTS, speed: 20, until_step: 4 }), { clock });
   assert.equal(positionOf(first.position)?.start_us, START_US);
@@ -71,7 +71,7 @@ test("The start of the first run is kept: without start_us it is the clock's, an
   );
 });
 
-test("Live, each step comes at its time, and steps missed in a pause stay missed.", async () => {
+test("a live market sends each step at its time, and skips the steps missed in a pause", async () => {
   const clock = new FakeClock();
   const steps: [number, number][] = [];
   const producer = simulated({ coins: 5, until_step: 110 });
@@ -96,13 +96,13 @@ test("Live, each step comes at its time, and steps missed in a pause stay missed
   assert.equal(steps.at(-1)?.[0], 109);
 });
 
-test("At ten times the speed ten steps come in the time of one.", async () => {
+test("at speed 10, ten steps take the time of one", async () => {
   const clock = new FakeClock();
   await collect(simulated({ coins: 5, speed: 10, until_step: 11 }), { clock });
   assert.equal(clock.now_us() - START_US, 5_000_000);
 });
 
-test("A live market opens with its past at once, every step of it, and goes on in step with the clock.", async () => {
+test("a live market sends all steps of its history at once, then follows the clock", async () => {
   const clock = new FakeClock(START_US);
   const options = { coins: 5, interval_ms: 5000, history_ms: 60_000, until_step: 15 };
   const { records, position } = await collect(simulated(options), { clock });
@@ -115,7 +115,7 @@ test("A live market opens with its past at once, every step of it, and goes on i
   assert.equal(clock.now_us(), records.at(-1)?.ingested_at_us);
 });
 
-test("Aborting ends a live market that waits for its next step.", async () => {
+test("an abort ends a live market that waits for its next step", async () => {
   const abort = new AbortController();
   let records = 0;
   for await (const batch of simulated().batches({
@@ -189,7 +189,7 @@ function judgeElement(
   return { reason: null, identity: `${id} ${at_us}`, price };
 }
 
-test("What is expected of a market is what its bytes say, for any market, however dirty.", async () => {
+test("the expected verdicts equal those that a second implementation reads from the bytes, for any market and dirt rate", async () => {
   const reasons = new Set<string>();
   await fc.assert(
     fc.asyncProperty(anyMarket, async (market) => {
@@ -221,7 +221,7 @@ test("What is expected of a market is what its bytes say, for any market, howeve
   assert.equal(reasons.size, 16, [...reasons].join(", "));
 });
 
-test("Steps that were never sent make no duplicates of later ones.", async () => {
+test("steps that were never sent do not make later elements duplicates", async () => {
   const market = { seed: 3, coins: 5, interval_ms: 5000, dirt_rate: 0.5, start_us: START_US };
   const producer = simulated({ ...market, speed: "max", until_step: 80 });
   const { records } = await collect(producer, { position: JSON.stringify({ start_us: START_US, step: 40 }) });
@@ -232,7 +232,7 @@ test("Steps that were never sent make no duplicates of later ones.", async () =>
   );
 });
 
-test("Dirt comes at its rate: none at 0, about one in a hundred by default.", () => {
+test("invalid elements occur at the dirt rate: none at 0, about one in a hundred by default", () => {
   const share = (dirt_rate: number): number => {
     const told = [...expected({ ...base, coins: 20, dirt_rate }, stepsBetween(0, 1000))];
     return told.filter(({ verdict }) => verdict === "rejected").length / told.length;
@@ -241,7 +241,7 @@ test("Dirt comes at its rate: none at 0, about one in a hundred by default.", ()
   assert.ok(share(0.01) > 0.004 && share(0.01) < 0.012, String(share(0.01)));
 });
 
-test("A market renames one coin, lists one and delists one in its first minutes, and its ranks change.", () => {
+test("a market renames one coin, lists one and delists one in its first minutes, and its ranks change", () => {
   for (const seed of [1, 2, 3]) {
     const accepted = [...expected({ ...base, seed }, stepsBetween(0, 200))].filter(
       ({ verdict }) => verdict === "accepted",
@@ -261,7 +261,7 @@ test("A market renames one coin, lists one and delists one in its first minutes,
   }
 });
 
-test("A coin falls by more than five percent within ten minutes soon after the start, Tether never.", () => {
+test("dogwifcoin falls by more than 5 percent within ten minutes soon after the start, and Tether never does", () => {
   for (const seed of [1, 2, 3]) {
     const accepted = [...expected({ ...base, coins: 5, seed }, stepsBetween(0, 200))].filter(
       ({ verdict }) => verdict === "accepted",
@@ -281,7 +281,7 @@ test("A coin falls by more than five percent within ten minutes soon after the s
   }
 });
 
-test("Coins move together: two of them mostly in the same direction.", () => {
+test("two coins mostly move in the same direction", () => {
   const accepted = [...expected({ ...base, coins: 5, dirt_rate: 0, interval_ms: 60_000 }, stepsBetween(0, 1500))];
   const returns = (coin_id: string): number[] => {
     const prices = accepted
@@ -294,7 +294,7 @@ test("Coins move together: two of them mostly in the same direction.", () => {
   assert.ok(together / ethereum.length > 0.6, `${together} of ${ethereum.length}`);
 });
 
-test("Figures are plain decimals, tiny ones included, and the exponent form says the same.", () => {
+test("numbers are written as plain decimals, however small, and the exponent form has the same value", () => {
   assert.deepEqual([0.000_000_012, 67_187.34, 100, 0.5, 1e-15, 99_999.999].map(decimalText), [
     "0.000000012",
     "67187.34",
@@ -314,7 +314,7 @@ test("Figures are plain decimals, tiny ones included, and the exponent form says
   );
 });
 
-test("Options out of bounds are the caller's mistake.", () => {
+test("options out of range are rejected with a RangeError", () => {
   for (const options of [
     { coins: 4 },
     { coins: 251 },
@@ -328,7 +328,7 @@ test("Options out of bounds are the caller's mistake.", () => {
   }
 });
 
-test("A position that makes no sense stops the market rather than start another.", async () => {
+test("an invalid stored position stops the market instead of starting another one", async () => {
   for (const position of ["", "{}", '{"start_us":1}'])
     await assert.rejects(collect(simulated(base), { position }), { code: "INVALID_POSITION" });
 });

@@ -24,7 +24,7 @@ interface Printed {
  * Runs the real Great Expectations over a real lake with the command that Airflow calls; a server for the lake runs at
  * the same time.
  */
-describe("what is expected of a lake", () => {
+describe("the validation of a lake", () => {
   let market: OpenMarket;
   before(async () => {
     market = await openMarket({ coins: 6, history_ms: 30 * 60_000, commits: 2, is_tested: false });
@@ -45,7 +45,7 @@ describe("what is expected of a lake", () => {
 
   const reported = async () => Expectations.parse(await market.running.json("/api/quality/expectations"));
 
-  test("is not known before anybody asked, and the page says how to ask", { skip }, async () => {
+  test("has no result before its first run, and the page says so", { skip }, async () => {
     assert.deepEqual(await reported(), { checked_at: null, is_met: true, data_docs: null, tables: [] });
     assert.equal((await market.running.get("/data-docs/index.html")).status, 404);
     const browser = await startBrowser();
@@ -58,7 +58,7 @@ describe("what is expected of a lake", () => {
     }
   });
 
-  test("is met by a good lake, table by table and day by day", async () => {
+  test("passes for every table and day of a valid lake", async () => {
     const { code, batches, stderr } = await check();
     assert.equal(code, 0, stderr);
     assert.deepEqual(unmetOf(batches), []);
@@ -77,14 +77,14 @@ describe("what is expected of a lake", () => {
     assert.equal(tables.length, MODELS.length + 1);
   });
 
-  test("is not asked again of what has not changed", async () => {
+  test("skips what has not changed since its last run", async () => {
     const { code, batches, unchanged } = await check();
     assert.equal(code, 0);
     assert.deepEqual(batches, []);
     assert.ok(unchanged >= MODELS.length + 1);
   });
 
-  test("is not met by a day without rows, which is forgotten when all days are looked at again", async () => {
+  test("fails for a day without rows, and a later run over all days replaces that result", async () => {
     const { code, batches } = await check("--layer", "silver", "--day", "2001-02-03");
     assert.equal(code, 1);
     assert.ok(unmetOf(batches).includes("silver.crypto_price_updates: The day has prices"));
@@ -93,47 +93,54 @@ describe("what is expected of a lake", () => {
     assert.ok((await reported()).is_met);
   });
 
-  test("is read in Data Docs, which run nothing and need nothing", { skip }, async () => {
-    for (const file of globSync("**/*.html", { cwd: docsFolder(market.lake.open.lake) })) {
-      const text = readFileSync(join(docsFolder(market.lake.open.lake), file), "utf8");
-      assert.doesNotMatch(text, /<script|\son\w+=|https?:\/\/(?!www\.w3\.org)/i, file);
-    }
-    const browser = await startBrowser();
-    try {
-      const { page, problems } = await openPage(browser, `${market.url}/quality`);
-      await untilText(page, /all \d+ met/);
-      await untilLoaded(page);
-      assert.deepEqual(await accessibilityOf(page), []);
-      assert.equal(
-        await page.$eval("a[href^='/data-docs/']", (link) => link.getAttribute("href")),
-        "/data-docs/index.html",
-      );
-      await page.goto(`${market.url}/data-docs`);
-      await untilText(page, "gold.fact_crypto_ticks");
-      // Follows links as a reader would, in the page's session.
-      await Promise.all([page.waitForNavigation(), page.click("tbody a[href^='validations/gold/fact_crypto_ticks']")]);
-      await untilText(page, "The coin of a fact is in dim_crypto");
-      await untilText(page, /Evaluated Expectations\s+\d+/);
-      await Promise.all([page.waitForNavigation(), page.click("nav a")]);
-      await untilText(page, "Validation Results");
-      assert.deepEqual(problems, []);
-    } finally {
-      await browser.close();
-    }
-    const { headers } = await market.running.get("/data-docs/index.html");
-    assert.match(headers.get("content-security-policy") ?? "", /default-src 'none'.*sandbox allow-same-origin$/);
-    for (const path of [
-      "/data-docs/%2e%2e/result.json",
-      "/data-docs/..%2fresult.json",
-      "/data-docs/.hidden.html",
-      "/data-docs//index.html",
-      "/data-docs/none.html",
-    ]) {
-      assert.equal((await market.running.get(path)).status, 404, path);
-    }
-  });
+  test(
+    "writes Data Docs without scripts and external links, which the server serves in a sandbox",
+    { skip },
+    async () => {
+      for (const file of globSync("**/*.html", { cwd: docsFolder(market.lake.open.lake) })) {
+        const text = readFileSync(join(docsFolder(market.lake.open.lake), file), "utf8");
+        assert.doesNotMatch(text, /<script|\son\w+=|https?:\/\/(?!www\.w3\.org)/i, file);
+      }
+      const browser = await startBrowser();
+      try {
+        const { page, problems } = await openPage(browser, `${market.url}/quality`);
+        await untilText(page, /all \d+ met/);
+        await untilLoaded(page);
+        assert.deepEqual(await accessibilityOf(page), []);
+        assert.equal(
+          await page.$eval("a[href^='/data-docs/']", (link) => link.getAttribute("href")),
+          "/data-docs/index.html",
+        );
+        await page.goto(`${market.url}/data-docs`);
+        await untilText(page, "gold.fact_crypto_ticks");
+        // Follows links as a reader would, in the page's session.
+        await Promise.all([
+          page.waitForNavigation(),
+          page.click("tbody a[href^='validations/gold/fact_crypto_ticks']"),
+        ]);
+        await untilText(page, "The coin of a fact is in dim_crypto");
+        await untilText(page, /Evaluated Expectations\s+\d+/);
+        await Promise.all([page.waitForNavigation(), page.click("nav a")]);
+        await untilText(page, "Validation Results");
+        assert.deepEqual(problems, []);
+      } finally {
+        await browser.close();
+      }
+      const { headers } = await market.running.get("/data-docs/index.html");
+      assert.match(headers.get("content-security-policy") ?? "", /default-src 'none'.*sandbox allow-same-origin$/);
+      for (const path of [
+        "/data-docs/%2e%2e/result.json",
+        "/data-docs/..%2fresult.json",
+        "/data-docs/.hidden.html",
+        "/data-docs//index.html",
+        "/data-docs/none.html",
+      ]) {
+        assert.equal((await market.running.get(path)).status, 404, path);
+      }
+    },
+  );
 
-  test("is judged by one at a time, and by whoever comes second not at all", async () => {
+  test("rejects a second run while one is running", async () => {
     const claim = claimFolder(qualityFolder(market.lake.open.lake), "quality");
     try {
       const { code, stderr } = await coinlake(["quality", "--data", market.lake.data_folder]);
@@ -144,7 +151,7 @@ describe("what is expected of a lake", () => {
     }
   });
 
-  test("is not judged by a suite that cannot be read, whose author is told where", async () => {
+  test("reports the file and the error of a suite that cannot be read", async () => {
     const suites = join(market.lake.data_folder, "suites");
     mkdirSync(join(suites, "silver"), { recursive: true });
     writeFileSync(join(suites, "silver", "crypto_prices_clean.py"), "suite = nonsense");
@@ -162,7 +169,7 @@ describe("what is expected of a lake", () => {
     );
   });
 
-  test("of silver stays met when gold alone is damaged, so that gold may be built of it", async () => {
+  test("of silver alone passes while only gold is damaged, so that gold may be built again", async () => {
     for (const damage of GOLD_DAMAGE) await apply(market, damage);
     const { code, batches } = await check("--layer", "silver");
     assert.equal(code, 0);
@@ -173,7 +180,7 @@ describe("what is expected of a lake", () => {
     ["gold", GOLD_DAMAGE],
     ["silver", SILVER_DAMAGE],
   ] as const) {
-    describe(`in ${layer} is broken, with exit code 1, by`, () => {
+    describe(`of a damaged ${layer} exits with code 1 and reports`, () => {
       let checked: Awaited<ReturnType<typeof check>>;
       before(async () => {
         if (layer === "silver") for (const damage of damages) await apply(market, damage);
@@ -195,7 +202,7 @@ describe("what is expected of a lake", () => {
         });
       }
 
-      test("and nothing else is", async () => {
+      test("nothing else", async () => {
         assert.equal(checked.code, 1);
         assert.match(checked.stderr, /EXPECTATIONS_NOT_MET/);
         assert.deepEqual([...new Set(unmetOf(checked.batches))].sort(), damages.flatMap(({ unmet }) => unmet).sort());
@@ -209,7 +216,7 @@ describe("what is expected of a lake", () => {
     });
   }
 
-  test("is shown on the page with what it was broken by", { skip }, async () => {
+  test("shows unmet expectations on the page, and the received text as text in Data Docs", { skip }, async () => {
     const browser = await startBrowser();
     try {
       const { page, problems } = await openPage(browser, `${market.url}/quality`);

@@ -12,7 +12,7 @@ export interface Damage {
 
 export const GOLD_DAMAGE: readonly Damage[] = [
   {
-    title: "a fact of a coin that nobody knows",
+    title: "a fact of an unknown coin",
     row: "select min(log_offset) from gold.fact_crypto_ticks",
     sql: "update lake.gold.fact_crypto_ticks set crypto_id = 'nobody' where log_offset = $1 and element_index = 0",
     unmet: [
@@ -74,7 +74,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     sample: /minute_at=[\dT:-]+:01Z/,
   },
   {
-    title: "a price that counts twice",
+    title: "a price that is accepted twice",
     row: "select min(log_offset) from silver.crypto_price_updates",
     sql: "insert into lake.silver.crypto_price_updates select * from lake.silver.crypto_price_updates where log_offset = $1 limit 1",
     unmet: [
@@ -85,7 +85,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     sample: /^simulated:/,
   },
   {
-    title: "a duplicate of nothing",
+    title: "a duplicate without an accepted row",
     row: "select min(log_offset) from silver.crypto_price_duplicates",
     sql: "update lake.silver.crypto_price_duplicates set identity = 'nothing' where log_offset = $1",
     unmet: ["silver.crypto_price_duplicates: A duplicate repeats an accepted price"],
@@ -106,7 +106,7 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     sample: /name=None/,
   },
   {
-    title: "a product priced in what is no dollar",
+    title: "a product that is not priced in dollars",
     row: "select min(product) from silver.crypto_products where source = 'kraken'",
     sql: "update lake.silver.crypto_products set quote = 'EUR' where product = $1",
     unmet: ["silver.crypto_products: Quotes are dollars or coins worth a dollar"],

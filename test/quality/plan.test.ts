@@ -30,7 +30,7 @@ class PatientClock implements Clock {
   }
 }
 
-describe("a plan of what to check", () => {
+describe("the plan of a validation", () => {
   let lakes: Lakes;
   let lake: TestLake;
   before(async () => {
@@ -60,12 +60,12 @@ describe("a plan of what to check", () => {
     await lake.ingest();
   }
 
-  test("says what is missing where the tables are not made yet", async () => {
+  test("fails with a retryable error while tables are missing, and for a pipeline without suites", async () => {
     await assert.rejects(plan(), { code: "TABLE_MISSING", is_retryable: true });
     await assert.rejects(plan({ pipeline: "none" }), { code: "SUITES_NOT_FOUND" });
   });
 
-  test("has a batch for every day of a table, and one for a table without days", async () => {
+  test("has one batch per day of a table, and one for a table without days", async () => {
     await fill(60);
     await lake.catchUp();
     assert.deepEqual(partsOf(await plan(), "gold.fact_crypto_ticks"), [
@@ -82,7 +82,7 @@ describe("a plan of what to check", () => {
     assert.ok(tables.every(({ snapshot_id }) => /^\d+$/.test(snapshot_id ?? "")));
   });
 
-  test("keeps to silver where silver is asked for, in what it holds too", async () => {
+  test("has only tables of silver if silver is requested", async () => {
     const { batches, tables } = await plan({ layer: "silver" });
     assert.ok(
       [...batches.map(({ table }) => table), ...tables.map(({ name }) => name)].every((name) =>
@@ -91,7 +91,7 @@ describe("a plan of what to check", () => {
     );
   });
 
-  test("takes the day that is asked for, whether it has rows or not, and the tables that have no days", async () => {
+  test("has the requested day, even without rows, and the tables without days", async () => {
     const { batches } = await plan({ day: "2001-02-03" });
     assert.deepEqual(partsOf({ batches }, "gold.fact_crypto_hourly"), [
       ["2001-02-03", "hour_date = date '2001-02-03'"],
@@ -99,7 +99,7 @@ describe("a plan of what to check", () => {
     assert.deepEqual(partsOf({ batches }, "gold.dim_time"), [["whole", "true"]]);
   });
 
-  test("leaves out what has not changed since it was good; what was not good, and what is asked for, it takes again", async () => {
+  test("skips batches that have not changed since they passed; includes failed and requested ones", async () => {
     const first = await plan();
     const last = resultOf(first);
     assert.deepEqual((await plan({ last })).batches, []);
@@ -125,7 +125,7 @@ describe("a plan of what to check", () => {
     );
   });
 
-  test("takes every batch again when a module that suites share has changed", async () => {
+  test("has every batch again when a module that suites share has changed", async () => {
     const suites = join(lake.data_folder, "suites");
     cpSync(suitesFolder(crypto.name), suites, { recursive: true });
     const pipeline = relative(dirname(suitesFolder(crypto.name)), suites);
@@ -136,7 +136,7 @@ describe("a plan of what to check", () => {
     assert.deepEqual((await plan({ pipeline, last })).unchanged, []);
   });
 
-  test("takes the day to which rows came, and not the day before", async () => {
+  test("has the day that received rows, and not the day before", async () => {
     const last = resultOf(await plan());
     await fill(200);
     await lake.catchUp();
@@ -148,7 +148,7 @@ describe("a plan of what to check", () => {
     assert.deepEqual(partsOf({ batches }, "silver.crypto_products"), []);
   });
 
-  test("finds rows without a date in a batch of their own", async () => {
+  test("has a separate batch for rows without a date", async () => {
     await lake.change(
       "insert into lake.gold.fact_crypto_hourly select * replace (null as hour_date) from lake.gold.fact_crypto_hourly limit 1",
     );
@@ -156,7 +156,7 @@ describe("a plan of what to check", () => {
     assert.deepEqual(parts.at(-1), ["undated", "hour_date is null"]);
   });
 
-  test("waits until the tables stand at one place of the log, and gives up by name; silver does not wait for gold", async () => {
+  test("waits until the tables have equal offsets, and names the one that differs; silver does not wait for gold", async () => {
     const identifier = { namespace: ["gold"], name: "fact_crypto_ticks" };
     const { properties } = (await lake.open.catalog.loadTable(identifier)).metadata;
     const goTo = (place: string) =>

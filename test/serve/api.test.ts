@@ -53,7 +53,7 @@ describe("the API over a running lake", () => {
   const all = <T>(path: string, limit: number) => itemsOf<T>(running, path, limit);
   const problem = (path: string, init?: RequestInit) => problemOf(running, path, init);
 
-  test("answers each route as its schema says", async () => {
+  test("answers each route in the form of its schema", async () => {
     const routes: [path: string, schema: { parse(value: unknown): unknown }][] = [
       ["/healthz", Health],
       ["/readyz", Health],
@@ -92,7 +92,7 @@ describe("the API over a running lake", () => {
     assert.deepEqual(running.errors, []);
   });
 
-  test("tells what the pipeline is about, and which coins the lake knows", async () => {
+  test("describes the pipeline and its questions, and lists the subjects of the lake", async () => {
     const info = await running.json<PipelineInfo>("/api/pipeline");
     assert.deepEqual(
       [info.name, info.start_page, info.subject, info.charts],
@@ -116,7 +116,7 @@ describe("the API over a running lake", () => {
     assert.equal(rows.length, 100);
   });
 
-  test("tells what the tables' folders hold beyond the live files, and how fine time travel is", async () => {
+  test("reports the disk usage of each table beyond its live files, and the resolution of time travel", async () => {
     for (const { table, ...summary } of await all<Tables["items"][number]>("/api/tables", 100)) {
       const { location, retention, ...detail } = await running.json<TableDetail>(`/api/tables/${table}`);
       let [files, bytes] = [0, 0];
@@ -138,7 +138,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("gives a weak ETag with what is read, and nothing a second time to who has it", async () => {
+  test("sends a weak ETag with what is read, and 304 without a body to a client that has it", async () => {
     for (const path of ["/api/coins?limit=5", "/api/tables/gold.dim_crypto/snapshots", "/api/log/topics"]) {
       const first = await running.get(path);
       const etag = first.headers.get("etag") ?? "";
@@ -150,7 +150,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("says in the terms of RFC 9457 what is wrong with a request", async () => {
+  test("reports invalid requests as RFC 9457 problems with a code and a next step", async () => {
     const cases: [path: string, status: number, code: string][] = [
       ["/api/nothing", 404, "NOT_FOUND"],
       ["/api/coins/nobody", 404, "SUBJECT_NOT_FOUND"],
@@ -186,7 +186,7 @@ describe("the API over a running lake", () => {
     assert.deepEqual(running.errors, []);
   });
 
-  test("answers the questions as the tables will once they have what the tail has", async () => {
+  test("answers questions from the live tail exactly as the tables do after they caught up", async () => {
     const promised: Record<number, unknown> = {};
     const withoutSnapshots = ({ parts }: Answer) => parts.map(({ rows }) => rows);
     for (const number of [1, 2, 4, 5])
@@ -204,7 +204,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("lists coins in any order, page by page, without a repeat or a miss", async () => {
+  test("lists coins in any order, page by page, without a duplicate or a gap", async () => {
     for (const sort of ["rank", "price", "change_1h", "change_24h", "volume_24h", "market_cap"]) {
       for (const order of ["asc", "desc"]) {
         const whole = await running.json<Coins>(`/api/coins?sort=${sort}&order=${order}&limit=1000`);
@@ -237,7 +237,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("gives a coin's changes exactly as the question of it does", async () => {
+  test("returns the same price and 1-hour change of a coin as the answer to the first question", async () => {
     const [answer] = (await running.json<Answers>("/api/answers")).answers;
     const row = answer!.parts[0]!.rows[0]!;
     const coin = await running.json<Coin>(`/api/coins/${row["crypto_id"]}`);
@@ -245,7 +245,7 @@ describe("the API over a running lake", () => {
     assert.equal(coin.change_1h_percent, Number(row["change_percent"]));
   });
 
-  test("takes a coin by its id, symbol or name everywhere, and names the nearest for one that it does not know", async () => {
+  test("accepts a coin's id, symbol or name everywhere, and suggests the nearest coin for an unknown one", async () => {
     const bitcoin = await running.json<Coin>("/api/coins/bitcoin");
     const candles = await running.json<Candles>("/api/coins/bitcoin/candles");
     const minutes = await running.json<Candles>("/api/coins/bitcoin/candles?interval=1m");
@@ -287,7 +287,7 @@ describe("the API over a running lake", () => {
     assert.deepEqual(await running.json("/api/alerts?subject=BTC"), await running.json("/api/alerts?subject=bitcoin"));
   });
 
-  test("makes candles of every interval of the same updates, newest page first and back to the beginning", async () => {
+  test("builds candles of every interval from the same updates, and pages back to the first one", async () => {
     const counted = await lake.rows(
       "select crypto_id, count(*) from silver.crypto_price_updates group by all order by 2 desc, 1 limit 3",
     );
@@ -322,7 +322,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("tells by lake time what the tables said then", async () => {
+  test("returns candles as of a lake time, with the snapshot that they come from", async () => {
     const [first] = (
       await running.json<{ items: { committed_at: string }[] }>("/api/tables/gold.fact_crypto_hourly/snapshots")
     ).items.toReversed();
@@ -339,7 +339,7 @@ describe("the API over a running lake", () => {
     assert.ok(updates(await running.json("/api/coins/bitcoin/candles?interval=1h")) > updates(then));
   });
 
-  test("lists the lake's tables with the rows that a scan counts", async () => {
+  test("lists the lake's tables with the row counts of a scan", async () => {
     const tables = await all<Tables["items"][number]>("/api/tables", 4);
     assert.deepEqual(
       tables
@@ -365,7 +365,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("gives each snapshot the rows that a query of it counts, the size of its files, and who made it", async () => {
+  test("lists snapshots with the row count of a query, the size of their files and their committer", async () => {
     await lake.change("create table lake.gold.scratch (id int)");
     for (const sql of [
       "insert into lake.gold.scratch select * from range(10)",
@@ -394,7 +394,7 @@ describe("the API over a running lake", () => {
     await lake.change("drop table lake.gold.scratch");
   });
 
-  test("shows maintenance runs with their figures, newest first, of one table where asked", async () => {
+  test("lists maintenance runs with their figures, newest first, optionally of one table", async () => {
     const none = Maintenance.parse(await running.json("/api/lake/maintenance"));
     assert.deepEqual(none, { items: [], next: null, compacts_after_commits: COMPACT_AFTER_COMMITS });
     await lake.change("create table lake.gold.scratch (id int)");
@@ -433,7 +433,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("shows the log's messages in both directions, each once, and finds what is searched for", async () => {
+  test("lists the log's messages in both directions, each once, and finds those that contain a search text", async () => {
     const { items } = Topics.parse(await running.json("/api/log/topics"));
     const { begin, end } = items[0]!.partitions[0]!;
     const newest = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages`, 97);
@@ -461,7 +461,7 @@ describe("the API over a running lake", () => {
     assert.equal(Buffer.byteLength(whole!.payload), whole!.size_bytes);
   });
 
-  test("shows every rejected element once, with its reason, as often as the reconciliation counts it", async () => {
+  test("lists every rejected element once, with its reason, as often as the reconciliation counts it", async () => {
     const quality = Quality.parse(await running.json("/api/quality"));
     const elements = await all<{ reason: string; offset: number; element_index: number; partition: number }>(
       "/api/quality/rejected",
@@ -483,7 +483,7 @@ describe("the API over a running lake", () => {
     assert.equal(quality.tests, null);
   });
 
-  test("shows duplicates whose values differ from what counts, with both values", async () => {
+  test("lists conflicting duplicates with both values", async () => {
     const { total, items } = Conflicts.parse(await running.json("/api/quality/conflicts"));
     // The simulated market repeats coins with a different price.
     assert.ok(total > 0 && items.length === Math.min(total, 50), `${total} conflicts, ${items.length} listed`);
@@ -539,7 +539,7 @@ describe("the API over a running lake", () => {
     assert.equal((await problem("/api/rules/eth-jump")).code, "RULE_NOT_FOUND");
   });
 
-  test("runs typed SQL over the tables, the past and what has just arrived", async () => {
+  test("runs SQL over tables, live views and past snapshots, and reports errors with their position", async () => {
     const count = async (body: object) => SqlResult.parse(await (await running.post("/api/sql", body)).json());
     const live = await count({ sql: "select count(*) from live.crypto_price_updates" });
     const [[held] = []] = (await running.live.query("select count(*) from live.crypto_price_updates")).rows;
@@ -563,7 +563,7 @@ describe("the API over a running lake", () => {
     assert.equal(before.status, 400);
   });
 
-  test("tells with a result what its scans read of what there was, as the engine counted", async () => {
+  test("reports with a SQL result how many of a table's files and rows its scans read", async () => {
     const ask = async (body: object) => SqlResult.parse(await (await running.post("/api/sql", body)).json()).scans;
     const table = "gold.fact_crypto_ticks";
     const { files, rows } = TableDetail.parse(await running.json(`/api/tables/${table}`));
@@ -602,7 +602,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("answers more queries at once than Node's pool has threads", { timeout: 60_000 }, async () => {
+  test("answers more concurrent queries than Node's thread pool has threads", { timeout: 60_000 }, async () => {
     const many = Array.from({ length: 2 * Number(process.env["UV_THREADPOOL_SIZE"]) }, (_, index) => index);
     const answers = await Promise.all(
       many.map((index) => running.live.query(`select ${index}, count(*) > 0 from gold.fact_crypto_ticks`)),
@@ -613,7 +613,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("exports results as CSV and as Parquet that can be read", async () => {
+  test("exports results as CSV and Parquet", async () => {
     const sql = "select crypto_id, count(*) as updates from gold.fact_crypto_ticks group by all order by all; -- done";
     const csv = await running.post("/api/sql/export", { sql, format: "csv" });
     assert.equal(csv.headers.get("content-type"), "text/csv; charset=utf-8");
@@ -631,7 +631,7 @@ describe("the API over a running lake", () => {
     assert.equal(parquet.subarray(-4).toString(), "PAR1");
   });
 
-  test("shows a struct with its fields in order; CSV exports no formula, in no value and no header, and numbers stay numbers", async () => {
+  test("shows a struct with its fields in order, and escapes formulas in CSV values and headers but not numbers", async () => {
     const structs = `select {'__proto__': 1, 'a': 2} as s, {'a': {'__proto__': {'x': 'it''s'}}} as t, [{'2': 1, '1': null}] as u, map {'k': {'__proto__': 5}} as v`;
     const { rows } = SqlResult.parse(await (await running.post("/api/sql", { sql: structs })).json());
     assert.deepEqual(rows, [
@@ -654,7 +654,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("wide results that are asked for at once are cut off, and the console goes on", async () => {
+  test("truncates the wide results of four concurrent queries by their bytes", async () => {
     const sql = "select i, repeat('x', 300) as a, repeat('y', 300) as b from range(100000) t(i)";
     const ask = async () => SqlResult.parse(await (await running.post("/api/sql", { sql, max_rows: 100_000 })).json());
     for (const result of await Promise.all([ask(), ask(), ask(), ask()])) {
@@ -663,7 +663,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("greets who listens with the id to come back with, before anything has happened", async () => {
+  test("sends a hello event with an id before the first event, so that clients can resume", async () => {
     const stop = new AbortController();
     const { body } = await running.get("/api/events", { signal: stop.signal });
     let said = "";
@@ -675,7 +675,7 @@ describe("the API over a running lake", () => {
     assert.match(said, /^retry: 2000\n\nid: \w+-\d+\nevent: hello\ndata: \{"server_time":"[^"]+Z"\}\n\n/);
   });
 
-  test("tells Prometheus what the other routes say", async () => {
+  test("exports the figures of the other routes to Prometheus", async () => {
     const response = await running.get("/metrics");
     assert.match(response.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
     const families = parsePrometheus(await response.text());
@@ -724,7 +724,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("turns red with the reason when a source falls silent, fails, or a loop reports a failure", async () => {
+  test("is not ready, with the reason, while a source is silent or has failed, or a loop reports a failure", async () => {
     const ready = async () => {
       const response = await running.get("/readyz");
       const { is_ok, problems } = Health.parse(await response.json());
@@ -745,7 +745,7 @@ describe("the API over a running lake", () => {
     assert.deepEqual(await ready(), []);
   });
 
-  test("documents every route that answers, in OpenAPI 3.1", async () => {
+  test("documents its routes in OpenAPI 3.1", async () => {
     const document = await running.json<{
       openapi: string;
       paths: Record<string, object>;

@@ -25,8 +25,8 @@ function counted(cost_ms: number) {
   return { clock, computed, ask };
 }
 
-describe("a cache of answers", () => {
-  test("spends three hundredths of the time on its refreshes, however many entries are asked for each second", async () => {
+describe("the answer cache", () => {
+  test("spends at most 3.5 percent of the time on refreshes, spread evenly over any number of requested entries", async () => {
     for (const entries of [1, 5, 20]) {
       const { clock, computed, ask } = counted(50);
       const until_ms = 600_000;
@@ -46,7 +46,7 @@ describe("a cache of answers", () => {
     }
   });
 
-  test("does not count entries that nobody asks for any more", async () => {
+  test("does not count entries that are no longer requested", async () => {
     const { clock, computed, ask } = counted(300);
     for (let entry = 0; entry < 10; entry += 1) await ask(`left ${entry}`);
     clock.ms += 31_000;
@@ -56,7 +56,7 @@ describe("a cache of answers", () => {
     assert.equal(computed.get("open"), 2);
   });
 
-  test("refreshes no entry of the same version until it is stale, and one of another version when it is due", async () => {
+  test("refreshes an entry of the same version only once it is stale, and one of another version when it is due", async () => {
     const { clock, computed, ask } = counted(1);
     await ask("answer", { ...AGE, version: "one" });
     clock.ms += 59_000;
@@ -70,7 +70,7 @@ describe("a cache of answers", () => {
     assert.equal(await ask("answer", { ...AGE, version: "two" }), 3);
   });
 
-  test("waits for a new entry when the old one is stale", async () => {
+  test("waits for the new value when the old one is stale", async () => {
     const { clock, ask } = counted(5_000);
     await ask("answer");
     clock.ms += 60_000;

@@ -19,7 +19,7 @@ function tableIn(folder: string): LoadedTable {
   };
 }
 
-test("what a table's folder holds is measured, and measured again only after half a minute, for the request after", async () => {
+test("a table's folder is measured, and again only after half a minute, without delaying the request", async () => {
   const folder = temporaryFolder();
   let now_us = 1_000 * SECOND_US;
   const clock = { now_us: () => now_us, wait: () => Promise.reject(new Error("nothing here waits by the clock")) };
@@ -55,6 +55,6 @@ test("a request does not wait for the first measurement of very many files", asy
   assert.equal((await disk.measured()).size, 0);
 });
 
-test("amplification is known where bytes on disk are, and something is live", () => {
+test("amplification is known if the bytes on disk are known and the table has live bytes", () => {
   assert.deepEqual([amplificationOf(150, 100), amplificationOf(null, 100), amplificationOf(10, 0)], [1.5, null, null]);
 });

@@ -40,8 +40,8 @@ function parseEvents(text: string): Event[] {
     });
 }
 
-describe("a ring of events", () => {
-  test("keeps the newest within its limits, under gapless numbers", () => {
+describe("the event ring", () => {
+  test("keeps the newest events within its limits, under gapless numbers", () => {
     fc.assert(
       fc.property(
         fc.array(fc.nat(400), { maxLength: 200 }),
@@ -67,7 +67,7 @@ describe("a ring of events", () => {
     );
   });
 
-  test("holds no more memory than its limit, however small the frames are, with other allocations between them", () => {
+  test("holds no more memory than its limit, for small frames with other allocations between them", () => {
     const before_bytes = arrayBufferBytes();
     const ring = new EventRing("boot", { max_frames: 10_000, max_bytes: 4 * 1024 * 1024 });
     for (let round = 0; round < 20_000; round += 1) {
@@ -83,7 +83,7 @@ describe("a ring of events", () => {
     assert.ok(held_bytes <= 4 * 1024 * 1024, `${held_bytes} bytes are held`);
   });
 
-  test("knows its own ids, and takes no other text for one", () => {
+  test("parses its own event ids and rejects any other text", () => {
     const ring = new EventRing("boot", { max_frames: 10, max_bytes: 1_000 });
     ring.push("x", 1);
     assert.equal(ring.numberOf("boot-1"), 1);
@@ -94,8 +94,8 @@ describe("a ring of events", () => {
   });
 });
 
-describe("a basket of ticks", () => {
-  test("holds the newest of each subject by event time, and says how many it stands for", () => {
+describe("LatestTicks", () => {
+  test("keeps the newest tick of each subject by event time, with the number of updates that it stands for", () => {
     const basket = new LatestTicks();
     let offset = 0;
     const tick = (subject: string, value: bigint, at_us: number, number: bigint | null = null) => ({
@@ -134,7 +134,7 @@ describe("a basket of ticks", () => {
     assert.deepEqual(prices(), ["6"]);
   });
 
-  test("writes units as decimals that say the same", () => {
+  test("writes values as exact decimals", () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), (units) => {
         const text = textOf(units);
@@ -178,7 +178,7 @@ describe("a client of the event stream", () => {
     for (const client of clients) client.pump();
   };
 
-  test("gets every event once and in order, however often and wherever it is cut off, when it resumes by id", async () => {
+  test("receives every event once and in order when it resumes by id, wherever its connection is cut", async () => {
     const random = fc.sample(fc.nat(1_000_000), 1_000);
     for (let round = 0; round < 10; round += 1) {
       ring = new EventRing(`round${round}`, { max_frames: 100_000, max_bytes: 64 * 1024 * 1024 });
@@ -215,7 +215,7 @@ describe("a client of the event stream", () => {
     }
   });
 
-  test("is told of a gap when it comes back too late, or from before a restart", async () => {
+  test("receives a gap event when it resumes too late or with an id from before a restart", async () => {
     ring = new EventRing("now", { max_frames: 5, max_bytes: 10_000 });
     for (let number = 0; number < 20; number += 1) publish(number);
     for (const [id, missed_from] of [
@@ -235,7 +235,7 @@ describe("a client of the event stream", () => {
     }
   });
 
-  test("holds nothing in memory for a client that does not read, and gives it the newest with a gap when it does", async () => {
+  test("does not make the server buffer events while it does not read, and then receives a gap event and the newest", async () => {
     ring = new EventRing("slow", { max_frames: 50, max_bytes: 8 * 1024 * 1024 });
     const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
     socket.pause();

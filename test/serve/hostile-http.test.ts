@@ -60,7 +60,7 @@ describe("the server under hostile requests", () => {
     await response.arrayBuffer();
   }
 
-  test("rejects host names other than its own, so that no page can reach it under another name", async () => {
+  test("rejects foreign Host headers, against DNS rebinding", async () => {
     for (const host of [
       "evil.example",
       "evil.example:4000",
@@ -86,7 +86,7 @@ describe("the server under hostile requests", () => {
     assert.ok(two.status === 421 || two.status === 400, `two names: ${two.status}`);
   });
 
-  test("rejects requests from pages of other sites, and does not send them the event stream", async () => {
+  test("rejects changes and the event stream for pages of other sites", async () => {
     const body = JSON.stringify({ sql: "select 1" });
     const json = { "Content-Type": "application/json", "Content-Length": String(body.length) };
     for (const foreign of [
@@ -113,7 +113,7 @@ describe("the server under hostile requests", () => {
     assert.equal((await request("POST /api/sql", { ...json, ...own }, body)).status, 200);
   });
 
-  test("takes JSON only, so that a form of another site is none", async () => {
+  test("accepts only valid JSON bodies, so that no form of another site is accepted", async () => {
     const body = JSON.stringify({ sql: "select 1" });
     for (const type of [
       "text/plain",
@@ -153,7 +153,7 @@ describe("the server under hostile requests", () => {
     }
   });
 
-  test("gives no file of the machine, whatever the path looks like", async () => {
+  test("serves no other file of the machine, for any path", async () => {
     const paths = [
       "/../../../../etc/passwd",
       "/..%2f..%2f..%2fetc%2fpasswd",
@@ -228,7 +228,7 @@ describe("the server under hostile requests", () => {
     await answersHonestly();
   });
 
-  test("bounds heads and bodies", async () => {
+  test("limits the size of headers and bodies", async () => {
     assert.equal((await request("GET /api/status", { "X-Long": "x".repeat(20_000) })).status, 431);
     assert.equal((await request(`GET /api/status?${"x".repeat(20_000)}`)).status, 431);
     const large = JSON.stringify({ sql: `select '${"x".repeat(300_000)}'` });
@@ -278,7 +278,7 @@ describe("the server under hostile requests", () => {
     await answersHonestly();
   });
 
-  test("lets clients wait that send slowly, half, or nothing, and answers the others", async () => {
+  test("answers other clients while slow, partial and idle clients wait, and closes slow ones", async () => {
     const slow: Socket[] = [];
     for (let index = 0; index < 200; index += 1) {
       const socket = connect(running.server.port, "127.0.0.1");
@@ -308,7 +308,7 @@ describe("the server under hostile requests", () => {
     await answersHonestly();
   });
 
-  test("sends the page and the data with headers that keep other sites and inline code out", async () => {
+  test("sends security headers with pages and data, and no page with inline code", async () => {
     for (const path of ["/", "/api/status", "/api/nothing", "/metrics"]) {
       const { headers } = await running.get(path);
       assert.match(headers.get("content-security-policy") ?? "", /default-src 'self'.*frame-ancestors 'none'/, path);
@@ -322,12 +322,12 @@ describe("the server under hostile requests", () => {
     assert.doesNotMatch(page, /<script(?![^>]*\bsrc=)[^>]*>|<style|\bon\w+=/i);
   });
 
-  test("is as well afterwards as before", async () => {
+  test("still answers, and has reported no error, after these requests", async () => {
     await answersHonestly();
     assert.deepEqual(running.errors, []);
   });
 
-  test("demands a token wherever others can reach it", () => {
+  test("requires a token of sufficient length on every host but loopback", () => {
     for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.org", "", "127.0.0.1.evil.example"]) {
       assert.throws(() => checkToken(host, null), { code: "TOKEN_REQUIRED_FOR_HOST" }, host);
       assert.throws(() => checkToken(host, "short"), { code: "TOKEN_TOO_SHORT" }, host);
@@ -345,7 +345,7 @@ describe("the server with a token", () => {
   });
   after(() => running.close());
 
-  test("gives strangers nothing but whether it lives", async () => {
+  test("answers nothing but its health without the token", async () => {
     for (const path of ["/api/status", "/api/coins", "/api/events", "/api/openapi.json", "/metrics", "/", "/lake"]) {
       for (const headers of [
         {},
@@ -365,7 +365,7 @@ describe("the server with a token", () => {
     assert.deepEqual([page.status, page.headers.get("location")], [303, "/login"]);
   });
 
-  test("lets in who has it, by header or by the cookie of the log-in page, the event stream too", async () => {
+  test("accepts the token in a header, and the session cookie of the log-in page, also for the event stream", async () => {
     assert.equal((await running.get("/api/status", { headers: { authorization: `Bearer ${TOKEN}` } })).status, 200);
     const login = (token: string) =>
       running.get("/login", { method: "POST", body: new URLSearchParams({ token }), redirect: "manual" });
@@ -383,7 +383,7 @@ describe("the server with a token", () => {
     await stream.body?.cancel();
   });
 
-  test("slows down who guesses, and never who knows", async () => {
+  test("limits the rate of wrong tokens, and never of the correct one", async () => {
     const statuses: number[] = [];
     for (let guess = 0; guess < 40; guess += 1)
       statuses.push((await running.get("/api/status", { headers: { authorization: `Bearer guess ${guess}` } })).status);

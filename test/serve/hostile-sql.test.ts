@@ -55,7 +55,7 @@ describe("the SQL console under hostile statements", () => {
     return { status: response.status, text, code: response.ok ? null : Problem.parse(JSON.parse(text)).code };
   }
 
-  test("reads no file, no network, no setting and no secret, in whatever words", async () => {
+  test("reads no file, network address, setting or secret", async () => {
     const url = `http://127.0.0.1:${(network.address() as AddressInfo).port}/x.csv`;
     const file = secret_file;
     const statements = [
@@ -125,7 +125,7 @@ describe("the SQL console under hostile statements", () => {
     assert.equal(calls, 0, "nobody was called");
   });
 
-  test("changes nothing, in whatever words", async () => {
+  test("changes nothing", async () => {
     const out = join(tmpdir(), `coinlake-hostile-${process.pid}.csv`);
     const inside = join(pathOfLocation(lake.open.lake.warehouse), "evil.csv");
     const statements = [
@@ -227,7 +227,7 @@ describe("the SQL console under hostile statements", () => {
     }
   });
 
-  test("stops what would never end or take all the memory, while others are answered", async () => {
+  test("stops endless and memory-hungry queries while other requests are answered", async () => {
     let beats = 0;
     const over = new AbortController();
     const heartbeat = (async () => {
@@ -270,7 +270,7 @@ describe("the SQL console under hostile statements", () => {
     assert.ok(beats > bombs.length, `${beats} beats`);
   });
 
-  test("bounds what comes back", async () => {
+  test("limits the rows and bytes of a result", async () => {
     const many = JSON.parse((await run({ sql: "select * from range(10000000)", max_rows: 100_000 })).text);
     assert.deepEqual([many.row_count, many.truncated_by], [100_000, "rows"]);
     const large = await running.post("/api/sql", {
@@ -282,7 +282,7 @@ describe("the SQL console under hostile statements", () => {
     assert.equal(JSON.parse(text).truncated_by, "bytes", text.slice(0, 300));
   });
 
-  test("can be cancelled by id and by leaving, and takes no more queries than it can run", async () => {
+  test("cancels a query by id and when its client disconnects, and limits concurrent queries", async () => {
     const endless = "with recursive t(n) as (select 1 union all select n + 1 from t) select count(*) from t";
     const cancelled = run({ sql: endless, query_id: "mine" });
     let status = 404;
@@ -302,7 +302,7 @@ describe("the SQL console under hostile statements", () => {
     assert.equal(codes.filter((code) => code === "TOO_MANY_QUERIES").length, 4);
   });
 
-  test("counts an export as running until all of it is sent, or whoever asked has gone", async () => {
+  test("counts an export as running until it is sent completely, cancelled or abandoned by its client", async () => {
     const sql = "select repeat('x', 1000) || range from range(40000)";
     const exported = async (query_id: string) => {
       const response = await running.post("/api/sql/export", { sql, format: "csv", query_id });
@@ -326,14 +326,14 @@ describe("the SQL console under hostile statements", () => {
     await unread.body?.cancel();
   });
 
-  test("is as well afterwards as before", () => {
+  test("has reported no error and requested no address after these statements", () => {
     assert.deepEqual(running.errors, []);
     assert.equal(calls, 0);
   });
 });
 
-describe("what may be typed", () => {
-  test("is told from the engine's own tree, whose shape nobody can bend by nesting", () => {
+describe("the check of SQL statements", () => {
+  test("rejects forbidden nodes of the engine's parse tree at any nesting depth", () => {
     const table = (schema_name: string, table_name: string, catalog_name = "") => ({
       type: "BASE_TABLE",
       schema_name,
@@ -361,7 +361,7 @@ describe("what may be typed", () => {
     }
   });
 
-  test("may be explained, whatever stands before the word", () => {
+  test("recognises EXPLAIN after any comments", () => {
     assert.deepEqual(withoutExplain("/* a */ -- b\n EXPLAIN  ANALYZE select 1"), {
       prefix: "/* a */ -- b\n EXPLAIN  ANALYZE ",
       query: "select 1",
@@ -372,7 +372,7 @@ describe("what may be typed", () => {
     assert.equal(withoutExplain("-- b\r\nexplain select 1").explain, "EXPLAIN ");
   });
 
-  test("is not taken for explained where the engine's comments end elsewhere, and is looked at in no time", () => {
+  test("does not take EXPLAIN from within the engine's nested comments, and handles 20,000 comments", () => {
     for (const sql of ["/* /* */ explain select 1 -- */ copy x", "--\rcopy x /*\n explain select 1 -- */"])
       assert.equal(withoutExplain(sql).query, sql);
     const comments = "/**/".repeat(20_000);

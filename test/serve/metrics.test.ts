@@ -11,7 +11,7 @@ import { Visibility } from "../../src/serve/visibility.ts";
 import { parsePrometheus } from "./prometheus.ts";
 import { eventually } from "../support/eventually.ts";
 
-test("counted and observed figures come out in Prometheus' format, whatever their labels hold", async () => {
+test("counters and histograms are written in Prometheus' format, for any label values", async () => {
   const metrics = new Metrics();
   const odd = 'a "b" \\ c\nd';
   metrics.count("requests_total", "Requests.\nAll of them.", { route: odd });
@@ -65,7 +65,7 @@ test("samples with equal labels are added, and a family without a sample is left
   assert.equal(await read([]), undefined);
 });
 
-test("a series that is counted by zero is there before anything happened", async () => {
+test("a counter initialised with zero is exported before its first event", async () => {
   const metrics = new Metrics();
   metrics.count("conflicts_total", "Conflicts.", {}, 0);
   assert.deepEqual(
@@ -76,7 +76,7 @@ test("a series that is counted by zero is there before anything happened", async
   );
 });
 
-test("the event loop's delay is what the loop was late by: nothing known at first, little when idle, a long turn when it had one", async () => {
+test("the event loop delay is unknown before the first measurement, and includes a blocked turn afterwards", async () => {
   const delay = new EventLoopDelay();
   try {
     assert.equal(delay.quantile_s(0.5), null);
@@ -92,7 +92,7 @@ test("the event loop's delay is what the loop was late by: nothing known at firs
   }
 });
 
-test("records that were received before the tail had caught up are not counted as visible late", () => {
+test("records received before the live tail caught up do not count towards the visibility delay", () => {
   const visibility = new Visibility();
   const batch = (absorbed_at_us: number, ...received_at_us: number[]) => ({
     ticks: received_at_us.map((ingested_at_us) => ({ ingested_at_us }) as Tick),
@@ -124,7 +124,7 @@ test("the pipeline's commits, increments, conflicts and retries are counted", as
   assert.equal(value("coinlake_bronze_commit_bytes_total"), 10_000);
 });
 
-test("maintenance is counted by action, with what write amplification is derived from; every series is there before the first run", async () => {
+test("maintenance is counted by action, with the bytes rewritten and written; every series exists before the first run", async () => {
   const figures = new PipelineFigures(new Metrics());
   const read = async () => parsePrometheus(await figures.metrics.text([]));
   const byAction = async (name: string) =>
@@ -164,7 +164,7 @@ test("maintenance is counted by action, with what write amplification is derived
 });
 
 test(
-  "the resident memory of a process is read while it lives",
+  "the resident memory of a process is read while it runs, and is null afterwards",
   { skip: existsSync("/proc/self/status") ? false : "no /proc on this system" },
   async () => {
     const told = (await residentBytes(process.pid)) ?? 0;

@@ -9,7 +9,7 @@ const shop = { name: "shop", title: "Shop" };
 const market = { name: "market", title: "Market" };
 const service = {} as Service;
 
-test("a request goes to the pipeline whose name its path begins with, else to the first one", () => {
+test("a request is routed to the pipeline that its path names, else to the first one", () => {
   const mounts = new Mounts([market, shop]);
   const cases: [url: string, name: string, rest: string][] = [
     ["/", "market", "/"],
@@ -31,7 +31,7 @@ test("a request goes to the pipeline whose name its path begins with, else to th
   }
 });
 
-test("while the first pipeline starts, another one answers what concerns all, and only that", () => {
+test("while the first pipeline starts, another one answers the paths that all share, and only those", () => {
   const mounts = new Mounts([market, shop]);
   mounts.of("shop").service = service;
   for (const path of ["/readyz", "/metrics", "/healthz", "/login", "/assets/main-1.js"])
@@ -40,7 +40,7 @@ test("while the first pipeline starts, another one answers what concerns all, an
     assert.equal(mounts.find(path).mount.name, "market", path);
 });
 
-test("a name that is a path of the server is rejected beside others, and only there", () => {
+test("a pipeline named like a path of the server is rejected beside other pipelines, and accepted alone", () => {
   const lake = { name: "lake", title: "Lake" };
   assert.equal(new Mounts([lake]).are_several, false);
   for (const pipelines of [
@@ -50,7 +50,7 @@ test("a name that is a path of the server is rejected beside others, and only th
     assert.throws(() => new Mounts(pipelines), { code: "PIPELINE_NAME_RESERVED" });
 });
 
-test("the reserved names are the first segments of the server's routes, the dashboard's pages and the catalog's paths", () => {
+test("reserved names are the first segments of the server's routes, the dashboard's pages and the catalog's paths", () => {
   const sources = globSync(["src/serve/**/*.ts", "dashboard/pages/registry.ts"]).map((file) =>
     readFileSync(file, "utf8"),
   );
@@ -63,7 +63,7 @@ test("the reserved names are the first segments of the server's routes, the dash
   assert.deepEqual([...RESERVED_NAMES].sort(), [...taken].sort());
 });
 
-test("series of several pipelines have their label, and a family that two have is one", async () => {
+test("series of several pipelines have a pipeline label and share one metric family", async () => {
   const metrics = new Metrics();
   const both = ["market", "shop"].map((pipeline) => metrics.labelled({ pipeline }));
   for (const one of both) {

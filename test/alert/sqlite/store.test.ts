@@ -39,7 +39,7 @@ function alertOf(number: number): Alert {
   };
 }
 
-test("The list of alerts keeps the newest and every active one, and its file stops growing.", async () => {
+test("the alert list keeps the newest and every active alert, and its file stops growing", async () => {
   const file = join(folder.path, "alerts.db");
   const store = new AlertStore(file);
   try {

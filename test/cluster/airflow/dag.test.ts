@@ -66,7 +66,7 @@ const modelsOf = ({ transform }: Pipeline, layer: string): string[] =>
     .map((file) => `${layer}.${basename(file, ".sql")}`)
     .sort();
 
-test("every pipeline has a DAG, and Airflow loads them without an error", () => {
+test("every pipeline has a DAG, and Airflow loads all DAGs without an error", () => {
   assert.deepEqual(loaded.errors, {});
   assert.deepEqual(
     loaded.dags.map(({ dag_id }) => dag_id).sort(),
@@ -75,7 +75,7 @@ test("every pipeline has a DAG, and Airflow loads them without an error", () => 
 });
 
 for (const pipeline of pipelines) {
-  test(`${pipeline.name}: bronze, silver, gold, each proven before the next, then maintenance`, () => {
+  test(`${pipeline.name}: builds bronze, silver and gold, checks each before the next, then maintains the tables`, () => {
     const { tasks, schedule, is_catching_up, max_active_runs } = dagOf(pipeline);
     const order = [
       "wait_for_bronze",
@@ -101,7 +101,7 @@ for (const pipeline of pipelines) {
     assert.deepEqual([schedule, is_catching_up, max_active_runs], ["0 * * * *", false, 1]);
   });
 
-  test(`${pipeline.name}: it tells of the tables that the pipeline has, once they are proven`, () => {
+  test(`${pipeline.name}: updates the asset of every table of the pipeline once its checks pass`, () => {
     const dag = dagOf(pipeline);
     assert.deepEqual(taskOf(dag, "bronze_health").assets, [uri(pipeline.bronze.table)]);
     for (const layer of ["silver", "gold"]) {
@@ -115,7 +115,7 @@ for (const pipeline of pipelines) {
     );
   });
 
-  test(`${pipeline.name}: whatever fails is tried again after longer and longer pauses, has a time-out, and reaches Coinlake's alerts`, () => {
+  test(`${pipeline.name}: retries with backoff, limits the time of tasks, and reports failures and late runs as alerts`, () => {
     const { tasks, deadlines } = dagOf(pipeline);
     for (const {
       task_id,
@@ -137,7 +137,7 @@ for (const pipeline of pipelines) {
     assert.deepEqual(deadlines, [{ seconds: 3000, callback: "coinlake_dag.report_late" }]);
   });
 
-  test(`${pipeline.name}: a task is a call of the command line, which knows it`, async () => {
+  test(`${pipeline.name}: every task calls the command line with options that it knows`, async () => {
     const { tasks } = dagOf(pipeline);
     assert.deepEqual(
       tasks.map(({ kind }) => kind),

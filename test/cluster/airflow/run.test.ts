@@ -70,12 +70,12 @@ async function alerts(): Promise<AlertPage["items"]> {
   return (JSON.parse(stdout) as AlertPage).items;
 }
 
-test("the DAG loads, and nobody gets in without the cluster's password", async () => {
+test("the DAG loads, and a login with a wrong password is rejected", async () => {
   assert.deepEqual(await airflow.importErrors(), []);
   await assert.rejects(AirflowClient.login(servers.environment, DAG, "admin"), /login: 401/);
 });
 
-test("a run waits for bronze, tries again what failed once, and tells of every table; that it was late is an alert until it ends", async () => {
+test("a run waits for bronze, retries failed tasks and updates every asset; a late run is an alert until it ends", async () => {
   plan({ "streams check --max-lag 100000": [1], "transform --layer silver": [1] });
   await airflow.unpause();
   const run_id = await airflow.scheduled();
@@ -106,7 +106,7 @@ test("a run waits for bronze, tries again what failed once, and tells of every t
   assert.deepEqual([alert?.state, alert?.ended_by, others], ["recovered", "recovery", []]);
 });
 
-test("silver that fails its quality once more keeps gold as it was, and is an alert", async () => {
+test("a repeatedly failing quality check of silver stops the run before gold and is an alert", async () => {
   plan({ "quality --layer silver --day 2025-10-11": [1, 1] });
   const run_id = await airflow.trigger({ day: "2025-10-11" });
   assert.equal(await airflow.end(run_id), "failed");
@@ -129,7 +129,7 @@ test("silver that fails its quality once more keeps gold as it was, and is an al
   );
 });
 
-test("a past day is run again; killed in the middle, Airflow leaves nothing behind, comes back, and goes on with it", async () => {
+test("the backfill of a past day continues after Airflow was killed, and the kill leaves no process behind", async () => {
   plan({});
   const held = join(folder.path, "hold transform --layer gold");
   writeFileSync(held, "");
@@ -165,7 +165,7 @@ test("a past day is run again; killed in the middle, Airflow leaves nothing behi
   );
 });
 
-test("a server that is killed is started again, and nothing of what it had begun goes on", async () => {
+test("a killed server is restarted, and no process that it had started continues", async () => {
   const [keeper = 0] = childrenOf(servers.services.get("airflow")?.pid ?? assert.fail("Airflow runs"));
   const children = childrenOf(keeper);
   assert.equal(children.length, 4);
@@ -179,7 +179,7 @@ test("a server that is killed is started again, and nothing of what it had begun
   await up();
 });
 
-test("nothing outlives the keeper", async () => {
+test("no process outlives the keeper", async () => {
   const { pid } = servers.services.get("airflow") ?? assert.fail("Airflow runs");
   const processes = [pid, ...below(pid)].map(identify);
   process.kill(childrenOf(pid)[0] ?? assert.fail("it has a keeper"), "SIGKILL");

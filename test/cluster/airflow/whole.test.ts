@@ -54,7 +54,7 @@ async function run(...args: string[]): Promise<string> {
   return stdout;
 }
 
-test("a run carries bronze on to silver and gold, proves each, maintains the tables, and the books balance", async () => {
+test("a run builds silver and gold, checks each, maintains the tables, and verify succeeds", async () => {
   const airflow = await AirflowClient.login(airflow_servers.environment, DAG);
   await airflow.unpause();
   const run_id = await airflow.scheduled();
@@ -70,7 +70,7 @@ test("a run carries bronze on to silver and gold, proves each, maintains the tab
   assert.deepEqual(items, []);
 });
 
-test("gold has the recording's hourly candles, exactly", { skip: skipWithout(RECORDING) }, async () => {
+test("gold has exactly the recording's hourly candles", { skip: skipWithout(RECORDING) }, async () => {
   const { environment } = servers;
   const open = await openLake(findLake(servers.data, lake), { env: environment });
   // PyIceberg's option names for the settings of Amazon's clients.

@@ -75,7 +75,7 @@ async function run(...args: string[]): Promise<void> {
   assert.equal(code, 0, stderr);
 }
 
-test("a lake with its tables in S3 comes back from S3, with its tables there or on this disk", async () => {
+test("a lake with tables in S3 is restored from S3, with its tables in S3 or on the local disk", async () => {
   assert.equal(content.length, COMMITS + 1);
   await run("backup", `s3://${bucket}/backup`, "--data", join(servers.data, "original"), "--lake", LAKE);
   await run("restore", `s3://${bucket}/backup`, "--data", join(servers.data, "local"));
@@ -95,7 +95,7 @@ test("a lake with its tables in S3 comes back from S3, with its tables there or 
   }
 });
 
-test("a lake on this disk is restored to S3, where it is read by every snapshot and written further", async () => {
+test("a local lake is restored to S3, where every snapshot can be read and further commits succeed", async () => {
   const [data, warehouse] = [join(servers.data, "moved-to-s3"), `s3://${bucket}/moved`];
   await run("backup", join(servers.data, "on-disk"), "--data", join(servers.data, "local"), "--lake", LAKE);
   await run("restore", join(servers.data, "on-disk"), "--data", data, "--warehouse", warehouse);
@@ -113,7 +113,7 @@ test("a lake on this disk is restored to S3, where it is read by every snapshot 
   }
 });
 
-test("tables are not restored over others", async () => {
+test("a restore does not write into a warehouse that has files", async () => {
   const { code, stderr } = await coinlake(
     ["restore", `s3://${bucket}/backup`, "--data", join(servers.data, "over"), "--warehouse", `s3://${bucket}/again`],
     { ...servers.environment },

@@ -30,7 +30,7 @@ after(async () => {
 const table = (name: string) => ({ namespace: ["faults"], name });
 const to = (name: string, expected: string | null, next: string) => pointerMove(table(name), expected, next, warehouse);
 
-test("a commit whose answer is lost has an unknown outcome, whether it creates or moves; it stands, and is read back", async () => {
+test("a create, alter or drop whose response is lost has an unknown outcome, and its change is read back", async () => {
   cable.cut_answer_to = "create_table";
   await assert.rejects(far.move([to("lost", null, "1")]), { code: "UNKNOWN_OUTCOME" });
   assert.equal(await near.pointer(table("lost")), "1");
@@ -42,21 +42,21 @@ test("a commit whose answer is lost has an unknown outcome, whether it creates o
   assert.equal(await far.pointer(table("lost")), null);
 });
 
-test("a question whose answer is lost is asked again", async () => {
+test("a read whose response is lost is retried", async () => {
   await near.move([to("asked", null, "1")]);
   cable.cut_answer_to = "get_table_req";
   assert.equal(await far.pointer(table("asked")), "1");
   assert.equal(cable.cut_answer_to, null);
 });
 
-test("connections that broke while nobody used them are replaced unseen", async () => {
+test("idle connections that broke are replaced without an error", async () => {
   await far.pointer(table("asked"));
   await cable.breakAll();
   await far.move([to("asked", "1", "2")]);
   assert.equal(await near.pointer(table("asked")), "2");
 });
 
-test("a commit that could not even be sent is known to have failed, and is worth another try", async () => {
+test("a request that could not be sent fails with a retryable error", async () => {
   const gone = await Cable.lay("thrift://127.0.0.1:1");
   gone.remove();
   const store = new HiveStore({ uri: gone.uri, warehouse });
@@ -64,14 +64,14 @@ test("a commit that could not even be sent is known to have failed, and is worth
   await store.close();
 });
 
-test("many calls at once share a few connections, and each gets its own answer", async () => {
+test("concurrent calls share at most 8 connections, and each gets its own response", async () => {
   const names = Array.from({ length: 30 }, (_, index) => `many_${index}`);
   await Promise.all(names.map((name) => far.move([to(name, null, name)])));
   assert.deepEqual(await Promise.all(names.map((name) => far.pointer(table(name)))), names);
   assert.ok(cable.most_at_once <= 8);
 });
 
-test("names that Hive would fold or reject are rejected first and are not found", async () => {
+test("names that Hive would fold or reject are rejected, and are not found", async () => {
   for (const namespace of [["Upper"], ["with space"], ["a", "b"]]) {
     await assert.rejects(near.createNamespace(namespace, {}), { code: "UNSUPPORTED" });
     assert.equal(await near.namespaceProperties(namespace), null);

@@ -38,7 +38,7 @@ after(async () => {
   await servers?.leave();
 });
 
-test("a table of ours is an ordinary Iceberg table of Hive's: its catalog reads it, commits to it, and is read in turn", () => {
+test("Iceberg's Hive catalog reads and commits to a table made over REST, and the REST catalog reads the commits", () => {
   const { by_hive, by_rest, by_hive_after, listed } = seen.made_here;
   const namespace = seen.made_here["namespace"] as Record<string, string>;
   assert.deepEqual(
@@ -54,7 +54,7 @@ test("a table of ours is an ordinary Iceberg table of Hive's: its catalog reads 
   assert.equal(namespace["owner"], "ana");
 });
 
-test("Hive is told what Iceberg's own catalog tells it: columns, place, properties, figures", () => {
+test("a table's entry in Hive has the columns, location, properties and statistics that Iceberg's own catalog writes", () => {
   assert.deepEqual(seen.made_here["in_hive"], {
     type: "EXTERNAL_TABLE",
     columns: [
@@ -79,11 +79,11 @@ test("Hive is told what Iceberg's own catalog tells it: columns, place, properti
   });
 });
 
-test("a column can be dropped: Hive does not compare columns by place", () => {
+test("a column can be dropped, because Hive does not compare columns by position", () => {
   assert.deepEqual(seen.made_here["without_price"], ["coin", "price_date", "note"]);
 });
 
-test("a table of another Hive catalog is read, written, renamed and dropped through ours", () => {
+test("a table made by Iceberg's Hive catalog is read, written, renamed and dropped over REST", () => {
   assert.deepEqual(seen.made_there, {
     by_rest: ["bitcoin"],
     listed: [["theirs", "prices"]],
@@ -93,7 +93,7 @@ test("a table of another Hive catalog is read, written, renamed and dropped thro
   });
 });
 
-test("DuckDB writes a table through the catalog, data and all in S3, and shows nobody the key", async () => {
+test("DuckDB writes a table through the catalog with all its files in S3, and does not show the secret key", async () => {
   const instance = await openDuckDB();
   const connection = await instance.connect();
   const query = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson();

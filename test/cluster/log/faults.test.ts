@@ -43,8 +43,8 @@ async function assertWhole(log: Log, count: number): Promise<void> {
   }
 }
 
-describe("Without a broker", () => {
-  it("Opening fails within seconds where nobody listens, and says what to do.", async () => {
+describe("without a broker", () => {
+  it("opening fails within seconds if nothing listens on the port, and the error has a next step", async () => {
     const [port] = await freePorts(1);
     const started_ms = performance.now();
     await assert.rejects(openKafkaLog({ brokers: [`127.0.0.1:${port}`] }), {
@@ -56,7 +56,7 @@ describe("Without a broker", () => {
     assert.ok(performance.now() - started_ms < 7_000);
   });
 
-  it("Opening fails as fast where somebody listens and never answers.", async () => {
+  it("opening fails as fast if the server accepts the connection and never responds", async () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket));
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
@@ -75,7 +75,7 @@ describe("Without a broker", () => {
   });
 });
 
-describe("A broker that is killed", () => {
+describe("a broker that is killed", () => {
   let broker: Broker;
   let logs = 0;
   before(async () => {
@@ -122,7 +122,7 @@ describe("A broker that is killed", () => {
     }
   }
 
-  it("An acknowledgement that is lost on its way does not double what was written.", async () => {
+  it("a lost acknowledgement duplicates no record", async () => {
     await withLog({}, async (log) => {
       await log.append("t", numbered(0, 60));
       const deaf = deafenNextProduce();
@@ -136,7 +136,7 @@ describe("A broker that is killed", () => {
     });
   });
 
-  it("Killed after it wrote and before it answered, it knows what it has: the retry doubles nothing.", async () => {
+  it("a kill after the write and before the acknowledgement duplicates no record when the append is retried", async () => {
     await withLog({}, async (log) => {
       await log.append("t", numbered(0, 60));
       const deaf = deafenNextProduce();
@@ -151,7 +151,7 @@ describe("A broker that is killed", () => {
     });
   });
 
-  it("Killed again and again under load, it loses nothing that was acknowledged, keeps the order and doubles nothing.", async () => {
+  it("repeated kills under load lose no acknowledged record, keep the order and duplicate nothing", async () => {
     await withLog({ timeout_ms: 60_000 }, async (log) => {
       let appended = 0;
       const over = new AbortController();
@@ -181,7 +181,7 @@ describe("A broker that is killed", () => {
     });
   });
 
-  it("While it is away requests fail in time, and what waits is told; the same log works once it is back.", async () => {
+  it("while it is down, requests and waiting readers fail in time; the same log works once it is back", async () => {
     await withLog({ timeout_ms: 3_000 }, async (log) => {
       await log.append("t", numbered(0, 60));
       const ends = await log.bounds("t");
@@ -204,7 +204,7 @@ describe("A broker that is killed", () => {
     });
   });
 
-  it("A process that is killed leaves no position ahead of its records; what it leaves twice is its last batch.", async () => {
+  it("a killed producer leaves no position ahead of its records, and duplicates at most its last batches", async () => {
     await withLog({}, async (log, prefix) => {
       for (const run_ms of [400, 900, 650]) {
         const child = fork(join(import.meta.dirname, "append-child.ts"), [broker.brokers[0]!, prefix], {

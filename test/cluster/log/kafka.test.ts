@@ -34,7 +34,7 @@ logContract("The Kafka log", async () => {
 const ALL = { max_records: 1_000_000, max_bytes: 1_000_000_000 };
 const clientOptions = () => ({ clientId: "somebody-else", bootstrapBrokers: brokers });
 
-describe("The Kafka log and its cluster", () => {
+describe("the Kafka log and its cluster", () => {
   async function withLogs(count: number, body: (prefix: string, ...logs: KafkaLog[]) => Promise<void>): Promise<void> {
     const prefix = newPrefix();
     const logs = await Promise.all(Array.from({ length: count }, () => openKafkaLog({ brokers, prefix })));
@@ -55,7 +55,7 @@ describe("The Kafka log and its cluster", () => {
     }
   }
 
-  it("An existing topic with fewer partitions, or with settings that would lose records, is rejected and not changed.", async () => {
+  it("rejects and keeps an existing topic with fewer partitions, or with settings that would lose records", async () => {
     await withLogs(1, async (prefix, log) => {
       await asSomebodyElse(async (admin) => {
         await admin.createTopics({ topics: [`${prefix}few`], partitions: 1, replicas: 1 });
@@ -74,7 +74,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("A topic that somebody made as safe as Coinlake would, by what the broker asks for anyway, is taken.", async () => {
+  it("accepts an existing topic with the settings that Coinlake would give it", async () => {
     await withLogs(1, async (prefix, log) => {
       await asSomebodyElse(async (admin) => {
         for (const { name, partitions, settings } of planTopics(`${prefix}t`, 2)) {
@@ -87,7 +87,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("Records of another writer are read without a source; a gap that a transaction leaves is rejected with its offset.", async () => {
+  it("reads records of another writer without a source, and rejects the offset gap of a transaction", async () => {
     await withLogs(1, async (prefix, log) => {
       await log.createTopic("t", 1);
       await log.createTopic("u", 1);
@@ -120,7 +120,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("What another process appends wakes a waiting reader, and an idle wait costs about one request a second.", async () => {
+  it("wakes a waiting reader when another process appends, and sends few requests while idle", async () => {
     await withLogs(2, async (_, here, there) => {
       await here.createTopic("t", 3);
       const ends = await here.bounds("t");
@@ -139,7 +139,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("A consumer's lag is known to Kafka once its place is told.", async () => {
+  it("reports a consumer's lag once the consumer has committed offsets", async () => {
     await withLogs(1, async (_, log) => {
       await log.createTopic("t", 2);
       await log.append(
@@ -159,7 +159,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("What `status` says of a reader that told no place, or of a topic that is not made, is that nobody knows.", async () => {
+  it("reports an unknown lag for a consumer without committed offsets and for a missing topic", async () => {
     await withLogs(1, async (prefix, log) => {
       await log.createTopic("t", 1);
       await log.append("t", [message("x")]);
@@ -184,7 +184,7 @@ describe("The Kafka log and its cluster", () => {
     });
   });
 
-  it("A record above the limit is rejected before any of its batch is sent; several records of the limit's size arrive.", async () => {
+  it("rejects a record above the size limit before any of its batch is sent, and accepts records of the limit's size", async () => {
     await withLogs(1, async (_, log) => {
       await log.createTopic("t", 2);
       const too_large = new Uint8Array(64 * 1024 * 1024 + 1);

@@ -105,7 +105,7 @@ function maintain(actions: ("compact" | "expire")[], options = {}) {
   return maintainer.maintain(TABLE, actions, options);
 }
 
-test("Spark reads a table of many commits as DuckDB does, before and after it was compacted and thinned", async () => {
+test("Spark reads the same rows as DuckDB, now and by snapshot, before and after compaction and expiry", async () => {
   const was = await inDuckDB();
   assert.deepEqual(await inSpark(), was);
   const [compaction] = await maintain(["compact"]);
@@ -123,7 +123,7 @@ test("Spark reads a table of many commits as DuckDB does, before and after it wa
   for (const id of (await snapshotIds()).slice(0, 3)) assert.deepEqual(await inSpark(id), await inDuckDB(id));
 });
 
-test("what Spark writes beside it is compacted with the rest, and Spark goes on from there", async () => {
+test("Coinlake and Spark each compact and expire tables that the other has written, without changing a row", async () => {
   await spark.sql(`insert into ${IN_SPARK} values (9001, 'coin-s', cast(1.5 as decimal(38, 18)), date '2026-03-02')`);
   await spark.sql(
     `alter table ${IN_SPARK} set tblproperties ('write.delete.mode' = 'merge-on-read', 'write.merge.mode' = 'merge-on-read')`,

@@ -63,7 +63,7 @@ async function json<T>(...args: string[]): Promise<T[]> {
 }
 const rowsOf = (table: string) => spark.sql(`select * from ${table} order by all`);
 
-test("bronze that has every offset once is a copy", async () => {
+test("the check passes if bronze has every offset once", async () => {
   const copies = await json<PartitionCopy>("check");
   assert.deepEqual(
     copies.map(({ partition, records, first_offset, last_offset, missing, doubled, newest_ingested_at }) => [
@@ -79,7 +79,7 @@ test("bronze that has every offset once is a copy", async () => {
   );
 });
 
-test("compaction puts files together, facts along two columns at once, and changes no row and no property", async () => {
+test("compaction merges files, sorts facts by two columns at once, and changes no row and no property", async () => {
   const was = { facts: await rowsOf(FACTS), dimension: await rowsOf(DIMENSION) };
   const done = new Map((await json<ActionReport>("compact")).map((compaction) => [compaction.table, compaction]));
   assert.deepEqual([...done.keys()], [BRONZE, DIMENSION, FACTS]);
@@ -100,7 +100,7 @@ test("compaction puts files together, facts along two columns at once, and chang
   assert.equal(property?.value, '{"t/0":7}');
 });
 
-test("expiry keeps the newest ten snapshots and what they have, or what is young", async () => {
+test("expiry keeps young snapshots, and the newest ten at any age", async () => {
   for (let commit = 0; commit < 8; commit += 1)
     await spark.sql(`insert into ${DIMENSION} values ('later-${commit}', 'x')`);
   const was = await rowsOf(DIMENSION);
@@ -114,7 +114,7 @@ test("expiry keeps the newest ten snapshots and what they have, or what is young
   assert.deepEqual(await rowsOf(DIMENSION), was);
 });
 
-test("orphans go once they are old; files of the table, and young ones, stay", async () => {
+test("old orphan files are deleted; young ones and the table's files are kept", async () => {
   const [file] = await spark.sql(`select file_path from ${FACTS}.files`);
   const beside = (name: string) => String(file?.file_path).replace(/[^/]+$/, name);
   const was = await rowsOf(FACTS);
@@ -126,7 +126,7 @@ test("orphans go once they are old; files of the table, and young ones, stay", a
   assert.deepEqual(await rowsOf(FACTS), was);
 });
 
-test("bronze that lacks an offset, or has one twice, fails by the partition's name", async () => {
+test("the check fails and names the partition if bronze lacks an offset or has one twice", async () => {
   await spark.sql(`delete from ${BRONZE} where log_partition = 1 and log_offset = 7`);
   await spark.sql(`insert into ${BRONZE} values ('t', 2, 6, timestamp '2026-01-02')`);
   const { code, stderr } = await run("check");
@@ -137,7 +137,7 @@ test("bronze that lacks an offset, or has one twice, fails by the partition's na
   );
 });
 
-test("a table that is not there is told with those that are", async () => {
+test("an unknown table is rejected with the names of the existing tables", async () => {
   const { code, stderr } = await run("compact", "--table", "gold.none");
   assert.equal(code, 2);
   assert.match(stderr, new RegExp(`TABLE_NOT_FOUND[\\s\\S]*${FACTS}`));

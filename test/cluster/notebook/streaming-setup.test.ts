@@ -18,7 +18,7 @@ after(async () => {
   await servers?.leave();
 });
 
-test("the notebook on streaming runs from its first cell to its last, and what it claims holds", async () => {
+test("the streaming notebook runs from its first cell to its last, and its checks pass", async () => {
   const python = await pythonWith(
     { name: "notebook", title: "Jupyter and Spark's client", size_mb: 400 },
     { clock: systemClock, say: () => {} },
@@ -38,7 +38,7 @@ test("the notebook on streaming runs from its first cell to its last, and what i
   assert.match(printed, /appended while it was stopped/);
 });
 
-test("the notebook is kept without what it printed", () => {
+test("the notebook is stored without outputs", () => {
   const { cells } = JSON.parse(readFileSync(NOTEBOOK, "utf8")) as {
     cells: { cell_type: string; outputs?: unknown[]; execution_count?: unknown }[];
   };

@@ -67,7 +67,7 @@ async function verify(lake: string): Promise<Record<string, unknown>> {
   return (JSON.parse(stdout) as { figures: Record<string, unknown> }).figures;
 }
 
-test("the same market gives the same tables and answers through Kafka, Spark, Hive and S3 as through one process", async () => {
+test("the cluster profile gives the same tables and answers as the embedded profile for the same market", async () => {
   // One process fills the lake and another one transforms it, as in Docker.
   const filled = await coinlake([
     "produce",
@@ -89,7 +89,7 @@ test("the same market gives the same tables and answers through Kafka, Spark, Hi
   assert.equal(figures["bronze_records"], records);
 });
 
-test("the cluster says how far bronze is behind the log, and the stream goes on after whoever started it", async () => {
+test("the cluster reports the lag of bronze, and the stream keeps running after the process that started it", async () => {
   const { code, stdout, stderr } = await coinlake(["cluster", "status", "--native", "--json", "--data", servers.data]);
   assert.equal(code, 0, stderr);
   assert.deepEqual((JSON.parse(stdout) as { lag: unknown }).lag, [
@@ -99,7 +99,7 @@ test("the cluster says how far bronze is behind the log, and the stream goes on 
   assert.equal((JSON.parse(streams.stdout) as { state: string }[])[0]?.state, "running", streams.stderr);
 });
 
-test("an embedded lake may have its tables in S3: the same again, and nothing of them on this disk", async () => {
+test("an embedded lake with its tables in S3 has the same content as one on the local disk", async () => {
   const other = `${market.replace(/\.jsonl$/, "")}-in-s3.jsonl`;
   await writeMarket(other, 11);
   const { code, stderr } = await coinlake(
@@ -124,7 +124,7 @@ test("an embedded lake may have its tables in S3: the same again, and nothing of
   assert.equal((await verify(IN_S3))["bronze_records"], records);
 });
 
-test("a cluster holds one lake, and another lake is rejected before any of its files exist", async () => {
+test("a cluster holds one lake, and another lake is rejected", async () => {
   const { code, stderr } = await coinlake([
     "start",
     "--profile",
@@ -142,7 +142,7 @@ test("a cluster holds one lake, and another lake is rejected before any of its f
   assert.match(stderr, /TABLES_OF_ANOTHER_LAKE/);
 });
 
-test("a cluster that is not there is named, with what to do", async () => {
+test("start without a cluster fails and names the command that starts one", async () => {
   const nowhere = temporaryFolder();
   const { code, stderr } = await coinlake([
     "start",

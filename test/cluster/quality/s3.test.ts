@@ -45,7 +45,7 @@ after(async () => {
   folder.remove();
 });
 
-test("Great Expectations reads tables in S3, with keys that no file and no argument shows", async () => {
+test("Great Expectations validates a table in S3, and reports the failed expectation with a sample", async () => {
   await catalog.createNamespace(["silver"]);
   await asEngine(`create table lake.silver.crypto_products as ${PRODUCTS}`);
   const { metadata } = await catalog.loadTable({ namespace: ["silver"], name: "crypto_products" });

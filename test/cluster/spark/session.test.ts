@@ -34,7 +34,7 @@ after(async () => {
   folder.remove();
 });
 
-test("the client is made from the protocol of the Spark that is fetched", async () => {
+test("the client's protocol files are those of the Spark that is fetched", async () => {
   const { folder: files } = await spark.fetch({
     folder: cacheFolder(),
     say() {},
@@ -54,7 +54,7 @@ test("the client is made from the protocol of the Spark that is fetched", async 
   assert.equal(lines.join(""), readFileSync(join(projectFolder(), "requirements", "spark", "protocol.sha256"), "utf8"));
 });
 
-test("values come back exact, whatever their type", async () => {
+test("values of every type are returned exactly", async () => {
   const [row] = await session.sql(`
     select
       9007199254740993 as whole,
@@ -113,7 +113,7 @@ test("failures have different errors: rejected by Spark, closed session, no serv
   again.disconnect();
 });
 
-test("what nobody waits for any more is ended in Spark too", async () => {
+test("a query that times out or is aborted ends in Spark too", async () => {
   const endless = "select count(*) from range(10000000000000) where id % 7 = hash(id)";
   await assert.rejects(session.sql(endless, { timeout_ms: 2_000 }), { code: "SPARK_TIMED_OUT", is_retryable: true });
   const ending = new AbortController();
@@ -126,7 +126,7 @@ test("what nobody waits for any more is ended in Spark too", async () => {
   ]);
 });
 
-test("what a client that was killed has left is gone on with until it is ended, and heard to end", async () => {
+test("the query of a killed client runs in Spark until it is ended, and its end is awaited", async () => {
   const python = await sparkPython({ clock: systemClock, say: () => {} });
   const endless =
     "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().range(10**13).where('id % 7 = hash(id)').count()";
@@ -154,7 +154,7 @@ test("what a client that was killed has left is gone on with until it is ended, 
   assert.equal(await endLeftStatements(remote), 0);
 });
 
-test("a table is made, filled and read, its files in MinIO", async () => {
+test("a table is created, filled and read, with its files in MinIO", async () => {
   await session.sql("create namespace lake.bronze");
   await session.sql("create table bronze.made (id bigint, day date) using iceberg partitioned by (day)");
   await session.sql("insert into bronze.made values (1, date '2026-01-01'), (2, date '2026-01-02')");

@@ -52,7 +52,7 @@ for (const [file, path] of [
   ["manifest", /\/metadata\/[^ ]+-m0\.avro HTTP/],
   ["data file", /\/data\/[^ ]+\.parquet HTTP/],
 ] as const) {
-  test(`a query waits for S3, which goes away for two seconds while it reads a ${file}`, async () => {
+  test(`a query retries while S3 is away for two seconds during the read of a ${file}`, async () => {
     // The catalog inspects the table, so that the file is left to be read by DuckDB, which has not cached it.
     assert.equal(await sum(), 3);
     cable.cutAt(path, OUTAGE_MS);

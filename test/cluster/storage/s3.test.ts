@@ -32,7 +32,7 @@ describeStorage("MinIO", async () => {
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
-test("a listing of more than a page has every file once", async () => {
+test("a listing of more than one page has every file once", async () => {
   const storage = new S3Storage(settings);
   const names = Array.from({ length: 1_003 }, (_, index) => `s3://${bucket}/pages/${index} & more.txt`);
   for (let from = 0; from < names.length; from += 50)
@@ -42,7 +42,7 @@ test("a listing of more than a page has every file once", async () => {
   assert.deepEqual(listed.sort(), names.toSorted());
 });
 
-test("Hadoop's markers of folders are no files, and go with their folder", async () => {
+test("removing a folder deletes Hadoop's marker of it and keeps the files below it", async () => {
   const storage = new S3Storage(settings);
   const root = `s3://${bucket}/marked`;
   await putObject(settings, objectOfLocation(`${root}/t/`), new Uint8Array());
@@ -52,7 +52,7 @@ test("Hadoop's markers of folders are no files, and go with their folder", async
   await assert.rejects(storage.sync(`${root}/t/`), { code: "FILE_NOT_FOUND" });
 });
 
-test("Hadoop's name for S3 means the same objects, and lists them by that name", async () => {
+test("an s3a location is the same object as its s3 location, and listings keep the scheme", async () => {
   const storage = new S3Storage(settings);
   await storage.write(`s3://${bucket}/hadoop/file`, bytesOf("same"));
   assert.equal(new TextDecoder().decode(await storage.read(`s3a://${bucket}/hadoop/file`)), "same");
@@ -60,7 +60,7 @@ test("Hadoop's name for S3 means the same objects, and lists them by that name",
     assert.equal(file.location, `s3a://${bucket}/hadoop/file`);
 });
 
-test("an error of S3 has its reason and no secret", async () => {
+test("an S3 error has its reason and no secret", async () => {
   const stranger = new S3Storage({ ...settings, secret_access_key: "not-the-secret-key" });
   const rejections = [
     { ask: () => stranger.read(`s3://${bucket}/file`), code: "STORAGE_DENIED" },
@@ -85,7 +85,7 @@ test("an error of S3 has its reason and no secret", async () => {
   assert.ok(!inspect(stranger, { depth: 10, showHidden: true }).includes("not-the-secret-key"));
 });
 
-test("a server that is not there is named, and worth another try", async () => {
+test("an unreachable server is reported with its address, as a retryable error", async () => {
   const { url } = await closedPort();
   await assert.rejects(new S3Storage({ ...settings, endpoint: url }).read(`s3://${bucket}/file`), {
     code: "STORAGE_UNREACHABLE",
@@ -94,7 +94,7 @@ test("a server that is not there is named, and worth another try", async () => {
   });
 });
 
-describe("an answer that is lost on the way", () => {
+describe("a lost response", () => {
   /** A proxy that forwards requests to MinIO, and can cut the connection instead of responding. */
   let cable: Server;
   let cut: (request: IncomingMessage, pass_number: number) => boolean = () => false;
@@ -117,14 +117,14 @@ describe("an answer that is lost on the way", () => {
     cable.close();
   });
 
-  test("a write that was done although its answer was lost is known by its id", async () => {
+  test("a write that was done although its response was lost succeeds", async () => {
     passes = 0;
     cut = (_, pass_number) => pass_number === 1;
     await new S3Storage(through).write(`s3://${bucket}/lost/own`, bytesOf("own"));
     assert.equal(new TextDecoder().decode(await new S3Storage(settings).read(`s3://${bucket}/lost/own`)), "own");
   });
 
-  test("another writer's object is not taken for one's own", async () => {
+  test("another writer's object with the same content is not mistaken for the own write", async () => {
     const name = `s3://${bucket}/lost/other`;
     await new S3Storage(settings).write(name, bytesOf("theirs"));
     passes = 0;

@@ -89,7 +89,7 @@ async function watchFor(is_wanted: (event: StreamEvent) => boolean): Promise<{ f
 
 const hasRecords = (event: StreamEvent) => event.kind === "progress" && event.progress.input_rows > 0;
 
-test("what lies in Kafka appears in the table, each record once and as it was sent", async () => {
+test("records of Kafka appear in the table once each and unchanged", async () => {
   await topic.append(3_000);
   const query = await startJob();
   await query.drain();
@@ -103,7 +103,7 @@ test("what lies in Kafka appears in the table, each record once and as it was se
   ]);
 });
 
-test("whoever comes later finds the stream by its name, watches it, and stops it", async () => {
+test("another client finds the stream by its name, watches it, and stops it", async () => {
   const other = new SparkStreams(found().SPARK_REMOTE!);
   const query = (await other.find(job.name))!;
   assert.equal((await startJob()).run_id, query.run_id);
@@ -133,7 +133,7 @@ test("whoever comes later finds the stream by its name, watches it, and stops it
   await assertExactlyOnce();
 });
 
-test("started again, by two at one moment, it goes on where it stopped, as the same query and as one run", async () => {
+test("two concurrent starts resume the stopped stream as the same query and as one run", async () => {
   await topic.append(300);
   const [query, same] = await Promise.all([startJob(), startJob()]);
   assert.equal(same.run_id, query.run_id);
@@ -141,7 +141,7 @@ test("started again, by two at one moment, it goes on where it stopped, as the s
   await assertExactlyOnce();
 });
 
-test("whoever asks of a run that is no more is told so", async () => {
+test("a request for a run that no longer exists fails with a retryable error", async () => {
   const { id } = (await streams.find(job.name))!;
   const run_id = randomUUID();
   for (const instance of [
@@ -154,7 +154,7 @@ test("whoever asks of a run that is no more is told so", async () => {
   }
 });
 
-test("Spark, killed in the middle of a backlog, goes on from the checkpoint: nothing lost, nothing doubled", async () => {
+test("Spark, killed during a backlog, resumes from the checkpoint without loss and duplicates", async () => {
   for (const records of [3_000, 6_000]) {
     const { id } = (await streams.find(job.name)) ?? (await startJob());
     const moving = await watchFor(hasRecords);
@@ -175,7 +175,7 @@ test("Spark, killed in the middle of a backlog, goes on from the checkpoint: not
   }
 });
 
-test("a lost checkpoint doubles nothing: the table says how far it is", async () => {
+test("a lost checkpoint duplicates nothing, because the table knows its offsets", async () => {
   const query = (await streams.find(job.name))!;
   await query.stop();
   rmSync(join(clusterFolder(servers.data), "spark", "checkpoints", job.name), { recursive: true });
@@ -186,7 +186,7 @@ test("a lost checkpoint doubles nothing: the table says how far it is", async ()
   await assertExactlyOnce();
 });
 
-test("bytes that are no text, and records that somebody else wrote, are kept", async () => {
+test("bytes that are not text, and records of other writers, are kept", async () => {
   await topic.appendForeign(0, Buffer.from([0xff, 0x00]));
   await topic.appendForeign(1, Buffer.from("{}"));
   await topic.appendForeign(2, null);

@@ -24,12 +24,12 @@ async function increment(records: readonly SourceRecord[]): Promise<void> {
   await lakes.transform().catchUp();
 }
 
-test("increments of files in any order give on Spark what they give in the embedded lake", async () => {
+test("increments of files in any order give the same tables on Spark as in the embedded lake", async () => {
   for (const part of shuffledParts(2)) await increment(part);
   await lakes.assertSame();
 });
 
-test("the sales of each minute on Spark are those of an independent computation, to the cent", async () => {
+test("the sales per minute on Spark equal an independent computation to the cent", async () => {
   const rows = await lakes.streams.session.sql(`
     select cast(unix_millis(minute_at) as string) as minute_ms, cast(cast(sum(sales) * 100 as bigint) as string) as cents
     from gold.sales_per_minute group by minute_at having sum(sales) <> 0 order by minute_at`);
@@ -49,7 +49,7 @@ test("the sales of each minute on Spark are those of an independent computation,
   });
 });
 
-test("odd and absurd events are judged alike", async () => {
+test("odd and absurd events get the same verdicts on Spark as in the embedded lake", async () => {
   await increment(singleRecords(ORDER_CASES.map(({ payload }) => payload)));
   await lakes.assertSame();
 });

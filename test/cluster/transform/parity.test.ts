@@ -36,13 +36,13 @@ async function append(records: readonly SourceRecord[]): Promise<void> {
   await lakes.embedded.catchUp();
 }
 
-test("an increment on Spark gives what it gives in the embedded lake", async () => {
+test("an increment on Spark gives the same tables as in the embedded lake", async () => {
   await append(thirds[0]!);
   await lakes.transform().catchUp();
   await lakes.assertSame();
 });
 
-test("silver alone moves silver alone; gold follows it", async () => {
+test("a build of silver alone leaves gold unchanged, and a build of gold follows", async () => {
   await append(thirds[1]!);
   const before_silver = await logOffsets(lakes.catalog, "gold.fact_crypto_ticks");
   await lakes.transform().catchUp({ layer: "silver" });
@@ -57,7 +57,7 @@ test("silver alone moves silver alone; gold follows it", async () => {
   await lakes.assertSame();
 });
 
-test("dbt, killed between two tables and started again, goes on where each table's last commit stands", async () => {
+test("dbt, killed between two tables and restarted, resumes each table at its last commit", async () => {
   await append(thirds[2]!);
   lakes.onNode = (name) => {
     if (name === "crypto_price_updates") process.kill(lakes.worker.pid!, "SIGKILL");
@@ -68,7 +68,7 @@ test("dbt, killed between two tables and started again, goes on where each table
   await lakes.assertSame();
 });
 
-test("a commit whose property did not follow it is not done again: its snapshot says how far it came", async () => {
+test("a commit without its offsets property is not repeated: its snapshot has the offsets", async () => {
   const { accepted } = crypto.reconciliation;
   const place = await logOffsets(lakes.catalog, accepted);
   await lakes.streams.session.sql(`alter table ${accepted} unset tblproperties ('coinlake.log-offsets')`);
@@ -93,7 +93,7 @@ function extremes(): SourceRecord[] {
   ];
 }
 
-test("whatever may come is judged alike", async () => {
+test("records of every kind get the same verdicts on Spark as in the embedded lake", async () => {
   const records = CASES.map(({ payload }, number) => ({
     key: String(number),
     source: `source-${number}`,
@@ -114,7 +114,7 @@ test("a full refresh on Spark changes nothing", async () => {
   await lakes.assertSame();
 });
 
-test("a decimal of other places is converted from the table's own rows, and what a killed conversion left is finished", async () => {
+test("a decimal of another scale is converted from the table's own rows, and an interrupted conversion is finished", async () => {
   const sql = (statement: string) => lakes.streams.session.sql(statement);
   const [facts, minutes] = ["gold.fact_crypto_ticks", "silver.crypto_prices_clean"];
   await sql(`alter table ${facts} rename column price_usd to price_before`);

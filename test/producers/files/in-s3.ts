@@ -23,7 +23,7 @@ export function describeFilesInS3(service: string, open: () => Promise<TestBucke
     const folder = temporaryFolder();
     after(() => folder.remove());
 
-    test("each object below a prefix is read once, in ranges, and again where its content is new", async () => {
+    test("each object under a prefix is read once, in ranges, and again when its content changes", async () => {
       const { bucket, put, keys } = await open();
       const reading = new Reading(join(folder.path, "prefix"), `s3://${bucket}/in`);
       const filler = "x".repeat(1_000);
@@ -51,7 +51,7 @@ export function describeFilesInS3(service: string, open: () => Promise<TestBucke
       assert.equal((await keys("in/")).length, 5, "the source changes nothing");
     });
 
-    test("the simulated shop uploads to a prefix, and its orders are in the log once", async () => {
+    test("the simulated shop uploads to a prefix, and its orders are in the log exactly once", async () => {
       const { bucket } = await open();
       const reading = new Reading(join(folder.path, "shop"), `s3://${bucket}/shop`);
       const slots = 240;

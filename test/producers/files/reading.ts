@@ -127,7 +127,7 @@ export class Reading {
   }
 }
 
-/** `count` orders of a file, told apart by its letter. */
+/** `count` orders of a file, whose ids begin with the letter. */
 export function orders(letter: string, count: number): { id: string }[] {
   return Array.from({ length: count }, (_, index) => ({ id: `${letter}${index}` }));
 }

@@ -36,14 +36,14 @@ const spacing = fc.constantFrom(undefined, 1, "\t");
 type Layout = (texts: readonly string[]) => string;
 const LAYOUTS: Record<string, Layout> = {
   array: (texts) => `[${texts.join(",")}]`,
-  "array with an element a line": (texts) => `\uFEFF[\n${texts.join(",\n")}\n]\n`,
+  "array with one element per line": (texts) => `\uFEFF[\n${texts.join(",\n")}\n]\n`,
   lines: (texts) => texts.map((text) => `${text}\r\n`).join(""),
-  "lines without a last line end": (texts) => texts.join("\n"),
+  "lines without a final newline": (texts) => texts.join("\n"),
   concatenated: (texts) => texts.join(""),
 };
 
 for (const [name, layout] of Object.entries(LAYOUTS)) {
-  test(`The elements of any JSON come back byte for byte: ${name}.`, () => {
+  test(`the splitter returns the elements of any JSON byte for byte: ${name}`, () => {
     const objects = fc.array(fc.tuple(anyObject, spacing), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(objects, chunking, (values, chunks) => {
@@ -58,7 +58,7 @@ for (const [name, layout] of Object.entries(LAYOUTS)) {
   });
 }
 
-test("Values that are not objects are elements too, and an array after an object is one element.", () => {
+test("values that are not objects are elements too, and an array after an object is one element", () => {
   assert.deepEqual(elementsIn(split('[12,"a",null,[1,2],{"b":[]}]').pieces), [
     "12",
     '"a"',
@@ -75,7 +75,7 @@ test("Values that are not objects are elements too, and an array after an object
   assert.deepEqual(split("[] \n").pieces, []);
 });
 
-test("A content that ends early keeps its whole elements, and says that it is incomplete.", () => {
+test("content that ends early keeps its complete elements and is reported as incomplete", () => {
   const objects = fc.array(anyObject, { minLength: 1, maxLength: 6 });
   const names = fc.constantFrom(...Object.keys(LAYOUTS));
   fc.assert(
@@ -98,7 +98,7 @@ test("A content that ends early keeps its whole elements, and says that it is in
   );
 });
 
-test("Lines that are cut off cost no other line, and each is one malformed piece.", () => {
+test("a truncated line is one malformed piece and costs no other line", () => {
   const line = fc.record({
     text: anyObject.map((value) => JSON.stringify(value)),
     cut: fc.option(fc.nat(), { freq: 1 }),
@@ -118,7 +118,7 @@ test("Lines that are cut off cost no other line, and each is one malformed piece
   );
 });
 
-test("The pieces of any bytes depend on the bytes alone, and together they are all of the content.", () => {
+test("the pieces of any bytes do not depend on chunk boundaries, and together they hold all content", () => {
   const noise = fc
     .array(
       fc.constantFrom("{", "}", "[", "]", '"', ",", ":", "\\", "\n", " ", "1", "tru", "é", '{"a":1}', '"b":', "\n{"),
@@ -141,7 +141,7 @@ test("The pieces of any bytes depend on the bytes alone, and together they are a
   );
 });
 
-test("An element above the size limit, or nested too deeply, is malformed, and the elements after it are not lost.", () => {
+test("an element that is too large or too deeply nested is malformed, and later elements are not lost", () => {
   const sized = (bytes: number): string => `{"a":"${"x".repeat(bytes - 8)}"}`;
   const { pieces } = split(`[{"b":1},${sized(MAX_ELEMENT_BYTES)},${sized(MAX_ELEMENT_BYTES + 1)},{"c":2}]`, [100_000]);
   assert.deepEqual(
@@ -160,7 +160,7 @@ test("An element above the size limit, or nested too deeply, is malformed, and t
   assert.deepEqual(elementsIn(split(`${'{"a":'.repeat(200)}\n{"b":1}\n`).pieces).slice(-1), ['{"b":1}']);
 });
 
-test("Text that is not UTF-8 is malformed.", () => {
+test("text that is not UTF-8 is malformed", () => {
   const bytes = Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}\n{"b":1}\n')]);
   assert.deepEqual(
     split(bytes).pieces.map(({ is_element }) => is_element),
