@@ -516,36 +516,36 @@ test("large metadata is compressed and small metadata is not, unless a table pro
   assert.match(await nameAfter({ long_text }, 1), /\.gz\.metadata\.json$/);
   assert.match(await nameAfter({ "write.metadata.compression-codec": "gzip" }, 70), /\.gz\.metadata\.json$/);
   assert.doesNotMatch(await nameAfter({ long_text, "write.metadata.compression-codec": "none" }, 1), /\.gz\./);
+});
 
-  test("a crafted metadata log cannot make a commit delete other files than the table's metadata", async () => {
-    const storage = new FileStorage();
-    const identifier = await newTable({ "write.metadata.previous-versions-max": "1" });
-    const { metadata, metadata_location } = await lake.catalog.loadTable(identifier);
-    const precious = [
-      `file://${join(lake.folder, "v1.metadata.json")}`,
-      `${lake.warehouse}/bronze/other/metadata/v1.metadata.json`,
-      `${metadata.location}/../other/metadata/v2.metadata.json`,
-      `${metadata.location}/data/1.parquet`,
-    ];
-    for (const location of precious) {
-      await storage.makeFolder(location.replace("/../", "/").replace(/\/[^/]+$/, ""));
-      await writeFile(location.slice("file://".length), "precious").catch((error: NodeJS.ErrnoException) =>
-        assert.equal(error.code, "ENOENT"),
-      );
-    }
-    const own = `${metadata.location}/metadata/00000-old.metadata.json`;
-    await storage.write(own, new Uint8Array(1));
-    const log = [...precious, own].map((file) => ({ "metadata-file": file, "timestamp-ms": 1 }));
-    const crafted = `${metadata.location}/metadata/00001-crafted.metadata.json`;
-    await storage.write(crafted, Buffer.from(JSON.stringify({ ...metadata, "metadata-log": log })));
-    const store = new SqliteStore(join(lake.folder, "catalog.sqlite"));
-    await store.move([{ identifier, expected: metadata_location, next: crafted, metadata, base: null }]);
-    await store.close();
-    const another = lake.openAnother();
-    await another.commit([setProperty(identifier, "crafted", "yes")]);
-    await another.close();
-    for (const location of precious)
-      if (!location.includes("/../")) assert.equal((await storage.read(location)).length, 8, location);
-    await assert.rejects(storage.read(own), { code: "FILE_NOT_FOUND" });
-  });
+test("a crafted metadata log cannot make a commit delete other files than the table's metadata", async () => {
+  const storage = new FileStorage();
+  const identifier = await newTable({ "write.metadata.previous-versions-max": "1" });
+  const { metadata, metadata_location } = await lake.catalog.loadTable(identifier);
+  const precious = [
+    `file://${join(lake.folder, "v1.metadata.json")}`,
+    `${lake.warehouse}/bronze/other/metadata/v1.metadata.json`,
+    `${metadata.location}/../other/metadata/v2.metadata.json`,
+    `${metadata.location}/data/1.parquet`,
+  ];
+  for (const location of precious) {
+    await storage.makeFolder(location.replace("/../", "/").replace(/\/[^/]+$/, ""));
+    await writeFile(location.slice("file://".length), "precious").catch((error: NodeJS.ErrnoException) =>
+      assert.equal(error.code, "ENOENT"),
+    );
+  }
+  const own = `${metadata.location}/metadata/00000-old.metadata.json`;
+  await storage.write(own, new Uint8Array(1));
+  const log = [...precious, own].map((file) => ({ "metadata-file": file, "timestamp-ms": 1 }));
+  const crafted = `${metadata.location}/metadata/00001-crafted.metadata.json`;
+  await storage.write(crafted, Buffer.from(JSON.stringify({ ...metadata, "metadata-log": log })));
+  const store = new SqliteStore(join(lake.folder, "catalog.sqlite"));
+  await store.move([{ identifier, expected: metadata_location, next: crafted, metadata, base: null }]);
+  await store.close();
+  const another = lake.openAnother();
+  await another.commit([setProperty(identifier, "crafted", "yes")]);
+  await another.close();
+  for (const location of precious)
+    if (!location.includes("/../")) assert.equal((await storage.read(location)).length, 8, location);
+  await assert.rejects(storage.read(own), { code: "FILE_NOT_FOUND" });
 });

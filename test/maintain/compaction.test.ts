@@ -251,7 +251,9 @@ describe("compaction", () => {
         { id: 1, day: 2 },
         `${metadata.location}/data/day=2025-10-09/${id}.parquet`,
       );
-      await commitFiles(lake, table, [{ file: { ...file, partition: new Map([[field_id, 20370]]) } }], hours_ago + id);
+      await commitFiles(lake, table, [{ file: { ...file, partition: new Map([[field_id, 20370]]) } }], {
+        at_ms: hours_ago + id,
+      });
     }
     for (let id = 3; id < 19; id += 1) await lake.sql(`insert into lake.${table} values (${id}, date '2025-10-10')`);
     await withValuesKept(lake, table, () => compact(table));

@@ -143,17 +143,16 @@ describe("expiry", () => {
     );
   });
 
-  test("keeps a file that was added after the expired snapshots", async () => {
+  test("keeps a file that the expired snapshots deleted and a later one added again under the same name", async () => {
     const table = "gold.again";
     await lake.sql(`create table lake.${table} (id bigint)`);
     const { metadata } = await lake.load(table);
     const file = await writeData(lake, "select 1::bigint as id", { id: 1 }, `${metadata.location}/data/one.parquet`);
     await commitFiles(lake, table, [{ file }]);
-    await lake.sql(`delete from lake.${table}`);
-    await commitFiles(lake, table, [{ file: { ...file, file_path: file.file_path.replace("one", "two") } }].slice(1));
+    await commitFiles(lake, table, [], { is_overwrite: true });
+    assert.deepEqual(await lake.sql(`select count(*)::int from lake.${table}`), [[0]]);
     const old = await snapshotIds(table);
-    const copy = await writeData(lake, "select 2::bigint as id", { id: 1 }, `${metadata.location}/data/three.parquet`);
-    await commitFiles(lake, table, [{ file: copy }]);
+    await commitFiles(lake, table, [{ file }]);
     await withValuesKept(lake, table, () => expire(table, { snapshot_ids: old }));
     await assertClean(table);
   });

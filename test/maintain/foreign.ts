@@ -31,19 +31,20 @@ export interface ForeignDelete {
   file_format?: string;
 }
 
-/** Adds files to the table's current snapshot; the snapshot's time is `at_ms`. */
+/** Adds files to the table's current snapshot, or replaces all its files; the snapshot's time is `at_ms`. */
 export async function commitFiles(
   lake: MaintainedLake,
   table: string,
   files: readonly { file: DataFile; spec_id?: number }[],
-  at_ms?: number,
+  { at_ms, is_overwrite = false }: { at_ms?: number; is_overwrite?: boolean } = {},
 ): Promise<Snapshot> {
   const loaded = await lake.load(table);
   const { metadata } = loaded;
   const parent = currentSnapshot(metadata);
   const snapshot_id = newSnapshotId(metadata);
   const sequence_number = addLongs(metadata["last-sequence-number"], 1);
-  const manifests = parent === null ? [] : decodeManifestList(await lake.storage.read(parent["manifest-list"]));
+  const manifests =
+    parent === null || is_overwrite ? [] : decodeManifestList(await lake.storage.read(parent["manifest-list"]));
   for (const { file, spec_id = metadata["default-spec-id"] } of files) {
     const content = file.content === CONTENT.data ? MANIFEST_CONTENT.data : MANIFEST_CONTENT.deletes;
     const [schema, spec] = [everyColumn(metadata), specOf(metadata, spec_id)];
@@ -63,12 +64,17 @@ export async function commitFiles(
     "sequence-number": sequence_number,
     "timestamp-ms": at_ms ?? Math.max(Date.now(), Number(metadata["last-updated-ms"])),
     "manifest-list": `${metadata.location}/metadata/snap-${snapshot_id}-1-${randomUUID()}.avro`,
-    summary: { operation: files.every(({ file }) => file.content === CONTENT.data) ? "append" : "delete" },
+    summary: { operation: operationOf(files, is_overwrite) },
     "schema-id": metadata["current-schema-id"],
   };
   await lake.storage.write(snapshot["manifest-list"], encodeManifestList(snapshot, manifests));
   await lake.catalog.commit([changeOf(loaded, parent, snapshot, {})]);
   return snapshot;
+}
+
+function operationOf(files: readonly { file: DataFile }[], is_overwrite: boolean): string {
+  if (is_overwrite) return "overwrite";
+  return files.every(({ file }) => file.content === CONTENT.data) ? "append" : "delete";
 }
 
 /**

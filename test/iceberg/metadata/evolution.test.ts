@@ -63,6 +63,18 @@ describe("column type changes", () => {
     });
   }
 
+  test("follow the same rules for the fields of a struct and the keys and values of a map", () => {
+    const nested = (inner: string) => struct(field(1, "s", struct(field(2, "x", inner))));
+    assert.equal(evolve(tableOf(nested("int"), 2), nested("long")).schemas.length, 2);
+    assert.throws(() => evolve(tableOf(nested("int"), 2), nested("string")), { message: /s\.x: int -> string/ });
+    const mapped = (key: string, value: string) =>
+      struct(field(1, "m", { type: "map", "key-id": 2, key, "value-id": 3, value, "value-required": false }));
+    const map = tableOf(mapped("int", "float"), 3);
+    assert.equal(evolve(map, mapped("int", "double")).schemas.length, 2);
+    assert.throws(() => evolve(map, mapped("int", "string")), { message: /m\.value: float -> string/ });
+    assert.throws(() => evolve(map, mapped("string", "float")), { message: /m\.key: int -> string/ });
+  });
+
   test("follow the same rules for the elements of a list, which cannot become a struct or a primitive", () => {
     const nested = (element: string) =>
       struct(field(1, "l", { type: "list", "element-id": 2, element, "element-required": false }));
