@@ -46,7 +46,7 @@ const ABOUT: Record<string, string> = {
     "verify and verify --deep over a large lake, and what checksums cost a commit\n  --rows N       rows in bronze (default: 10,000,000)\n  --folder DIR   keep the lake there, and use it again",
   orders:
     "files of orders to tested gold, as a process, beside DuckDB's read_json to Parquet\n  --orders N     orders (default: 100,000)\n  --files N      files (default: 200)",
-  soak: "hours of `start` in real time beside tabs and outside readers\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
+  soak: "hours of `start` in real time beside tabs and outside readers\n  --pipeline P   pipelines, separated by commas (default: crypto)\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
   day: "a day of commits, increments and maintenance in simulated time\n  --hours N      simulated hours (default: 24)\n  --days N       simulated days, instead of --hours\n  --light        DuckDB writes the tables instead of dbt (minutes instead of hours)\n  --chart        write docs/benchmarks/lake-day.svg and .json\n  --out FILE     write the samples as JSON",
   compaction:
     "compaction: throughput, memory, write amplification, Spark, live freshness beside it\n  --mb N         input of the throughput measurement (default: 300)\n  --commits N    commits of the amplification measurement (default: 2,000)\n  --seconds N    of each live measurement; 0 leaves both out (default: 600)\n  --no-spark     leave Spark out",
@@ -58,6 +58,7 @@ const { values: given, positionals: chosen } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
+    pipeline: { type: "string", default: "crypto" },
     minutes: { type: "string", default: "120" },
     every: { type: "string", default: "10" },
     hours: { type: "string", default: "24" },
@@ -266,7 +267,13 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   },
   soak: async () => {
     const { soak, soakTable } = await import("./soak.ts");
-    const measured = await soak({ minutes: numberOf("minutes"), every: numberOf("every"), out: given.out });
+    const pipelines = given.pipeline.split(",");
+    const measured = await soak({
+      pipelines,
+      minutes: numberOf("minutes"),
+      every: numberOf("every"),
+      out: given.out,
+    });
     console.log(soakTable(measured.rows));
     for (const error of measured.errors.slice(0, 20)) process.stderr.write(`${error}\n`);
     const mean = (of: (row: SoakRow) => number): number =>
@@ -276,22 +283,22 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
       atMost(
         "share of a core, dbt worker and Node, mean",
         mean(({ worker_cpu_share, node_cpu_share }) => worker_cpu_share + node_cpu_share),
-        0.15,
+        0.15 * pipelines.length,
       ),
       atMost(
         "Node RSS, most (MB)",
         most(({ node_rss_mb }) => node_rss_mb),
-        450,
+        450 * pipelines.length,
       ),
       atMost(
         "dbt worker RSS, most (MB)",
         most(({ worker_rss_mb }) => worker_rss_mb),
-        350,
+        350 * pipelines.length,
       ),
       atMost(
         "process tree, most (MB, shared pages once)",
         most(({ tree_pss_mb }) => tree_pss_mb),
-        800,
+        800 * pipelines.length,
       ),
       atMost("errors of pages, events, outside reader and process", measured.errors.length, 0),
       atMost(`exit code of verify, after ${round(measured.verify_s)} s`, measured.verify_code ?? NaN, 0),

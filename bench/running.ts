@@ -105,9 +105,11 @@ export class EventClient {
 }
 
 /** The value of a series of /metrics, summed over its labels; NaN where there is none. */
-export function metricOf(metrics: string, name: string): number {
-  const values = Array.from(metrics.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm")), ([, value]) =>
-    Number(value),
-  );
+export function metricOf(metrics: string, name: string, labels: Readonly<Record<string, string>> = {}): number {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  const values = Array.from(
+    metrics.matchAll(new RegExp(`^${name}(\\{[^}]*\\})? (\\S+)$`, "gm")),
+    ([, has = "", value]) => (wanted.every((label) => has.includes(label)) ? [Number(value)] : []),
+  ).flat();
   return values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0);
 }

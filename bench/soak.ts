@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openLake } from "../src/lake/open.ts";
 import { QuerySession } from "../src/duckdb/session.ts";
-import { findLake, type Lake } from "../src/lake/lake.ts";
+import { findLake, listLakes, type Lake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { openPage, skip as browser_missing, startBrowser } from "../test/browser/browser.ts";
 import { lakeFiguresBeside } from "./lake-figures.ts";
@@ -16,6 +16,8 @@ import { runCoinlake } from "./process.ts";
 import { EventClient, metricOf, startCoinlake, type RunningCoinlake } from "./running.ts";
 
 export interface SoakOptions {
+  /** Names of the pipelines, the first of which serves the page at "/". */
+  pipelines: readonly string[];
   minutes: number;
   /** Minutes between rows. */
   every: number;
@@ -24,12 +26,25 @@ export interface SoakOptions {
   row(row: SoakRow): void;
 }
 
-export interface SoakRow {
-  minutes: number;
+/** The figures of one pipeline's lake. */
+export interface SoakedLake {
   /** Mean duration of the increments since the previous row; NaN without one. */
   increment_s: number;
   /** Increments since the start. */
   increments: number;
+  files: number;
+  /** Table files on disk, and those of the current snapshots; MB. */
+  table_mb: number;
+  live_mb: number;
+  snapshots: number;
+  /** Duration of `ask` as a process. */
+  ask_s: number;
+  /** Duration of a count of a gold table in a session of another process. */
+  count_ms: number;
+}
+
+export interface SoakRow {
+  minutes: number;
   /** CPU time since the previous row, as a share of one core. */
   worker_cpu_share: number;
   node_cpu_share: number;
@@ -38,16 +53,8 @@ export interface SoakRow {
   worker_rss_mb: number;
   tree_rss_mb: number;
   tree_pss_mb: number;
-  files: number;
-  /** Table files on disk, and those of the current snapshots; MB. */
-  table_mb: number;
-  live_mb: number;
-  snapshots: number;
-  metadata_kb: number;
-  /** Duration of `ask` as a process. */
-  ask_s: number;
-  /** Duration of a count of gold.fact_crypto_hourly in a session of another process. */
-  count_ms: number;
+  /** In the order of the pipelines. */
+  lakes: SoakedLake[];
   conflicts: number;
   /** Total so far: errors of the pages, the event stream and the external reader, and warnings of the process. */
   errors: number;
@@ -59,6 +66,7 @@ export interface SoakFigures {
   reader_scans: number;
   events: number;
   tabs: number;
+  /** The first exit code of `verify` that is not 0. */
   verify_code: number | null;
   verify_s: number;
   stop_code: number | null;
@@ -71,24 +79,30 @@ const READER_INTERVAL_S = 30;
 /** Short, so that little CPU time is lost when a worker is replaced. */
 const SAMPLE_INTERVAL_MS = 1_000;
 const READY_TIMEOUT_MS = 180_000;
-const COUNT_SQL = "select count(*) from gold.fact_crypto_hourly";
+/** A gold table of each pipeline, which is counted. */
+const COUNTED: Readonly<Record<string, string>> = {
+  crypto: "gold.fact_crypto_hourly",
+  ecommerce: "gold.sales_per_minute",
+};
 const MINUTE_MS = 60_000;
 
 /** Runs Coinlake in real time with two browser tabs, a reader of its events and an external reader of its tables. */
-export async function benchSoak({ minutes, every, signal, row }: SoakOptions): Promise<SoakFigures> {
+export async function benchSoak({ pipelines, minutes, every, signal, row }: SoakOptions): Promise<SoakFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   const closers: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   const errors: string[] = [];
   const rows: SoakRow[] = [];
   try {
-    const coinlake = startCoinlake(folder, ["--source", "simulated"]);
+    const coinlake = startCoinlake(folder, startOf(pipelines));
     closers.unshift(() => coinlake.stop());
     const load = new LoadWatch(coinlake.pid);
     closers.unshift(() => load.stop());
     const started_ms = performance.now();
-    const url = await coinlake.url;
-    const lake = findLake(folder, null);
-    const tabs = await openTabs(url, errors);
+    // Any pipeline may be the first to announce its page.
+    const url = new URL(await coinlake.url).origin;
+    await untilReady(url);
+    const lakes = pipelines.map((pipeline) => lakeOf(folder, pipeline));
+    const tabs = await openTabs(url, pipelines.length === 1 ? ["/", "/lake"] : ["/", `/${pipelines.at(-1)}`], errors);
     closers.unshift(() => tabs.close());
     const events = new EventClient(`${url}/api/events`);
     closers.unshift(() => events.close());
@@ -100,7 +114,8 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
       const taken = await takeRow({
         url,
         folder,
-        lake,
+        pipelines,
+        lakes,
         coinlake,
         load,
         errors,
@@ -109,23 +124,28 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
       rows.push(taken);
       row(taken);
     }
-    const verify = await runCoinlake(["verify", "--data", folder]);
-    if (verify.code !== 0) errors.push(`verify ended with ${verify.code}: ${verify.stderr.slice(-500)}`);
+    const verified = { code: 0 as number | null, seconds: 0 };
+    for (const { name } of lakes) {
+      const { code, seconds, stderr } = await runCoinlake(["verify", "--data", folder, "--lake", name]);
+      if (code !== 0) errors.push(`verify of ${name} ended with ${code}: ${stderr.slice(-500)}`);
+      verified.code ||= code;
+      verified.seconds += seconds;
+    }
     const scans = await reader.stop();
     events.close();
     await tabs.close();
     load.stop();
     const [stop_code, stop_s] = await timed(() => coinlake.stop());
     errors.push(...warningsOf(coinlake));
-    const restart_ready_s = signal.aborted ? NaN : await restart(folder, closers, errors);
+    const restart_ready_s = signal.aborted ? NaN : await restart(folder, pipelines, closers, errors);
     return {
       rows,
       errors,
       reader_scans: scans,
       events: events.latencies_ms.length,
       tabs: tabs.count,
-      verify_code: verify.code,
-      verify_s: verify.seconds,
+      verify_code: verified.code,
+      verify_s: verified.seconds,
       stop_code,
       stop_s,
       restart_ready_s,
@@ -139,12 +159,25 @@ export async function benchSoak({ minutes, every, signal, row }: SoakOptions): P
   }
 }
 
+function startOf(pipelines: readonly string[]): string[] {
+  return ["--pipeline", pipelines.join(","), "--source", "simulated"];
+}
+
+function lakeOf(folder: string, pipeline: string): Lake {
+  const name = listLakes(folder).find((found) => findLake(folder, found).pipeline === pipeline);
+  if (name === undefined) throw new Error(`${folder} has no lake of ${pipeline}`);
+  return findLake(folder, name);
+}
+
 /** Opens no tab without a browser. */
-async function openTabs(url: string, errors: string[]): Promise<{ count: number; close(): Promise<void> }> {
+async function openTabs(
+  url: string,
+  paths: readonly string[],
+  errors: string[],
+): Promise<{ count: number; close(): Promise<void> }> {
   if (browser_missing !== false) return { count: 0, close: async () => {} };
   const browser = await startBrowser();
   let is_closing = false;
-  const paths = ["/", "/lake"];
   for (const path of paths) {
     const { problems } = await openPage(browser, `${url}${path}`);
     // The list grows while the page is open.
@@ -245,18 +278,19 @@ class LoadWatch {
   }
 
   /**
-   * The number of increments so far, and the mean duration of those since the last call, from the process's own
-   * metrics.
+   * The number of increments of a pipeline so far, and the mean duration of those since the last call, from the
+   * process's own metrics. `pipeline` is null where the process has one, whose series have no label.
    */
-  increments(metrics: string): Pick<SoakRow, "increment_s" | "increments"> {
-    const increments = metricOf(metrics, "coinlake_increment_seconds_count");
-    const total_s = metricOf(metrics, "coinlake_increment_seconds_sum");
-    const increment_s = (total_s - this.#incremented.total_s) / (increments - this.#incremented.increments);
-    this.#incremented = { increments, total_s };
-    return { increment_s, increments };
+  increments(metrics: string, pipeline: string | null): Pick<SoakedLake, "increment_s" | "increments"> {
+    const labels: Readonly<Record<string, string>> = pipeline === null ? {} : { pipeline };
+    const increments = metricOf(metrics, "coinlake_increment_seconds_count", labels);
+    const total_s = metricOf(metrics, "coinlake_increment_seconds_sum", labels);
+    const before = this.#incremented.get(pipeline) ?? { increments: 0, total_s: 0 };
+    this.#incremented.set(pipeline, { increments, total_s });
+    return { increment_s: (total_s - before.total_s) / (increments - before.increments), increments };
   }
 
-  #incremented = { increments: 0, total_s: 0 };
+  readonly #incremented = new Map<string | null, { increments: number; total_s: number }>();
   #before = { at_ms: performance.now(), node_cpu_s: 0, worker_cpu_s: 0 };
 
   stop(): void {
@@ -267,40 +301,53 @@ class LoadWatch {
 interface Subject {
   url: string;
   folder: string;
-  lake: Lake;
+  pipelines: readonly string[];
+  lakes: readonly Lake[];
   coinlake: RunningCoinlake;
   load: LoadWatch;
   errors: string[];
   minutes: number;
 }
 
-async function takeRow({ url, folder, lake, coinlake, load, errors, minutes }: Subject): Promise<SoakRow> {
-  // Read before `ask` and the count, which are not part of the load.
+async function takeRow(subject: Subject): Promise<SoakRow> {
+  const { url, coinlake, load, errors, minutes, lakes } = subject;
+  // Read before `ask` and the counts, which are not part of the load.
   const shares = load.shares();
   const { node_rss_mb, worker_rss_mb, tree_rss_mb, tree_pss_mb } = load.look();
   const metrics = await (await fetch(`${url}/metrics`)).text();
-  const count_s = await countIn(lake, errors);
-  const answer = await runCoinlake(["ask", "--data", folder]);
-  if (answer.code !== 0) errors.push(`ask ended with ${answer.code}: ${answer.stderr.slice(-500)}`);
-  const { files, table_bytes, live_bytes, snapshots, metadata_bytes } = await lakeFiguresBeside(lake);
+  const taken: SoakedLake[] = [];
+  for (const lake of lakes) taken.push(await takeLake(lake, metrics, subject));
   return {
     minutes,
-    ...load.increments(metrics),
     worker_cpu_share: shares.worker,
     node_cpu_share: shares.node,
     node_rss_mb,
     worker_rss_mb,
     tree_rss_mb,
     tree_pss_mb,
+    lakes: taken,
+    conflicts: metricOf(metrics, "coinlake_commit_conflicts_total"),
+    errors: errors.length + warningsOf(coinlake).length,
+  };
+}
+
+async function takeLake(
+  lake: Lake,
+  metrics: string,
+  { folder, pipelines, load, errors }: Subject,
+): Promise<SoakedLake> {
+  const count_s = await countIn(lake, errors);
+  const answer = await runCoinlake(["ask", "--data", folder, "--lake", lake.name]);
+  if (answer.code !== 0) errors.push(`ask of ${lake.name} ended with ${answer.code}: ${answer.stderr.slice(-500)}`);
+  const { files, table_bytes, live_bytes, snapshots } = await lakeFiguresBeside(lake);
+  return {
+    ...load.increments(metrics, pipelines.length === 1 ? null : lake.pipeline),
     files,
     table_mb: table_bytes / 1e6,
     live_mb: live_bytes / 1e6,
     snapshots,
-    metadata_kb: metadata_bytes / 1e3,
     ask_s: answer.seconds,
     count_ms: count_s * 1000,
-    conflicts: metricOf(metrics, "coinlake_commit_conflicts_total"),
-    errors: errors.length + warningsOf(coinlake).length,
   };
 }
 
@@ -310,7 +357,9 @@ async function countIn(lake: Lake, errors: string[]): Promise<number> {
   try {
     const session = await QuerySession.open(open);
     const [, seconds] = await timed(() =>
-      session.figure(COUNT_SQL).catch((error: unknown) => errors.push(`count: ${String(error)}`)),
+      session
+        .figure(`select count(*) from ${COUNTED[lake.pipeline]}`)
+        .catch((error: unknown) => errors.push(`count: ${String(error)}`)),
     );
     session.close();
     return seconds;
@@ -326,19 +375,26 @@ function warningsOf(coinlake: RunningCoinlake): string[] {
     .filter((line) => /\b(warning|error|failed)\b/i.test(line));
 }
 
-async function restart(folder: string, closers: (() => unknown)[], errors: string[]): Promise<number> {
-  const coinlake = startCoinlake(folder, ["--source", "simulated"]);
+async function restart(
+  folder: string,
+  pipelines: readonly string[],
+  closers: (() => unknown)[],
+  errors: string[],
+): Promise<number> {
+  const coinlake = startCoinlake(folder, startOf(pipelines));
   closers.unshift(() => coinlake.stop());
   const [, seconds] = await timed(async () => {
-    const url = await coinlake.url;
-    const until_ms = performance.now() + READY_TIMEOUT_MS;
-    while (!(await fetch(`${url}/readyz`)).ok) {
-      if (performance.now() > until_ms)
-        throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s after a restart`);
-      await wait(100);
-    }
+    await untilReady(new URL(await coinlake.url).origin);
   }).catch((error: unknown) => [errors.push(String(error)), NaN] as const);
   return seconds;
+}
+
+async function untilReady(url: string): Promise<void> {
+  const until_ms = performance.now() + READY_TIMEOUT_MS;
+  while (!(await fetch(`${url}/readyz`)).ok) {
+    if (performance.now() > until_ms) throw new Error(`not ready within ${READY_TIMEOUT_MS / 1000} s`);
+    await wait(100);
+  }
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
@@ -349,21 +405,25 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
 
 const COLUMNS: readonly (readonly [header: string, of: (row: SoakRow) => string])[] = [
   ["min", ({ minutes }) => minutes.toFixed(0)],
-  ["increment (s)", ({ increment_s }) => increment_s.toFixed(1)],
-  ["increments", ({ increments }) => String(increments)],
+  ["increment (s)", eachLake(({ increment_s }) => increment_s.toFixed(1))],
+  ["increments", eachLake(({ increments }) => String(increments))],
   ["worker (of a core)", ({ worker_cpu_share }) => worker_cpu_share.toFixed(2)],
   ["Node (of a core)", ({ node_cpu_share }) => node_cpu_share.toFixed(2)],
   ["Node RSS (MB)", ({ node_rss_mb }) => node_rss_mb.toFixed(0)],
   ["worker RSS (MB)", ({ worker_rss_mb }) => worker_rss_mb.toFixed(0)],
   ["tree RSS/PSS (MB)", ({ tree_rss_mb, tree_pss_mb }) => `${tree_rss_mb.toFixed(0)}/${tree_pss_mb.toFixed(0)}`],
-  ["files", ({ files }) => String(files)],
-  ["on disk/live (MB)", ({ table_mb, live_mb }) => `${table_mb.toFixed(1)}/${live_mb.toFixed(1)}`],
-  ["snapshots", ({ snapshots }) => String(snapshots)],
-  ["ask (s)", ({ ask_s }) => ask_s.toFixed(1)],
-  ["count (ms)", ({ count_ms }) => count_ms.toFixed(0)],
+  ["files", eachLake(({ files }) => String(files))],
+  ["on disk/live (MB)", eachLake(({ table_mb, live_mb }) => `${table_mb.toFixed(1)}/${live_mb.toFixed(1)}`)],
+  ["snapshots", eachLake(({ snapshots }) => String(snapshots))],
+  ["ask (s)", eachLake(({ ask_s }) => ask_s.toFixed(1))],
+  ["count (ms)", eachLake(({ count_ms }) => count_ms.toFixed(0))],
   ["conflicts", ({ conflicts }) => String(conflicts)],
   ["errors", ({ errors }) => String(errors)],
 ];
+
+function eachLake(of: (lake: SoakedLake) => string): (row: SoakRow) => string {
+  return ({ lakes }) => lakes.map(of).join(" + ");
+}
 
 export function rowText(row: SoakRow): string {
   return `| ${COLUMNS.map(([, of]) => of(row)).join(" | ")} |`;
@@ -382,22 +442,16 @@ export function soakTable(rows: readonly SoakRow[]): string {
  * measured.
  */
 export async function soak({
-  minutes,
-  every,
   out,
-}: {
-  minutes: number;
-  every: number;
-  out: string | undefined;
-}): Promise<SoakFigures> {
+  ...options
+}: Pick<SoakOptions, "pipelines" | "minutes" | "every"> & { out: string | undefined }): Promise<SoakFigures> {
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     process.stderr.write(`${soakTable([])}\n`);
     const figures = await benchSoak({
-      minutes,
-      every,
+      ...options,
       signal: stopping.signal,
       row: (taken) => void process.stderr.write(`${rowText(taken)}\n`),
     });
