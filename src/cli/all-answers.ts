@@ -7,9 +7,9 @@ import { answersAsJson, formatAnswers } from "./commands/ask.ts";
 import type { Output } from "./output.ts";
 
 /** Answers every question of the pipeline; null where the lake holds no accepted record. */
-export async function answersOrNone(lake: OpenLake, pipeline: Pipeline): Promise<Answer[] | null> {
+export async function answersOrNone(open: OpenLake, pipeline: Pipeline): Promise<Answer[] | null> {
   try {
-    return await answerAll(lake, pipeline);
+    return await answerAll(open, pipeline);
   } catch (error) {
     if (error instanceof OperatingError && error.code === "LAKE_EMPTY") return null;
     throw error;
@@ -20,13 +20,13 @@ export async function answersOrNone(lake: OpenLake, pipeline: Pipeline): Promise
  * Prints answers beside a running pipeline: a failure is a warning, and is not reported after the signal has aborted.
  */
 export async function printCurrentAnswers(
-  lake: OpenLake,
+  open: OpenLake,
   pipeline: Pipeline,
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    printAnswers(lake, await answerAll(lake, pipeline, signal), output);
+    printAnswers(open, await answerAll(open, pipeline, signal), output);
   } catch (error) {
     if (!signal.aborted) output.warn(messageOf(error));
   }
@@ -36,8 +36,8 @@ export function printAnswers({ lake }: OpenLake, answers: readonly Answer[], out
   output.result(output.is_json ? answersAsJson(lake, answers) : `${formatAnswers(lake, answers)}\n`);
 }
 
-async function answerAll(lake: OpenLake, pipeline: Pipeline, signal?: AbortSignal): Promise<Answer[]> {
-  const session = await QuerySession.open(lake);
+async function answerAll(open: OpenLake, pipeline: Pipeline, signal?: AbortSignal): Promise<Answer[]> {
+  const session = await QuerySession.open(open);
   try {
     const answers: Answer[] = [];
     for (const question of pipeline.questions)

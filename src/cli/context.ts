@@ -19,7 +19,7 @@ export interface CommonOptions {
 }
 
 export interface ReadingContext {
-  lake: OpenLake;
+  open: OpenLake;
   session: QuerySession;
   pipeline: Pipeline;
   output: Output;
@@ -71,7 +71,7 @@ export async function withLake<T>(
   try {
     const session = await QuerySession.open(open);
     try {
-      return await work({ lake: open, session, pipeline, output });
+      return await work({ open, session, pipeline, output });
     } finally {
       session.close();
     }

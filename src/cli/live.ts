@@ -10,15 +10,15 @@ import type { Output } from "./output.ts";
 
 /** Opens the live views for one command, fills them from the log, and always closes them. */
 export async function withLive<T>(
-  lake: OpenLake,
+  open: OpenLake,
   pipeline: Pipeline,
   output: Output,
   work: (live: LiveLake) => Promise<T>,
 ): Promise<T> {
   const live = await LiveLake.open({
-    open: lake,
+    open,
     pipeline,
-    models: await modelsOf(lake, pipeline, output),
+    models: await modelsOf(open, pipeline, output),
     clock: systemClock,
   });
   try {
@@ -35,12 +35,12 @@ export async function withLive<T>(
  * The models that a pipeline compiled earlier. Without them, or if they lack a model that the pipeline names, compiles
  * the models without changing the lake.
  */
-async function modelsOf(lake: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
+async function modelsOf(open: OpenLake, pipeline: Pipeline, output: Output): Promise<LiveModels> {
   const { project } = pipeline.transform;
-  const known = cachedModels(project, lake.lake.dbt_folder) ?? lastModels(lake.lake.dbt_folder);
+  const known = cachedModels(project, open.lake.dbt_folder) ?? lastModels(open.lake.dbt_folder);
   if (known !== null && haveNamedModels(pipeline, known)) return known;
   output.say("compiling the live views with dbt (the first `npm start` of a lake caches them) ...");
-  const worker = new DbtWorker({ project, engine: embeddedEngine(lake), folder: lake.lake.dbt_folder });
+  const worker = new DbtWorker({ project, engine: embeddedEngine(open), folder: open.lake.dbt_folder });
   try {
     return await compileModels(worker, project);
   } finally {

@@ -25,7 +25,7 @@ export type RunSettings = Pick<
 };
 
 export interface StartedPipeline {
-  lake: OpenLake;
+  open: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
   output: Output;
@@ -60,7 +60,7 @@ export async function runPipelines(started: readonly StartedPipeline[], request:
     const shared = sharedBy(request);
     for (const one of started) runnable.push(await build(one, { ...shared, signal }));
     announce(started, request.output);
-    for (const { lake, pipeline, output } of started) await warnOfSilentRules(lake, pipeline, output.warn);
+    for (const { open, pipeline, output } of started) await warnOfSilentRules(open, pipeline, output.warn);
     const runs = runnable.map(async (one) => {
       const tests = await runOne(one, () => failing.abort());
       if (signal.aborted)
@@ -102,16 +102,16 @@ function sharedBy(request: RunRequest): Shared {
 }
 
 async function build(one: StartedPipeline, shared: Shared & { signal: AbortSignal }): Promise<Runnable> {
-  const { lake, pipeline, producers, output } = one;
+  const { open, pipeline, producers, output } = one;
   let answering: Promise<void> | null = null;
   // A run until drained prints its answers at the end.
   const answerOnce = (): void => {
     if (shared.is_until_drained || shared.signal.aborted) return;
-    answering ??= printCurrentAnswers(lake, pipeline, output, shared.signal);
+    answering ??= printCurrentAnswers(open, pipeline, output, shared.signal);
   };
   const status = new Status(output, producers, answerOnce);
   const metrics = output.name === null ? shared.metrics : shared.metrics.labelled({ pipeline: pipeline.name });
-  const built = await buildPipeline({ ...shared, lake, pipeline, producers, metrics, reporter: status });
+  const built = await buildPipeline({ ...shared, open, pipeline, producers, metrics, reporter: status });
   return { ...one, built, status, answered: async () => answering ?? undefined };
 }
 
@@ -133,15 +133,15 @@ async function runOne(
 }
 
 function announce(started: readonly StartedPipeline[], output: Output): void {
-  for (const { lake, output: own } of started) {
-    const kind = lake.lake.kind === "live" ? "" : style(["bold", "magenta"], ` ${lake.lake.kind.toUpperCase()}`);
-    own.say(`${style("bold", "Coinlake")}${kind}  lake ${lake.lake.folder}`);
+  for (const { open, output: own } of started) {
+    const kind = open.lake.kind === "live" ? "" : style(["bold", "magenta"], ` ${open.lake.kind.toUpperCase()}`);
+    own.say(`${style("bold", "Coinlake")}${kind}  lake ${open.lake.folder}`);
   }
   const [first, ...others] = started;
   if (first === undefined) return;
-  output.say(`  Iceberg catalog  ${first.lake.server.url}${warehouses(started)}`);
+  output.say(`  Iceberg catalog  ${first.open.server.url}${warehouses(started)}`);
   output.say(`  in another terminal: npm run -s coinlake -- ask | query "SQL" | verify   (Ctrl-C stops this process)`);
-  for (const { lake, pipeline } of others) output.say(`    for ${pipeline.name}, add --lake ${lake.lake.name}`);
+  for (const { open, pipeline } of others) output.say(`    for ${pipeline.name}, add --lake ${open.lake.name}`);
 }
 
 function warehouses(started: readonly StartedPipeline[]): string {
@@ -155,18 +155,18 @@ function reportOthers(errors: readonly unknown[], output: Output): void {
 
 /** Prints the answers and the test results of a drained run. Throws TESTS_FAILED. */
 async function conclude(
-  { lake, pipeline, output }: StartedPipeline,
+  { open, pipeline, output }: StartedPipeline,
   tests: CommandResult | null,
   pipelines: number,
 ): Promise<void> {
-  const answers = await answersOrNone(lake, pipeline);
+  const answers = await answersOrNone(open, pipeline);
   if (answers === null)
     output.warn(
       "no record was accepted: `verify` counts rejected rows by reason, and silver's _rejected table holds them.",
     );
-  else printAnswers(lake, answers, output);
+  else printAnswers(open, answers, output);
   const failed = tests === null ? [] : failedOf(tests);
-  const select = pipelines === 1 ? "" : ` --lake ${lake.lake.name}`;
+  const select = pipelines === 1 ? "" : ` --lake ${open.lake.name}`;
   if (tests?.is_success === false || failed.length > 0) {
     throw new OperatingError(
       "TESTS_FAILED",

@@ -9,16 +9,16 @@ import { subjectsOf } from "./subject-names.ts";
 
 /** Warns of rules whose subject ids the lake does not know: names from an earlier version, or ids of another source. */
 export async function warnOfSilentRules(
-  lake: OpenLake,
+  open: OpenLake,
   pipeline: Pipeline,
   warn: (text: string) => void,
 ): Promise<void> {
-  const book = await openAlertBook(lake.lake.folder, pipeline, systemClock);
+  const book = await openAlertBook(open.lake.folder, pipeline, systemClock);
   const rules = book.listRules();
   await book.close();
   // Most rules apply to all subjects; the lake is read only for others.
   if (rules.every(({ subjects }) => subjects === "all")) return;
-  const session = await QuerySession.open(lake);
+  const session = await QuerySession.open(open);
   try {
     const known = await subjectsOf(session, pipeline);
     for (const { rule, subjects, unknown } of rulesWithUnknownSubjects(rules, known)) {

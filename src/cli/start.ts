@@ -60,7 +60,7 @@ export async function start(request: StartRequest): Promise<void> {
     for (const one of claimed) {
       const lake = await named(one.output, () => openOne(one, request, step, open[0]));
       open.push(lake);
-      started.push({ ...one, lake });
+      started.push({ ...one, open: lake });
     }
     are_open = true;
     const [first] = open;

@@ -7,7 +7,7 @@ import { BuildProgress } from "./build-progress.ts";
 import type { PipelineReporter } from "./reporter.ts";
 
 export interface BuildTrackerOptions {
-  lake: OpenLake;
+  open: OpenLake;
   pipeline: Pipeline;
   /**
    * False where an external scheduler runs the transforms: this process then knows only what gold holds at its start.
@@ -27,13 +27,13 @@ export class BuildTracker {
   readonly #settling: NodeJS.Timeout;
   #counting: Promise<void> = Promise.resolve();
 
-  constructor({ lake, pipeline, is_transforming, signal, reporter }: BuildTrackerOptions) {
+  constructor({ open, pipeline, is_transforming, signal, reporter }: BuildTrackerOptions) {
     const topic = pipeline.topic.name;
     this.#reporter = reporter;
     this.#progress = new BuildProgress({
-      consumed: () => logOffsets(lake.catalog, pipeline.reconciliation.accepted),
+      consumed: () => logOffsets(open.catalog, pipeline.reconciliation.accepted),
       logEnd: async () =>
-        Object.fromEntries((await lake.log.bounds(topic)).map(({ partition, end }) => [`${topic}/${partition}`, end])),
+        Object.fromEntries((await open.log.bounds(topic)).map(({ partition, end }) => [`${topic}/${partition}`, end])),
       built: (increment) => reporter.built(increment),
       caughtUp: () => reporter.caughtUp(),
     });

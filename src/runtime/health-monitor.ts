@@ -10,7 +10,7 @@ import { freshness, RecordTimes } from "../query/freshness.ts";
 import { TableReports } from "../query/tables.ts";
 
 export interface HealthMonitorOptions {
-  lake: OpenLake;
+  open: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
   failed(error: OperatingError): void;
@@ -23,22 +23,22 @@ const INTERVAL_MS = 1_000;
  * lag.
  */
 export async function monitorHealth(
-  { lake, pipeline, producers, failed }: HealthMonitorOptions,
+  { open, pipeline, producers, failed }: HealthMonitorOptions,
   live: LiveLake,
   alerts: AlertEngine,
   signal: AbortSignal,
 ): Promise<void> {
   const topic = pipeline.topic.name;
-  const tables = new TableReports(lake);
-  const times = new RecordTimes(lake.log, topic);
+  const tables = new TableReports(open);
+  const times = new RecordTimes(open.log, topic);
   const evaluate = async () => {
     const request = {
-      log: lake.log,
+      log: open.log,
       topic,
       tables: await tables.all(),
       live: live.state().next,
       now_us: systemClock.now_us(),
-      is_replay: lake.lake.kind === "replay",
+      is_replay: open.lake.kind === "replay",
     };
     alerts.look({ sources: sourceStatuses(producers), layers: await freshness(request, times) });
   };

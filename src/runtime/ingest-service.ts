@@ -34,23 +34,23 @@ export interface IngestServiceOptions {
   committed(commit: IngestCommit): void;
 }
 
-export async function openIngestService(lake: OpenLake, options: IngestServiceOptions): Promise<IngestService> {
+export async function openIngestService(open: OpenLake, options: IngestServiceOptions): Promise<IngestService> {
   const { pipeline, bronzeJob, step, report, stalled, committed } = options;
-  if (lake.cluster !== null) {
+  if (open.cluster !== null) {
     const { StreamIngest } = await import("../spark/stream-ingest.ts");
     const job = bronzeJob(pipeline);
     // The stream continues in Spark without this process: the supervisor restarts it together with Spark.
-    setDesiredStreams(clusterFolder(dirname(lake.lake.folder)), [job.name], true);
+    setDesiredStreams(clusterFolder(dirname(open.lake.folder)), [job.name], true);
     return new StreamIngest({
-      open: { catalog: lake.catalog, cluster: lake.cluster },
+      open: { catalog: open.catalog, cluster: open.cluster },
       pipeline,
       job,
       clock: systemClock,
       report,
     });
   }
-  const records = await openParquetWriter(lake);
-  const ingest = createEmbeddedIngest(lake, pipeline, { records, step, report, stalled, committed });
+  const records = await openParquetWriter(open);
+  const ingest = createEmbeddedIngest(open, pipeline, { records, step, report, stalled, committed });
   return {
     run: (signal) => ingest.run(signal),
     drain: (signal) => ingest.drain(signal),
@@ -61,15 +61,15 @@ export async function openIngestService(lake: OpenLake, options: IngestServiceOp
 }
 
 function createEmbeddedIngest(
-  lake: OpenLake,
+  open: OpenLake,
   pipeline: Pipeline,
   options: Pick<IngestOptions, "records" | "step" | "report" | "stalled" | "committed">,
 ): Ingest {
   return createIngest({
     ...options,
-    log: lake.log,
-    catalog: lake.catalog,
-    storage: lake.storage,
+    log: open.log,
+    catalog: open.catalog,
+    storage: open.storage,
     table: tableNamed(pipeline.bronze.table),
     topic: pipeline.topic.name,
     clock: systemClock,

@@ -20,7 +20,7 @@ import { startLoop } from "./loop.ts";
 import type { LiveServices } from "./run.ts";
 
 export interface LiveServicesOptions {
-  lake: OpenLake;
+  open: OpenLake;
   pipeline: Pipeline;
   producers: readonly Producer[];
   is_transforming: PipelineHandle["is_transforming"];
@@ -83,7 +83,7 @@ export function createLiveServices(options: LiveServicesOptions): LiveServices {
       if (started === null) return;
       const { live, alerts } = started;
       const topic = options.pipeline.topic.name;
-      const bounds = await options.lake.log.bounds(topic);
+      const bounds = await options.open.log.bounds(topic);
       await live.until(Object.fromEntries(bounds.map(({ partition, end }) => [`${topic}/${partition}`, end])), signal);
       if (!signal.aborted) await alerts.idle();
     },
@@ -96,22 +96,20 @@ async function startLiveServices(
   signal: AbortSignal,
   onStarted: (started: Started) => void,
 ): Promise<void> {
-  const { lake, pipeline, server, failed } = options;
+  const { open, pipeline, server, failed } = options;
   const { project } = pipeline.transform;
   const retry = { clock: systemClock, signal, max_attempts: MAX_START_FAILURES, failed };
   // The dashboard is bundled while dbt compiles.
   const bundling = server === null ? null : options.assets();
   bundling?.catch(() => {});
-  const models = cachedModels(project, lake.lake.dbt_folder) ?? (await withRetry(retry, () => options.compileModels()));
+  const models = cachedModels(project, open.lake.dbt_folder) ?? (await withRetry(retry, () => options.compileModels()));
   if (models === null) return;
   // A damaged table only delays the live views until somebody repairs it beside the run. A run until drained fails
   // instead.
   const opening: RetryOptions = options.is_until_drained
     ? retry
     : { ...retry, max_attempts: Infinity, isRetryable: () => true };
-  const live = await withRetry(opening, () =>
-    LiveLake.open({ open: lake, pipeline, models, clock: systemClock, failed }),
-  );
+  const live = await withRetry(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
   if (live === null) return;
   try {
     const alerts = await withRetry(opening, () => openAlerts(options, live, opening.max_attempts));
@@ -129,12 +127,12 @@ async function startLiveServices(
 }
 
 function openAlerts(
-  { lake, pipeline, report }: LiveServicesOptions,
+  { open, pipeline, report }: LiveServicesOptions,
   live: LiveLake,
   max_failures: number,
 ): Promise<AlertEngine> {
   return AlertEngine.open({
-    folder: lake.lake.folder,
+    folder: open.lake.folder,
     pipeline,
     clock: systemClock,
     source: live,
@@ -169,10 +167,10 @@ async function serve(
   server: Server,
   { live, alerts }: Started,
 ): Promise<{ close(): Promise<void> }> {
-  const { lake, pipeline, producers, is_transforming, stream, tests, failures, dbt_pid, metrics, onError } = options;
+  const { open, pipeline, producers, is_transforming, stream, tests, failures, dbt_pid, metrics, onError } = options;
   const handle: PipelineHandle = {
     version: VERSION,
-    open: lake,
+    open,
     pipeline,
     clock: systemClock,
     started_at_us: systemClock.now_us(),
@@ -184,7 +182,7 @@ async function serve(
     tests,
     failures,
     dbt_pid,
-    console: sqlWorkerCommand(lake),
+    console: sqlWorkerCommand(open),
   };
   const running = await server.mount({ handle, assets: await options.assets(), onError, metrics });
   options.serving(running.url);

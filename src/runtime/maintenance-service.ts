@@ -11,7 +11,7 @@ import { MaintenanceStore } from "../maintain/store.ts";
 import type { DbtWorker } from "../transform/worker.ts";
 
 export interface MaintenanceServiceOptions {
-  lake: OpenLake;
+  open: OpenLake;
   worker: DbtWorker;
   step: StepListener;
   /** One pass at a time in the process: each opens an engine. */
@@ -25,21 +25,21 @@ const ENGINE_LIMITS = { memory_limit_mb: 128, threads: 1 };
 
 /** Compaction and expiry for an embedded lake. Commits to tables that dbt writes wait until no increment is running. */
 export function createMaintenanceService(options: MaintenanceServiceOptions): MaintenanceSchedule {
-  const { lake, worker, step, turns, maintained, failed } = options;
+  const { open, worker, step, turns, maintained, failed } = options;
   const built_layers = new Set<string>(BUILT_LAYERS);
   const exclusively = <T>(table: string, commit: () => Promise<T>): Promise<T> =>
     built_layers.has(table.slice(0, table.indexOf("."))) ? worker.between(commit) : commit();
   return new MaintenanceSchedule({
-    lake: lake.lake,
-    catalog: lake.catalog,
+    lake: open.lake,
+    catalog: open.catalog,
     clock: systemClock,
     turns,
     async withMaintainer(work, signal) {
-      const store = new MaintenanceStore(lake.lake.folder);
+      const store = new MaintenanceStore(open.lake.folder);
       try {
         return await work(
           embeddedMaintainer({
-            open: lake,
+            open,
             store,
             clock: systemClock,
             signal,

@@ -26,7 +26,7 @@ import type { PipelineReporter } from "./reporter.ts";
 import { runPipeline, type LiveServices, type RunEvents } from "./run.ts";
 
 export interface PipelineOptions {
-  lake: OpenLake;
+  open: OpenLake;
   pipeline: Pipeline;
   /** Empty where `produce` fills the log in another process. */
   producers: readonly Producer[];
@@ -68,21 +68,21 @@ interface Services extends PipelineOptions {
 
 /** Opens the services of a pipeline and prepares its topic and alerts. */
 export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipeline> {
-  const { lake, pipeline, is_transforming, signal, step, reporter } = options;
+  const { open, pipeline, is_transforming, signal, step, reporter } = options;
   // Without transforms nothing needs Spark's dbt, which takes minutes to install.
   const engine = is_transforming
-    ? await engineOf(lake, { clock: systemClock, say: (message) => reporter.preparing(message) })
-    : embeddedEngine(lake);
+    ? await engineOf(open, { clock: systemClock, say: (message) => reporter.preparing(message) })
+    : embeddedEngine(open);
   const worker = new DbtWorker({
     project: pipeline.transform.project,
     engine,
-    folder: lake.lake.dbt_folder,
+    folder: open.lake.dbt_folder,
     onNode: () => step("inside transform"),
   });
   onAbort(signal, () => worker.finish());
   const figures = new PipelineFigures(options.metrics);
   const failures = new ActiveFailures();
-  const ingest = await openIngestService(lake, {
+  const ingest = await openIngestService(open, {
     pipeline,
     bronzeJob: options.bronzeJob,
     step,
@@ -101,33 +101,33 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
     ingest.close();
   };
   try {
-    await lake.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
-    const consumed = await logOffsets(lake.catalog, pipeline.reconciliation.accepted);
-    await beginAlerts(lake.lake.folder, pipeline, systemClock, lake.log, consumed);
+    await open.log.createTopic(pipeline.topic.name, pipeline.topic.partitions);
+    const consumed = await logOffsets(open.catalog, pipeline.reconciliation.accepted);
+    await beginAlerts(open.lake.folder, pipeline, systemClock, open.log, consumed);
   } catch (error) {
     await close();
     throw error;
   }
-  const transform = new Transform({ pipeline, catalog: lake.catalog, worker, engine: engine.kind, step });
-  const test_results = new TestResults(lake.lake.dbt_folder);
+  const transform = new Transform({ pipeline, catalog: open.catalog, worker, engine: engine.kind, step });
+  const test_results = new TestResults(open.lake.dbt_folder);
   const services = { ...options, worker, transform, ingest, figures, failures, test_results };
   return { run: () => runServices(services), close };
 }
 
 async function runServices(services: Services): Promise<CommandResult | null> {
-  const { lake, pipeline, producers, is_transforming, signal, worker, reporter } = services;
+  const { open, pipeline, producers, is_transforming, signal, worker, reporter } = services;
   // dbt parses its project for seconds: it does so while the first records arrive.
   if (is_transforming) worker.start().catch(() => {});
-  const builds = new BuildTracker({ lake, pipeline, is_transforming, signal, reporter });
+  const builds = new BuildTracker({ open, pipeline, is_transforming, signal, reporter });
   const tests: { last: CommandResult | null } = { last: null };
   // A scheduler maintains the tables of a cluster.
-  const is_maintaining = services.is_maintaining && lake.cluster === null;
+  const is_maintaining = services.is_maintaining && open.cluster === null;
   try {
     await runPipeline({
       pipeline,
       producers,
-      log: lake.log,
-      lake_folder: lake.lake.folder,
+      log: open.log,
+      lake_folder: open.lake.folder,
       ingest: services.ingest,
       transform: is_transforming ? services.transform : null,
       ...(is_maintaining && { maintenance: maintenanceOf(services) }),
@@ -144,7 +144,7 @@ async function runServices(services: Services): Promise<CommandResult | null> {
 }
 
 function maintenanceOf({
-  lake,
+  open,
   worker,
   step,
   figures,
@@ -152,7 +152,7 @@ function maintenanceOf({
   maintenance_turns,
 }: Services): ReturnType<typeof createMaintenanceService> {
   return createMaintenanceService({
-    lake,
+    open,
     worker,
     step,
     turns: maintenance_turns,
@@ -165,11 +165,11 @@ function maintenanceOf({
 }
 
 function liveServicesOf(services: Services): LiveServices {
-  const { lake, pipeline, worker, ingest, figures, failures, test_results, reporter } = services;
+  const { open, pipeline, worker, ingest, figures, failures, test_results, reporter } = services;
   const { producers, is_transforming, is_until_drained, server, assets, signal } = services;
   let is_announced = server === null;
   return createLiveServices({
-    lake,
+    open,
     pipeline,
     producers,
     is_transforming,
@@ -178,7 +178,7 @@ function liveServicesOf(services: Services): LiveServices {
       // Once: a failed compilation is tried again.
       if (!is_announced) reporter.preparing("dbt compiles the live views; the dashboard opens after that");
       is_announced = true;
-      return compileLiveModels(lake, pipeline.transform.project, worker, signal);
+      return compileLiveModels(open, pipeline.transform.project, worker, signal);
     },
     server,
     assets,

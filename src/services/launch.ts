@@ -10,8 +10,8 @@ import { identify, isRunning, isWithin } from "./machine/process.ts";
 import type { Service, ServiceContext } from "./service.ts";
 import { forgetState, writeState, type ServiceState } from "./state.ts";
 
-/** After a crash a broker reads its logs first. */
-const START_TIMEOUT_MS = 120_000;
+/** After a crash a broker reads its logs first; Airflow's first start on a busy machine took more than two minutes. */
+const START_TIMEOUT_MS = 300_000;
 const RECOVERY_TIMEOUT_MS = 60_000;
 /** After this the process is killed, which every service must survive anyway. */
 const STOP_TIMEOUT_MS = 60_000;

@@ -36,7 +36,7 @@ Example:
   npm run -s coinlake -- ask 4 --percent 3 --as-of 2023-03-15T00:00:00Z`,
     )
     .action(async (which: string, options: AskOptions & Record<string, string | number | boolean | undefined>) => {
-      await withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
+      await withLake(options, pipelines, async ({ open, session, pipeline, output }) => {
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
         if (chosen.length === 0)
           command.error(
@@ -54,10 +54,10 @@ Example:
           );
           answers.push(await ask(session, pipeline, question, { as_of, values }));
         }
-        if (output.is_json) output.result(answersAsJson(lake.lake, answers));
+        if (output.is_json) output.result(answersAsJson(open.lake, answers));
         else
           output.result(
-            formatAnswers(lake.lake, answers, {
+            formatAnswers(open.lake, answers, {
               with_sql: options.sql ?? false,
               layout: layoutOf(options),
               is_as_of_given: as_of !== null,

@@ -32,7 +32,7 @@ export function qualityCommand(pipelines: readonly Pipeline[], withCommon: (comm
     .addOption(new Option("--all", "validate every day, also unchanged ones").conflicts("day"))
     .addHelpText("after", EXAMPLES)
     .action(async (options: QualityCommandOptions) => {
-      await withLake(options, pipelines, async ({ lake: open, output }) => {
+      await withLake(options, pipelines, async ({ open, output }) => {
         const { layer = null, day = null, all = false } = options;
         const bar = progressBar("checked");
         const checked = await checkQuality({

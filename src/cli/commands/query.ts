@@ -55,7 +55,7 @@ Examples:
 }
 
 /** Runs one statement over the tables as of `at_ms`, or over the current tables and live views where that is null. */
-async function runQuery({ lake, pipeline, session, output }: ReadingContext, sql: string, at_ms: number | null) {
+async function runQuery({ open, pipeline, session, output }: ReadingContext, sql: string, at_ms: number | null) {
   const statements = await session.figure(
     `SELECT json_array_length(json_serialize_sql(${quoteText(sql)}), '$.statements')`,
   );
@@ -63,7 +63,7 @@ async function runQuery({ lake, pipeline, session, output }: ReadingContext, sql
   if (statements !== null && statements !== "1") throw notOneStatement(statements);
   // A match in a string or comment is harmless: the live session returns the same rows, and --at reads tables.
   const says_live = /\blive"?\s*\./i.test(sql);
-  if (says_live && at_ms === null) return withLive(lake, pipeline, output, (live) => live.query(sql));
+  if (says_live && at_ms === null) return withLive(open, pipeline, output, (live) => live.query(sql));
   const snapshots = await session.travelTo(at_ms);
   if (at_ms !== null && snapshots.length === 0)
     output.warn(`no snapshot of the lake is as old as ${new Date(at_ms).toISOString()}`);

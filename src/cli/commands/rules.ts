@@ -185,14 +185,14 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
   npm run -s coinlake -- rules test '{"name":"x","condition":{"kind":"volatility","window_minutes":30,"percent":0.5}}'`,
     )
     .action((which: string, options: TestOptions) =>
-      withLake(options, pipelines, async ({ lake, session, pipeline, output }) => {
+      withLake(options, pipelines, async ({ open, session, pipeline, output }) => {
         // Pinned snapshots: the whole test reads one state of the lake.
         await session.hold();
         if (!session.has(pipeline.reconciliation.accepted)) throw lakeEmpty();
         const is_json = /^\s*\{|^-$/.test(which);
         const rule = is_json
           ? await withIds(session, pipeline, await parseJson(which))
-          : await storedRule(lake.lake.folder, pipeline, which);
+          : await storedRule(open.lake.folder, pipeline, which);
         const history = sqlHistory({
           query: (sql) => session.query(sql),
           pipeline,

@@ -27,26 +27,26 @@ export interface ConsoleLake {
  * and the exports' folder.
  */
 export async function openConsoleLake(
-  lake: OpenLake,
+  open: OpenLake,
   pipeline: Pipeline,
   models: LiveModels,
   exports_folder: string,
 ): Promise<ConsoleLake> {
-  const lock = lockStatements([enginePath(lake.lake.warehouse), lake.server.url, exports_folder]);
+  const lock = lockStatements([enginePath(open.lake.warehouse), open.server.url, exports_folder]);
   const live = await LiveLake.open({
-    open: lake,
+    open,
     pipeline,
     models,
     clock: systemClock,
     memory_limit_mb: MEMORY_LIMIT_MB,
     threads: 2,
   });
-  const reports = new TableReports(lake);
+  const reports = new TableReports(open);
   await live.profile(MAX_RUNNING, exports_folder);
   for (const statement of lock) await live.query(statement);
   // Otherwise the first query would see only part of the log.
   await live.catchUp();
-  const past = new TimeTravelSession(() => openLockedSession(lake, exports_folder, lock));
+  const past = new TimeTravelSession(() => openLockedSession(open, exports_folder, lock));
   return {
     engine: {
       query: (sql, options) => live.query(sql, options),
@@ -64,11 +64,11 @@ export async function openConsoleLake(
 }
 
 async function openLockedSession(
-  lake: OpenLake,
+  open: OpenLake,
   exports_folder: string,
   lock: readonly string[],
 ): Promise<QuerySession> {
-  const session = await QuerySession.open(lake, {
+  const session = await QuerySession.open(open, {
     memory_limit_mb: PAST_MEMORY_LIMIT_MB,
     threads: 2,
     profile_folder: exports_folder,
