@@ -277,14 +277,17 @@ function ensureDuckDBExtensions() {
  */
 const POOL_THREADS = 64;
 
+const JEMALLOC = "tcache_nslots_small_max:20,tcache_nslots_large:2,dirty_decay_ms:0,muzzy_decay_ms:0";
+
 /**
  * Environment that names the tools, and limits memory and start-up time. V8's young generation stays below 100 MB
  * and glibc keeps no heap per thread, which saves 150 of a busy lake's 600 MB. glibc maps large buffers separately,
  * so that each returns to the system when it is freed: by default it learns from the first freed buffer to put them
  * in its heap, where a small block behind one keeps its pages. jemalloc, which DuckDB contains, keeps freed blocks
  * for each thread, by default 20 of each size up to 32 KiB, which hold vectors of rows: up to 3 MB for each of 64
- * threads. Node's compile cache saves each process half a second and 25 MB of type stripping; Python's bytecode
- * cache saves two seconds of dbt's start. Variables that the user has set take precedence, except for the tools.
+ * threads; and free pages for a second, or until a thread of the same arena allocates again. Node's compile cache
+ * saves each process half a second and 25 MB of type stripping; Python's bytecode cache saves two seconds of dbt's
+ * start. Variables that the user has set take precedence, except for the tools.
  */
 function lean(env) {
   return {
@@ -295,7 +298,7 @@ function lean(env) {
       : `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=4`.trim(),
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? "2",
     MALLOC_MMAP_THRESHOLD_: env.MALLOC_MMAP_THRESHOLD_ ?? String(256 * 1024),
-    DUCKDB_JE_MALLOC_CONF: env.DUCKDB_JE_MALLOC_CONF ?? "tcache_nslots_small_max:20,tcache_nslots_large:2",
+    DUCKDB_JE_MALLOC_CONF: env.DUCKDB_JE_MALLOC_CONF ?? JEMALLOC,
     UV_THREADPOOL_SIZE: String(Math.max(Number(env.UV_THREADPOOL_SIZE) || 0, POOL_THREADS)),
     // Empty, so that bytecode is written; PYTHONPYCACHEPREFIX keeps it out of the source folders.
     PYTHONDONTWRITEBYTECODE: "",

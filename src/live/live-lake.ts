@@ -327,7 +327,6 @@ export class LiveLake {
    */
   async #continueAt(absorbed: LogOffsets): Promise<void> {
     const ticks = await this.#tail.beginAfter(this.#next, absorbed, this.#views.boundOf(this.#shape.accepted));
-    await this.#db.compact();
     this.#next = { ...absorbed };
     this.#trimmed_to = absorbed;
     this.#absorbed_us = this.#options.clock.now_us();

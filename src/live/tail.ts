@@ -131,15 +131,13 @@ export class Tail {
    */
   async beginAfter(from: LogOffsets, to: LogOffsets, accepted: PinnedTable): Promise<Tick[]> {
     const { bronze, elements, others } = this.#shape;
-    const rows = [bronze, elements, ...others].map(tailTable);
+    const tables = [...[bronze, elements, ...others].map(tailTable), this.#accepted_table, ...this.#batchTables()];
     const { ticks, newest_us } = await this.#db.transact(async () => {
       const newest = await this.#newestBetween(from, to, accepted);
       const [[held_us] = []] = await this.#db.read(
         `select epoch_us(max(${this.#live.columns.at})) from ${this.#accepted_table}`,
       );
-      await this.#db.run(
-        [...rows, this.#accepted_table, DUPLICATE_LOOKUP].map((table) => `DELETE FROM ${table}`).join("; "),
-      );
+      await this.#db.run(tables.map((table) => copyRows(table, "false")).join("; "));
       const known = [held_us, ...newest.map(({ at_us }) => at_us)].filter((at_us) => typeof at_us === "number");
       return { ticks: newest, newest_us: known.reduce((latest, at_us) => Math.max(latest, at_us), -Infinity) };
     });
@@ -224,7 +222,10 @@ export class Tail {
     ];
     const has_deleted = this.#size_bytes >= COPIED_BYTES;
     const keep = has_deleted ? deleteOthers : copyRows;
-    await this.#db.run(kept.map(([table, condition]) => keep(table, condition)).join("; "));
+    const statements = kept.map(([table, condition]) => keep(table, condition));
+    // Each batch leaves its deleted rows behind until a checkpoint: 60 MB after twenty minutes of a slow stream.
+    if (!has_deleted) statements.push(...this.#batchTables().map((table) => copyRows(table, "false")));
+    await this.#db.run(statements.join("; "));
     const left = await this.#count(tailTable(bronze));
     const committed = (): void => {
       this.#coverage.forgetBefore(cut_us);
@@ -233,6 +234,12 @@ export class Tail {
       this.#size_bytes = left.size_bytes;
     };
     return { committed, has_deleted };
+  }
+
+  /** The tables whose rows only the batch in progress needs. */
+  #batchTables(): string[] {
+    const { bronze, elements } = this.#shape;
+    return [arrivingTable(bronze), arrivingTable(elements), DUPLICATE_LOOKUP];
   }
 
   async #prepare(): Promise<void> {

@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { EVENT_POSITION } from "../../pipelines/crypto/columns.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { instanceMemory } from "../../src/duckdb/instances.ts";
 import { LiveLake, type AbsorbedBatch, type LiveLakeOptions } from "../../src/live/live-lake.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
 import { prepareModels, type LiveModels } from "../../src/transform/models.ts";
@@ -111,6 +112,12 @@ describe("the live views", () => {
         const told = ticks.map(({ subject, offset, element_index }) => [subject, offset, element_index].join(" "));
         assert.deepEqual([records, told.sort()], [0, await newestFrom(tail, before?.next[`${TOPIC}/0`] ?? 0)]);
       }
+      await tail.catchUp();
+      await small.catchUp();
+      // Batches leave nothing behind, whatever the tail has held: 55 MB once.
+      const held = (await instanceMemory()).filter(({ name }) => name === "live");
+      const sizes = held.map(({ tags }) => tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0));
+      assert.ok(sizes.length === 2 && Math.max(...sizes) < 15_000_000, sizes.join(" "));
       assert.ok(rounds.absorbed > 1 && rounds.left > 1, JSON.stringify(rounds));
     } finally {
       tail.close();
