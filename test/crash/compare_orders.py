@@ -1,9 +1,10 @@
 """Compares a lake of orders with the elements that were uploaded, value by value.
 
-    python compare_orders.py CATALOG_URL TRUTH.json [KEPT]
+    python compare_orders.py CATALOG_URL TRUTH.json [REMEMBERED KEPT]
 
-PyIceberg reads the lake. KEPT is the number of records in the log after a power cut, 0 without one: their files may
-have been read again since, except the file of the last record. Prints a JSON report and exits 1 on a difference.
+PyIceberg reads the lake. After a power cut the source may have read files again: those in the log's records from
+REMEMBERED to KEPT, the end of the log after the cut. It must not forget the file of the last of them, whose position
+is in the log. Prints a JSON report and exits 1 on a difference.
 """
 
 import json
@@ -53,7 +54,7 @@ def end_of(payload):
 
 
 def resumed_before_its_end(payloads, kept):
-    """Records after a power cut with elements of the last file that were in the log: its position was lost."""
+    """Records after a power cut with elements that the log had, of the file whose position it has."""
     if kept == 0:
         return []
     file = payloads[kept - 1]["file"]
@@ -103,13 +104,13 @@ def main():
         differences = len(differing) + abs(len(found) - len(by_key[1]))
         report[name] = {"wanted": len(wanted), "found": len(found), "differences": differences, "first": first}
 
-    kept = int(sys.argv[3]) if sys.argv[3:] else 0
+    remembered, kept = map(int, sys.argv[3:] or (0, 0))
     records = in_bronze(catalog)
     payloads = [payload for _, payload in records]
     misplaced = sum(offset != wanted for wanted, (offset, _) in enumerate(records))
     elements = elements_of(payloads)
     sent = Counter(canonical(text) for text, _ in truth["elements"])
-    repeated = (elements - sent) & elements_of(payloads[:kept])
+    repeated = (elements - sent) & elements_of(payloads[remembered:kept])
     verdicts = Counter()
     reason_of = {canonical(text): reason for text, reason in truth["elements"]}
     for element, count in repeated.items():

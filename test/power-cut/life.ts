@@ -40,6 +40,7 @@ for (let round = 1; round <= ROUNDS; round += 1) {
   await append(open, pipeline, await workload.arriving(round / ROUNDS), (count) =>
     mark({ appended: (appended += count) }),
   );
+  mark({ remembered: appended });
   await ingest(open, pipeline);
   mark({ appended, heads: await heads(open) });
   await build(open, pipeline, worker);

@@ -55,8 +55,9 @@ export const orders: WorkloadType = {
         return ["start", ...source, "--catalog-port", "0", "--data", data_folder];
       },
       verify: ["--deep"],
-      async compare(open, { kept_records }) {
-        const report = await runComparison(open.server.url, ["compare_orders.py", truth, String(kept_records)]);
+      async compare(open, { remembered_records, kept_records }) {
+        const since = [remembered_records, kept_records].map(String);
+        const report = await runComparison(open.server.url, ["compare_orders.py", truth, ...since]);
         return { repeated_elements: (report["repeated elements"] as { found: number }).found };
       },
     };

@@ -14,7 +14,7 @@ import { coinlake } from "../support/coinlake.ts";
 import { Disk, filesBelow } from "./disk.ts";
 import { append, build, digest, heads, ingest, recordsIn, type Digests } from "./lake.ts";
 import { readTrace, traced, type Operation } from "./trace.ts";
-import type { Comparison, Workload } from "./workload.ts";
+import type { Compared, Comparison, Workload } from "./workload.ts";
 import { workloadOf } from "./workloads.ts";
 
 const LIFE = fileURLToPath(new URL("life.ts", import.meta.url));
@@ -23,10 +23,14 @@ const DRAWS_SEED = 5;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const run = promisify(execFile);
 
-/** What had been acknowledged at a position of the trace: the lake, a number of records, and commits by table. */
+/**
+ * What had been acknowledged at a position of the trace: the lake, a number of records, of which the source remembers
+ * the first ones, and commits by table.
+ */
 interface Acknowledged {
   lake: string | null;
   appended: number;
+  remembered: number;
   heads: Record<string, number>;
 }
 
@@ -153,10 +157,11 @@ export class RecordedRun {
     let drawn = 0;
     // On a third of the disks no unsynced change survives, on the others some do.
     disk.cutTo(this.#data_folder, seed % 3 === 0 ? () => 0 : () => uniform(DRAWS_SEED, 8, seed, (drawn += 1)));
-    const acknowledged: Acknowledged = { lake: null, appended: 0, heads: {} };
+    const acknowledged: Acknowledged = { lake: null, appended: 0, remembered: 0, heads: {} };
     for (const mark of this.#marks) if (mark.end <= last) Object.assign(acknowledged, mark.acknowledged);
     const kept_records = await this.#checkKept(acknowledged);
-    const comparison = await (is_by_command ? this.#goOnByCommand(kept_records) : this.#goOn(kept_records));
+    const compared = { recorded: this.#digests, kept_records, remembered_records: acknowledged.remembered };
+    const comparison = await (is_by_command ? this.#goOnByCommand(compared) : this.#goOn(compared));
     return { seed, moment, acknowledged, kept_records, ...comparison };
   }
 
@@ -189,7 +194,7 @@ export class RecordedRun {
     }
   }
 
-  async #goOn(kept_records: number): Promise<Comparison> {
+  async #goOn(compared: Compared): Promise<Comparison> {
     const { pipeline, ...workload } = this.#workload;
     const open = await this.#open();
     this.#opened.lake = open;
@@ -197,14 +202,14 @@ export class RecordedRun {
       await append(open, pipeline, await workload.whole());
       await ingest(open, pipeline);
       await build(open, pipeline, this.#worker);
-      return await workload.compare(open, { recorded: this.#digests, kept_records });
+      return await workload.compare(open, compared);
     } finally {
       this.#opened.lake = null;
       await open.close();
     }
   }
 
-  async #goOnByCommand(kept_records: number): Promise<Comparison> {
+  async #goOnByCommand(compared: Compared): Promise<Comparison> {
     const workload = this.#workload;
     const started = await coinlake(workload.start(this.#data_folder));
     assert.equal(started.code, 0, started.stderr);
@@ -212,7 +217,7 @@ export class RecordedRun {
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
     const open = await this.#open();
     try {
-      return await workload.compare(open, { recorded: this.#digests, kept_records });
+      return await workload.compare(open, compared);
     } finally {
       await open.close();
     }

@@ -28,6 +28,8 @@ export interface Compared {
   recorded: Digests;
   /** Records in the log after the power cut. */
   kept_records: number;
+  /** Of these, the first ones that the source cannot have forgotten: it had ended, and its own state was durable. */
+  remembered_records: number;
 }
 
 export interface Comparison {
