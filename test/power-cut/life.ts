@@ -11,12 +11,12 @@ import { append, build, digest, heads, ingest, tableNames, type Digests } from "
 import { workloadOf } from "./workloads.ts";
 
 /**
- * The recorded run. Arguments: PIPELINE FOLDER SIZE DATA MARKS DIGESTS. Runs rounds of appends, ingest, a dbt
- * increment and, in some rounds, maintenance. Writes each acknowledgement to MARKS, one per line, so that the trace has
+ * The recorded run. Arguments: PIPELINE FOLDER SIZE ROUNDS DATA MARKS DIGESTS. Runs rounds of appends, ingest, a
+ * dbt increment and, from the second on, maintenance. Writes each acknowledgement to MARKS, one per line, so that the trace has
  * its position too.
  */
-const [name = "", folder = "", size = "", data_folder = "", marks_file = "", digests_file = ""] = process.argv.slice(2);
-const ROUNDS = 3;
+const [name = "", folder = "", size = "", rounds = "", data_folder = "", marks_file = "", digests_file = ""] =
+  process.argv.slice(2);
 const workload = workloadOf(name).open(folder, Number(size));
 const { pipeline } = workload;
 const marks = openSync(marks_file, "a");
@@ -36,8 +36,8 @@ const signal = new AbortController().signal;
 const maintainer = embeddedMaintainer({ open, store, clock: systemClock, signal });
 let appended = 0;
 let digests: Digests = { now: {}, at: {} };
-for (let round = 1; round <= ROUNDS; round += 1) {
-  await append(open, pipeline, await workload.arriving(round / ROUNDS), (count) =>
+for (let round = 1; round <= Number(rounds); round += 1) {
+  await append(open, pipeline, await workload.arriving(round / Number(rounds)), (count) =>
     mark({ appended: (appended += count) }),
   );
   mark({ remembered: appended });

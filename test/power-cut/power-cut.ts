@@ -40,6 +40,15 @@ interface Mark {
   acknowledged: Partial<Acknowledged>;
 }
 
+export interface RunOptions {
+  /** Selects the workload. */
+  pipeline: string;
+  /** Of the input, in the workload's unit. */
+  size: number;
+  /** Rounds of appends, ingest, dbt and, from the second on, maintenance. */
+  rounds: number;
+}
+
 export interface Cut extends Comparison {
   seed: number;
   /** The part of the run after which the power was cut, from 0 to 1. */
@@ -82,10 +91,9 @@ export class RecordedRun {
   }
 
   /**
-   * Records a run of a pipeline with an input of a size, in a separate folder. Throws if the trace does not explain every
-   * byte that the run left on disk.
+   * Records a run in a separate folder. Throws if the trace does not explain every byte that the run left on disk.
    */
-  static async record(folder: string, pipeline: string, size: number): Promise<RecordedRun> {
+  static async record(folder: string, { pipeline, size, rounds }: RunOptions): Promise<RecordedRun> {
     const workload = workloadOf(pipeline).open(folder, size);
     await workload.prepare();
     const data_folder = join(folder, "data");
@@ -101,6 +109,7 @@ export class RecordedRun {
       pipeline,
       folder,
       String(size),
+      String(rounds),
       data_folder,
       marks_file,
       digests_file,
@@ -145,11 +154,11 @@ export class RecordedRun {
 
   /**
    * Cuts the power at a moment determined by the seed, restarts, and asserts that no acknowledged data is lost, that
-   * every snapshot has its rows, and that after the whole input the lake holds what it should. With `is_by_command`, the
-   * `start` command continues from the folder, and `verify` follows; otherwise its components do, with a warm dbt
-   * worker.
+   * every snapshot has its rows, and that after the whole input the lake holds what it should. The `start` command
+   * continues from the folder, and `verify` follows; or its components do, with a warm dbt worker. With `is_rebuilt`,
+   * `verify` rebuilds the tables if the comparison leaves some out.
    */
-  async cut(seed: number, { is_by_command = false } = {}): Promise<Cut> {
+  async cut(seed: number, { by, is_rebuilt }: { by: "command" | "components"; is_rebuilt: boolean }): Promise<Cut> {
     const moment = uniform(DRAWS_SEED, 7, seed);
     const last = this.#operations[Math.floor(moment * this.#operations.length)]?.end ?? 0;
     const disk = new Disk(this.#data_folder);
@@ -161,7 +170,7 @@ export class RecordedRun {
     for (const mark of this.#marks) if (mark.end <= last) Object.assign(acknowledged, mark.acknowledged);
     const kept_records = await this.#checkKept(acknowledged);
     const compared = { recorded: this.#digests, kept_records, remembered_records: acknowledged.remembered };
-    const comparison = await (is_by_command ? this.#goOnByCommand(compared) : this.#goOn(compared));
+    const comparison = await (by === "command" ? this.#goOnByCommand(compared, is_rebuilt) : this.#goOn(compared));
     return { seed, moment, acknowledged, kept_records, ...comparison };
   }
 
@@ -209,11 +218,12 @@ export class RecordedRun {
     }
   }
 
-  async #goOnByCommand(compared: Compared): Promise<Comparison> {
+  async #goOnByCommand(compared: Compared, is_rebuilt: boolean): Promise<Comparison> {
     const workload = this.#workload;
     const started = await coinlake(workload.start(this.#data_folder));
     assert.equal(started.code, 0, started.stderr);
-    const verified = await coinlake(["verify", ...workload.verify, "--json", "--data", this.#data_folder]);
+    const depth = is_rebuilt && workload.leaves_tables_out ? ["--deep"] : [];
+    const verified = await coinlake(["verify", ...depth, "--json", "--data", this.#data_folder]);
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
     const open = await this.#open();
     try {

@@ -14,6 +14,7 @@ folder: twice, renamed, late and half-written; the cut may make the source forge
 
 Takes 10 to 20 seconds a seed. Exits 0 if nothing acknowledged was lost, and nothing doubled or changed. Needs Linux and strace.`;
 
+const ROUNDS = 3;
 const options = {
   pipeline: { type: "string", default: "crypto" },
   seeds: { type: "string", default: "50" },
@@ -40,7 +41,7 @@ if (values.help || ![seeds, first, size].every((value) => Number.isInteger(value
   const folder = temporaryFolder();
   const say = (text: string): void => void process.stderr.write(`${text}\n`);
   say(`recording a run with ${size} ${workload?.unit} in ${folder.path} ...`);
-  const recorded = await RecordedRun.record(folder.path, pipeline, size);
+  const recorded = await RecordedRun.record(folder.path, { pipeline, size, rounds: ROUNDS });
   const { operations, syncs } = recorded.size;
   say(`${operations} operations on files, of which ${syncs} made something durable`);
   let repeated = 0;
@@ -48,7 +49,7 @@ if (values.help || ![seeds, first, size].every((value) => Number.isInteger(value
     for (let seed = first; seed < first + seeds; seed += 1) {
       const started_ms = performance.now();
       const { moment, acknowledged, kept_records, repeated_elements } = await recorded
-        .cut(seed, { is_by_command: true })
+        .cut(seed, { by: "command", is_rebuilt: true })
         .catch((error: unknown) => {
           say(
             `FAILED with seed ${seed}; again: npm run -s test:power-cut -- --pipeline ${pipeline} --first ${seed} --seeds 1 --size ${size}`,

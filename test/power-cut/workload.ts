@@ -17,10 +17,10 @@ export interface Workload {
   whole(): Promise<Producer>;
   /** The command line that reads the whole input into a lake of the folder, and then ends. */
   start(data_folder: string): string[];
-  /** Options of the `verify` command that follows. */
-  verify: readonly string[];
   /** Asserts that a lake that has read the whole input holds what it should. */
   compare(open: OpenLake, compared: Compared): Promise<Comparison>;
+  /** Whether it leaves tables out; `verify --deep` compares these with a rebuild. */
+  leaves_tables_out: boolean;
 }
 
 export interface Compared {
