@@ -11,9 +11,9 @@ import { append, build, digest, heads, ingest, tableNames, type Digests } from "
 import { workloadOf } from "./workloads.ts";
 
 /**
- * The recorded run. Arguments: PIPELINE FOLDER SIZE ROUNDS DATA MARKS DIGESTS. Runs rounds of appends, ingest, a
- * dbt increment and, from the second on, maintenance. Writes each acknowledgement to MARKS, one per line, so that the trace has
- * its position too.
+ * The recorded run. Arguments: PIPELINE FOLDER SIZE ROUNDS DATA MARKS DIGESTS. Runs rounds of appends, ingest, a dbt
+ * increment and, from the second on, maintenance. Writes each acknowledgement to MARKS, one per line, so that the trace
+ * has its position too.
  */
 const [name = "", folder = "", size = "", rounds = "", data_folder = "", marks_file = "", digests_file = ""] =
   process.argv.slice(2);

@@ -15,8 +15,14 @@ import type { WorkloadType } from "./workload.ts";
 const SEED = 205;
 /** The first file needs several appends: its position is inside the file in between. */
 const FIRST_FILE_SLOTS = 160;
-/** Fast, because the files are written by the same process between two listings. */
-const PACE = { source: "orders", settle_ms: 0, incomplete_after_ms: 60_000, interval_ms: 20, is_until_drained: true };
+/** Fast, because one process writes the files and lists them. Every incomplete file is completed by the next step. */
+const PACE = {
+  source: "orders",
+  settle_ms: 0,
+  incomplete_after_ms: 3_600_000,
+  interval_ms: 20,
+  is_until_drained: true,
+};
 
 /**
  * Files of orders that arrive while they are read. The shop's folder is not on the disk whose power is cut. After the
@@ -44,7 +50,10 @@ export const orders: WorkloadType = {
         const until = Math.floor(files * share);
         return sourceOf(inbox, () => {
           const started_before = started;
-          for (; started < Math.min(until, started_before + 1); started += 1) applyAll(inbox, uploads.start(started));
+          if (started < until) {
+            applyAll(inbox, uploads.start(started));
+            started += 1;
+          }
           for (; finished < started_before; finished += 1) applyAll(inbox, uploads.finish(finished));
           return finished < until;
         });

@@ -18,7 +18,7 @@ import type { Compared, Comparison, Workload } from "./workload.ts";
 import { workloadOf } from "./workloads.ts";
 
 const LIFE = fileURLToPath(new URL("life.ts", import.meta.url));
-/** Of the draws; a test's own seed is drawn with it. */
+/** All draws depend on it and on the seed of a cut. */
 const DRAWS_SEED = 5;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const run = promisify(execFile);
@@ -90,9 +90,7 @@ export class RecordedRun {
     this.#opened = parts.opened;
   }
 
-  /**
-   * Records a run in a separate folder. Throws if the trace does not explain every byte that the run left on disk.
-   */
+  /** Records a run in a separate folder. Throws if the trace does not explain every byte that the run left on disk. */
   static async record(folder: string, { pipeline, size, rounds }: RunOptions): Promise<RecordedRun> {
     const workload = workloadOf(pipeline).open(folder, size);
     await workload.prepare();
