@@ -157,8 +157,8 @@ export class RecordedRun {
    * `verify` rebuilds the tables if the comparison leaves some out.
    */
   async cut(seed: number, { by, is_rebuilt }: { by: "command" | "components"; is_rebuilt: boolean }): Promise<Cut> {
-    const moment = uniform(DRAWS_SEED, 7, seed);
-    const last = this.#operations[Math.floor(moment * this.#operations.length)]?.end ?? 0;
+    const moment = this.#momentOf(seed);
+    const last = this.#operations[moment]?.end ?? 0;
     const disk = new Disk(this.#data_folder);
     for (const operation of this.#operations) if (operation.end <= last) disk.apply(operation);
     let drawn = 0;
@@ -169,12 +169,26 @@ export class RecordedRun {
     const kept_records = await this.#checkKept(acknowledged);
     const compared = { recorded: this.#digests, kept_records, remembered_records: acknowledged.remembered };
     const comparison = await (by === "command" ? this.#goOnByCommand(compared, is_rebuilt) : this.#goOn(compared));
-    return { seed, moment, acknowledged, kept_records, ...comparison };
+    return { seed, moment: moment / this.#operations.length, acknowledged, kept_records, ...comparison };
   }
 
   async close(): Promise<void> {
     await this.#worker.close();
     await this.#front.close();
+  }
+
+  /**
+   * The last operation before the power is cut: with an odd seed any of all, with an even one any between two
+   * acknowledgements in a row, so that short steps, such as an append, are cut as often as long ones.
+   */
+  #momentOf(seed: number): number {
+    const share = uniform(DRAWS_SEED, 7, seed);
+    if (seed % 2 === 1) return Math.floor(share * this.#operations.length);
+    const step = Math.floor(share * this.#marks.length);
+    const [from, until] = [this.#marks[step]?.end ?? 0, this.#marks[step + 1]?.end ?? Infinity];
+    const first = this.#operations.filter(({ end }) => end < from).length;
+    const within = this.#operations.filter(({ end }) => end > from && end < until).length;
+    return Math.max(0, first - 1) + Math.floor(uniform(DRAWS_SEED, 9, seed) * (within + 1));
   }
 
   async #checkKept(acknowledged: Acknowledged): Promise<number> {
