@@ -5,7 +5,7 @@ import { skipWithoutStrace } from "./trace.ts";
 import { WORKLOADS } from "./workloads.ts";
 
 const USAGE = `Records what a run of a lake does to files, cuts the power at random moments of it, and starts again from what a disk
-would have then: what was synced, and by chance some of the rest.
+would have then: what was synced, and by chance some of the rest. Half of the cuts come between two acknowledgements in a row.
 
   npm run -s test:power-cut -- [--pipeline NAME] [--seeds N] [--first N] [--size N]
 
