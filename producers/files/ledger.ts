@@ -77,7 +77,8 @@ export class Ledger {
       is_blocking: true,
       is_noted: false,
     });
-    // Commits survive a kill. A power cut may take the last ones, and their files are then read again.
+    // Commits survive a kill. A power cut may take those since the last checkpoint, which closing the file makes, and
+    // their files are then read again.
     this.#database.exec("PRAGMA synchronous = NORMAL");
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, sql]) => [name, this.#database.prepare(sql)]),

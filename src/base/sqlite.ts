@@ -1,18 +1,9 @@
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import type { StoreFailure, StorePrefix } from "./store-errors.ts";
+import { makeFolderDurably } from "./durable-file.ts";
 import { OperatingError, messageOf } from "./errors.ts";
 
 /** The layout of a SQLite file of this program, and the texts of its errors. */
@@ -93,7 +84,8 @@ export interface OpenOptions {
 export function openSqliteFile(file: string, format: SqliteFormat, options: OpenOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    // SQLite syncs the folder of a file that it creates, and not the folders above.
+    if (!existsSync(file)) makeFolderDurably(dirname(file));
     database = new DatabaseSync(file, { timeout: options.busy_timeout_ms });
     database.exec(`PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}; ${options.pragmas ?? ""}`);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");

@@ -1,13 +1,16 @@
 """Compares a lake of orders with the elements that were uploaded, value by value.
 
-    python compare_orders.py CATALOG_URL TRUTH.json
+    python compare_orders.py CATALOG_URL TRUTH.json [REMEMBERED KEPT]
 
-PyIceberg reads the lake. Prints a JSON report and exits 1 on a difference.
+PyIceberg reads the lake. After a power cut the source may have read files again: those in the log's records from
+REMEMBERED to KEPT, the end of the log after the cut. It must not forget the file of the last of them, whose position
+is in the log. Prints a JSON report and exits 1 on a difference.
 """
 
 import json
 import sys
 from collections import Counter, defaultdict
+from operator import itemgetter
 
 from compare import micros, rows
 from pyiceberg.catalog import load_catalog
@@ -30,17 +33,34 @@ def canonical(text):
 
 
 def in_bronze(catalog):
-    """The elements of all records, and the number of gaps and repetitions among the offsets."""
+    """The offset and payload of all records, in order."""
     records = rows(catalog, "bronze.orders_bronze", "log_offset", "payload")
-    offsets = sorted(row["log_offset"] for row in records)
+    return [(row["log_offset"], json.loads(row["payload"])) for row in sorted(records, key=itemgetter("log_offset"))]
+
+
+def elements_of(payloads):
     elements = Counter()
-    for row in records:
-        payload = json.loads(row["payload"])
+    for payload in payloads:
         if "malformed" in payload:
             elements[None] += 1
         for element in payload.get("elements", []):
             elements[json.dumps(element, sort_keys=True)] += 1
-    return elements, sum(offset != wanted for wanted, offset in enumerate(offsets))
+    return elements
+
+
+def end_of(payload):
+    """The index of the element after the record's last one."""
+    return payload["first_element"] + len(payload.get("elements", [None]))
+
+
+def resumed_before_its_end(payloads, kept):
+    """Records after a power cut with elements that the log had, of the file whose position it has."""
+    if kept == 0:
+        return []
+    file = payloads[kept - 1]["file"]
+    end = max(end_of(payload) for payload in payloads[:kept] if payload["file"] == file)
+    again = [payload for payload in payloads[kept:] if payload["file"] == file and payload["first_element"] < end]
+    return [(payload["first_element"], "read again") for payload in again]
 
 
 def events(catalog):
@@ -84,17 +104,31 @@ def main():
         differences = len(differing) + abs(len(found) - len(by_key[1]))
         report[name] = {"wanted": len(wanted), "found": len(found), "differences": differences, "first": first}
 
-    elements, misplaced = in_bronze(catalog)
-    check("bronze elements", Counter(map(canonical, truth["elements"])).items(), elements.items())
+    remembered, kept = map(int, sys.argv[3:] or (0, 0))
+    records = in_bronze(catalog)
+    payloads = [payload for _, payload in records]
+    misplaced = sum(offset != wanted for wanted, (offset, _) in enumerate(records))
+    elements = elements_of(payloads)
+    sent = Counter(canonical(text) for text, _ in truth["elements"])
+    repeated = (elements - sent) & elements_of(payloads[remembered:kept])
+    verdicts = Counter()
+    reason_of = {canonical(text): reason for text, reason in truth["elements"]}
+    for element, count in repeated.items():
+        verdicts[reason_of[element]] += count
+
+    check("bronze elements", (sent + repeated).items(), elements.items())
+    check("last file after a power cut", [], resumed_before_its_end(payloads, kept))
     check("bronze offsets out of place", [], [("offsets", misplaced)] if misplaced else [])
     check("accepted", truth["events"], events(catalog))
     check("orders", truth["orders"], orders(catalog))
     check("order totals from lines", ((key, state[2]) for key, state in truth["orders"]), order_totals(catalog))
     check("minutes", ((minute, amount) for minute, amount in truth["minutes"] if amount), minutes(catalog))
     reasons = Counter(row["reason"] for row in rows(catalog, "silver.orders_rejected", "reason"))
-    check("rejected by reason", truth["rejected"], reasons.items())
+    rejected = Counter(dict(truth["rejected"])) + Counter({key: n for key, n in verdicts.items() if key is not None})
+    check("rejected by reason", rejected.items(), reasons.items())
     duplicates = len(rows(catalog, "silver.order_duplicates", "identity"))
-    check("duplicates", [("duplicates", truth["duplicates"])], [("duplicates", duplicates)])
+    check("duplicates", [("duplicates", truth["duplicates"] + verdicts[None])], [("duplicates", duplicates)])
+    report["repeated elements"] = {"found": repeated.total(), "differences": 0}
     print(json.dumps(report))
     return 1 if any(part["differences"] for part in report.values()) else 0
 

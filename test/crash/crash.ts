@@ -1,21 +1,18 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { uniform } from "../../producers/simulated/random.ts";
 import { openLake } from "../../src/lake/open.ts";
 import { findLake, listLakes } from "../../src/lake/lake.ts";
-import { pythonExecutable } from "../../src/lake/tools.ts";
 import { coinlake } from "../support/coinlake.ts";
 import type { KnownContent, KnownStream, StreamOptions } from "./known-stream.ts";
 import { drain, live, type Life } from "./life.ts";
 import { describeMoment, type Kill } from "./plan.ts";
+import { runComparison } from "./pyiceberg.ts";
 
 const DIGESTS = ["compare.py", "digests"] as const;
 /** At this time a drain runs models on a fast machine, and still parses on a slow one. */
 const LATEST_WORKER_DEATH_MS = 8_000;
-const REPORT_MAX_BYTES = 16 * 1024 * 1024;
 
 export interface Experiment {
   folder: string;
@@ -125,23 +122,11 @@ async function recordsIn(data_folder: string, topic: string): Promise<number> {
 /** Throws with the script's report if the lake differs. */
 async function withPyIceberg(
   data_folder: string,
-  [script, ...args]: KnownContent["comparison"],
+  comparison: KnownContent["comparison"],
 ): Promise<Record<string, unknown>> {
   const lake = await openLake(findLake(data_folder, null));
   try {
-    return JSON.parse(
-      await new Promise<string>((resolve, reject) => {
-        execFile(
-          pythonExecutable(),
-          [fileURLToPath(new URL(script, import.meta.url)), lake.server.url, ...args],
-          { maxBuffer: REPORT_MAX_BYTES },
-          (error, stdout, stderr) => {
-            if (error) reject(new Error(`PyIceberg disagrees with what was sent:\n${stdout}${stderr}`));
-            else resolve(stdout);
-          },
-        );
-      }),
-    ) as Record<string, unknown>;
+    return await runComparison(lake.server.url, comparison);
   } finally {
     await lake.close();
   }

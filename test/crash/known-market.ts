@@ -31,13 +31,17 @@ const MARKET = {
   start_us: Date.parse("2025-10-10T22:40:00Z") * 1000,
 } as const;
 
+export function recordingOf(folder: string, seed: number): string {
+  return join(folder, `market-${seed}.jsonl`);
+}
+
 /** Writes a recording of the simulated market and the expected content of the lake. */
 export async function writeKnownMarket(
   folder: string,
   options: { seed: number; records: number },
 ): Promise<KnownMarket> {
   const { seed, records } = options;
-  const recording = join(folder, `market-${seed}.jsonl`);
+  const recording = recordingOf(folder, seed);
   await writeLines(recording, recordLines(seed, records));
   const counts = { accepted: 0, duplicate: 0, rejected: 0 };
   function* truthLines(): Generator<string> {

@@ -9,7 +9,7 @@ import type { KnownContent, KnownStream, StreamOptions } from "./known-stream.ts
 /** The pace of files: a life of some seconds reads some dozens. */
 const FILE_INTERVAL_MS = 250;
 /** A file holds the events of a minute. The stream begins before midnight, so that a day changes during the kills. */
-const ORDERS = {
+export const ORDERS = {
   start_ms: Date.parse("2025-10-10T22:40:00Z"),
   slot_ms: 60_000,
   orders_per_slot: 20,
@@ -24,7 +24,7 @@ export async function uploadedOrders({ folder, seed }: StreamOptions): Promise<K
   const uploads = new Uploads(new OrderStream({ seed, ...ORDERS }), { history_slots: 0, slots_per_history_file: 1 });
   let files = 0;
   const timer = setInterval(() => {
-    for (const upload of [...uploads.start(files), ...uploads.finish(files - 1)]) apply(inbox, upload);
+    for (const upload of [...uploads.start(files), ...uploads.finish(files - 1)]) applyUpload(inbox, upload);
     files += 1;
   }, FILE_INTERVAL_MS);
   // A failed round must not keep its process alive.
@@ -35,8 +35,8 @@ export async function uploadedOrders({ folder, seed }: StreamOptions): Promise<K
     topic: ecommerce.topic.name,
     async complete() {
       clearInterval(timer);
-      for (const upload of uploads.finish(files - 1)) apply(inbox, upload);
-      return contentOf(
+      for (const upload of uploads.finish(files - 1)) applyUpload(inbox, upload);
+      return writeTruth(
         Array.from({ length: files }, (_, file) => uploads.elements(file)).flat(),
         join(folder, `truth-${seed}.json`),
       );
@@ -45,7 +45,7 @@ export async function uploadedOrders({ folder, seed }: StreamOptions): Promise<K
 }
 
 /** Under a temporary name, then renamed: a reader sees each state of a file whole. */
-function apply(inbox: string, upload: Upload): void {
+export function applyUpload(inbox: string, upload: Upload): void {
   if (upload.kind === "rename") {
     renameSync(join(inbox, upload.from), join(inbox, upload.to));
     return;
@@ -55,10 +55,11 @@ function apply(inbox: string, upload: Upload): void {
   renameSync(`${path}.tmp`, path);
 }
 
-function contentOf(elements: readonly Element[], truth_file: string): KnownContent {
+/** Writes what a lake must hold that has read the elements, for `compare_orders.py`. */
+export function writeTruth(elements: readonly Element[], truth_file: string): KnownContent {
   const { accepted, duplicates, rejected, orders, sales_per_minute } = truthOf(elements);
   const truth = {
-    elements: elements.map(({ text }) => text),
+    elements: elements.map(({ text, reason }) => [text, reason]),
     events: accepted.map(({ event_id, kind, occurred_ms, order }) => [
       event_id,
       [kind, occurred_ms, order.id, order.store, order.status, order.total_cents],

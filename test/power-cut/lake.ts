@@ -1,5 +1,3 @@
-import { crypto } from "../../pipelines/crypto.ts";
-import { openReplay } from "../../producers/replay.ts";
 import { nameOfTable, tableNamed } from "../../src/iceberg/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { attachCatalog, openDuckDB } from "../../src/duckdb/duckdb.ts";
@@ -9,50 +7,27 @@ import { createIngest } from "../../src/ingest/ingest.ts";
 import { LAYERS } from "../../src/lake/layers.ts";
 import { runProducer } from "../../src/log/run-producer.ts";
 import { AT_ONCE } from "../../src/base/pacing.ts";
+import type { Pipeline } from "../../src/pipeline/definition.ts";
 import type { Producer } from "../../src/producer/producer.ts";
 import { Transform } from "../../src/transform/transform.ts";
 import type { DbtWorker } from "../../src/transform/worker.ts";
 
 /** The operations of the recorded run and of the runs after a power cut, and their queries. */
 
-export const TOPIC = crypto.topic.name;
-const APPENDED_RECORDS = 5;
 const never = new AbortController().signal;
 
-/** The name that `start` gives to the lake of a recording `market-<seed>.jsonl`. */
-export function lakeOf(seed: number) {
-  return { name: `replay-market-${seed}`, kind: "replay", pipeline: crypto.name } as const;
-}
-
-/** Appends the recording up to a record, in many small appends. */
+/** Appends what a source yields, until it ends. */
 export async function append(
   open: OpenLake,
-  recording: string,
-  until: number,
+  { topic }: Pipeline,
+  producer: Producer,
   appended: (records: number) => void = () => {},
 ): Promise<void> {
-  const whole = await openReplay({ file: recording, speed: "max" });
-  const pieces: Producer = {
-    id: whole.id,
-    kind: whole.kind,
-    probe: (signal) => whole.probe(signal),
-    async *batches(context) {
-      let done = context.position === null ? 0 : (JSON.parse(context.position) as { records: number }).records;
-      for await (const batch of whole.batches(context)) {
-        for (let from = 0; from < batch.records.length && done < until; from += APPENDED_RECORDS) {
-          const records = batch.records.slice(from, Math.min(from + APPENDED_RECORDS, from + until - done));
-          done += records.length;
-          yield { records, position: JSON.stringify({ records: done }) };
-        }
-        if (done >= until) return;
-      }
-    },
-  };
-  await open.log.createTopic(TOPIC, crypto.topic.partitions);
+  await open.log.createTopic(topic.name, topic.partitions);
   await runProducer({
-    producer: pieces,
+    producer,
     log: open.log,
-    topic: TOPIC,
+    topic: topic.name,
     lake_folder: open.lake.folder,
     clock: systemClock,
     signal: never,
@@ -61,17 +36,23 @@ export async function append(
   });
 }
 
-export async function ingest({ log, catalog, storage }: OpenLake): Promise<void> {
+/** The number of records that the log has had. */
+export async function recordsIn(open: OpenLake, { topic }: Pipeline): Promise<number> {
+  await open.log.createTopic(topic.name, topic.partitions);
+  return (await open.log.bounds(topic.name)).reduce((sum, { end }) => sum + end, 0);
+}
+
+export async function ingest({ log, catalog, storage }: OpenLake, { bronze, topic }: Pipeline): Promise<void> {
   const records = await openParquetWriter({ storage });
   try {
-    const limits = { ...crypto.bronze, pacing: AT_ONCE, retention_ms: Infinity };
+    const limits = { ...bronze, pacing: AT_ONCE, retention_ms: Infinity };
     const ingesting = createIngest({
       log,
       catalog,
       storage,
       records,
-      table: tableNamed(crypto.bronze.table),
-      topic: TOPIC,
+      table: tableNamed(bronze.table),
+      topic: topic.name,
       clock: systemClock,
       limits,
     });
@@ -81,8 +62,8 @@ export async function ingest({ log, catalog, storage }: OpenLake): Promise<void>
   }
 }
 
-export async function build({ catalog }: OpenLake, worker: DbtWorker): Promise<void> {
-  await new Transform({ pipeline: crypto, catalog, worker }).catchUp();
+export async function build({ catalog }: OpenLake, pipeline: Pipeline, worker: DbtWorker): Promise<void> {
+  await new Transform({ pipeline, catalog, worker }).catchUp();
 }
 
 export async function tableNames({ catalog }: OpenLake): Promise<string[]> {

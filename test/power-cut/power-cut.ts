@@ -10,22 +10,27 @@ import { openLake, type OpenLake } from "../../src/lake/open.ts";
 import { openOrCreateLake } from "../../src/lake/lake.ts";
 import { embeddedEngine } from "../../src/transform/engine.ts";
 import { DbtWorker } from "../../src/transform/worker.ts";
-import { crypto } from "../../pipelines/crypto.ts";
-import { coinlake, replayed } from "../support/coinlake.ts";
-import { writeKnownMarket, type KnownMarket } from "../crash/known-market.ts";
+import { coinlake } from "../support/coinlake.ts";
 import { Disk, filesBelow } from "./disk.ts";
-import { append, build, digest, heads, ingest, lakeOf, TOPIC, type Digests } from "./lake.ts";
+import { append, build, digest, heads, ingest, recordsIn, type Digests } from "./lake.ts";
 import { readTrace, traced, type Operation } from "./trace.ts";
+import type { Compared, Comparison, Workload } from "./workload.ts";
+import { workloadOf } from "./workloads.ts";
 
 const LIFE = fileURLToPath(new URL("life.ts", import.meta.url));
-const MARKET_SEED = 5;
+/** All draws depend on it and on the seed of a cut. */
+const DRAWS_SEED = 5;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 const run = promisify(execFile);
 
-/** What had been acknowledged at a position of the trace: the lake, a number of records, and commits by table. */
+/**
+ * What had been acknowledged at a position of the trace: the lake, a number of records, of which the source remembers
+ * the first ones, and commits by table.
+ */
 interface Acknowledged {
   lake: string | null;
   appended: number;
+  remembered: number;
   heads: Record<string, number>;
 }
 
@@ -35,7 +40,16 @@ interface Mark {
   acknowledged: Partial<Acknowledged>;
 }
 
-export interface Cut {
+export interface RunOptions {
+  /** Selects the workload. */
+  pipeline: string;
+  /** Of the input, in the workload's unit. */
+  size: number;
+  /** Rounds of appends, ingest, dbt and, from the second on, maintenance. */
+  rounds: number;
+}
+
+export interface Cut extends Comparison {
   seed: number;
   /** The part of the run after which the power was cut, from 0 to 1. */
   moment: number;
@@ -46,7 +60,7 @@ export interface Cut {
 
 /** One recorded run of a lake, whose power can be cut at any moment. */
 export class RecordedRun {
-  readonly #market: KnownMarket;
+  readonly #workload: Workload;
   readonly #data_folder: string;
   readonly #operations: readonly Operation[];
   readonly #marks: readonly Mark[];
@@ -57,7 +71,7 @@ export class RecordedRun {
   readonly #opened: { lake: OpenLake | null };
 
   private constructor(parts: {
-    market: KnownMarket;
+    workload: Workload;
     data_folder: string;
     operations: readonly Operation[];
     marks: readonly Mark[];
@@ -66,7 +80,7 @@ export class RecordedRun {
     front: CatalogServer;
     opened: { lake: OpenLake | null };
   }) {
-    this.#market = parts.market;
+    this.#workload = parts.workload;
     this.#data_folder = parts.data_folder;
     this.#operations = parts.operations;
     this.#marks = parts.marks;
@@ -77,8 +91,9 @@ export class RecordedRun {
   }
 
   /** Records a run in a separate folder. Throws if the trace does not explain every byte that the run left on disk. */
-  static async record(folder: string, records: number): Promise<RecordedRun> {
-    const market = await writeKnownMarket(folder, { seed: MARKET_SEED, records });
+  static async record(folder: string, { pipeline, size, rounds }: RunOptions): Promise<RecordedRun> {
+    const workload = workloadOf(pipeline).open(folder, size);
+    await workload.prepare();
     const data_folder = join(folder, "data");
     mkdirSync(data_folder);
     const [record, marks_file, digests_file] = ["record.txt", "marks.jsonl", "digests.json"].map((name) =>
@@ -89,10 +104,11 @@ export class RecordedRun {
       process.execPath,
       "--disable-warning=ExperimentalWarning",
       LIFE,
+      pipeline,
+      folder,
+      String(size),
+      String(rounds),
       data_folder,
-      String(MARKET_SEED),
-      market.recording,
-      String(records),
       marks_file,
       digests_file,
     ];
@@ -118,12 +134,12 @@ export class RecordedRun {
       },
     });
     const worker = new DbtWorker({
-      project: crypto.transform.project,
+      project: workload.pipeline.transform.project,
       engine: embeddedEngine({ server: front, s3: null }),
       folder: join(folder, "dbt"),
     });
     const digests = JSON.parse(readFileSync(digests_file, "utf8")) as Digests;
-    return new RecordedRun({ market, data_folder, operations, marks, digests, worker, front, opened });
+    return new RecordedRun({ workload, data_folder, operations, marks, digests, worker, front, opened });
   }
 
   /** The number of file operations, and the number of syncs among them. */
@@ -136,23 +152,24 @@ export class RecordedRun {
 
   /**
    * Cuts the power at a moment determined by the seed, restarts, and asserts that no acknowledged data is lost, that
-   * every snapshot has its rows, and that after the whole recording the lake has the same rows as without a cut. With
-   * `is_by_command`, the `start` command continues from the folder; otherwise its components do, with a warm dbt
-   * worker.
+   * every snapshot has its rows, and that after the whole input the lake holds what it should. The `start` command
+   * continues from the folder, and `verify` follows; or its components do, with a warm dbt worker. With `is_rebuilt`,
+   * `verify` rebuilds the tables if the comparison leaves some out.
    */
-  async cut(seed: number, { is_by_command = false } = {}): Promise<Cut> {
-    const moment = uniform(MARKET_SEED, 7, seed);
-    const last = this.#operations[Math.floor(moment * this.#operations.length)]?.end ?? 0;
+  async cut(seed: number, { by, is_rebuilt }: { by: "command" | "components"; is_rebuilt: boolean }): Promise<Cut> {
+    const moment = this.#momentOf(seed);
+    const last = this.#operations[moment]?.end ?? 0;
     const disk = new Disk(this.#data_folder);
     for (const operation of this.#operations) if (operation.end <= last) disk.apply(operation);
     let drawn = 0;
     // On a third of the disks no unsynced change survives, on the others some do.
-    disk.cutTo(this.#data_folder, seed % 3 === 0 ? () => 0 : () => uniform(MARKET_SEED, 8, seed, (drawn += 1)));
-    const acknowledged: Acknowledged = { lake: null, appended: 0, heads: {} };
+    disk.cutTo(this.#data_folder, seed % 3 === 0 ? () => 0 : () => uniform(DRAWS_SEED, 8, seed, (drawn += 1)));
+    const acknowledged: Acknowledged = { lake: null, appended: 0, remembered: 0, heads: {} };
     for (const mark of this.#marks) if (mark.end <= last) Object.assign(acknowledged, mark.acknowledged);
     const kept_records = await this.#checkKept(acknowledged);
-    await (is_by_command ? this.#goOnByCommand() : this.#goOn());
-    return { seed, moment, acknowledged, kept_records };
+    const compared = { recorded: this.#digests, kept_records, remembered_records: acknowledged.remembered };
+    const comparison = await (by === "command" ? this.#goOnByCommand(compared, is_rebuilt) : this.#goOn(compared));
+    return { seed, moment: moment / this.#operations.length, acknowledged, kept_records, ...comparison };
   }
 
   async close(): Promise<void> {
@@ -160,12 +177,25 @@ export class RecordedRun {
     await this.#front.close();
   }
 
+  /**
+   * The last operation before the power is cut: with an odd seed any of all, with an even one any between two
+   * acknowledgements in a row, so that short steps, such as an append, are cut as often as long ones.
+   */
+  #momentOf(seed: number): number {
+    const share = uniform(DRAWS_SEED, 7, seed);
+    if (seed % 2 === 1) return Math.floor(share * this.#operations.length);
+    const step = Math.floor(share * this.#marks.length);
+    const [from, until] = [this.#marks[step]?.end ?? 0, this.#marks[step + 1]?.end ?? Infinity];
+    const first = this.#operations.filter(({ end }) => end < from).length;
+    const within = this.#operations.filter(({ end }) => end > from && end < until).length;
+    return Math.max(0, first - 1) + Math.floor(uniform(DRAWS_SEED, 9, seed) * (within + 1));
+  }
+
   async #checkKept(acknowledged: Acknowledged): Promise<number> {
     if (acknowledged.lake === null) return 0;
-    const open = await openLake(openOrCreateLake(this.#data_folder, lakeOf(MARKET_SEED)));
+    const open = await this.#open();
     try {
-      const bounds = acknowledged.appended === 0 ? [] : await open.log.bounds(TOPIC);
-      const kept = bounds.reduce((sum, { end }) => sum + end, 0);
+      const kept = await recordsIn(open, this.#workload.pipeline);
       assert.ok(kept >= acknowledged.appended, `the log has ${kept} of ${acknowledged.appended} acknowledged records`);
       const found = await heads(open);
       for (const [table, sequence] of Object.entries(acknowledged.heads)) {
@@ -185,32 +215,38 @@ export class RecordedRun {
     }
   }
 
-  async #goOn(): Promise<void> {
-    const open = await openLake(openOrCreateLake(this.#data_folder, lakeOf(MARKET_SEED)));
+  async #goOn(compared: Compared): Promise<Comparison> {
+    const { pipeline, ...workload } = this.#workload;
+    const open = await this.#open();
     this.#opened.lake = open;
     try {
-      await append(open, this.#market.recording, this.#market.records);
-      await ingest(open);
-      await build(open, this.#worker);
-      assert.deepEqual((await digest(open, this.#digests.at)).now, this.#digests.now);
+      await append(open, pipeline, await workload.whole());
+      await ingest(open, pipeline);
+      await build(open, pipeline, this.#worker);
+      return await workload.compare(open, compared);
     } finally {
       this.#opened.lake = null;
       await open.close();
     }
   }
 
-  async #goOnByCommand(): Promise<void> {
-    const { recording } = this.#market;
-    const started = await coinlake(replayed(recording, this.#data_folder));
+  async #goOnByCommand(compared: Compared, is_rebuilt: boolean): Promise<Comparison> {
+    const workload = this.#workload;
+    const started = await coinlake(workload.start(this.#data_folder));
     assert.equal(started.code, 0, started.stderr);
-    const verified = await coinlake(["verify", "--json", "--data", this.#data_folder]);
+    const depth = is_rebuilt && workload.leaves_tables_out ? ["--deep"] : [];
+    const verified = await coinlake(["verify", ...depth, "--json", "--data", this.#data_folder]);
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
-    const open = await openLake(openOrCreateLake(this.#data_folder, lakeOf(MARKET_SEED)));
+    const open = await this.#open();
     try {
-      assert.deepEqual((await digest(open, this.#digests.at)).now, this.#digests.now);
+      return await workload.compare(open, compared);
     } finally {
       await open.close();
     }
+  }
+
+  async #open(): Promise<OpenLake> {
+    return openLake(openOrCreateLake(this.#data_folder, this.#workload.lake));
   }
 }
 
