@@ -14,7 +14,7 @@ export interface Inbox {
   folder: Folder;
   /** Called before each listing. Resolves to false once no further file will come. */
   refresh?(now_us: number, signal: AbortSignal): Promise<boolean>;
-  /** Called at most once an hour with the listed files that were read. */
+  /** Called after each listing with the listed files that were read. */
   tidy?(read: readonly Listed[], now_us: number): Promise<void>;
 }
 
@@ -147,7 +147,8 @@ export class FilesSource implements Producer {
       const listing_ms = performance.now() - started_ms;
       const now_us = clock.now_us();
       this.#arrivals.update(waiting, now_us);
-      await this.#sweep(session, [...waiting, ...read], read, now_us);
+      await inbox.tidy?.(read, now_us);
+      this.#sweep(ledger, [...waiting, ...read], now_us);
       if (this.#failure !== null)
         report({ level: "info", code: "FILES_LISTED", message: `${this.id} is listed again` });
       this.#listed_at_us = now_us;
@@ -171,14 +172,8 @@ export class FilesSource implements Producer {
     return this.#options.is_until_drained && failures >= MAX_FAILURES_WHILE_DRAINING && !isDiskFull(error);
   }
 
-  async #sweep(
-    { inbox, ledger }: Session,
-    listed: readonly Listed[],
-    read: readonly Listed[],
-    now_us: number,
-  ): Promise<void> {
+  #sweep(ledger: Ledger, listed: readonly Listed[], now_us: number): void {
     if (Math.abs(now_us - this.#swept_at_us) < SWEEP_INTERVAL_US) return;
-    await inbox.tidy?.(read, now_us);
     ledger.sweep(
       listed.map(({ name }) => name),
       now_us,

@@ -77,13 +77,13 @@ describe("the live views", () => {
     const lake = await lakes.fresh();
     const tail = await live(lake);
     // Leaves backlogs to the tables that the other one absorbs.
-    const small = await live(lake, { tail_limits: { max_records: 60, max_bytes: 1e9 } });
+    const small = await live(lake, { tail_limits: { max_records: 90, max_bytes: 1e9 } });
     const batches: AbsorbedBatch[] = [];
     small.onAbsorbed((batch) => batches.push(batch));
     const rounds = { absorbed: 0, left: 0 };
     try {
       for (let from = 0, part = 0; from < stream.length; part += 1) {
-        const to = Math.min(stream.length, from + [37, 200, 11, 90][part % 4]!);
+        const to = Math.min(stream.length, from + [55, 300, 16, 135][part % 4]!);
         await lake.append(stream.slice(from, to));
         await tail.catchUp();
         await small.catchUp();
