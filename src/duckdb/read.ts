@@ -6,6 +6,7 @@ import { readStructsInOrder } from "./struct-text.ts";
 
 readStructsInOrder();
 
+const INTERRUPT_INTERVAL_MS = 50;
 /** The memory of a cell besides its text, in characters. */
 const CELL_CHARACTERS = 16;
 
@@ -37,7 +38,7 @@ export async function readRows(
 ): Promise<QueryResult> {
   const { signal } = options;
   if (signal?.aborted) throw cancelled();
-  const stopListening = signal === undefined ? () => {} : onAbort(signal, () => connection.interrupt());
+  const stopInterrupting = signal === undefined ? () => {} : interruptOnAbort(connection, signal);
   try {
     const is_bounded = options.max_rows !== undefined || options.max_characters !== undefined;
     const result = await (is_bounded ? connection.stream(sql) : connection.run(sql));
@@ -51,8 +52,24 @@ export async function readRows(
     if (signal?.aborted) throw cancelled();
     throw engineFailure(error);
   } finally {
-    stopListening();
+    stopInterrupting();
   }
+}
+
+/**
+ * Interrupts the connection's query once the signal aborts, and again until the returned function is called: DuckDB
+ * forgets an interrupt that comes before a thread has begun the query.
+ */
+function interruptOnAbort(connection: DuckDBConnection, signal: AbortSignal): () => void {
+  let again: NodeJS.Timeout | undefined;
+  const stopListening = onAbort(signal, () => {
+    connection.interrupt();
+    again = setInterval(() => connection.interrupt(), INTERRUPT_INTERVAL_MS);
+  });
+  return () => {
+    stopListening();
+    clearInterval(again);
+  };
 }
 
 /** Reads chunk by chunk, so that rows past a limit are never created. */
