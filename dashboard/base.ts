@@ -4,6 +4,9 @@
  */
 export const base = typeof document === "undefined" ? "" : (document.documentElement.dataset["base"] ?? "");
 
+/** The kind of the lake's data, as the page names it; undefined without a page. */
+export const page_kind = typeof document === "undefined" ? undefined : document.documentElement.dataset["kind"];
+
 /** The address of a page or route; `path` is within the pipeline. */
 export function hrefOf(path: string): string {
   return base + path;

@@ -1,3 +1,4 @@
+import { page_kind } from "../base.ts";
 import { sentence } from "../../src/base/explain.ts";
 import { missed, stream } from "../state/events.ts";
 import { status, status_error } from "../state/status.ts";
@@ -10,8 +11,9 @@ const KINDS = {
 } as const;
 
 function Kind() {
-  const kind = status.value?.lake.kind;
-  if (kind === undefined || kind === "live") return null;
+  // Of the page itself, so that the note does not move the page when the status arrives.
+  const kind = status.value?.lake.kind ?? page_kind;
+  if (kind !== "simulated" && kind !== "replay") return null;
   return (
     <div class="banner kind" role="note">
       <strong>{KINDS[kind].word}</strong> <span>{KINDS[kind].text}</span>

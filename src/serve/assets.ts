@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context } from "hono";
+import type { LakeKind } from "../producer/producer.ts";
 import { matches } from "./endpoint.ts";
 import { notFound } from "./problem.ts";
 
@@ -42,11 +43,15 @@ export function serveAsset(context: Context, assets: Assets): Response {
   return context.body(body as Uint8Array<ArrayBuffer>, 200, headers);
 }
 
-/** The files of a dashboard below `base`: its page names the base, the other files are the same. */
-export function assetsUnder(base: string, assets: Assets): Assets {
+/**
+ * The files of a dashboard below `base`: its page names the base and the kind of the lake's data, which it shows before
+ * the first answer. The other files are the same.
+ */
+export function assetsUnder(base: string, kind: LakeKind, assets: Assets): Assets {
   const page = assets.get(PAGE);
-  if (base === "" || page === undefined) return assets;
-  const text = Buffer.from(page.body).toString().replace("<html ", `<html data-base="${base}" `);
+  if (page === undefined) return assets;
+  const of_base = base === "" ? "" : `data-base="${base}" `;
+  const text = Buffer.from(page.body).toString().replace("<html ", `<html ${of_base}data-kind="${kind}" `);
   const body = Buffer.from(text.replace('href="/api/', `href="${base}/api/`));
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   return new Map(assets).set(PAGE, { ...page, body, gzip: null, brotli: null, etag });

@@ -97,7 +97,7 @@ export class Server {
       disk: new DiskUsage({ tables, storage: handle.open.storage, clock: handle.clock }),
       health,
       hub,
-      assets: assetsUnder(mount.base, assets),
+      assets: assetsUnder(mount.base, handle.open.lake.kind, assets),
       base: mount.base,
       mounts: this.#mounts,
       onError,
