@@ -107,9 +107,9 @@ export class EventClient {
 /** The value of a series of /metrics, summed over its labels; NaN where there is none. */
 export function metricOf(metrics: string, name: string, labels: Readonly<Record<string, string>> = {}): number {
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-  const values = Array.from(
-    metrics.matchAll(new RegExp(`^${name}(\\{[^}]*\\})? (\\S+)$`, "gm")),
-    ([, has = "", value]) => (wanted.every((label) => has.includes(label)) ? [Number(value)] : []),
-  ).flat();
+  const series = [...metrics.matchAll(new RegExp(`^${name}(\\{[^}]*\\})? (\\S+)$`, "gm"))];
+  const values = series.flatMap(([, has = "", value]) =>
+    wanted.every((label) => has.includes(label)) ? [Number(value)] : [],
+  );
   return values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0);
 }

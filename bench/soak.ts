@@ -128,7 +128,7 @@ export async function benchSoak({ pipelines, minutes, every, signal, row }: Soak
     for (const { name } of lakes) {
       const { code, seconds, stderr } = await runCoinlake(["verify", "--data", folder, "--lake", name]);
       if (code !== 0) errors.push(`verify of ${name} ended with ${code}: ${stderr.slice(-500)}`);
-      verified.code ||= code;
+      if (verified.code === 0) verified.code = code;
       verified.seconds += seconds;
     }
     const scans = await reader.stop();
@@ -164,9 +164,11 @@ function startOf(pipelines: readonly string[]): string[] {
 }
 
 function lakeOf(folder: string, pipeline: string): Lake {
-  const name = listLakes(folder).find((found) => findLake(folder, found).pipeline === pipeline);
-  if (name === undefined) throw new Error(`${folder} has no lake of ${pipeline}`);
-  return findLake(folder, name);
+  const found = listLakes(folder)
+    .map((name) => findLake(folder, name))
+    .find((lake) => lake.pipeline === pipeline);
+  if (found === undefined) throw new Error(`${folder} has no lake of ${pipeline}`);
+  return found;
 }
 
 /** Opens no tab without a browser. */

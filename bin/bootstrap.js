@@ -132,7 +132,6 @@ function makeToolsFolder() {
   }
 }
 
-/** The path of a Node that can run the project: the present one, or one installed in .tools. */
 /** The path of this Node if it is new enough, else of the installed one; null where it is not installed yet. */
 function readyNode() {
   const version = process.versions.node.split(".").map(Number);
@@ -144,6 +143,7 @@ function fetchedNode() {
   return join(tools, "node", "node_modules", "node", "bin", is_windows ? "node.exe" : "node");
 }
 
+/** The path of a Node that can run the project: the present one, or one installed in .tools. */
 async function ensureNode() {
   const ready = readyNode();
   if (ready !== null) return ready;

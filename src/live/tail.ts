@@ -139,7 +139,7 @@ export class Tail {
       );
       await this.#db.run(tables.map((table) => copyRows(table, "false")).join("; "));
       const known = [held_us, ...newest.map(({ at_us }) => at_us)].filter((at_us) => typeof at_us === "number");
-      return { ticks: newest, newest_us: known.reduce((latest, at_us) => Math.max(latest, at_us), -Infinity) };
+      return { ticks: newest, newest_us: Math.max(...known) };
     });
     this.#coverage.restartAfter(newest_us);
     this.#marks.clear();

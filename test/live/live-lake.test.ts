@@ -107,14 +107,14 @@ describe("the live views", () => {
         await small.catchUp();
         assert.equal(small.state().stalled, null);
         assert.equal(small.state().tail_records, 0);
-        // Of the ticks that it left, it tells the newest of each coin.
+        // Listeners receive the newest tick of each coin among those that it skipped.
         const [before, { ticks, records } = { ticks: [], records: -1 }] = batches.slice(-2);
-        const told = ticks.map(({ subject, offset, element_index }) => [subject, offset, element_index].join(" "));
-        assert.deepEqual([records, told.sort()], [0, await newestFrom(tail, before?.next[`${TOPIC}/0`] ?? 0)]);
+        const received = ticks.map(({ subject, offset, element_index }) => [subject, offset, element_index].join(" "));
+        assert.deepEqual([records, received.sort()], [0, await newestFrom(tail, before?.next[`${TOPIC}/0`] ?? 0)]);
       }
       await tail.catchUp();
       await small.catchUp();
-      // Batches leave nothing behind, whatever the tail has held: 55 MB once.
+      // The tables of a batch keep no deleted rows; they once kept 55 MB.
       const held = (await instanceMemory()).filter(({ name }) => name === "live");
       const sizes = held.map(({ tags }) => tags.reduce((sum, { size_bytes }) => sum + size_bytes, 0));
       assert.ok(sizes.length === 2 && Math.max(...sizes) < 15_000_000, sizes.join(" "));

@@ -109,7 +109,7 @@ describe("PyIceberg on maintained tables", () => {
     await assertNothingDangles(lake, table);
   });
 
-  test("reads the same rows of its own table after a compaction", async () => {
+  test("after a compaction, reads the same rows from a table that it created", async () => {
     const table = "gold.made";
     await pyiceberg.call("create", { table, ids: [1, 2, 3] });
     for (let id = 4; id < 12; id += 1) await pyiceberg.call("append", { table, ids: [id], note: [`note ${id}`] });
