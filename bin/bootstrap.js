@@ -277,7 +277,8 @@ function ensureDuckDBExtensions() {
  */
 const POOL_THREADS = 64;
 
-const JEMALLOC = "tcache_nslots_small_max:20,tcache_nslots_large:2,dirty_decay_ms:0,muzzy_decay_ms:0";
+const JEMALLOC =
+  "tcache_nslots_small_max:20,tcache_nslots_large:2,background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0";
 
 /**
  * Environment that names the tools, and limits memory and start-up time. V8's young generation stays below 100 MB
@@ -285,7 +286,7 @@ const JEMALLOC = "tcache_nslots_small_max:20,tcache_nslots_large:2,dirty_decay_m
  * so that each returns to the system when it is freed: by default it learns from the first freed buffer to put them
  * in its heap, where a small block behind one keeps its pages. jemalloc, which DuckDB contains, keeps freed blocks
  * for each thread, by default 20 of each size up to 32 KiB, which hold vectors of rows: up to 3 MB for each of 64
- * threads; and free pages for a second, or until a thread of the same arena allocates again. Node's compile cache
+ * threads. It returns free pages only when a thread of the same arena allocates again, unless threads of its own do so. Node's compile cache
  * saves each process half a second and 25 MB of type stripping; Python's bytecode cache saves two seconds of dbt's
  * start. Variables that the user has set take precedence, except for the tools.
  */
