@@ -12,6 +12,7 @@ import { columns } from "./crypto/columns.ts";
 import { facts, questions } from "./crypto/questions.ts";
 import { reasons } from "./crypto/reasons.ts";
 import { default_rules } from "./crypto/rules.ts";
+import { projectVar } from "./project-var.ts";
 import { seedOf } from "./seed.ts";
 import { simulatedHistory_ms } from "./simulated-history.ts";
 
@@ -166,7 +167,7 @@ export const crypto: Pipeline = {
     columns,
   },
   subjects: coinNames,
-  alerts: { default_rules },
+  alerts: { default_rules, lateness_s: projectVar("dbt_crypto", "max_event_skew_s") },
   latest_event: (table) => `select max(price_at)::varchar from ${facts(table)}`,
   questions,
   charts: [],

@@ -8,6 +8,7 @@ import { columns } from "./ecommerce/columns.ts";
 import { questions } from "./ecommerce/questions.ts";
 import { reasons } from "./ecommerce/reasons.ts";
 import { default_rules } from "./ecommerce/rules.ts";
+import { projectVar } from "./project-var.ts";
 import { storeNames } from "./ecommerce/store-names.ts";
 
 const HOUR_MS = 3_600_000;
@@ -110,7 +111,7 @@ export const ecommerce: Pipeline = {
     columns,
   },
   subjects: storeNames,
-  alerts: { default_rules },
+  alerts: { default_rules, lateness_s: projectVar("dbt_ecommerce", "late_after_s") },
   latest_event: (table) => `select max(occurred_at)::varchar from ${table("silver.order_events")}`,
   questions,
   charts,

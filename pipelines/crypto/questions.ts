@@ -1,8 +1,8 @@
 import type { Question, QuestionOptions, TableNaming } from "../../src/pipeline/definition.ts";
 import { EVENT_ORDER, EVENT_POSITION } from "./columns.ts";
-import { projectVar } from "./project-vars.ts";
+import { projectVar } from "../project-var.ts";
 
-const MAX_EVENT_SKEW_S = projectVar("max_event_skew_s");
+const MAX_EVENT_SKEW_S = projectVar("dbt_crypto", "max_event_skew_s");
 
 /**
  * The five business questions over silver and gold. Event time is `price_at`; a price is in effect until the coin's

@@ -1,6 +1,6 @@
-import { projectVar } from "./project-vars.ts";
+import { projectVar } from "../project-var.ts";
 
-const MAX_EVENT_SKEW_S = projectVar("max_event_skew_s");
+const MAX_EVENT_SKEW_S = projectVar("dbt_crypto", "max_event_skew_s");
 
 /** Explains each rejection reason with its limit, a variable of the dbt project. */
 export const reasons: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { severitySchema } from "./rule.ts";
+import { CONDITION_KINDS, severitySchema } from "./rule.ts";
 
 const time = z.iso.datetime({ precision: 6 });
 const decimal = z.string().describe("a decimal as text");
@@ -26,7 +26,7 @@ export const alertSchema = z.strictObject({
   rule_id: z.string(),
   rule_name: z.string().describe("as it was when it fired"),
   severity: severitySchema,
-  kind: z.enum(["change", "crosses", "volume_spike", "volume_fall", "volatility", "silent", "lag", "failed"]),
+  kind: z.enum(CONDITION_KINDS),
   subject: z.string().describe("a subject of the ticks; the source for silent, the layer for lag, the job for failed"),
   source: z.string().nullable().describe("of the first tick"),
   direction: z.enum(["fall", "rise", "above", "below"]).nullable(),

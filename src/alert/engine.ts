@@ -79,7 +79,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#options = options;
     this.#queue = new TickQueue(options.source.state().next);
     this.#progress = new EvaluationProgress(store.progress());
-    this.#rules = new ActiveRules(store, options.clock.now_us());
+    this.#rules = new ActiveRules(store, { started_us: options.clock.now_us(), lateness_us: latenessOf(options) });
     this.#jobs = new JobAlerts(store);
     this.#deliverer = new Deliverer({
       store,
@@ -168,7 +168,11 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   async testRule(rule: string | object, range: BackTestRange = {}): Promise<BackTest> {
     const tested = typeof rule === "string" ? this.getRule(rule) : rule;
-    return backTest(this.#options.history, tested, { ...range, now_us: this.clock.now_us() });
+    return backTest(this.#options.history, tested, {
+      ...range,
+      ...this.#options.pipeline.alerts,
+      now_us: this.clock.now_us(),
+    });
   }
 
   override async close(): Promise<void> {
@@ -279,7 +283,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   #loadWindows(evaluators: readonly RuleEvaluator[], signal: AbortSignal): Promise<AlertEvaluator | null> {
     return this.#retry(signal, async () => {
-      const evaluator = new AlertEvaluator(evaluators);
+      const evaluator = new AlertEvaluator(evaluators, latenessOf(this.#options));
       const { history } = this.#options;
       for await (const page of windowPages(history, this.#progress.offsets, evaluator.history_us)) {
         for (const tick of page) evaluator.learn(tick);
@@ -341,4 +345,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #partition(partition: number): string {
     return `${this.#options.pipeline.topic.name}/${partition}`;
   }
+}
+
+function latenessOf({ pipeline }: Pick<AlertEngineOptions, "pipeline">): number {
+  return pipeline.alerts.lateness_s * 1e6;
 }

@@ -12,23 +12,20 @@ export function alertsFile(folder: string): string {
   return join(folder, "alerts.db");
 }
 
+/** What of a pipeline its stored alerts need. */
+interface AlertDefaults {
+  alerts: Pick<Pipeline["alerts"], "default_rules">;
+}
+
 /** Opens the store of a lake's alerts. The first opening writes the pipeline's default rules. */
-export async function openAlertStore(
-  folder: string,
-  { alerts }: Pick<Pipeline, "alerts">,
-  clock: Clock,
-): Promise<AlertStore> {
+export async function openAlertStore(folder: string, { alerts }: AlertDefaults, clock: Clock): Promise<AlertStore> {
   const store = new AlertStore(alertsFile(folder));
   await store.writeDefaults(alerts.default_rules.map(parseRule), isoFromMicros(clock.now_us()));
   return store;
 }
 
 /** Opens the rules, sinks and alerts of a lake without an engine. */
-export async function openAlertBook(
-  folder: string,
-  pipeline: Pick<Pipeline, "alerts">,
-  clock: Clock,
-): Promise<StoredBook> {
+export async function openAlertBook(folder: string, pipeline: AlertDefaults, clock: Clock): Promise<StoredBook> {
   return new StoredBook(await openAlertStore(folder, pipeline, clock), clock);
 }
 
@@ -65,7 +62,8 @@ function aheadOfLog(file: string, message: string): OperatingError {
     `The alerts in ${file} are newer than the log: ${message}. What comes under those offsets would not be judged`,
     {
       next_step:
-        "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: rules, sinks and the list of alerts then start empty.",
+        "Bring back the copy of that file that belongs to the log; or move it away with its -wal and -shm: " +
+        "rules, sinks and the list of alerts then start empty.",
     },
   );
 }

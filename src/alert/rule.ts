@@ -103,6 +103,7 @@ export const conditionSchema = z.discriminatedUnion("kind", [
   failed,
 ]);
 export type Condition = z.output<typeof conditionSchema>;
+export const CONDITION_KINDS = conditionSchema.options.map(({ shape }) => shape.kind.value);
 
 /** The other kinds have sources, layers or jobs as subjects. */
 function isOfTicks({ kind }: Condition): boolean {

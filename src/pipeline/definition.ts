@@ -71,8 +71,7 @@ export interface Pipeline {
   reconciliation: ReconciliationRules;
   live: LiveDefinition;
   subjects: SubjectsDefinition;
-  /** `default_rules`: alert rules as JSON (see alert/rule.ts), stored once in a new lake; users can delete them. */
-  alerts: { default_rules: readonly object[] };
+  alerts: AlertsDefinition;
   /** SQL for the event time of the newest accepted record, as text; the questions' answers are as of this time. */
   latest_event(table: TableNaming): string;
   questions: readonly Question[];
@@ -212,6 +211,16 @@ export interface LiveDefinition {
 
 /** The number of decimals of a tick's values, which are integers in units of the last decimal. */
 export const TICK_DECIMALS = 24;
+
+export interface AlertsDefinition {
+  /** Alert rules as JSON (see alert/rule.ts), stored once in a new lake; users can delete them. */
+  default_rules: readonly object[];
+  /**
+   * Maximum lateness of a tick, by event time, that rules evaluate: as much as the models accept. What the models
+   * accept later only fills a gap, and a filled gap is history, which should not fire an alert.
+   */
+  lateness_s: number;
+}
 
 /** One accepted event, the input of alerts and event streams. */
 export interface Tick extends EventPosition {

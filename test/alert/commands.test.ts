@@ -50,7 +50,7 @@ test("the rules commands add, edit, disable and delete a rule beside the pipelin
   assert.match(stderr, /RULE_NOT_FOUND[\s\S]*next:/);
 });
 
-test("a rule added before the first record gets the id of the coin that it names, and an unknown coin is rejected", async () => {
+test("a rule added before the first record gets the id of its coin, and an unknown coin is rejected", async () => {
   const level = {
     name: "Early",
     subjects: ["BTC"],
@@ -102,7 +102,7 @@ test("a lake without alerts has an empty list, and an unknown alert is an error"
   assert.match(stderr, /ALERT_NOT_FOUND/);
 });
 
-test("a job's failure is an alert until its success is reported, and a report must name exactly one of them", async () => {
+test("a job's failure is an alert until its success is reported, and a report names exactly one of them", async () => {
   const [fired] = (await json("alerts", "report", "backup", "--failed", "the disk is full")) as AlertEvent[];
   assert.deepEqual(
     [fired?.event, fired?.alert.message, fired?.alert.severity],

@@ -10,6 +10,7 @@ import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { TICKS, knownMarket } from "./known-market.ts";
+import { PIPELINE } from "./tape.ts";
 
 const KILLS = 8;
 const folder = temporaryFolder();
@@ -42,7 +43,7 @@ function wanted(): string[] {
   const { ticks, rule } = knownMarket();
   const rule_evaluator = RuleEvaluator.over({ ...rule, revision: 1, created_at: "", updated_at: "" });
   assert.ok(rule_evaluator !== null);
-  const evaluator = new AlertEvaluator([rule_evaluator]);
+  const evaluator = new AlertEvaluator([rule_evaluator], PIPELINE.alerts.lateness_s * 1e6);
   const alerts = new Map<string, Alert>();
   for (const tick of ticks) for (const { alert } of evaluator.evaluate(tick, 0).events) alerts.set(alert.id, alert);
   for (const [, { active }] of rule_evaluator.states.changes()) if (active !== null) alerts.set(active.id, active);
@@ -52,7 +53,7 @@ function wanted(): string[] {
 const episode = ({ subject, coordinates, opened_at, ended_at, ticks, until_at, worst_value }: Alert) =>
   JSON.stringify([subject, coordinates, opened_at, ended_at, ticks, until_at, worst_value]);
 
-test(`after ${KILLS} kills at random moments, the list and the file of alerts hold each episode exactly once`, async () => {
+test(`after ${KILLS} kills at random moments, the list and file of alerts hold each episode exactly once`, async () => {
   const data = join(folder.path, "lake");
   const path = join(folder.path, "alerts.jsonl");
   mkdirSync(data);
@@ -73,7 +74,7 @@ test(`after ${KILLS} kills at random moments, the list and the file of alerts ho
   assert.deepEqual(found, wanted());
 
   assert.ok(existsSync(path));
-  const told = readFileSync(path, "utf8")
+  const delivered = readFileSync(path, "utf8")
     .trimEnd()
     .split("\n")
     .map((line) => (JSON.parse(line) as { id: string }).id)
@@ -81,5 +82,5 @@ test(`after ${KILLS} kills at random moments, the list and the file of alerts ho
   const due = items
     .flatMap(({ id, ended_at }) => [`${id}-fired`, ...(ended_at === null ? [] : [`${id}-recovered`])])
     .sort();
-  assert.deepEqual(told, due);
+  assert.deepEqual(delivered, due);
 });

@@ -26,14 +26,17 @@ const FELL = ticksOf([
   { at_us: 2 * MINUTE_US, value: "100" },
 ]);
 
-interface Told {
+interface Delivered {
   alert: Alert & { deliveries: Delivery[] };
   running: Running;
   at: string;
 }
 
 /** Delivers one fall and its recovery to a sink, and waits until every delivery has finished. */
-async function tell(sink: object, options: { delivery?: Partial<DeliveryLimits>; rule?: object } = {}): Promise<Told> {
+async function tell(
+  sink: object,
+  options: { delivery?: Partial<DeliveryLimits>; rule?: object } = {},
+): Promise<Delivered> {
   const at = freshFolder();
   const tape = new Tape(FELL);
   const running = await runEngine(at, tape, { delivery: { ...FAST, ...options.delivery } });
@@ -53,8 +56,8 @@ async function tell(sink: object, options: { delivery?: Partial<DeliveryLimits>;
   return { alert, running, at };
 }
 
-async function settled({ engine }: Running): Promise<Told["alert"]> {
-  const delivered = (): Told["alert"] | null => {
+async function settled({ engine }: Running): Promise<Delivered["alert"]> {
+  const delivered = (): Delivered["alert"] | null => {
     const [first] = engine.listAlerts().items;
     const alert = engine.getAlert(first!.id);
     return alert.deliveries.every(({ state }) => state !== "waiting") ? alert : null;
@@ -62,10 +65,10 @@ async function settled({ engine }: Running): Promise<Told["alert"]> {
   return eventually(delivered, { what: "an end of every delivery" });
 }
 
-const states = ({ deliveries }: Told["alert"]) => deliveries.map(({ event, state }) => `${event} ${state}`);
+const states = ({ deliveries }: Delivered["alert"]) => deliveries.map(({ event, state }) => `${event} ${state}`);
 
 describe("a webhook", () => {
-  test("is signed over id, time and body as in Standard Webhooks, and receives the recovery after the alert", async () => {
+  test("is signed over id, time and body as in Standard Webhooks, and receives a recovery after an alert", async () => {
     const receiver = await startReceiver((_received, response) => response.writeHead(204).end());
     const { alert } = await tell({ kind: "webhook", url: receiver.url, secret: SECRET });
     await receiver.close();
@@ -188,7 +191,10 @@ describe("a command", () => {
   test("gets the alert on its standard input, and an environment without coinlake's secrets", async () => {
     const out = join(folder.path, "command.json");
     process.env["COINLAKE_TEST_TOKEN"] = "secret";
-    const script = `let text = ""; process.stdin.on("data", (d) => (text += d)).on("end", () => require("fs").appendFileSync(process.argv[1], JSON.stringify({ input: JSON.parse(text), env: Object.keys(process.env) }) + "\\n"))`;
+    const script =
+      `let text = ""; process.stdin.on("data", (d) => (text += d))` +
+      `.on("end", () => require("fs").appendFileSync(process.argv[1], ` +
+      `JSON.stringify({ input: JSON.parse(text), env: Object.keys(process.env) }) + "\\n"))`;
     const { alert } = await tell({ kind: "command", argv: [process.execPath, "-e", script, out] });
     delete process.env["COINLAKE_TEST_TOKEN"];
     assert.deepEqual(states(alert), ["fired sent", "recovered sent"]);
@@ -263,16 +269,16 @@ describe("a file", () => {
   });
 
   test("holds a line exactly once, whether the previous attempt wrote all, a part or none of it", async () => {
-    const told = await message();
-    const line = `${JSON.stringify(told)}\n`;
+    const notice = await message();
+    const line = `${JSON.stringify(notice)}\n`;
     for (const left of ["", line, line.slice(0, 40), `${line}{"by":"another"}\n`, line.slice(0, -1)]) {
       const path = join(freshFolder(), "..", `torn-${folders}.jsonl`);
       writeFileSync(path, '{"before":1}\n');
       const notes: string[] = [];
-      await appendToFile({ id: "s", kind: "file", path }, told, attemptWith(null, notes));
+      await appendToFile({ id: "s", kind: "file", path }, notice, attemptWith(null, notes));
       truncateSync(path, Number(notes[0]));
       appendFileSync(path, left);
-      await appendToFile({ id: "s", kind: "file", path }, told, attemptWith(notes[0] ?? null));
+      await appendToFile({ id: "s", kind: "file", path }, notice, attemptWith(notes[0] ?? null));
       const text = readFileSync(path, "utf8");
       assert.equal(text.split(line).length, 2, JSON.stringify(left));
       assert.equal(text, `{"before":1}\n${line}${left.includes("another") ? '{"by":"another"}\n' : ""}`);

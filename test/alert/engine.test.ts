@@ -229,8 +229,8 @@ describe("rules of a running engine", () => {
     await step();
     await engine.deleteRule("fall");
     await engine.idle();
-    const told = events.map(({ event, alert }) => [event, alert.severity, alert.ended_by]);
-    assert.deepEqual(told, [
+    const seen = events.map(({ event, alert }) => [event, alert.severity, alert.ended_by]);
+    assert.deepEqual(seen, [
       ["fired", "warning", null],
       ["ended", "warning", "rule_changed"],
       ["fired", "critical", null],
@@ -301,7 +301,7 @@ describe("rules of a running engine", () => {
 describe("rules on jobs", () => {
   const rule = { id: "job", name: "A job failed", condition: { kind: "failed", job: "all" }, sinks: ["page", "book"] };
 
-  test("fire once at the first failure that another process reports, recover at the next success, and are delivered", async () => {
+  test("fire once when another process reports a failure, recover at the next success, and are delivered", async () => {
     const at = freshFolder();
     const { engine, events, stop } = await runEngine(at, new Tape([]), { delivery: { base_ms: 10 } });
     await engine.createSink({ id: "book", kind: "file", path: join(at, "book.jsonl") });
@@ -361,26 +361,26 @@ describe("rules on sources and layers", () => {
   test("fire once when their limit is exceeded, and recover; a restart in between repeats nothing", async () => {
     const at = freshFolder();
     const now_us = () => Date.now() * 1000;
-    const heard = (ago_s: number) =>
+    const sourceSilentFor = (ago_s: number) =>
       ({ source: "x", state: "live", heard_at_us: now_us() - ago_s * 1_000_000 }) as const;
     const first = await runEngine(at, new Tape([]), { rules: [silent, lag] });
     const look = async (running: typeof first, view: Parameters<typeof first.engine.look>[0]) => {
       running.engine.look(view);
       await running.engine.idle();
     };
-    await look(first, { sources: [heard(59)], layers: [{ layer: "gold", seconds_behind: 30 }] });
-    await look(first, { sources: [heard(61)], layers: [{ layer: "gold", seconds_behind: 31 }] });
-    await look(first, { sources: [heard(70)], layers: [{ layer: "gold", seconds_behind: null }] });
+    await look(first, { sources: [sourceSilentFor(59)], layers: [{ layer: "gold", seconds_behind: 30 }] });
+    await look(first, { sources: [sourceSilentFor(61)], layers: [{ layer: "gold", seconds_behind: 31 }] });
+    await look(first, { sources: [sourceSilentFor(70)], layers: [{ layer: "gold", seconds_behind: null }] });
     await first.stop();
     const second = await runEngine(at, new Tape([]));
     await look(second, { sources: [{ source: "x", state: "connecting", heard_at_us: null }], layers: [] });
-    await look(second, { sources: [heard(45)], layers: [{ layer: "gold", seconds_behind: 31 }] });
-    await look(second, { sources: [heard(29)], layers: [{ layer: "gold", seconds_behind: 1 }] });
+    await look(second, { sources: [sourceSilentFor(45)], layers: [{ layer: "gold", seconds_behind: 31 }] });
+    await look(second, { sources: [sourceSilentFor(29)], layers: [{ layer: "gold", seconds_behind: 1 }] });
     await second.stop();
-    const told = [...first.events, ...second.events].map(
+    const seen = [...first.events, ...second.events].map(
       ({ event, alert }) => `${event} ${alert.rule_id} ${alert.subject}`,
     );
-    assert.deepEqual(told, ["fired silent x", "fired lag gold", "recovered silent x", "recovered lag gold"]);
+    assert.deepEqual(seen, ["fired silent x", "fired lag gold", "recovered silent x", "recovered lag gold"]);
     assert.match(first.events[0]!.alert.message, /^x has been silent for 61 seconds$/);
   });
 
@@ -457,7 +457,7 @@ test("the alerts equal those of one run over all ticks, for any batches and rest
   const inputs = rules.map(inputOf);
   const wantedOf = (ticks: readonly Tick[]) => {
     const rule_evaluators = rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []);
-    const evaluator = new AlertEvaluator(rule_evaluators);
+    const evaluator = new AlertEvaluator(rule_evaluators, PIPELINE.alerts.lateness_s * 1e6);
     const alerts = new Map<string, Alert>();
     for (const tick of ticks) for (const { alert } of evaluator.evaluate(tick, 0).events) alerts.set(alert.id, alert);
     for (const { states } of rule_evaluators)

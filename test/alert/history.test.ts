@@ -41,7 +41,8 @@ describe("the history of a lake, read by SQL", () => {
     instance = await openDuckDB();
     connection = await instance.connect();
     const { subject, source, value, amount, at, date, product, number } = crypto.live.columns;
-    await connection.run(`create schema live; create table live.crypto_price_updates (${subject} varchar, ${source} varchar, ${value} decimal(38, 24),
+    await connection.run(`create schema live;
+      create table live.crypto_price_updates (${subject} varchar, ${source} varchar, ${value} decimal(38, 24),
       ${amount} decimal(38, 24), ${at} timestamptz, ${date} date, ingested_at timestamptz,
       log_partition integer, log_offset bigint, element_index integer, ${product} varchar, ${number} bigint)`);
     const rows = ticks.map((tick) => {
@@ -49,7 +50,10 @@ describe("the history of a lake, read by SQL", () => {
       const amount_text = tick.amount === null ? "null" : `'${textOf(tick.amount)}'`;
       const product_text = tick.product === null ? "null" : `'${tick.product}'`;
       const place = `${tick.partition}, ${tick.offset}, ${tick.element_index}, ${product_text}, ${tick.number}`;
-      return `('${tick.subject}', '${tick.source}', '${textOf(tick.value)}', ${amount_text}, ${at_tz}, (${at_tz} at time zone 'UTC')::date, ${ingested_tz}, ${place})`;
+      return (
+        `('${tick.subject}', '${tick.source}', '${textOf(tick.value)}', ${amount_text}, ${at_tz}, ` +
+        `(${at_tz} at time zone 'UTC')::date, ${ingested_tz}, ${place})`
+      );
     });
     await connection.run(
       `insert into live.crypto_price_updates select * from (values ${rows.join(", ")}) order by random()`,

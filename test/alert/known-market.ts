@@ -17,10 +17,10 @@ export function knownMarket(): { ticks: Tick[]; rule: Rule } {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };
-  const heard = Array.from({ length: TICKS }, (_, index) => ({
+  const ticks = Array.from({ length: TICKS }, (_, index) => ({
     subject: `coin-${Math.floor(random() * SUBJECTS)}`,
     at_us: index * 1_000_000 - (random() < 0.2 ? Math.floor(random() * 60_000_000) : 0),
     value: String(10_000 - Math.floor(random() ** 12 * 1_200)),
   }));
-  return { ticks: ticksOf(heard), rule: parseRule({ id: "fall", name: "Falls", condition: FALL }) };
+  return { ticks: ticksOf(ticks), rule: parseRule({ id: "fall", name: "Falls", condition: FALL }) };
 }

@@ -135,7 +135,7 @@ describe("subject names", () => {
     await assert.rejects(withSubjectIds({ subjects: ["new"] }, ["old"], resolve), { code: "SUBJECT_NOT_FOUND" });
   });
 
-  test("in a filter of alerts match existing alerts first, then resolve to a subject, else stay unchanged", async () => {
+  test("in an alert filter match existing alerts first, then resolve to a subject, else stay unchanged", async () => {
     const about = new Set(["gold"]);
     const book = {
       listAlerts: ({ subject = "" } = {}) => ({ items: about.has(subject) ? [{}] : [], next: null }),

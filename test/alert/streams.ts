@@ -13,7 +13,7 @@ export function ruleOf(input: Partial<RuleInput> & Pick<RuleInput, "condition">)
   return { ...parseRule({ id: "rule", name: "A rule", ...input }), revision: 1, created_at: at, updated_at: at };
 }
 
-export interface Heard {
+export interface TestTick {
   subject?: string;
   /** Microseconds after the start. */
   at_us: number;
@@ -28,9 +28,9 @@ export interface Heard {
  * Ticks as the live tail yields them, in order of arrival. The ingestion time of a tick is its event time, or that of a
  * newer tick before it.
  */
-export function ticksOf(heard: readonly Heard[], first_offset = 0): Tick[] {
+export function ticksOf(ticks: readonly TestTick[], first_offset = 0): Tick[] {
   let clock_us = START_US;
-  return heard.map(({ subject = "a", at_us, value, amount, source = "test", product = null, number = null }, index) => {
+  return ticks.map(({ subject = "a", at_us, value, amount, source = "test", product = null, number = null }, index) => {
     clock_us = Math.max(clock_us, START_US + at_us);
     return {
       subject,

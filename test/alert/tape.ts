@@ -8,7 +8,10 @@ import type { Tick } from "../../src/pipeline/definition.ts";
 import type { SourceReport } from "../../src/producer/producer.ts";
 
 export const TOPIC = "t";
-export const PIPELINE = { topic: { name: TOPIC, partitions: 1, retention_ms: 0 }, alerts: { default_rules: [] } };
+export const PIPELINE = {
+  topic: { name: TOPIC, partitions: 1, retention_ms: 0 },
+  alerts: { default_rules: [], lateness_s: 300 },
+};
 const PARTITION = `${TOPIC}/0`;
 
 const PAGE_TICKS = 7_000;
@@ -93,7 +96,7 @@ export async function runEngine(
   const reports: SourceReport[] = [];
   const engine = await AlertEngine.open({
     folder,
-    pipeline: { ...PIPELINE, alerts: { default_rules: options.rules ?? [] } },
+    pipeline: { ...PIPELINE, alerts: { ...PIPELINE.alerts, default_rules: options.rules ?? [] } },
     clock: systemClock,
     source: tape,
     history: tape.history,

@@ -3,7 +3,7 @@ import type { AlertEvent } from "../alert.ts";
 import type { StoredRule } from "../rule.ts";
 import { spansOf } from "./condition-evaluators.ts";
 import { MINUTE_US } from "../window/minute-history.ts";
-import { LATENESS_US, SubjectHistory, type Spans } from "../window/subject-history.ts";
+import { SubjectHistory, type Spans } from "../window/subject-history.ts";
 import type { RuleEvaluator } from "./rule-evaluator.ts";
 
 /** After this many ticks, histories of subjects without a tick in the longest window are removed. */
@@ -20,14 +20,19 @@ export interface EvaluatedTick {
  */
 export class AlertEvaluator {
   readonly spans: Spans;
+  readonly #lateness_us: number;
   readonly #evaluators: readonly RuleEvaluator[];
   readonly #histories: Map<string, SubjectHistory>;
   readonly #by_subject = new Map<string, RuleEvaluator[]>();
   #newest_us = -Infinity;
   #ticks_to_sweep = SWEEP_TICKS;
 
-  /** Takes over the histories of a previous evaluator, whose windows must cover the rules (`holds`). */
-  constructor(evaluators: readonly RuleEvaluator[], before: AlertEvaluator | null = null) {
+  /**
+   * `lateness_us` is the pipeline's (`AlertsDefinition`). Takes over the histories of a previous evaluator, whose
+   * windows must cover the rules (`holds`).
+   */
+  constructor(evaluators: readonly RuleEvaluator[], lateness_us: number, before: AlertEvaluator | null = null) {
+    this.#lateness_us = lateness_us;
     this.#evaluators = evaluators;
     this.spans = longest(evaluators.map(({ rule }) => rule));
     this.#histories = before === null ? new Map<string, SubjectHistory>() : before.#histories;
@@ -35,12 +40,12 @@ export class AlertEvaluator {
   }
 
   /**
-   * The time span before the newest tick that must be loaded at a restart: the windows, and twice the lateness that
-   * silver accepts, since the next tick may be late and the newest one early.
+   * The time span before the newest tick that must be loaded at a restart: the windows, and twice the lateness, since
+   * the next tick may be late and the newest one early.
    */
   get history_us(): number {
     const { prices_us, minutes } = this.spans;
-    return Math.max(prices_us ?? 0, (minutes ?? 0) * MINUTE_US) + 2 * LATENESS_US;
+    return Math.max(prices_us ?? 0, (minutes ?? 0) * MINUTE_US) + 2 * this.#lateness_us;
   }
 
   /** Whether the histories cover the windows of those rules. */
@@ -69,7 +74,7 @@ export class AlertEvaluator {
 
   #historyOf(subject: string): SubjectHistory {
     let history = this.#histories.get(subject);
-    if (history === undefined) this.#histories.set(subject, (history = new SubjectHistory()));
+    if (history === undefined) this.#histories.set(subject, (history = new SubjectHistory(this.#lateness_us)));
     return history;
   }
 

@@ -98,6 +98,8 @@ export const __name__: Pipeline = {
     listed: () => [],
   },
   alerts: {
+    // Rules do not evaluate readings that arrive later than this.
+    lateness_s: 300,
     default_rules: [
       {
         id: "reading-above-100",
