@@ -59,8 +59,7 @@ export async function startServices(names: readonly ServiceName[], options: Star
     // A service that died may still hold its ports for a moment.
     for (const { name } of absent) await untilPortsAreFree({ ports: readState(folder, name)?.ports ?? {} });
     for (const service of absent) checkNotTaken(service, ports.get(service.name) ?? {});
-    const fetched = new Map<ServiceName, Fetched>();
-    for (const service of absent) fetched.set(service.name, await service.fetch(cache));
+    const fetched = await fetchAll(absent, cache);
     const running = await startAll(services, fetched, ports, folder, say);
     tellClients(folder);
     return {
@@ -75,6 +74,20 @@ export async function startServices(names: readonly ServiceName[], options: Star
   } finally {
     claim.release();
   }
+}
+
+/** Downloads the named services and those they need, unless the cache has them. Returns the folder of each. */
+export async function fetchServices(
+  names: readonly ServiceName[],
+  cache: Cache,
+): Promise<ReadonlyMap<ServiceName, Fetched>> {
+  return await fetchAll(withNeeds(names), cache);
+}
+
+async function fetchAll(services: readonly Service[], cache: Cache): Promise<Map<ServiceName, Fetched>> {
+  const fetched = new Map<ServiceName, Fetched>();
+  for (const service of services) fetched.set(service.name, await service.fetch(cache));
+  return fetched;
 }
 
 /**
@@ -150,7 +163,8 @@ async function start(
   await service.configure(context);
   const state = await launch(service, version, context, folder);
   say(
-    `${service.title} ${version} started in ${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`,
+    `${service.title} ${version} started in ` +
+      `${((performance.now() - started_at_ms) / 1000).toFixed(1)} s (process ${state.pid})`,
   );
   return state;
 }

@@ -4,15 +4,19 @@ import { RecordedRun } from "./power-cut.ts";
 import { skipWithoutStrace } from "./trace.ts";
 import { WORKLOADS } from "./workloads.ts";
 
-const USAGE = `Records what a run of a lake does to files, cuts the power at random moments of it, and starts again from what a disk
-would have then: what was synced, and by chance some of the rest. Half of the cuts come between two acknowledgements in a row.
+const USAGE = `\
+Records what a run of a lake does to files, cuts the power at random moments of it, and starts again from what a disk
+would have then: what was synced, and by chance some of the rest. Half of the cuts come between two acknowledgements \
+in a row.
 
   npm run -s test:power-cut -- [--pipeline NAME] [--seeds N] [--first N] [--size N]
 
-50 seeds from 1 on, of a run of the crypto pipeline with 120 records. With --pipeline ecommerce, 18 files of orders arrive in a
+50 seeds from 1 on, of a run of the crypto pipeline with 120 records. With --pipeline ecommerce, 18 files of orders \
+arrive in a
 folder: twice, renamed, late and half-written; the cut may make the source forget files, which it then reads again.
 
-Takes 10 to 20 seconds a seed. Exits 0 if nothing acknowledged was lost, and nothing doubled or changed. Needs Linux and strace.`;
+Takes 10 to 20 seconds a seed. Exits 0 if nothing acknowledged was lost, and nothing doubled or changed. \
+Needs Linux and strace.`;
 
 const ROUNDS = 3;
 const options = {
@@ -52,18 +56,21 @@ if (values.help || ![seeds, first, size].every((value) => Number.isInteger(value
         .cut(seed, { by: "command", is_rebuilt: true })
         .catch((error: unknown) => {
           say(
-            `FAILED with seed ${seed}; again: npm run -s test:power-cut -- --pipeline ${pipeline} --first ${seed} --seeds 1 --size ${size}`,
+            `FAILED with seed ${seed}; again: npm run -s test:power-cut -- --pipeline ${pipeline} ` +
+              `--first ${seed} --seeds 1 --size ${size}`,
           );
           throw error;
         });
       repeated += repeated_elements;
       const kept = `${acknowledged.appended} records acknowledged, ${kept_records} kept`;
       say(
-        `seed ${seed}: cut after ${(moment * 100).toFixed(1)} % of the run, ${kept}, ${repeated_elements} elements read again (${((performance.now() - started_ms) / 1000).toFixed(1)} s)`,
+        `seed ${seed}: cut after ${(moment * 100).toFixed(1)} % of the run, ${kept}, ` +
+          `${repeated_elements} elements read again (${((performance.now() - started_ms) / 1000).toFixed(1)} s)`,
       );
     }
     process.stdout.write(
-      `${seeds} power cuts: nothing acknowledged was lost, nothing was doubled or changed; ${repeated} elements were read again.\n`,
+      `${seeds} power cuts: nothing acknowledged was lost, nothing was doubled or changed; ` +
+        `${repeated} elements were read again.\n`,
     );
   } finally {
     await recorded.close();

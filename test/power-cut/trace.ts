@@ -11,12 +11,14 @@ export const skipWithoutStrace =
       ? false
       : "records system calls with strace, which is not installed or may not trace here (apt install strace)";
 
-const CALLS =
-  "openat open creat write pwrite64 writev pwritev pwritev2 lseek ftruncate truncate fallocate fsync fdatasync sync_file_range rename renameat"
-    .split(" ")
-    .concat(
-      "renameat2 unlink unlinkat mkdir mkdirat rmdir link linkat symlink symlinkat copy_file_range sendfile".split(" "),
-    );
+const CALLS = (
+  "openat open creat write pwrite64 writev pwritev pwritev2 lseek ftruncate truncate fallocate " +
+  "fsync fdatasync sync_file_range rename renameat"
+)
+  .split(" ")
+  .concat(
+    "renameat2 unlink unlinkat mkdir mkdirat rmdir link linkat symlink symlinkat copy_file_range sendfile".split(" "),
+  );
 /** strace truncates longer writes, and `readTrace` rejects them. */
 const MAX_WRITE_BYTES = 32 * 1024 * 1024;
 

@@ -3,9 +3,9 @@ import { existsSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { purge, startServices, stopServices } from "../../services/cluster.ts";
+import { fetchServices, purge, startServices, stopServices } from "../../services/cluster.ts";
 import { desiredStreams, forgetDesired, readDesired, writeDesired, type Desired } from "../../services/desired.ts";
-import { cacheFolder } from "../../services/fetch/cache.ts";
+import { cacheFolder, type Cache } from "../../services/fetch/cache.ts";
 import { findTool, hasTool } from "../../services/machine/tool.ts";
 import type { ServiceName } from "../../services/service.ts";
 import { SERVICES, serviceNamed } from "../../services/registry.ts";
@@ -38,6 +38,7 @@ interface ClusterOptions extends CommonOptions {
   purge?: boolean;
 }
 
+const ALL = SERVICES.map(({ name }) => name);
 const NATIVE = ["--native", "run the servers without Docker (Linux only; default: Docker)"] as const;
 const AS_STARTED = ["--native", "use the servers without Docker (default: as last started)"] as const;
 
@@ -59,6 +60,7 @@ export function clusterCommand(
     .description(`manage the cluster's servers: ${SERVICES.map(({ title }) => title).join(", ")}`)
     .addHelpText("after", "\nExample:\n  npm run -s coinlake -- cluster status")
     .addCommand(upCommand(withCommon))
+    .addCommand(fetchCommand(withCommon))
     .addCommand(downCommand(withCommon))
     .addCommand(statusCommand(pipelines, withCommon))
     .addCommand(superviseCommand(jobs, withCommon), { hidden: true });
@@ -70,7 +72,7 @@ function upCommand(withCommon: Decorate): Command {
     .option(...NATIVE)
     .option(
       "--only <services>",
-      `services to start, with their dependencies (default: ${SERVICES.map(({ name }) => name).join(",")})`,
+      `services to start, with their dependencies (default: ${ALL.join(",")})`,
       parseServices,
     )
     .addHelpText("after", `${PORTS_HELP}\n\nExample:\n  npm run -s coinlake -- cluster up --native`)
@@ -83,9 +85,8 @@ function upCommand(withCommon: Decorate): Command {
         if (output.is_json) output.result(JSON.stringify({ mode: "docker" }, null, 2));
         return;
       }
-      const names = options.only ?? SERVICES.map(({ name }) => name);
-      const cache = { folder: cacheFolder(), say: output.say, progress: progressBar };
-      const cluster = await startServices(names, { folder, ports: process.env, cache, say: output.say });
+      const cache = cacheWith(output);
+      const cluster = await startServices(options.only ?? ALL, { folder, ports: process.env, cache, say: output.say });
       const parts = {
         ...readDesired(folder)?.parts,
         ...Object.fromEntries(Array.from(cluster.services, ([name, { ports }]) => [name, ports])),
@@ -112,6 +113,32 @@ function upCommand(withCommon: Decorate): Command {
     });
 }
 
+/** For machines that have no network later, and for runs that need the servers only at their end. */
+function fetchCommand(withCommon: Decorate): Command {
+  return withCommon(new Command("fetch"))
+    .description("download the servers for `up --native`, and start nothing")
+    .option(
+      "--only <services>",
+      `services to download, with their dependencies (default: ${ALL.join(",")})`,
+      parseServices,
+    )
+    .addHelpText(
+      "after",
+      "\nCOINLAKE_CACHE sets the folder for downloads.\n\n" +
+        "Example:\n  npm run -s coinlake -- cluster fetch --only kafka",
+    )
+    .action(async (options: ClusterOptions) => {
+      const output = openOutput(options.json ?? false);
+      const fetched = await fetchServices(options.only ?? ALL, cacheWith(output));
+      if (output.is_json) output.result(JSON.stringify({ parts: Object.fromEntries(fetched) }, null, 2));
+      else output.say(`The servers' files are in ${cacheFolder()}`);
+    });
+}
+
+function cacheWith({ say }: Output): Cache {
+  return { folder: cacheFolder(), say, progress: progressBar };
+}
+
 function downCommand(withCommon: Decorate): Command {
   return withCommon(new Command("down"))
     .description("stop the servers; keep their data unless --purge is given")
@@ -130,13 +157,7 @@ function downCommand(withCommon: Decorate): Command {
       }
       forgetDesired(folder);
       await stopSupervisor(folder, systemClock);
-      const stopped = options.purge
-        ? await purge(folder, output.say)
-        : await stopServices(
-            folder,
-            SERVICES.map(({ name }) => name),
-            output.say,
-          );
+      const stopped = options.purge ? await purge(folder, output.say) : await stopServices(folder, ALL, output.say);
       if (output.is_json)
         output.result(JSON.stringify({ folder, stopped, is_purged: options.purge ?? false }, null, 2));
       else if (options.purge) output.say(`Deleted the data in ${folder}; downloads remain in ${cacheFolder()}`);
