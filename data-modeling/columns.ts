@@ -13,6 +13,10 @@ export interface Column {
 }
 
 const BLOCK = /^<!-- columns of (\w+):.*-->$[^]*?^<!-- end of columns -->$/gm;
+const DESCRIPTION = /description: (?:>\n((?: {10,}.+\n)+)|(.+)\n)/;
+const COLUMN = new RegExp(
+  String.raw`^name: (\w+)\n +data_type: (.+)\n +${DESCRIPTION.source} +config: {meta: {source: "(.+)"}}\n`,
+);
 
 /** The columns of all models, sources and seeds of the dbt project, by table. */
 export function readTables(dbt_project_folder: string): Map<string, readonly Column[]> {
@@ -34,10 +38,7 @@ export function readColumns(path: string): [table: string, columns: readonly Col
 }
 
 function readColumn(path: string, text: string): Column {
-  const parts =
-    /^name: (\w+)\n +data_type: (.+)\n +description: (?:>\n((?: {10,}.+\n)+)|(.+)\n) +config: {meta: {source: "(.+)"}}\n/.exec(
-      text,
-    );
+  const parts = COLUMN.exec(text);
   assert.ok(parts, `${path}: a column needs data_type, description and config.meta.source:\n${text}`);
   const [, name = "", type = "", folded, plain = "", source = ""] = parts;
   return { name, type, description: (folded ?? plain).trim().replaceAll(/\s+/g, " "), source };

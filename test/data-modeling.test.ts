@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { readColumns, readTables } from "../data-modeling/columns.ts";
-import { drawDiagram, parseDiagram } from "../data-modeling/diagrams/draw.ts";
+import { parseDiagram } from "../data-modeling/diagrams/draw.ts";
 import { crypto } from "../pipelines/crypto.ts";
 import { projectFolder } from "../src/lake/tools.ts";
 
@@ -65,10 +65,4 @@ test("the diagram shows the lake's tables with their columns", () => {
       .map(([table, list]) => [table, list.map(({ name }) => name)]),
   );
   assert.deepEqual(drawn, expected);
-});
-
-test("the SVG of the diagram is up to date with its source", () => {
-  const source = readFileSync(join(modeling, "diagrams", "erd.mmd"), "utf8");
-  const picture = readFileSync(join(modeling, "diagrams", "erd.svg"), "utf8");
-  assert.equal(drawDiagram(parseDiagram(source)), picture, "run: node data-modeling/diagrams/draw.ts");
 });

@@ -1,7 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-// Draws erd.svg from erd.mmd: node data-modeling/diagrams/draw.ts
+// Draws erd.svg from erd.mmd, as a part of `npm run -s docs`.
 // Columns of tables stand where the source puts them, so a picture needs neither a layout engine nor a browser.
 
 export interface Entity {
@@ -81,9 +78,12 @@ export function drawDiagram(diagram: Diagram): string {
     return `<text class="s" x="${x}" y="${MARGIN + 14}" font-size="15" font-weight="600">${title}</text>`;
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" role="img" aria-label="Tables and relationships of the lake">`,
-    "<style>text{fill:#1d2733}.s{fill:#5b6b7f}.bg{fill:#f5f7fa}.box{fill:#fff}.halo{stroke:#f5f7fa;stroke-width:4;paint-order:stroke}" +
-      "@media (prefers-color-scheme:dark){text{fill:#e6ebf1}.s{fill:#9fb0c3}.bg{fill:#121820}.box{fill:#1b232d}.halo{stroke:#121820}}</style>",
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
+      `font-family="system-ui, sans-serif" role="img" aria-label="Tables and relationships of the lake">`,
+    "<style>text{fill:#1d2733}.s{fill:#5b6b7f}.bg{fill:#f5f7fa}.box{fill:#fff}" +
+      ".halo{stroke:#f5f7fa;stroke-width:4;paint-order:stroke}" +
+      "@media (prefers-color-scheme:dark){text{fill:#e6ebf1}.s{fill:#9fb0c3}.bg{fill:#121820}.box{fill:#1b232d}" +
+      ".halo{stroke:#121820}}</style>",
     '<rect class="bg" width="100%" height="100%" rx="10"/>',
     ...titles,
     ...diagram.relationships.map((relationship) => drawRelationship(relationship, boxes)),
@@ -123,7 +123,8 @@ function drawBox({ x, y, height, color, entity }: Box): string {
     );
   });
   return [
-    `<rect class="box" x="${x}" y="${y}" width="${WIDTH}" height="${height}" rx="6" stroke="${color}" stroke-width="1.5"/>`,
+    `<rect class="box" x="${x}" y="${y}" width="${WIDTH}" height="${height}" rx="6" ` +
+      `stroke="${color}" stroke-width="1.5"/>`,
     `<path d="M${x} ${y + HEAD}h${WIDTH}" stroke="${color}"/>`,
     `<text x="${x + 10}" y="${y + 19}" font-size="14" font-weight="700">${entity.name}</text>`,
     ...rows,
@@ -186,10 +187,8 @@ const MULTIPLICITIES: Record<string, string> = {
 
 function multiplicity({ x, y }: Point, sign: string, side: 1 | -1): string {
   const anchor = side === 1 ? "start" : "end";
-  return `<text class="s halo" x="${x + 5 * side}" y="${y - 4}" font-size="10" text-anchor="${anchor}">${MULTIPLICITIES[sign] ?? sign}</text>`;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const source = readFileSync(new URL("erd.mmd", import.meta.url), "utf8");
-  writeFileSync(new URL("erd.svg", import.meta.url), drawDiagram(parseDiagram(source)));
+  return (
+    `<text class="s halo" x="${x + 5 * side}" y="${y - 4}" font-size="10" ` +
+    `text-anchor="${anchor}">${MULTIPLICITIES[sign] ?? sign}</text>`
+  );
 }
