@@ -35,7 +35,9 @@ export function trade(n: number, at_ms: number): SourceRecord {
   const coin = COINS[n % COINS.length] ?? "";
   const product = `${coin}USDT`;
   const price = (100 + (n % 997) / 100).toFixed(8);
-  const data = `"e":"aggTrade","E":${at_ms},"s":"${product}","a":${Math.floor(n / COINS.length)},"p":"${price}","q":"0.50000000","f":${n},"l":${n},"T":${at_ms},"m":true,"M":true`;
+  const data =
+    `"e":"aggTrade","E":${at_ms},"s":"${product}","a":${Math.floor(n / COINS.length)},` +
+    `"p":"${price}","q":"0.50000000","f":${n},"l":${n},"T":${at_ms},"m":true,"M":true`;
   const payload = Buffer.from(`{"stream":"${product.toLowerCase()}@aggTrade","data":{${data}}}`);
   return { key: product, source: "binance", payload, ingested_at_us: at_ms * 1000 };
 }

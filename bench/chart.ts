@@ -39,7 +39,10 @@ export function drawCharts(charts: readonly Chart[], xs: readonly number[], x_la
     const [x, y] = [(index % COLUMNS) * WIDTH, Math.floor(index / COLUMNS) * HEIGHT];
     return `<g transform="translate(${x} ${y})">${drawChart(chart, xs, x_label)}</g>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * WIDTH} ${height}" role="img">\n${STYLE}\n${drawn.join("\n")}\n</svg>\n`;
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${COLUMNS * WIDTH} ${height}" role="img">\n` +
+    `${STYLE}\n${drawn.join("\n")}\n</svg>\n`
+  );
 }
 
 function drawChart({ title, unit, lines }: Chart, xs: readonly number[], x_label: string): string {
@@ -53,7 +56,10 @@ function drawChart({ title, unit, lines }: Chart, xs: readonly number[], x_label
   const yOf = (y: number): number => bottom - ((bottom - PLOT.top) * y) / most;
   const rows = [0, 0.5, 1].map((share) => {
     const y = yOf(most * share);
-    return `<line class="grid" x1="${PLOT.left}" x2="${right}" y1="${y}" y2="${y}"/><text x="${PLOT.left - 6}" y="${y + 4}" text-anchor="end">${label(most * share)}</text>`;
+    return (
+      `<line class="grid" x1="${PLOT.left}" x2="${right}" y1="${y}" y2="${y}"/>` +
+      `<text x="${PLOT.left - 6}" y="${y + 4}" text-anchor="end">${label(most * share)}</text>`
+    );
   });
   const step = niceCeiling(last_x / MAX_X_TICKS);
   const ticks = Array.from({ length: Math.floor(last_x / step) + 1 }, (_, index) => index * step);
@@ -69,7 +75,8 @@ function drawChart({ title, unit, lines }: Chart, xs: readonly number[], x_label
       ? []
       : lines.map(
           ({ name }, index) =>
-            `<text class="line-${index}" x="${right - 90 * (lines.length - 1 - index)}" y="16" text-anchor="end">${name}</text>`,
+            `<text class="line-${index}" x="${right - 90 * (lines.length - 1 - index)}" y="16" ` +
+            `text-anchor="end">${name}</text>`,
         );
   const axis = `<text x="${(PLOT.left + right) / 2}" y="${bottom + 28}" text-anchor="middle">${x_label}</text>`;
   return [

@@ -89,10 +89,13 @@ const COLUMNS: readonly Field[] = Object.entries({
 
 /** Rows like those of gold.fact_crypto_ticks. */
 function facts(first: number, rows: number): string {
-  return `SELECT 'coin-' || row % 50 AS crypto_id, row // 600 AS time_id, (hash(row) % 100000000 / 1000)::decimal(38, 18) AS price_usd,
-    (hash(row + 1) % 10000000000)::decimal(38, 18) AS volume_24h, (hash(row + 2) % 1000000000000)::decimal(38, 18) AS market_cap,
-    hash(row + 3) / 1.8e18 - 5 AS percent_change_1h, timestamptz '2026-01-05T00:00:00Z' + to_milliseconds(row * 100) AS price_at,
-    date '2026-01-05' AS price_date, 'bench' AS source, 0 AS log_partition, row // 50 AS log_offset, (row % 50)::int AS element_index
+  return `SELECT 'coin-' || row % 50 AS crypto_id, row // 600 AS time_id,
+    (hash(row) % 100000000 / 1000)::decimal(38, 18) AS price_usd,
+    (hash(row + 1) % 10000000000)::decimal(38, 18) AS volume_24h,
+    (hash(row + 2) % 1000000000000)::decimal(38, 18) AS market_cap,
+    hash(row + 3) / 1.8e18 - 5 AS percent_change_1h,
+    timestamptz '2026-01-05T00:00:00Z' + to_milliseconds(row * 100) AS price_at, date '2026-01-05' AS price_date,
+    'bench' AS source, 0 AS log_partition, row // 50 AS log_offset, (row % 50)::int AS element_index
     FROM range(${first}, ${first + rows}) t(row)`;
 }
 
@@ -252,7 +255,8 @@ async function compactWithSpark(folder: string, table: string, input_mb: number)
     await fill(open, "gold.warm_up", { files: 20, rows: 250 });
     const rewrite = (name: string) =>
       session.sql(
-        `call bench.system.rewrite_data_files(table => '${name}', options => map('min-input-files', '2', 'target-file-size-bytes', '${128 * 2 ** 20}'))`,
+        `call bench.system.rewrite_data_files(table => '${name}', options => map('min-input-files', '2', ` +
+          `'target-file-size-bytes', '${128 * 2 ** 20}'))`,
         { timeout_ms: null },
       );
     await rewrite("gold.warm_up");

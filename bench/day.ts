@@ -268,7 +268,8 @@ async function queryTimes(lake: OpenLake): Promise<{ questions_ms: number; candl
     const questions_ms = await medianTime(askAll);
     await session.travelTo(null);
     const candles = `select crypto_id, hour_at, open, high, low, close, total_volume from gold.fact_crypto_hourly
-      where crypto_id = 'bitcoin' and hour_at > (select max(hour_at) from gold.fact_crypto_hourly) - interval 1 day order by hour_at`;
+      where crypto_id = 'bitcoin'
+        and hour_at > (select max(hour_at) from gold.fact_crypto_hourly) - interval 1 day order by hour_at`;
     await session.query(candles);
     return { questions_ms, candles_ms: await medianTime(() => session.query(candles)) };
   } finally {

@@ -33,7 +33,8 @@ interface LightTable {
 const DECIMAL = "decimal(38, 18)";
 const TIME = "timestamptz";
 const ID = "case coin when 0 then 'bitcoin' when 1 then 'ethereum' else 'coin-' || coin end";
-const PRICE = `(100 + coin * 3 + 20 * sin(step / 7000.0 + coin) + (hash(coin * 1000003 + step) % 1000) / 500.0)::${DECIMAL}`;
+const WAVE = "20 * sin(step / 7000.0 + coin)";
+const PRICE = `(100 + coin * 3 + ${WAVE} + (hash(coin * 1000003 + step) % 1000) / 500.0)::${DECIMAL}`;
 const POSITION = { log_partition: "int", log_offset: "long", element_index: "int" };
 /** Columns that, with the log position, order prices of one time. */
 const SERIES = { source: "string", product: "string", trade_number: "long" };
@@ -64,21 +65,24 @@ const TABLES: Readonly<Record<string, LightTable>> = {
     partition_by: "price_date",
     replace: append,
     select: () =>
-      "SELECT crypto_id, price_at, price_date, log_partition, log_offset, element_index FROM updates WHERE element_index = 0",
+      "SELECT crypto_id, price_at, price_date, log_partition, log_offset, element_index FROM updates " +
+      "WHERE element_index = 0",
   },
   "silver.crypto_prices_rejected": {
     columns: { reason: "string", ingestion_date: "date", ...POSITION },
     partition_by: "ingestion_date",
     replace: append,
     select: () =>
-      "SELECT 'no price' AS reason, price_date AS ingestion_date, log_partition, log_offset, 1000 AS element_index FROM updates WHERE element_index = 1",
+      "SELECT 'no price' AS reason, price_date AS ingestion_date, log_partition, log_offset, 1000 AS element_index " +
+      "FROM updates WHERE element_index = 1",
   },
   "silver.crypto_listings": {
     columns: { crypto_id: "string", symbol: "string", market_cap_rank: "int", listed_at: TIME },
     partition_by: null,
     replace: ({ minute }) => `listed_at >= ${minute}`,
     select: ({ minute, end }) =>
-      `SELECT DISTINCT crypto_id, symbol, (1 + (element_index + ${end}) % 97)::int AS market_cap_rank, ${minute} AS listed_at FROM updates`,
+      `SELECT DISTINCT crypto_id, symbol, (1 + (element_index + ${end}) % 97)::int AS market_cap_rank, ` +
+      `${minute} AS listed_at FROM updates`,
   },
   "silver.crypto_prices_clean": {
     columns: {
@@ -93,12 +97,12 @@ const TABLES: Readonly<Record<string, LightTable>> = {
     },
     partition_by: "price_date",
     replace: ({ minute, date }) => `minute_at >= ${minute} AND price_date >= ${date}`,
-    select: ({
-      minute,
-      date,
-    }) => `SELECT crypto_id, any_value(symbol) AS symbol, date_trunc('minute', price_at) AS minute_at, arg_max(price, price_at) AS price,
-        max(price) AS price_high, min(price) AS price_low, count(*)::int AS price_updates, price_date
-      FROM lake.silver.crypto_price_updates WHERE price_at >= ${minute} AND price_date >= ${date} GROUP BY ALL ORDER BY price_date, crypto_id, minute_at`,
+    select: ({ minute, date }) =>
+      `SELECT crypto_id, any_value(symbol) AS symbol, date_trunc('minute', price_at) AS minute_at,
+        arg_max(price, price_at) AS price, max(price) AS price_high, min(price) AS price_low,
+        count(*)::int AS price_updates, price_date
+      FROM lake.silver.crypto_price_updates WHERE price_at >= ${minute} AND price_date >= ${date}
+      GROUP BY ALL ORDER BY price_date, crypto_id, minute_at`,
   },
   "gold.fact_crypto_ticks": {
     columns: {
@@ -113,8 +117,9 @@ const TABLES: Readonly<Record<string, LightTable>> = {
     },
     partition_by: "price_date",
     replace: append,
-    select:
-      () => `SELECT crypto_id, price AS price_usd, volume_24h, price_at, price_date, source, log_partition, log_offset, element_index
+    select: () =>
+      `SELECT crypto_id, price AS price_usd, volume_24h, price_at, price_date, source, log_partition, log_offset,
+        element_index
       FROM updates ORDER BY price_date, log_offset, element_index`,
   },
   "gold.fact_crypto_hourly": {
@@ -131,12 +136,12 @@ const TABLES: Readonly<Record<string, LightTable>> = {
     },
     partition_by: "hour_date",
     replace: ({ hour, date }) => `hour_at >= ${hour} AND hour_date >= ${date}`,
-    select: ({
-      hour,
-      date,
-    }) => `SELECT crypto_id, date_trunc('hour', minute_at) AS hour_at, arg_min(price, minute_at) AS open, max(price_high) AS high, min(price_low) AS low,
-        arg_max(price, minute_at) AS close, sum(price_updates)::int AS price_updates, price_date AS hour_date
-      FROM lake.silver.crypto_prices_clean WHERE minute_at >= ${hour} AND price_date >= ${date} GROUP BY ALL ORDER BY hour_date, crypto_id, hour_at`,
+    select: ({ hour, date }) =>
+      `SELECT crypto_id, date_trunc('hour', minute_at) AS hour_at, arg_min(price, minute_at) AS open,
+        max(price_high) AS high, min(price_low) AS low, arg_max(price, minute_at) AS close,
+        sum(price_updates)::int AS price_updates, price_date AS hour_date
+      FROM lake.silver.crypto_prices_clean WHERE minute_at >= ${hour} AND price_date >= ${date}
+      GROUP BY ALL ORDER BY hour_date, crypto_id, hour_at`,
   },
   "gold.dim_crypto": {
     columns: {
@@ -151,10 +156,11 @@ const TABLES: Readonly<Record<string, LightTable>> = {
     },
     partition_by: null,
     replace: (window) => `crypto_id IN (SELECT ${ID} FROM ${changedCoins(window)})`,
-    select: (
-      window,
-    ) => `SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, 'Coin ' || coin AS name, (1 + (coin + ${window.end}) % 97)::int AS market_cap_rank,
-        timestamptz '2020-01-01T00:00:00Z' AS valid_from, true AS is_current, false AS is_delisted FROM ${changedCoins(window)}`,
+    select: (window) =>
+      `SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, 'Coin ' || coin AS name,
+        (1 + (coin + ${window.end}) % 97)::int AS market_cap_rank, timestamptz '2020-01-01T00:00:00Z' AS valid_from,
+        true AS is_current, false AS is_delisted
+      FROM ${changedCoins(window)}`,
   },
 };
 
@@ -216,8 +222,9 @@ export class LightTables {
       date: `${at(first)}::date`,
     };
     await this.#connection.run(`CREATE OR REPLACE TEMP TABLE updates AS
-      SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, 'bench' AS source, ${PRICE} AS price, (1000000 + coin)::${DECIMAL} AS volume_24h,
-        ${at("step")} AS price_at, ${at("step")}::date AS price_date, 0 AS log_partition, step AS log_offset, coin::int AS element_index
+      SELECT ${ID} AS crypto_id, 'C' || coin AS symbol, 'bench' AS source, ${PRICE} AS price,
+        (1000000 + coin)::${DECIMAL} AS volume_24h, ${at("step")} AS price_at, ${at("step")}::date AS price_date,
+        0 AS log_partition, step AS log_offset, coin::int AS element_index
       FROM range(${coins}) a(coin), range(${first}, ${end}) b(step)`);
     for (const table of tables) await this.#write(table, window);
     this.#written = end;

@@ -26,8 +26,8 @@ const DUCKDB = fileURLToPath(new URL("duckdb-json.ts", import.meta.url));
 
 /**
  * Takes files of orders to tested gold, as a process, and compares the lake with the independent computation. The peer
- * brings the same elements from files of lines to Parquet, before and after it: the faster one counts, because the first
- * may read from a cold disk. Throws an AssertionError if the lake differs.
+ * brings the same elements from files of lines to Parquet, before and after it: the faster one counts, because the
+ * first may read from a cold disk. Throws an AssertionError if the lake differs.
  */
 export async function benchOrders({ orders = 100_000, files = 200, seed = 1 } = {}): Promise<OrdersFigures> {
   const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));

@@ -73,13 +73,16 @@ const WATCH = `(usable, filled) => {
       window.measured.interactive_ms = -1;
       requestIdleCallback(() => { window.measured.interactive_ms = performance.now(); });
     }
-    if (window.measured.filled_ms === 0 && document.querySelector(filled)) window.measured.filled_ms = performance.now();
+    if (window.measured.filled_ms === 0 && document.querySelector(filled))
+      window.measured.filled_ms = performance.now();
     if (window.measured.interactive_ms <= 0 || window.measured.filled_ms === 0) requestAnimationFrame(look);
   };
   look();
 }`;
 
 /** Bytes of script transferred until the page showed its data. */
-const SCRIPTS = `performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js")).reduce((total, { encodedBodySize }) => total + encodedBodySize, 0)`;
+const SCRIPTS =
+  `performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js"))` +
+  ".reduce((total, { encodedBodySize }) => total + encodedBodySize, 0)";
 
 if (import.meta.main) process.stdout.write(`${JSON.stringify(await benchPages(), null, 2)}\n`);

@@ -10,6 +10,7 @@ import { openLake } from "../src/lake/open.ts";
 import { openOrCreateLake } from "../src/lake/lake.ts";
 import { pythonExecutable } from "../src/lake/tools.ts";
 import { marketData } from "../test/support/market-data.ts";
+import { ABOUT } from "./about.ts";
 import type { DayFigures, DaySample, growthOf } from "./day.ts";
 import { atLeast, atMost, rate, ratio, round, type Figure } from "./figure.ts";
 import { runCoinlake } from "./process.ts";
@@ -31,26 +32,6 @@ const REPLAYED = "market-1h-2025-10.csv.gz";
 
 /** Benchmarks that run only by name: `kafka` and `spark` need Java and Maven, the others take long. */
 const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify", "orders"]);
-
-const ABOUT: Record<string, string> = {
-  ingest: "log to bronze: backlog, appends and commits",
-  replay: "a recording to tested gold, as a process",
-  increment: "dbt increments on a lake of some hours",
-  durable: "commit and increment time with the catalog's fsyncs and without",
-  live: "1,000 trades a second: arrival to view, alert and event",
-  answers: "the five questions and candles over millions of rows",
-  pages: "pages in a browser",
-  kafka: "Kafka beside the SQLite log",
-  spark: "Spark beside one process, log to bronze",
-  verify:
-    "verify and verify --deep over a large lake, and what checksums cost a commit\n  --rows N       rows in bronze (default: 10,000,000)\n  --folder DIR   keep the lake there, and use it again",
-  orders:
-    "files of orders to tested gold, as a process, beside DuckDB's read_json to Parquet\n  --orders N     orders (default: 100,000)\n  --files N      files (default: 200)",
-  soak: "hours of `start` in real time beside tabs and outside readers\n  --pipeline P   pipelines, separated by commas (default: crypto)\n  --minutes N    length (default: 120)\n  --every N      minutes between rows (default: 10)\n  --out FILE     write rows and errors as JSON",
-  day: "a day of commits, increments and maintenance in simulated time\n  --hours N      simulated hours (default: 24)\n  --days N       simulated days, instead of --hours\n  --light        DuckDB writes the tables instead of dbt (minutes instead of hours)\n  --chart        write docs/benchmarks/lake-day.svg and .json\n  --out FILE     write the samples as JSON",
-  compaction:
-    "compaction: throughput, memory, write amplification, Spark, live freshness beside it\n  --mb N         input of the throughput measurement (default: 300)\n  --commits N    commits of the amplification measurement (default: 2,000)\n  --seconds N    of each live measurement; 0 leaves both out (default: 600)\n  --no-spark     leave Spark out",
-};
 
 const { values: given, positionals: chosen } = parseArgs({
   allowPositionals: true,
@@ -97,7 +78,8 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
         "log → bronze, 1 M messages of 170 bytes (records/s)",
         measured.backlog.records_per_s,
         500_000,
-        `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ${ratio(measured.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`,
+        `PyIceberg append ${round(RECORDS / peer.backlog_seconds)}: ` +
+          `${ratio(measured.backlog.records_per_s, RECORDS / peer.backlog_seconds)} ×`,
       ),
       atMost("  Node RSS while ingesting (MB)", measured.backlog.rss_max_mb, 400),
       atMost("  longest pause of the event loop (ms)", measured.backlog.event_loop_max_ms, null),
@@ -106,7 +88,8 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
         "commit of 250 records around the 20th (ms)",
         measured.commits.around_20th_ms,
         null,
-        `PyIceberg ${round(peer.commit_p50_ms)}: ${ratio(peer.commit_p50_ms, measured.commits.around_20th_ms)} × faster`,
+        `PyIceberg ${round(peer.commit_p50_ms)}: ` +
+          `${ratio(peer.commit_p50_ms, measured.commits.around_20th_ms)} × faster`,
       ),
       atMost("commit around the 2,000th (× the 20th)", measured.commits.ratio, 1.5),
     ];
@@ -311,7 +294,8 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     const hours = given.days === undefined ? numberOf("hours") : 24 * numberOf("hours", given.days);
     const progress = (sample: DaySample): void =>
       void process.stderr.write(
-        `${round(sample.minutes / 60)} h: increment ${round(sample.increment_s)} s, questions ${round(sample.questions_ms)} ms, ${sample.files} files\n`,
+        `${round(sample.minutes / 60)} h: increment ${round(sample.increment_s)} s, ` +
+          `questions ${round(sample.questions_ms)} ms, ${sample.files} files\n`,
       );
     const measured = await benchDay({ hours, is_light: given.light, progress });
     const about = { machine: machine(), versions: VERSIONS, at: new Date().toISOString(), growth: growthOf(measured) };
@@ -320,7 +304,9 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
     console.log(sampleTable(measured.samples));
     return [
       {
-        what: `${measured.increments} increments ${measured.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ${measured.commits} commits`,
+        what:
+          `${measured.increments} increments ${measured.is_light ? "by DuckDB instead of dbt" : "by dbt"}, ` +
+          `${measured.commits} commits`,
         value: `${round(measured.seconds)} s`,
         target: "",
         peer: "",
@@ -442,7 +428,10 @@ async function pyiceberg(): Promise<{ backlog_seconds: number; commit_p50_ms: nu
 }
 
 function machine(): string {
-  return `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${release()}`;
+  return (
+    `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ` +
+    `${process.platform} ${release()}`
+  );
 }
 
 if (given.help) {

@@ -42,61 +42,9 @@ const FILES = globSync([
   .map((file) => file.replaceAll("\\", "/"))
   .filter((file) => !/node_modules|src\/spark\/protocol|\/target\/|__pycache__|^test\/language\.test\.ts$/.test(file));
 
-/** Parts with findings. Remove a part when it is clean; add none. */
-const NOT_CLEAN = {
-  language: new Set<string>([
-    "src/alert",
-    "src/duckdb",
-    "src/ingest",
-    "src/log",
-    "src/services",
-    "src/spark",
-    "src/transform",
-    "test",
-  ]),
-  line_length: new Set<string>([
-    "bench",
-    "data-modeling",
-    "src/alert",
-    "src/base",
-    "src/catalog",
-    "src/cli",
-    "src/duckdb",
-    "src/iceberg",
-    "src/ingest",
-    "src/live",
-    "src/log",
-    "src/producer",
-    "src/services",
-    "src/spark",
-    "src/storage",
-    "src/transform",
-    "test",
-  ]),
-};
-
-/** Modules of `src` and `dashboard` are parts; of everything else, folders of the root. */
-function partOf(file: string): string {
-  const [first = "", second = ""] = file.split("/");
-  return (first === "src" || first === "dashboard") && !second.includes(".") ? `${first}/${second}` : first;
-}
-
-/** Findings as `file:line text`, by part. */
-function findingsByPart(files: readonly string[], find: (text: string) => { line: number; text: string }[]) {
-  const parts = new Map<string, string[]>();
-  for (const file of files) {
-    const part = partOf(file);
-    const findings = find(readFileSync(file, "utf8")).map(({ line, text }) => `${file}:${line} ${text}`);
-    parts.set(part, [...(parts.get(part) ?? []), ...findings]);
-  }
-  return parts;
-}
-
-function check(parts: Map<string, string[]>, not_clean: ReadonlySet<string>, instruction: string): void {
-  const findings = [...parts].flatMap(([part, found]) => (not_clean.has(part) ? [] : found));
-  assert.deepEqual(findings, [], instruction);
-  const clean = [...not_clean].filter((part) => (parts.get(part) ?? []).length === 0);
-  assert.deepEqual(clean, [], "these parts are clean: remove them from NOT_CLEAN");
+/** Findings as `file:line text`. */
+function findingsIn(files: readonly string[], find: (text: string) => { line: number; text: string }[]): string[] {
+  return files.flatMap((file) => find(readFileSync(file, "utf8")).map(({ line, text }) => `${file}:${line} ${text}`));
 }
 
 test("documents, help texts, messages and comments contain no banned word", () => {
@@ -107,7 +55,7 @@ test("documents, help texts, messages and comments contain no banned word", () =
       text: match[0].replaceAll(/\s+/g, " "),
     }));
   assert.ok(FILES.length > 500, `${FILES.length} files`);
-  check(findingsByPart(FILES, find), NOT_CLEAN.language, "use the standard term of docs/glossary.md");
+  assert.deepEqual(findingsIn(FILES, find), [], "use the standard term of docs/glossary.md");
 });
 
 test("no source line is longer than 120 characters", () => {
@@ -118,5 +66,5 @@ test("no source line is longer than 120 characters", () => {
       .flatMap((line, index) =>
         line.length > LONGEST_LINE ? [{ line: index + 1, text: `${line.length} characters` }] : [],
       );
-  check(findingsByPart(sources, find), NOT_CLEAN.line_length, "wrap the line");
+  assert.deepEqual(findingsIn(sources, find), [], "wrap the line");
 });

@@ -114,7 +114,9 @@ export class StoredBook implements AlertBook {
       return events;
     }
     throw new OperatingError("JOB_RULE_NOT_FOUND", `No rule that is enabled tells of the job "${report.job}"`, {
-      next_step: `Enable one, or make one: npm run -s coinlake -- rules add '{"name":"A job failed","condition":{"kind":"failed","job":"all"}}'.`,
+      next_step:
+        "Enable one, or make one: npm run -s coinlake -- rules add " +
+        `'{"name":"A job failed","condition":{"kind":"failed","job":"all"}}'.`,
     });
   }
 

@@ -48,7 +48,8 @@ export function sqlHistory({ query, pipeline, over, page_rows = PAGE_ROWS }: Sql
       from ${table} where ${where} group by all order by all`,
     page: (where: string) => `
       select ${columns.subject}, ${columns.source}, ${columns.value}::varchar, ${columns.amount}::varchar,
-        epoch_us(${columns.at}), epoch_us(ingested_at), log_partition, log_offset, element_index, ${columns.product}, ${columns.number}::varchar
+        epoch_us(${columns.at}), epoch_us(ingested_at), log_partition, log_offset, element_index,
+        ${columns.product}, ${columns.number}::varchar
       from ${table} where ${where} order by log_partition, log_offset, ${eventOrder(columns).join(", ")}`,
     newest: (where: string) => `select epoch_us(max(${columns.at})) from ${table} where ${where}`,
   };

@@ -23,7 +23,10 @@ export function messageFor(rule: Rule, finding: Finding): string {
   switch (condition.kind) {
     case "change": {
       const verb = direction === "fall" ? "fell" : "rose";
-      return `${subject} ${verb} ${figure} % within ${minutes(condition.window_minutes)}: from ${reference === null ? "" : textOf(reference)} to ${price}`;
+      return (
+        `${subject} ${verb} ${figure} % within ${minutes(condition.window_minutes)}: ` +
+        `from ${reference === null ? "" : textOf(reference)} to ${price}`
+      );
     }
     case "crosses":
       return `${subject} went ${direction ?? ""} ${condition.level}: ${price}`;
@@ -52,13 +55,22 @@ export function describeCondition(condition: Condition): string {
     case "crosses":
       return `it goes ${condition.direction === "either" ? "above or below" : condition.direction} ${condition.level}`;
     case "volume_spike":
-      return `the amount of ${minutes(condition.window_minutes)} is more than ${condition.times} times ${baseline(condition)}`;
+      return (
+        `the amount of ${minutes(condition.window_minutes)} ` +
+        `is more than ${condition.times} times ${baseline(condition)}`
+      );
     case "volume_fall":
-      return `the amount of ${minutes(condition.window_minutes)} is at least ${condition.percent} % below ${baseline(condition)}`;
+      return (
+        `the amount of ${minutes(condition.window_minutes)} ` +
+        `is at least ${condition.percent} % below ${baseline(condition)}`
+      );
     case "volatility":
       return `it moves by more than ${condition.percent} % a minute over ${minutes(condition.window_minutes)}`;
     case "silent":
-      return `${condition.source === "all" ? "a source" : condition.source} is silent for more than ${condition.seconds} seconds`;
+      return (
+        `${condition.source === "all" ? "a source" : condition.source} ` +
+        `is silent for more than ${condition.seconds} seconds`
+      );
     case "lag":
       return `${condition.layer} is more than ${condition.seconds} seconds behind the log`;
     case "failed":

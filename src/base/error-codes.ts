@@ -30,11 +30,13 @@ const DESCRIPTIONS = {
   ALERTS_DISK_FULL: { ...STORES.ALERTS_DISK_FULL, status: 503 },
   ACCOUNT_NOT_FOUND: {
     meaning:
-      "PostgreSQL does not run as root and its user does not exist; create that user or run the command as another user.",
+      "PostgreSQL does not run as root and its user does not exist; " +
+      "create that user or run the command as another user.",
   },
   ALERTS_AHEAD_OF_LOG: {
     meaning:
-      "The alert store has consumed more of the log than the log holds; restore the copy of either file that matches the other.",
+      "The alert store has consumed more of the log than the log holds; " +
+      "restore the copy of either file that matches the other.",
   },
   ALERTS_CLOSED: { meaning: "The alert store was used after it was closed; open it again." },
   APPEND_UNCERTAIN: {
@@ -166,7 +168,8 @@ const DESCRIPTIONS = {
   FOLDER_NOT_WRITABLE: { meaning: "The folder cannot be created or written; choose one that you may write to." },
   FORBIDDEN: {
     meaning:
-      "The catalog's REST server rejects requests from web pages and under other host names; use 127.0.0.1 or localhost.",
+      "The catalog's REST server rejects requests from web pages and under other host names; " +
+      "use 127.0.0.1 or localhost.",
   },
   FOREIGN_HOST: {
     status: 421,

@@ -1,6 +1,8 @@
 import { OperatingError } from "./errors.ts";
 
-/** Times that people, clients and recordings write: ISO 8601. People may leave out the zone (UTC) and the time of day. */
+/**
+ * Times that people, clients and recordings write: ISO 8601. People may leave out the zone (UTC) and the time of day.
+ */
 
 /** What to write instead of an invalid time, as one imperative sentence. */
 export const INSTANT_FORM = "Use ISO 8601, such as 2026-01-31T12:00:00Z; without a zone it is UTC.";

@@ -215,7 +215,8 @@ export class Committer {
       if (error instanceof UnknownOutcome) throw error;
       if (!(error instanceof OperatingError)) {
         throw new UnknownOutcome(
-          `The commit to ${moved.map(({ identifier }) => nameOfTable(identifier)).join(", ")} got no answer: ${messageOf(error)}`,
+          `The commit to ${moved.map(({ identifier }) => nameOfTable(identifier)).join(", ")} ` +
+            `got no answer: ${messageOf(error)}`,
           error,
         );
       }

@@ -95,7 +95,9 @@ function checkPaths({ entries }: ReadManifest): void {
 
 function damaged(table: string, kind: string, location: string, error: OperatingError): OperatingError {
   const reason = messageOf(error).replace(`${location}: `, "");
-  const message = `The table ${table} is damaged: its ${kind} ${location} cannot be read (${reason}); \`coinlake repair\` brings it back`;
+  const message =
+    `The table ${table} is damaged: its ${kind} ${location} cannot be read (${reason}); ` +
+    "`coinlake repair` brings it back";
   return new OperatingError("TABLE_DAMAGED", message, {
     next_step: "Run `npm run -s coinlake -- repair` to see what is damaged, and with --apply to bring it back.",
     cause: error,

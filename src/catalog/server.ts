@@ -30,7 +30,9 @@ export interface CatalogServerOptions {
 export interface CatalogServer extends Listening {
   token: string | null;
   warehouse: string;
-  /** Serves another catalog at the same address. Its `close` ends that; close the server first, which ends all requests. */
+  /**
+   * Serves another catalog at the same address. Its `close` ends that; close the server first, which ends all requests.
+   */
   add(warehouse: string, catalog: Catalog): CatalogServer;
 }
 

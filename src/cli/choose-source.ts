@@ -60,7 +60,8 @@ function throwIfRunning({ lake_name }: ChosenSource, { data_folder, profile, pip
   if (!isOwned(lake)) return;
   throw inUse(
     lake,
-    `Stop that process first. To run live sources beside it, add \`--source ${pipeline.default_source}\` and other ports.`,
+    "Stop that process first. To run live sources beside it, " +
+      `add \`--source ${pipeline.default_source}\` and other ports.`,
   );
 }
 

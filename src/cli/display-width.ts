@@ -1,7 +1,10 @@
 /** Terminal width of a text: East Asian wide characters and emoji take two columns, combining marks none. */
 
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+const WIDE_RANGES = [
+  String.raw`\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3`,
+  String.raw`\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}`,
+];
+const WIDE = new RegExp(`[${WIDE_RANGES.join("")}]`, "u");
 const ZERO = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const ASCII = /^[\x20-\x7e]*$/;
 const ELLIPSIS = "…";

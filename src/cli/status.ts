@@ -126,7 +126,8 @@ export class Status implements PipelineReporter {
     this.#disk_warnings.warn(
       "full disk",
       `the disk is full, so this pipeline waits: ${first_line} ${style("dim", `[${code}]`)}\n` +
-        `  ${style("bold", "next:")} free disk space; everything stored is kept, and the pipeline then continues by itself`,
+        `  ${style("bold", "next:")} free disk space; everything stored is kept, ` +
+        "and the pipeline then continues by itself",
     );
   }
 

@@ -80,7 +80,9 @@ async function offsetsIn(connection: DuckDBConnection, files: string, condition:
     connection,
     `WITH offsets AS (SELECT log_partition, log_offset FROM ${files} WHERE ${condition}),
       neighbours AS (
-        SELECT log_partition, log_offset, lag(log_offset) OVER (PARTITION BY log_partition ORDER BY log_offset) AS previous FROM offsets
+        SELECT log_partition, log_offset,
+          lag(log_offset) OVER (PARTITION BY log_partition ORDER BY log_offset) AS previous
+        FROM offsets
       )
     SELECT log_partition, log_offset, previous FROM neighbours WHERE previous IS NULL OR log_offset - previous > 1
     UNION ALL
@@ -102,8 +104,9 @@ async function offsetsIn(connection: DuckDBConnection, files: string, condition:
 async function* records(connection: DuckDBConnection, files: string, condition: string): AsyncGenerator<LogRecord[]> {
   const result = await connection
     .stream(
-      `SELECT log_partition, log_offset, source, coalesce(payload_bytes, encode(payload)), epoch_us(ingested_at) FROM ${files}
-      WHERE ${condition} QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1 ORDER BY log_partition, log_offset`,
+      `SELECT log_partition, log_offset, source, coalesce(payload_bytes, encode(payload)), epoch_us(ingested_at)
+      FROM ${files} WHERE ${condition}
+      QUALIFY row_number() OVER (PARTITION BY log_partition, log_offset) = 1 ORDER BY log_partition, log_offset`,
     )
     .catch((error: unknown) => {
       throw unreadable(error);
@@ -133,7 +136,8 @@ async function read(connection: DuckDBConnection, sql: string): Promise<DuckDBVa
 function unreadable(cause: unknown): OperatingError {
   return new OperatingError("DATA_FILES_FAILED", `DuckDB could not read bronze's data files: ${messageOf(cause)}`, {
     next_step:
-      "Run `npm run -s coinlake -- repair --table` with the bronze table, which reads every file and leaves out the damaged ones.",
+      "Run `npm run -s coinlake -- repair --table` with the bronze table, " +
+      "which reads every file and leaves out the damaged ones.",
     cause,
   });
 }

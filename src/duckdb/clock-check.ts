@@ -14,7 +14,9 @@ export async function checkClock(catalog: TableCatalog, tables: readonly TableId
     const ahead_ms = Number(metadata["last-updated-ms"]) - Date.now();
     if (ahead_ms <= 0) continue;
     const seconds = Math.ceil(ahead_ms / 1000);
-    const message = `${nameOfTable(identifier)} was changed ${seconds} s after now by this machine's clock: an older state of it would be read`;
+    const message =
+      `${nameOfTable(identifier)} was changed ${seconds} s after now by this machine's clock: ` +
+      "an older state of it would be read";
     throw new OperatingError("CLOCK_BEHIND", message, {
       next_step: "Set the clocks of the machines right, then try again.",
     });

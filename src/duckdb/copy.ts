@@ -48,7 +48,8 @@ export async function copyToParquet(
   const has_bloom_filters = target.columns.every(({ type }) => type !== "binary");
   const field_ids = target.columns.map(({ name, id }) => `${quoteName(name)}: ${id}`);
   const statement = `COPY (${select}) TO ${quoteText(enginePath(target.location))}
-    (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${COMPRESSION_LEVEL}, ROW_GROUP_SIZE ${target.row_group_rows ?? ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER ${has_bloom_filters},
+    (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${COMPRESSION_LEVEL},
+     ROW_GROUP_SIZE ${target.row_group_rows ?? ROW_GROUP_ROWS}, WRITE_BLOOM_FILTER ${has_bloom_filters},
      FIELD_IDS {${field_ids.join(", ")}}, RETURN_STATS)`;
   const { record_count, file_size_in_bytes, stats } = await run(connection, statement);
   const metrics = columnMetrics(target.columns, stats, target.unbounded ?? new Set());

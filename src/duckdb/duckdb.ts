@@ -69,7 +69,8 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
 function checkPool(): void {
   if (Number(process.env["UV_THREADPOOL_SIZE"]) >= MIN_POOL_THREADS) return;
   throw new TypeError(
-    `a process that opens DuckDB needs ${MIN_POOL_THREADS} pool threads or more: start it by bin/bootstrap.js, or pass UV_THREADPOOL_SIZE on`,
+    `a process that opens DuckDB needs ${MIN_POOL_THREADS} pool threads or more: ` +
+      "start it by bin/bootstrap.js, or pass UV_THREADPOOL_SIZE on",
   );
 }
 

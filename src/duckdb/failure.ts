@@ -28,8 +28,8 @@ export function isFileFailure(message: string): boolean {
 
 /**
  * DuckDB's error, with its message: INVALID_SQL for an error of the statement, TABLE_FILE_UNREADABLE for an unreadable
- * file of a table, TABLE_DAMAGED for what the catalog found. TABLE_FILE_UNREADABLE may be transient: a slow reader finds
- * files of an expired snapshot deleted.
+ * file of a table, TABLE_DAMAGED for what the catalog found. TABLE_FILE_UNREADABLE may be transient: a slow reader
+ * finds files of an expired snapshot deleted.
  */
 export function engineFailure(error: unknown): OperatingError {
   const message = messageOf(error);
@@ -43,7 +43,8 @@ export function engineFailure(error: unknown): OperatingError {
   if (isFileFailure(message)) {
     return new OperatingError("TABLE_FILE_UNREADABLE", message, {
       next_step:
-        "Run it again. If it stays, `npm run -s coinlake -- verify` names the damaged file and the command that mends it.",
+        "Run it again. If it stays, " +
+        "`npm run -s coinlake -- verify` names the damaged file and the command that repairs it.",
       cause: error,
     });
   }

@@ -47,7 +47,8 @@ export class PinnedTables {
   /** Binds the table's name to this snapshot. Throws as `readRows` does. */
   async pin(table: string, snapshot_id: Long): Promise<void> {
     await this.query(
-      `CREATE OR REPLACE VIEW memory.${quoteTable(table)} AS FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`,
+      `CREATE OR REPLACE VIEW memory.${quoteTable(table)} ` +
+        `AS FROM lake.${quoteTable(table)} AT (VERSION => ${snapshot_id})`,
     );
   }
 

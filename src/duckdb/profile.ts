@@ -55,7 +55,8 @@ export class Reader {
     if (profile_folder === null) return new Reader(connection, null);
     const file = join(profile_folder, `${randomUUID()}.json`);
     await connection.run(
-      `SET enable_profiling = 'json'; SET profiling_output = ${quoteText(file)}; SET custom_profiling_settings = ${quoteText(METRICS)}`,
+      `SET enable_profiling = 'json'; SET profiling_output = ${quoteText(file)}; ` +
+        `SET custom_profiling_settings = ${quoteText(METRICS)}`,
     );
     return new Reader(connection, file);
   }

@@ -139,8 +139,8 @@ async function requireFieldIds(connection: DuckDBConnection, { files }: RewriteI
 }
 
 /**
- * Fills `deleted (file, pos)` with each deleted position once, even if several delete files name it, and without positions
- * that the file lacks; returns the number of deleted rows of each file, by its index.
+ * Fills `deleted (file, pos)` with each deleted position once, even if several delete files name it, and without
+ * positions that the file lacks; returns the number of deleted rows of each file, by its index.
  */
 async function loadDeletes(
   connection: DuckDBConnection,
@@ -157,7 +157,8 @@ async function loadDeletes(
     `CREATE OR REPLACE TEMP TABLE deleted AS
     SELECT DISTINCT named.file::INTEGER AS file, deletes.pos::INTEGER AS pos
     FROM ${parquet(delete_files)} AS deletes
-    JOIN (VALUES ${spellings.join(", ")}) AS named(spelling, file, rows) ON deletes.file_path = named.spelling AND deletes.pos < named.rows`,
+    JOIN (VALUES ${spellings.join(", ")}) AS named(spelling, file, rows)
+    ON deletes.file_path = named.spelling AND deletes.pos < named.rows`,
   );
   const counts = await read(connection, "SELECT file, count(*) AS count FROM deleted GROUP BY file ORDER BY file");
   return new Map(counts.map(({ file, count }) => [Number(file), Number(count)]));

@@ -29,7 +29,8 @@ const TABLE = "buffer";
 /** Replaces the table, because truncation would not free memory: DuckDB only marks the rows as deleted. */
 const NEW_TABLE = `
   CREATE OR REPLACE TEMP TABLE ${TABLE} (
-    source INTEGER, payload BLOB, is_text BOOLEAN, ingested_at TIMESTAMPTZ, log_partition INTEGER, log_offset BIGINT, day INTEGER
+    source INTEGER, payload BLOB, is_text BOOLEAN, ingested_at TIMESTAMPTZ,
+    log_partition INTEGER, log_offset BIGINT, day INTEGER
   )`;
 const TYPES = [INTEGER, BLOB, BOOLEAN, TIMESTAMPTZ, INTEGER, BIGINT, INTEGER];
 

@@ -9,10 +9,10 @@ export function duckDBEndpoint({ endpoint }: S3Settings): { endpoint: string; us
 }
 
 /**
- * DuckDB's settings for requests that fail: one try a second for half a minute. A query waits for a store that restarts.
- * DuckDB's own half second would fail the query, and end the whole process where a manifest was being read: its Iceberg
- * extension (1.5) throws that error once more in a destructor. Only an outage that begins within a read, after the
- * catalog has inspected the table, and lasts longer still does that.
+ * DuckDB's settings for requests that fail: one try a second for half a minute. A query waits for a store that
+ * restarts. DuckDB's own half second would fail the query, and end the whole process where a manifest was being read:
+ * its Iceberg extension (1.5) throws that error once more in a destructor. Only an outage that begins within a read,
+ * after the catalog has inspected the table, and lasts longer still does that.
  */
 export const S3_RETRIES = { http_retries: 31, http_retry_wait_ms: 1_000, http_retry_backoff: 1 } as const;
 

@@ -7,9 +7,14 @@ import { quoteText } from "./sql.ts";
 
 const FORMULA = "^[=+\\-@\\t\\r\\n＝＋－＠]";
 const NUMBER = "[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d+)?";
+const NUMBER_TYPE = /U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)/;
+const TIME_TYPE = /DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIME WITH TIME ZONE|TIMESTAMP WITH TIME ZONE/;
+const NESTED_TYPE = /STRUCT\(.*\)|MAP\(.*\)|.*\[\d*\]/s;
 /** Types whose text is never a formula. All other types may hold untrusted text. */
-const SAFE_TYPES =
-  /^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|BOOLEAN|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)|DATE|TIME|TIMESTAMP(?:_S|_MS|_NS)?|TIME WITH TIME ZONE|TIMESTAMP WITH TIME ZONE|UUID|STRUCT\(.*\)|MAP\(.*\)|.*\[\d*\])$/s;
+const SAFE_TYPES = new RegExp(
+  `^(?:BOOLEAN|UUID|${NUMBER_TYPE.source}|${TIME_TYPE.source}|${NESTED_TYPE.source})$`,
+  "s",
+);
 
 export interface CsvColumn {
   name: string;
@@ -39,7 +44,8 @@ export function safeSelect(sql: string, columns: readonly CsvColumn[]): string {
 function valueOf(column: string, type: string): string {
   if (SAFE_TYPES.test(type)) return column;
   const text = `CAST(${column} AS VARCHAR)`;
-  const is_formula = `regexp_matches(${text}, ${quoteText(FORMULA)}) AND NOT regexp_full_match(${text}, ${quoteText(NUMBER)})`;
+  const is_number = `regexp_full_match(${text}, ${quoteText(NUMBER)})`;
+  const is_formula = `regexp_matches(${text}, ${quoteText(FORMULA)}) AND NOT ${is_number}`;
   return `CASE WHEN ${is_formula} THEN '''' || ${text} ELSE ${text} END`;
 }
 

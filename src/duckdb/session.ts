@@ -52,8 +52,8 @@ export class QuerySession {
   /** Whether names refer to the current tables, which DuckDB selects by the clock; snapshots are selected by id. */
   #is_current = true;
   /**
-   * Tables that the names do not refer to, because they are damaged or have no snapshot at the requested time. The error
-   * is thrown by the queries that name the table, so that one damaged table does not stop queries of the others.
+   * Tables that the names do not refer to, because they are damaged or have no snapshot at the requested time. The
+   * error is thrown by the queries that name the table, so that one damaged table does not stop queries of the others.
    */
   readonly #unavailable = new Map<string, OperatingError>();
   /** Tables with a snapshot at the requested time. */

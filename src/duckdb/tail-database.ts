@@ -245,8 +245,8 @@ export class TailDatabase {
 
 /** The columns that `append` fills. */
 export const BRONZE_COLUMNS = `
-  source VARCHAR, payload VARCHAR, payload_bytes BLOB, payload_size_bytes INTEGER, ingested_at TIMESTAMPTZ, ingestion_date DATE,
-  log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT`;
+  source VARCHAR, payload VARCHAR, payload_bytes BLOB, payload_size_bytes INTEGER,
+  ingested_at TIMESTAMPTZ, ingestion_date DATE, log_topic VARCHAR, log_partition INTEGER, log_offset BIGINT`;
 
 /** A failure loses no data of the tail, which is rebuilt from the log. */
 async function orFail<T>(work: Promise<T>): Promise<T> {

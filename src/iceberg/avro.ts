@@ -157,7 +157,8 @@ function exactLong(schema: avsc.Schema): avsc.Type | undefined {
 function malformed(why: string, cause?: unknown): OperatingError {
   return new OperatingError("INVALID_AVRO", `This is no readable Avro file: ${why}`, {
     next_step:
-      "Check the file against the table's metadata; restore it from a copy, or roll the table back to an older snapshot.",
+      "Check the file against the table's metadata; restore it from a copy, " +
+      "or roll the table back to an older snapshot.",
     cause,
   });
 }

@@ -106,7 +106,8 @@ function partitionInWords(tuple: PartitionTuple, spec: PartitionSpec, schema: Sc
     .map(({ field_id, name, type }, position) => {
       const value = tuple.get(field_id) ?? null;
       const is_date = type === "date" && typeof value === "number";
-      return `${columnOf(spec.fields[position], schema) ?? name}=${is_date ? new Date(value * MS_PER_DAY).toISOString().slice(0, 10) : String(value)}`;
+      const text = is_date ? new Date(value * MS_PER_DAY).toISOString().slice(0, 10) : String(value);
+      return `${columnOf(spec.fields[position], schema) ?? name}=${text}`;
     })
     .join("/");
 }

@@ -138,7 +138,7 @@ export function bronzePartitionFieldId(table: LoadedTable): number {
     field.transform !== "identity" ||
     source?.name !== PARTITION_COLUMN
   ) {
-    throw unsupported(table, `it must be partitioned by ${PARTITION_COLUMN} as it is`);
+    throw unsupported(table, `it must be partitioned by ${PARTITION_COLUMN} itself`);
   }
   return field["field-id"];
 }

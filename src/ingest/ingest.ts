@@ -205,7 +205,9 @@ class LogIngest implements Ingest {
     const committed = readOffsets(metadata, topic);
     for (const { partition, begin } of bounds) {
       if (committed.has(partition) || begin === 0) continue;
-      const message = `Bronze has nothing of ${topic}/${partition}, and the log begins at offset ${begin}: older records were pruned`;
+      const message =
+        `Bronze has nothing of ${topic}/${partition}, and the log begins at offset ${begin}: ` +
+        "older records were pruned";
       this.#publisher.report({ level: "warning", code: "BRONZE_STARTS_LATE", message });
     }
     return startingOffsets(committed, bounds, topic);

@@ -53,15 +53,17 @@ export function startingOffsets(
 function gap(message: string): OperatingError {
   return new OperatingError("LOG_GAP", message, {
     next_step:
-      "Run `npm run -s coinlake -- repair`: it looks for the records in newer metadata and data files of the warehouse, and with " +
-      "--from DIR in a backup. Only what is nowhere has to be accepted as lost, with --accept-loss.",
+      "Run `npm run -s coinlake -- repair`: it looks for the records in newer metadata and data files of the " +
+      "warehouse, and with --from DIR in a backup. " +
+      "Only what is nowhere has to be accepted as lost, with --accept-loss.",
   });
 }
 
 function behind(message: string): OperatingError {
   return new OperatingError("LOG_BEHIND", message, {
     next_step:
-      "Use the log that belongs to this lake; an older copy of its file would give offsets out twice. Where the log is lost, " +
-      "`npm run -s coinlake -- repair` says what is gone with it, and makes another that goes on after bronze.",
+      "Use the log that belongs to this lake; an older copy of its file would give offsets out twice. " +
+      "Where the log is lost, `npm run -s coinlake -- repair` says what is gone with it, " +
+      "and makes another that goes on after bronze.",
   });
 }

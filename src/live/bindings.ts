@@ -6,7 +6,8 @@ import type { CompiledRelation } from "../transform/worker.ts";
  * Rewrites the compiled SQL of dbt's models into the SQL of live views: the same statements over other relations. Pure.
  * Relations of the tail's database:
  *
- *   live.<table>              the view: the table at one snapshot, and the tail's rows that the snapshot has not consumed
+ *   live.<table>              the view: the table at one snapshot, and the tail's rows that the snapshot has not
+ *                             consumed
  *   tail.main.<table>         the tail's rows of the table
  *   tail.arriving.<table>     the rows of the batch that is being absorbed
  */

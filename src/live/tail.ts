@@ -212,7 +212,8 @@ export class Tail {
   async trim(absorbed: LogOffsets): Promise<{ committed(): void; has_deleted: boolean }> {
     const { at } = this.#live.columns;
     const [[oldest_us, newest_us] = []] = await this.#db.read(
-      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), epoch_us(max(${at})) from ${this.#accepted_table}`,
+      `select epoch_us(min(${at}) filter (where ${isPast(absorbed)})), ` +
+        `epoch_us(max(${at})) from ${this.#accepted_table}`,
     );
     const cut_us = this.#coverage.cutBefore(oldest_us as number | null, newest_us as number | null);
     const { bronze, elements, others } = this.#shape;
@@ -256,7 +257,8 @@ export class Tail {
     this.#steps = {
       parse: await this.#db.prepare(
         `DELETE FROM ${arrivingTable(elements)}`,
-        `${insert(arrivingTable(elements), elements, [[bronze.relation, arrivingTable(bronze)]])} RETURNING ${this.#candidateColumns()}`,
+        `${insert(arrivingTable(elements), elements, [[bronze.relation, arrivingTable(bronze)]])} ` +
+          `RETURNING ${this.#candidateColumns()}`,
       ),
       accept_new: await this.#db.prepare(...take_in, insert(this.#accepted_table, withoutCopies(accepted), [judged])),
       accept: await this.#db.prepare(
@@ -317,7 +319,8 @@ export class Tail {
     await this.#db.run(
       `INSERT INTO ${this.#accepted_table} BY NAME SELECT t.* FROM ${this.#tableAt(accepted)} AS t
        WHERE t.${date} IN (${dateLiterals(missing.map((minute) => minute.date))})
-         AND t.${at} >= ${timeLiteral(Math.min(...minutes))} AND t.${at} < ${timeLiteral(Math.max(...minutes) + MINUTE_US)}
+         AND t.${at} >= ${timeLiteral(Math.min(...minutes))}
+         AND t.${at} < ${timeLiteral(Math.max(...minutes) + MINUTE_US)}
          AND (t.${subject}, epoch_us(t.${at}) // ${MINUTE_US} * ${MINUTE_US}) IN (${wanted}) AND not (${isPast(from)})`,
     );
   }
@@ -335,7 +338,8 @@ export class Tail {
     for (const date of this.#marks.unknownDates(candidates)) {
       const heads = await this.#db.read(
         `select ${columns.source}, ${columns.product}, ${exactly(`max(${columns.number})`)} from (
-           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)}) union all by name select * from ${this.#accepted_table}
+           select * from ${this.#tableAt(accepted)} as t where not (${isPast(from)})
+          union all by name select * from ${this.#accepted_table}
          ) where ${columns.date} = date '${date}' and ${columns.number} is not null group by all`,
       );
       const learnt = heads.map(
@@ -353,10 +357,13 @@ export class Tail {
       .join(", ");
     const identities = [columns.identity, columns.former_identity].filter((name) => name !== undefined);
     const isInTail = (name: string) =>
-      `exists (select 1 from ${this.#accepted_table} as hot where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
+      `exists (select 1 from ${this.#accepted_table} as hot ` +
+      `where hot.${columns.identity} = arrived.${name} and hot.${columns.date} = arrived.${columns.date})`;
     const unknown = `select * from (
-        select unnest([${identities.join(", ")}]) as wanted, ${columns.date} from ${arrivingTable(this.#shape.elements)} as arrived
-        where (log_partition, log_offset, element_index) in (${wanted}) and ${identities.map((name) => `not ${isInTail(name)}`).join(" and ")}
+        select unnest([${identities.join(", ")}]) as wanted, ${columns.date}
+        from ${arrivingTable(this.#shape.elements)} as arrived
+        where (log_partition, log_offset, element_index) in (${wanted})
+          and ${identities.map((name) => `not ${isInTail(name)}`).join(" and ")}
       ) where wanted is not null`;
     const [[count] = []] = await this.#db.read(`select count(*) from (${unknown})`);
     if (count === 0) return true;
@@ -372,7 +379,8 @@ export class Tail {
   /** The candidates of the last batch that were accepted. */
   async #acceptedOf(candidates: readonly Candidate[], { partition, from }: Arrival): Promise<Tick[]> {
     const rows = await this.#db.read(
-      `select log_partition, log_offset, element_index from ${this.#accepted_table} where log_partition = ${partition} and log_offset >= ${from}`,
+      `select log_partition, log_offset, element_index from ${this.#accepted_table} ` +
+        `where log_partition = ${partition} and log_offset >= ${from}`,
     );
     const accepted = new Set(rows.map((row) => row.join("/")));
     return candidates.filter(({ partition, offset, element_index }) =>

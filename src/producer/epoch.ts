@@ -70,7 +70,8 @@ function tooEarly(line: number, text: string, at_us: number): OperatingError {
     `Line ${line} of the file holds the time "${text}", which is ${day}: no price is from before 2009`,
     {
       next_step:
-        "Correct that line: times are counts of seconds, milliseconds, microseconds or nanoseconds since 1970, or ISO 8601 where the format says so.",
+        "Correct that line: times are counts of seconds, milliseconds, microseconds or nanoseconds since 1970, " +
+        "or ISO 8601 where the format says so.",
     },
   );
 }

@@ -137,7 +137,9 @@ function died(service: Service, context: ServiceContext): OperatingError {
     "SERVICE_DIED",
     `${service.title} ended before it answered:\n${lastLines(context.folder)}`,
     {
-      next_step: `Read its logs in ${context.folder}; where its data are broken beyond use, \`coinlake cluster down --native --purge\` starts from nothing.`,
+      next_step:
+        `Read its logs in ${context.folder}; where its data are broken beyond use, ` +
+        "`coinlake cluster down --native --purge` starts from nothing.",
     },
   );
 }
@@ -147,7 +149,7 @@ function notAnswering(service: Service, context: ServiceContext, { pid }: Servic
     "SERVICE_NOT_ANSWERING",
     `${service.title} (process ${pid}) did not answer ${how}\n${lastLines(context.folder)}`,
     {
-      next_step: `Read its logs in ${context.folder}; \`coinlake cluster down --native\`, then \`up\`, starts it again.`,
+      next_step: `Read its logs in ${context.folder}; \`coinlake cluster down --native\`, then \`up\`, restarts it.`,
     },
   );
 }

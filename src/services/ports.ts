@@ -64,7 +64,9 @@ export function checkNotTaken(service: Service, ports: Readonly<Record<string, n
       "PORT_TAKEN",
       `${service.title} cannot listen on port ${number}: it is taken by ${owner}`,
       {
-        next_step: `Stop that process, or put ${service.title} elsewhere: \`cluster down\`, then \`up\` with another number in ${variable}.`,
+        next_step:
+          `Stop that process, or put ${service.title} elsewhere: ` +
+          `\`cluster down\`, then \`up\` with another number in ${variable}.`,
       },
     );
   }

@@ -55,7 +55,8 @@ export function sparkFailure(error: unknown, remote: string, doing: string): unk
       `Spark at ${remote} was to ${doing}, and did not answer in time; whether it has done so is not known`,
       {
         next_step:
-          "Look whether it has; if not, try again. If the server never answers, restart it: `coinlake cluster down --native`, then `up`.",
+          "Look whether it has; if not, try again. If the server never answers, restart it: " +
+          "`coinlake cluster down --native`, then `up`.",
         cause: error,
       },
     );

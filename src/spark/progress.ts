@@ -26,7 +26,7 @@ export interface SourceProgress {
 export type Offsets = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
 /** Spark's JSON of the progress; offsets are JSON within text. */
-interface Told {
+interface SparkProgress {
   id: string;
   name: string | null;
   batchId: number;
@@ -36,15 +36,15 @@ interface Told {
 }
 
 export function parseProgress(json: string): StreamProgress {
-  const told = JSON.parse(json) as Told;
+  const progress = JSON.parse(json) as SparkProgress;
   return {
-    query_id: told.id,
-    name: told.name ?? "",
-    batch_id: told.batchId,
-    at: told.timestamp,
-    input_rows: sum(told.sources.map(({ numInputRows }) => numInputRows)),
-    duration_ms: told.durationMs.triggerExecution ?? 0,
-    sources: told.sources.map(({ description, numInputRows, endOffset, latestOffset }) => {
+    query_id: progress.id,
+    name: progress.name ?? "",
+    batch_id: progress.batchId,
+    at: progress.timestamp,
+    input_rows: sum(progress.sources.map(({ numInputRows }) => numInputRows)),
+    duration_ms: progress.durationMs.triggerExecution ?? 0,
+    sources: progress.sources.map(({ description, numInputRows, endOffset, latestOffset }) => {
       const end = asOffsets(endOffset);
       const latest = asOffsets(latestOffset);
       return { description, input_rows: numInputRows, end, latest, lag: end && latest && lagBetween(end, latest) };
@@ -61,8 +61,8 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-function asOffsets(told: unknown): Offsets | null {
-  const value: unknown = typeof told === "string" && told.startsWith("{") ? JSON.parse(told) : null;
+function asOffsets(field: unknown): Offsets | null {
+  const value: unknown = typeof field === "string" && field.startsWith("{") ? JSON.parse(field) : null;
   if (typeof value !== "object" || value === null) return null;
   const is_offsets = Object.values(value).every(
     (topic) =>

@@ -146,10 +146,10 @@ export class StreamIngest {
     this.#progress = progress;
     const { open, pipeline } = this.#options;
     const topic = pipeline.topic.name;
-    const told = progress.sources.flatMap(({ end }) =>
+    const committed = progress.sources.flatMap(({ end }) =>
       Object.entries(end?.[topic] ?? {}).map(([partition, next]) => [Number(partition), next] as const),
     );
-    const further = told.filter(([partition, next]) => next > (this.#consumed.get(partition) ?? 0));
+    const further = committed.filter(([partition, next]) => next > (this.#consumed.get(partition) ?? 0));
     if (further.length === 0) return;
     this.#consumed = await this.#advance(new Map(further));
     await open.cluster.kafka.commitOffsets(topic, BRONZE_CONSUMER, this.#consumed);

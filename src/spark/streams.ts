@@ -260,7 +260,7 @@ export class StreamingQuery {
       const failure = is_rejected ? await this.failure() : null;
       if (failure === null) throw error;
       throw new OperatingError("STREAM_FAILED", `The stream "${this.name}" failed: ${failure.split("\n")[0]}`, {
-        next_step: "Mend what it says, then start it again: it goes on at the batch that failed.",
+        next_step: "Correct what it names, then start it again: it continues with the batch that failed.",
         cause: error,
       });
     }

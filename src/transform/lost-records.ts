@@ -26,10 +26,12 @@ export async function throwIfRecordsLost(
     if (first >= begin || Math.max(accepted[name] ?? 0, consumed[name] ?? 0) === 0) continue;
     throw new OperatingError(
       "RECORDS_LOST",
-      `Records ${first} to ${begin - 1} of ${name} are gone: the log has pruned them, and ${bronze.table} does not hold them`,
+      `Records ${first} to ${begin - 1} of ${name} are gone: ` +
+        `the log has pruned them, and ${bronze.table} does not hold them`,
       {
         next_step:
-          "Run `npm run -s coinlake -- repair`: it brings bronze back from a backup, the archive or older metadata files.",
+          "Run `npm run -s coinlake -- repair`: it brings bronze back from a backup, " +
+          "the archive or older metadata files.",
       },
     );
   }

@@ -86,7 +86,7 @@ function failed(what: string, { nodes }: CommandResult): OperatingError {
     status === "error" ? [`${name}: ${message ?? "no message"}`] : [],
   );
   return new OperatingError("MODEL_FAILED", `dbt could not ${what}.\n${words.join("\n")}`, {
-    next_step: "Mend what is named above, then start again; `npm run -s coinlake -- dbt compile` says more.",
+    next_step: "Correct what is named above, then start again; `npm run -s coinlake -- dbt compile` says more.",
   });
 }
 

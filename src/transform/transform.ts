@@ -72,7 +72,8 @@ export class Transform {
   }
 
   /**
-   * Runs one increment. Throws MODEL_FAILED with dbt's message, or STORAGE_FULL; tables that were committed before stay correct.
+   * Runs one increment. Throws MODEL_FAILED with dbt's message, or STORAGE_FULL; tables that were committed before stay
+   * correct.
    */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
@@ -178,7 +179,8 @@ function buildFailed(failed: CommandResult["nodes"]): OperatingError {
   return new OperatingError("MODEL_FAILED", message, {
     next_step: DAMAGED.test(words)
       ? "Run `npm run -s coinlake -- repair`; the increment is tried again, and succeeds once the file is back."
-      : "The increment is tried again; each table keeps its last commit. If it keeps failing, mend the model named above.",
+      : "The increment is tried again; each table keeps its last commit. " +
+        "If it keeps failing, correct the model named above.",
     is_retryable: true,
   });
 }

@@ -416,13 +416,15 @@ export class DbtWorker {
     return new OperatingError("DBT_WORKER_DIED", `The dbt worker ended (${how}).${said ? ` It said:\n${said}` : ""}`, {
       next_step: this.#is_closing
         ? "Nothing to do: it was asked to."
-        : "The next increment starts it again; each table keeps its last commit. If it keeps ending, run `npm run -s coinlake -- doctor`.",
+        : "The next increment starts it again; each table keeps its last commit. " +
+          "If it keeps ending, run `npm run -s coinlake -- doctor`.",
     });
   }
 }
 
 function notReady(): OperatingError {
-  const message = `dbt was not ready after ${START_TIMEOUT_MS / 60_000} minutes and was stopped: the machine is too busy`;
+  const minutes = START_TIMEOUT_MS / 60_000;
+  const message = `dbt was not ready after ${minutes} minutes and was stopped: the machine is too busy`;
   return new OperatingError("DBT_WORKER_DIED", message, {
     next_step: "It is started again; prices stay in the log meanwhile. Stop other work on this machine if it repeats.",
   });

@@ -494,7 +494,8 @@ describe("after a kill", () => {
     "before placing:1",
     "after placing:1",
   ]) {
-    test(`${moment.replace(/:.*/, "")} of a restore, no partial lake is visible, and the next run completes it`, async () => {
+    const when = moment.replace(/:.*/, "");
+    test(`${when} of a restore, no partial lake is visible, and the next run completes it`, async () => {
       const data = pathIn(`restore ${moment.replaceAll(/\W/g, "-")}`);
       await killedAt(moment, ["restore", pathIn("rest"), "--data", data]);
       const is_done = moment.startsWith("after placing");

@@ -262,7 +262,8 @@ describe("move", () => {
   }
 
   for (const moment of ["inside relocation:4", "after relocation:1", "before placing:1", "after placing:1"]) {
-    test(`killed ${moment.replace(/:.*/, "")} to another folder: the lake is in one folder, and the next run completes`, async () => {
+    const when = moment.replace(/:.*/, "");
+    test(`killed ${when} to another folder: the lake is in one folder, and the next run completes`, async () => {
       const [here, there] = [
         pathIn(`from ${moment.replaceAll(/\W/g, "-")}`),
         pathIn(`to ${moment.replaceAll(/\W/g, "-")}`),

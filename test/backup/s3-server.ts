@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 
 /**
- * The subset of S3 that the storage uses: put once, read whole and in ranges, paged listing, delete. For tests in which only Coinlake uses
- * S3; tests of engines on S3 use MinIO.
+ * The subset of S3 that the storage uses: put once, read whole and in ranges, paged listing, delete. For tests in which
+ * only Coinlake uses S3; tests of engines on S3 use MinIO.
  */
 export async function startS3(): Promise<{ url: string; objects: Map<string, Buffer>; close(): Promise<void> }> {
   const objects = new Map<string, Buffer>();
@@ -62,7 +62,10 @@ function listing(objects: Map<string, Buffer>, bucket: string, query: URLSearchP
   const page = names.slice(0, PAGE);
   const contents = page.map(
     (name) =>
-      `<Contents><Key>${encodeURIComponent(name.slice(bucket.length + 1))}</Key><ETag>${tagOf(objects.get(name) ?? Buffer.alloc(0))}</ETag><Size>${objects.get(name)?.length ?? 0}</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>`,
+      `<Contents><Key>${encodeURIComponent(name.slice(bucket.length + 1))}</Key>` +
+      `<ETag>${tagOf(objects.get(name) ?? Buffer.alloc(0))}</ETag>` +
+      `<Size>${objects.get(name)?.length ?? 0}</Size>` +
+      "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>",
   );
   const next = names.length > PAGE ? `<NextContinuationToken>${page.at(-1) ?? ""}</NextContinuationToken>` : "";
   return `<ListBucketResult>${contents.join("")}${next}</ListBucketResult>`;

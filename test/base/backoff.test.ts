@@ -48,7 +48,7 @@ const HEADERS: [string | null | undefined, number | null][] = [
   ["Fri, 99 Oct 2025", null],
 ];
 for (const [header, delay_ms] of HEADERS) {
-  test(`A retry-after of ${JSON.stringify(header) ?? "undefined"} means a delay of ${delay_ms ?? "unspecified"} ms.`, () => {
+  test(`A retry-after of ${JSON.stringify(header) ?? "undefined"} delays by ${delay_ms ?? "unspecified"} ms.`, () => {
     assert.equal(retryAfter_ms(header, now_us), delay_ms);
   });
 }

@@ -123,7 +123,8 @@ export async function tooWideOf(page: Page): Promise<string[]> {
     const width = document.documentElement.clientWidth;
     const isContained = (element) => {
       for (let at = element.parentElement; at !== null && at !== document.body; at = at.parentElement)
-        if (getComputedStyle(at).overflowX !== "visible" && at.getBoundingClientRect().right <= width + 0.5) return true;
+        if (getComputedStyle(at).overflowX !== "visible" && at.getBoundingClientRect().right <= width + 0.5)
+          return true;
       return false;
     };
     return [...document.body.querySelectorAll("*")]

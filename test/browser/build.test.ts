@@ -17,7 +17,7 @@ test("the dashboard's scripts are under 300 kB gzipped, and those of the first p
   assert.ok(sizeOf(first) <= MAX_FIRST_BYTES, `${sizeOf(first)} bytes gzipped for the first page`);
 });
 
-test("every file but the HTML frames has its content's hash in its name, and no style or script is inline", async () => {
+test("each file but the HTML frames has its content's hash in its name, and no style or script is inline", async () => {
   const assets = await buildDashboard();
   const frames = ["/index.html", "/login.html"];
   for (const [path, { is_immutable }] of assets) {

@@ -134,7 +134,7 @@ describe("a live page", { skip }, () => {
     await page.browserContext().close();
   });
 
-  test("after a cut connection the page keeps its data, counts down, and resumes after the last received event", async (t) => {
+  test("after a cut connection the page keeps its data, counts down, and resumes after the last event", async (t) => {
     const cable = await layCable(market.url);
     t.after(() => cable.close());
     const { page } = await openPage(browser, cable.url);
@@ -270,7 +270,7 @@ describe("a live page", { skip }, () => {
     );
   });
 
-  test("an overlay is drawn above the chart, the focus ring is visible, and daily candles show no time of day", async (t) => {
+  test("an overlay is above the chart, the focus ring is visible, and daily candles show no time of day", async (t) => {
     const { page } = await openPage(browser, `${market.url}/coins/bitcoin?interval=1d`);
     t.after(() => page.browserContext().close());
     await untilText(page, /\d{4}-\d\d-\d\d UTC/);
@@ -336,7 +336,7 @@ describe("a live page", { skip }, () => {
     }
   });
 
-  test("a phone shows every menu entry beside a count of alerts, and the 1 h change if the 24 h change is unknown", async (t) => {
+  test("a phone shows every menu entry beside a count of alerts, and the 1 h change if 24 h is unknown", async (t) => {
     const { page } = await openPage(browser, market.url, PHONE);
     t.after(() => page.browserContext().close());
     await page.setRequestInterception(true);
@@ -385,7 +385,7 @@ describe("a live page", { skip }, () => {
     assert.match(shown[0] ?? "", /%/);
   });
 
-  test("the form of a rule accepts a level with separators, a coin's symbol, and a channel from the list", async (t) => {
+  test("a rule's form accepts a level with separators, a coin's symbol, and a channel from the list", async (t) => {
     await market.running.alerts.createSink({
       id: "on-call",
       kind: "slack",

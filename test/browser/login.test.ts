@@ -5,7 +5,7 @@ import { startRunning, type Running } from "../serve/running.ts";
 import { accessibilityOf, openPage, overhangOf, PHONE, skip, startBrowser, untilText } from "./browser.ts";
 import { openEmpty, type OpenMarket } from "./market.ts";
 
-const TOKEN = "a token for whoever may read";
+const TOKEN = "a token for every reader";
 
 describe("logging in", { skip }, () => {
   let browser: Browser;

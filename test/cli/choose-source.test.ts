@@ -115,7 +115,7 @@ test("if no source answers, the fallback runs, and the reason of every source is
   assert.match(said[1] ?? "", /SIMULATED/);
 });
 
-test("an existing live lake continues even if no source answers, and a programming error in a probe is thrown", async () => {
+test("an existing live lake continues if no source answers, and a programming error in a probe is thrown", async () => {
   const data_folder = join(folder.path, "present");
   mkdirSync(data_folder);
   openOrCreateLake(data_folder, { name: "live", kind: "live", pipeline: "crypto" });

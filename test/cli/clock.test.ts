@@ -117,8 +117,8 @@ describe("every command under a wrong clock", { skip: skipWithoutFaketime }, () 
 });
 
 /**
- * Answers name the commit times of snapshots, which a clock that is behind makes approximate, also in notes; a test of a
- * rule names the present time.
+ * Answers name the commit times of snapshots, which a clock that is behind makes approximate, also in notes; a test of
+ * a rule names the present time.
  */
 function withoutClockTimes(value: unknown): unknown {
   const is_of_clock = (key: string): boolean => ["committed_at", "fired_at", "note"].includes(key);

@@ -17,7 +17,8 @@ test("commands in a next step get the lake options of this command", () => {
   assert.equal(withLakeOptions(step, ["verify", "--json"]), step);
   assert.equal(
     withLakeOptions(step, ["verify", "--data", "/my lakes", "--lake", "replay"]),
-    'Run `npm run -s coinlake -- repair --table gold.t --data "/my lakes" --lake replay` to see it; `npm start` fetches the rest.',
+    'Run `npm run -s coinlake -- repair --table gold.t --data "/my lakes" --lake replay` ' +
+      "to see it; `npm start` fetches the rest.",
   );
   const complete = "`npm run -s coinlake -- move --data /a`";
   assert.equal(withLakeOptions(complete, ["ask", "--data", "/b"]), complete);

@@ -63,7 +63,7 @@ describe("start with live sources", () => {
     });
   }
 
-  test("runs all in one lake, continues without one that dies, and fetches after a restart what it missed", async () => {
+  test("runs all in one lake, continues if one dies, and fetches after a restart what it missed", async () => {
     const data = join(folder.path, "all");
     const start = (...args: string[]) =>
       (running = startCoinlake(["start", "--data", data, "--catalog-port", "0", "--port", "0", ...args], env));
@@ -139,8 +139,8 @@ function idsIn(records: readonly LogRecord[], kind: ExchangeKind, product: strin
         const read = protocol.rest.read(page.body);
         return read !== null && "ids" in read ? [...read.ids] : [];
       }
-      const heard = protocol.read(text);
-      return heard.kind === "trades" ? heard.trades.map(({ id }) => id) : [];
+      const message = protocol.read(text);
+      return message.kind === "trades" ? message.trades.map(({ id }) => id) : [];
     }),
   );
 }

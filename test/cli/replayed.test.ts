@@ -151,7 +151,7 @@ test("SQL is read from a file or from standard input, and CSV output escapes for
   assert.equal(from_input.stdout, "one\r\n1\r\n", from_input.stderr);
 });
 
-test("tables fit the terminal, are complete with --wide and in a pipe, and print one line per value with --vertical", async () => {
+test("tables fit the terminal, are complete with --wide and in pipes; --vertical prints a line per value", async () => {
   const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
   const ask = async (options: string[], env: NodeJS.ProcessEnv, run = warmCoinlake) => {
     const asked = await run(["ask", "5", "--lake", "replay-candles", ...options, ...data], env);

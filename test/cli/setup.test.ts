@@ -111,7 +111,7 @@ describe("bin/bootstrap.js", { skip: process.platform === "win32" ? "Windows has
   const folder = temporaryFolder();
   after(() => folder.remove());
 
-  test("reports that Ctrl-C stopped the set-up, exits with 130, and repeats the stopped step at the next run", async () => {
+  test("reports that Ctrl-C stopped the set-up, exits with 130, and repeats the stopped step next time", async () => {
     for (const name of ["bin", "package.json", "package-lock.json"])
       cpSync(join(projectFolder(), name), join(folder.path, name), { recursive: true });
     const calls = join(folder.path, "npm-calls");

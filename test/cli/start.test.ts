@@ -123,7 +123,7 @@ describe("start", () => {
   });
 
   for (const option of ["--catalog-port", "--port"]) {
-    test(`rejects a taken port before anything runs, and names the option that chooses another: ${option}`, async () => {
+    test(`rejects a taken port before anything runs, and names the option to choose another: ${option}`, async () => {
       const { data } = lakeCalled(`unheard${option}`);
       const server = createServer();
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -14,13 +14,13 @@ import { temporaryFolder } from "../support/coinlake.ts";
 
 describe("the progress of gold behind the log", () => {
   test("reports after each increment how many records wait, and once that the backlog is built", async () => {
-    const told: (Increment | "caught up")[] = [];
+    const calls: (Increment | "caught up")[] = [];
     let [consumed, end] = [0, 2_164];
     const progress = new BuildProgress({
       consumed: async () => ({ "topic/0": consumed }),
       logEnd: async () => ({ "topic/0": end }),
-      built: (increment) => told.push(increment),
-      caughtUp: () => told.push("caught up"),
+      built: (increment) => calls.push(increment),
+      caughtUp: () => calls.push("caught up"),
     });
     for (const [next, log_end] of [
       [310, 2_164],
@@ -31,7 +31,7 @@ describe("the progress of gold behind the log", () => {
       [consumed, end] = [next, log_end];
       await progress.increment(2);
     }
-    assert.deepEqual(told, [
+    assert.deepEqual(calls, [
       { seconds: 2, records: 310, waiting: 1_854 },
       { seconds: 2, records: 1_190, waiting: 670 },
       { seconds: 2, records: 664, waiting: 26 },
@@ -40,23 +40,23 @@ describe("the progress of gold behind the log", () => {
     ]);
   });
 
-  test("reports a lake without a backlog as caught up at once, but not an empty one or one with a backlog", async () => {
+  test("reports a lake without backlog as caught up at once, but not an empty one or one with a backlog", async () => {
     const cases: [consumed: Record<string, number>, end: number, times: number][] = [
       [{ "topic/0": 5 }, 5, 1],
       [{ "topic/0": 5 }, 6, 0],
       [{}, 0, 0],
     ];
     for (const [consumed, end, times] of cases) {
-      let told = 0;
+      let caught_up = 0;
       const progress = new BuildProgress({
         consumed: async () => consumed,
         logEnd: async () => ({ "topic/0": end }),
         built() {},
-        caughtUp: () => (told += 1),
+        caughtUp: () => (caught_up += 1),
       });
       await progress.settle();
       await progress.settle();
-      assert.equal(told, times);
+      assert.equal(caught_up, times);
     }
   });
 });

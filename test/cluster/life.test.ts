@@ -125,7 +125,8 @@ test("a taken port is rejected with the process that holds it, before anything s
   assert.match(
     stderr,
     new RegExp(
-      `Kafka cannot listen on port ${ports.COINLAKE_KAFKA_PORT}: it is taken by process ${kafka} \\(java, in ${cluster}/kafka\\)`,
+      `Kafka cannot listen on port ${ports.COINLAKE_KAFKA_PORT}: ` +
+        `it is taken by process ${kafka} \\(java, in ${cluster}/kafka\\)`,
     ),
   );
   assert.match(stderr, /PORT_TAKEN[\s\S]*COINLAKE_KAFKA_PORT/);

@@ -46,7 +46,7 @@ test("a download is rejected if a file is missing, unknown or different from its
   }
 });
 
-test("a fetched folder appears complete or not at all, once for concurrent callers, and again when its pins change", async () => {
+test("a fetched folder appears whole or not at all, once for concurrent callers, and again for new pins", async () => {
   const cache: Cache = { folder: join(folder.path, "cache"), say() {}, progress: () => ({ update() {}, end() {} }) };
   const pin = join(folder.path, "pin");
   writeFileSync(pin, "1");
@@ -97,17 +97,17 @@ test("a broken download resumes, in the same run and in the next one, and report
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/package.tar.gz`;
   const file = join(folder.path, "package.tar.gz");
   writeFileSync(file, bytes.subarray(0, 1_000_000));
-  const told: [number, number | null][] = [];
+  const updates: [number, number | null][] = [];
   const cache: Cache = {
     folder: folder.path,
     say() {},
-    progress: () => ({ update: (...now) => void told.push(now), end() {} }),
+    progress: () => ({ update: (...now) => void updates.push(now), end() {} }),
   };
   try {
     await download(cache, "package", url, file);
     assert.ok(readFileSync(file).equals(bytes));
     assert.deepEqual(asked, ["1000000", "4000000", "7000000"]);
-    assert.deepEqual(told.at(-1), [bytes.length, bytes.length]);
+    assert.deepEqual(updates.at(-1), [bytes.length, bytes.length]);
     writeFileSync(file, bytes.subarray(0, 1_000_000));
     is_silent = true;
     await assert.rejects(download(cache, "package", url, file), {

@@ -8,14 +8,17 @@ import { replayedMarket } from "./known-market.ts";
 import { uploadedOrders } from "./known-orders.ts";
 import { describeMoment, kindOf, planKills } from "./plan.ts";
 
-const USAGE = `Kills the pipeline again and again, restarts it each time, and holds what it made against what was sent to it.
+const USAGE = `\
+Kills the pipeline again and again, restarts it each time, and holds what it made against what was sent to it.
 
   npm run -s crash -- [KILLS] [--seed N] [--pipeline NAME]
 
-300 kills of the crypto pipeline with a seed of the day, in rounds of 50, each on a separate lake. With --pipeline ecommerce, files of
+300 kills of the crypto pipeline with a seed of the day, in rounds of 50, each on a separate lake. \
+With --pipeline ecommerce, files of
 orders arrive all the time: twice, renamed, late and half-written.
 
-Takes some five seconds a kill and prints the seed that repeats a failed round. Exits 0 if nothing was lost, doubled or changed.`;
+Takes some five seconds a kill and prints the seed that repeats a failed round. \
+Exits 0 if nothing was lost, doubled or changed.`;
 
 const DEFAULT_KILLS = 300;
 /** Each round begins with a new lake and ends with the comparison, so a failure is at most this many kills old. */
@@ -78,7 +81,8 @@ async function main(): Promise<void> {
       addTo(totals, survival);
     } catch (error) {
       say(
-        `${String(error)}\n\nFAILED in the round with seed ${seed}; its lake stays in ${round_folder}\nAgain: npm run -s crash -- ${kills} --seed ${seed} --pipeline ${values.pipeline}`,
+        `${String(error)}\n\nFAILED in the round with seed ${seed}; its lake stays in ${round_folder}\n` +
+          `Again: npm run -s crash -- ${kills} --seed ${seed} --pipeline ${values.pipeline}`,
       );
       process.exitCode = 1;
       return;
@@ -103,7 +107,8 @@ async function runRound(
     onDeath: (kill, life) => {
       const missed = life.is_reached ? "" : ", before its moment came";
       tell(
-        `${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} (lived ${(life.lived_ms / 1000).toFixed(1)} s)`,
+        `${String((done += 1)).padStart(3)}/${kills} killed ${describeMoment(kill)}${missed} ` +
+          `(lived ${(life.lived_ms / 1000).toFixed(1)} s)`,
       );
       if (!life.is_reached) tell(`its last words:\n${life.finished.stderr.slice(-LAST_WORDS_CHARACTERS)}`);
     },
@@ -121,7 +126,8 @@ async function runRound(
   );
   tell(
     `survived: ${bronze_records} records (${records_before_drain} of them under fire), ` +
-      `${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected: all as sent, and as a full refresh has them`,
+      `${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected: ` +
+      "all as sent, and as a full refresh has them",
   );
   return survival;
 }

@@ -39,7 +39,8 @@ describe("bad input", () => {
       select log_offset::varchar, to_json(verdict)::varchar
       from (
         select * replace (price::varchar as price, price_at::varchar as price_at, market_cap::varchar as market_cap,
-          volume_24h::varchar as volume_24h, trade_number::varchar as trade_number, traded_volume::varchar as traded_volume,
+          volume_24h::varchar as volume_24h, trade_number::varchar as trade_number,
+          traded_volume::varchar as traded_volume,
           traded_volume_usd::varchar as traded_volume_usd)
         from silver.crypto_price_updates
         union all by name select *, 'duplicate' as reason from silver.crypto_price_duplicates

@@ -349,7 +349,8 @@ const EXCHANGES: readonly Case[] = [
     title: "a filled gap with invalid trades",
     payload: envelope(
       "trades",
-      '[{"trade_id":7,"price":"1.5","time":"NOW"},{"trade_id":8,"price":"x","time":"NOW"},{"trade_id":7,"price":"1.5","time":"NOW"},7]',
+      '[{"trade_id":7,"price":"1.5","time":"NOW"},{"trade_id":8,"price":"x","time":"NOW"},' +
+        '{"trade_id":7,"price":"1.5","time":"NOW"},7]',
     ),
     outcomes: [{ trade_number: "7" }, "price_not_a_number", "duplicate", "element_not_object"],
   },

@@ -10,7 +10,7 @@ before(async () => {
 });
 after(() => lakes.close());
 
-test("an increment ends before the record with which one read would exceed its byte limit, however small the rest are", async () => {
+test("an increment ends before the record that would exceed a read's byte limit, however small the rest", async () => {
   const lake = await lakes.fresh();
   const sizes_bytes = [60_000, ...Array.from({ length: 7 }, () => 10_000), ...Array.from({ length: 10_000 }, () => 5)];
   await lake.append(

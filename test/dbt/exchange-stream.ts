@@ -28,7 +28,8 @@ const COINBASE = {
   messages: (product: string, trades: readonly Trade[]) =>
     trades.map(
       ({ number, price, amount, at_us }) =>
-        `{"type":"match","trade_id":${number},"side":"buy","size":"${amount}","price":"${price}","product_id":"${product}","time":"${isoFromMicros(at_us)}"}`,
+        `{"type":"match","trade_id":${number},"side":"buy","size":"${amount}","price":"${price}",` +
+        `"product_id":"${product}","time":"${isoFromMicros(at_us)}"}`,
     ),
   body: (trades: readonly Trade[]) =>
     `[${trades
@@ -48,12 +49,19 @@ const KRAKEN = {
       .toReversed()
       .map(
         ({ number, price, amount, at_us }) =>
-          `{"symbol":"${product}","side":"buy","price":${price},"qty":${amount},"ord_type":"limit","trade_id":${number},"timestamp":"${isoFromMicros(at_us)}"}`,
+          `{"symbol":"${product}","side":"buy","price":${price},"qty":${amount},"ord_type":"limit",` +
+          `"trade_id":${number},"timestamp":"${isoFromMicros(at_us)}"}`,
       )
       .join(",")}]}`,
   ],
   body: (trades: readonly Trade[]) =>
-    `{"error":[],"result":{"PAIR":[${trades.map(({ number, price, amount, at_us }) => `["${price}","${amount}",${Math.floor(at_us / SECOND_US)}.${String(at_us % SECOND_US).padStart(6, "0")},"b","l","",${number}]`).join(",")}],"last":"0"}}`,
+    `{"error":[],"result":{"PAIR":[${trades
+      .map(
+        ({ number, price, amount, at_us }) =>
+          `["${price}","${amount}",${Math.floor(at_us / SECOND_US)}.` +
+          `${String(at_us % SECOND_US).padStart(6, "0")},"b","l","",${number}]`,
+      )
+      .join(",")}],"last":"0"}}`,
 };
 
 const BINANCE = {
@@ -62,10 +70,18 @@ const BINANCE = {
   messages: (product: string, trades: readonly Trade[]) =>
     trades.map(
       ({ number, price, amount, at_us }) =>
-        `{"stream":"${product.toLowerCase()}@aggTrade","data":{"e":"aggTrade","E":1,"s":"${product}","a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}}`,
+        `{"stream":"${product.toLowerCase()}@aggTrade","data":{"e":"aggTrade","E":1,"s":"${product}",` +
+        `"a":${number},"p":"${price}","q":"${amount}",` +
+        `"f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}}`,
     ),
   body: (trades: readonly Trade[]) =>
-    `[${trades.map(({ number, price, amount, at_us }) => `{"a":${number},"p":"${price}","q":"${amount}","f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}`).join(",")}]`,
+    `[${trades
+      .map(
+        ({ number, price, amount, at_us }) =>
+          `{"a":${number},"p":"${price}","q":"${amount}",` +
+          `"f":${2 * number},"l":${2 * number + 1},"T":${at_us / 1000},"m":true}`,
+      )
+      .join(",")}]`,
 };
 
 /**

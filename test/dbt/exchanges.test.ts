@@ -97,7 +97,7 @@ describe("trades of three exchanges whose connections fail", () => {
     await lakes.close();
   });
 
-  test("are in silver once each, with exact values, whether they were received as messages or in backfill pages", async () => {
+  test("are in silver once each, with exact values, whether received as messages or in backfill pages", async () => {
     for (const market of markets) {
       await market.live();
       for (let number = 0; number < 6; number += 1) market.trade(number, true);
@@ -138,7 +138,8 @@ describe("trades of three exchanges whose connections fail", () => {
     const { rejected } = await lake.reconcile();
     assert.equal(rejected, 0);
     const gaps_by_source = await lake.rows(
-      "select source, count(distinct log_offset) from silver.crypto_price_updates where is_backfill group by all order by all",
+      "select source, count(distinct log_offset) from silver.crypto_price_updates " +
+        "where is_backfill group by all order by all",
     );
     assert.deepEqual(
       gaps_by_source.map(([source]) => source),

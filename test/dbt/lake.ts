@@ -228,7 +228,9 @@ export class TestLake {
     return this.#worker.run(args);
   }
 
-  /** dbt's tests of the data, as in operation: unit tests do not depend on the lake, and take longer than all others. */
+  /**
+   * dbt's tests of the data, as in operation: unit tests do not depend on the lake, and take longer than all others.
+   */
   dataTests(): Promise<CommandResult> {
     return this.dbt("test", "--exclude", "resource_type:unit_test", "--no-write-json");
   }

@@ -83,7 +83,7 @@ async function assertSortedByOthersOnly(lake: TestLake, table: string): Promise<
   assert.deepEqual([...new Set(entries.map(({ data_file }) => data_file.sort_order_id ?? 0))], [0], table);
 }
 
-test("separate increments of silver and gold give the tables of whole runs, also with a sort order of another engine", async () => {
+test("separate increments of silver and gold equal whole runs, also with a sort order of another engine", async () => {
   const whole = await lakes.fresh();
   await whole.append(stream);
   await whole.ingest();

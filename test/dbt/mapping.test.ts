@@ -13,7 +13,9 @@ import { copyDbtProject } from "./project-copy.ts";
 
 const START_MS = Date.parse("2026-03-01T12:00:00Z");
 const PRODUCTS = "silver.crypto_products";
-const UNMAPPED = `select source, product, count(*) from silver.crypto_price_updates where is_mapped = false group by all order by all`;
+const UNMAPPED =
+  "select source, product, count(*) from silver.crypto_price_updates " +
+  "where is_mapped = false group by all order by all";
 
 /** A trade of ten units at a price of two, at the given second. */
 function match(second: number, product: string, source = "coinbase"): SourceRecord {
@@ -85,7 +87,8 @@ describe("the mapping of products to coins", () => {
       match(5, "BTC-USD", "elsewhere"),
     );
     const rows = await lake.rows(
-      "select source, product, crypto_id, symbol, is_mapped::varchar, (traded_volume_usd::integer)::varchar from silver.crypto_price_updates order by price_at",
+      "select source, product, crypto_id, symbol, is_mapped::varchar, (traded_volume_usd::integer)::varchar " +
+        "from silver.crypto_price_updates order by price_at",
     );
     assert.deepEqual(rows, [
       ["coingecko", null, "bitcoin", "BTC", null, null],
@@ -135,13 +138,14 @@ describe("the mapping of products to coins", () => {
     assert.equal(await snapshots(), count);
   });
 
-  test("applies to records that are read after its file has changed, in one commit, without a restart of dbt", async () => {
+  test("applies to records that are read after its file changed, in one commit, without a restart of dbt", async () => {
     const count = await snapshots();
     appendFileSync(file, "coinbase,NEW-USD,newcoin,NEW,USD\n");
     await arrive(match(20, "NEW-USD"));
     assert.equal(await snapshots(), count + 1);
     const rows = await lake.rows(
-      "select crypto_id, is_mapped::varchar from silver.crypto_price_updates where product = 'NEW-USD' order by price_at",
+      "select crypto_id, is_mapped::varchar from silver.crypto_price_updates " +
+        "where product = 'NEW-USD' order by price_at",
     );
     assert.deepEqual(rows, [
       ["coinbase:NEW-USD", "false"],

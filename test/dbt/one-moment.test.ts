@@ -79,7 +79,7 @@ describe("trades with equal times", () => {
     return prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
   }
 
-  test("open and close candles by source, product and number, in live views, increments and a full refresh", async () => {
+  test("open and close candles by source, product and number, in live views, increments and full refresh", async () => {
     const lake = await lakes.fresh();
     const tail = await LiveLake.open({
       open: lake.open,
@@ -128,7 +128,7 @@ describe("trades with equal times", () => {
     return plain(rows[0]?.[columns.findIndex(({ name }) => name === "price_usd")]);
   }
 
-  test("fall only if the lower price is last, count twice if an id is reused, and conflict if one trade has two prices", async () => {
+  test("fall only if the lower price is last, count reused ids twice, conflict if a trade has two prices", async () => {
     const lake = await lakes.fresh();
     const avax = { e: "aggTrade", E: MOMENT_MS, s: "AVAXUSDT" };
     const page = (product: string, ...trades: object[]) =>
@@ -173,7 +173,8 @@ describe("trades with equal times", () => {
       ["polkadot", "7.3"],
     ]);
     const copies = await lake.rows(`
-      select price::double::varchar, is_conflicting::varchar from silver.crypto_price_duplicates order by log_offset, element_index`);
+      select price::double::varchar, is_conflicting::varchar from silver.crypto_price_duplicates
+      order by log_offset, element_index`);
     assert.deepEqual(copies, [
       ["20.0", "false"],
       ["21.0", "false"],
@@ -185,7 +186,7 @@ describe("trades with equal times", () => {
     assert.deepEqual({ duplicates, conflicting }, { duplicates: 5, conflicting: 2 });
   });
 
-  test("stored by an earlier version without their first trade's id are duplicates when repeated, in tail and tables", async () => {
+  test("stored by older versions without a first trade id are duplicates if repeated, in tail and tables", async () => {
     const lake = await lakes.fresh();
     const message = (a: number, p: string, f = a) =>
       record("binance", 1, { e: "aggTrade", E: MOMENT_MS, s: "ADAUSDT", ...aggregate(a, p, f) });

@@ -134,9 +134,11 @@ async function assertRefreshChangesNothing(lake: TestLake): Promise<void> {
   for (const table of MODELS) {
     const [before_refresh, after_refresh] = [`memory.kept.${nameOf(table)}`, `lake.${table}`];
     const differences = await lake.rows(`
-      select 'only increments gave' as who, to_json(row)::varchar as what from (from ${before_refresh} except all from ${after_refresh}) as row
+      select 'only increments gave' as who, to_json(row)::varchar as what
+      from (from ${before_refresh} except all from ${after_refresh}) as row
       union all
-      select 'only the refresh gave', to_json(row)::varchar from (from ${after_refresh} except all from ${before_refresh}) as row
+      select 'only the refresh gave', to_json(row)::varchar
+      from (from ${after_refresh} except all from ${before_refresh}) as row
       order by what limit 6`);
     assert.deepEqual(differences, [], table);
   }

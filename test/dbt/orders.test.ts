@@ -66,7 +66,8 @@ describe("the orders pipeline", () => {
 
   test("holds the newest state of each order", async () => {
     const rows = await lake.rows(
-      "select order_id, store, is_cancelled::varchar, (total * 100)::bigint::varchar from silver.orders_silver order by 1",
+      "select order_id, store, is_cancelled::varchar, (total * 100)::bigint::varchar " +
+        "from silver.orders_silver order by 1",
     );
     const expected = [...truth.orders.values()]
       .map(({ kind, id, store, total_cents }) => [id, store, String(kind === "order_cancelled"), String(total_cents)])
@@ -74,7 +75,7 @@ describe("the orders pipeline", () => {
     assert.deepEqual(rows, expected);
   });
 
-  test("accepts, deduplicates and rejects the events that an independent computation does, and reconciles", async () => {
+  test("accepts, deduplicates and rejects the same events as an independent computation, and reconciles", async () => {
     const reasons = await lake.rows(
       "select reason, count(*)::varchar from silver.orders_rejected group by 1 order by 1",
     );

@@ -4,7 +4,9 @@ import { crypto } from "../../pipelines/crypto.ts";
 import { projectFolder } from "../../src/lake/tools.ts";
 import { SHARED_PROJECT } from "../../src/transform/models-version.ts";
 
-/** Copies the pipeline's dbt project into a folder, with the shared project beside it, and returns the copy's folder. */
+/**
+ * Copies the pipeline's dbt project into a folder, with the shared project beside it, and returns the copy's folder.
+ */
 export function copyDbtProject(folder: string): string {
   const { project } = crypto.transform;
   for (const name of [project, SHARED_PROJECT])

@@ -6,7 +6,8 @@ const PAGES = globSync(["*.md", "{data-modeling,docs,examples,quality,requiremen
   (page) => page !== "CHANGELOG.md",
 );
 const FOLDERS =
-  "airflow|bench|bin|dashboard|data-modeling|dbt_crypto|docker|docs|examples|pipelines|producers|quality|requirements|src|streaming|test";
+  "airflow|bench|bin|dashboard|data-modeling|dbt_crypto|docker|docs|examples|" +
+  "pipelines|producers|quality|requirements|src|streaming|test";
 
 test("every path of the repository that a page names exists", () => {
   const named = PAGES.flatMap((page) =>

@@ -9,16 +9,20 @@ const skip =
     ? false
     : "settings of glibc";
 
-test("DuckDB's allocator keeps few free blocks for each thread, and free pages for a tenth of a second", { skip }, () => {
-  const open = `import { DuckDBInstance } from "@duckdb/node-api"; await DuckDBInstance.create(":memory:");`;
-  const { stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", open], {
-    cwd: projectFolder(),
-    encoding: "utf8",
-    env: { ...process.env, DUCKDB_JE_MALLOC_CONF: `${process.env["DUCKDB_JE_MALLOC_CONF"]},stats_print:true` },
-  });
-  assert.match(stderr, /opt\.tcache_nslots_small_max: 20\n[^]*opt\.tcache_nslots_large: 2\n/);
-  assert.match(stderr, /opt\.background_thread: true [^]*opt\.dirty_decay_ms: 100 [^]*opt\.muzzy_decay_ms: 0 /);
-});
+test(
+  "DuckDB's allocator keeps few free blocks for each thread, and free pages for a tenth of a second",
+  { skip },
+  () => {
+    const open = `import { DuckDBInstance } from "@duckdb/node-api"; await DuckDBInstance.create(":memory:");`;
+    const { stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", open], {
+      cwd: projectFolder(),
+      encoding: "utf8",
+      env: { ...process.env, DUCKDB_JE_MALLOC_CONF: `${process.env["DUCKDB_JE_MALLOC_CONF"]},stats_print:true` },
+    });
+    assert.match(stderr, /opt\.tcache_nslots_small_max: 20\n[^]*opt\.tcache_nslots_large: 2\n/);
+    assert.match(stderr, /opt\.background_thread: true [^]*opt\.dirty_decay_ms: 100 [^]*opt\.muzzy_decay_ms: 0 /);
+  },
+);
 
 test("freed buffers are returned to the operating system, even with blocks in use between them", { skip }, () => {
   const free = `

@@ -69,9 +69,9 @@ describe("an unreadable manifest is an error that names it and never ends the pr
       const { name, manifests } = await newTable();
       assert.equal(await session.figure(`select count(*) from ${name}`), "2");
       damage(manifests[1]);
-      const told = (error: Error) => error.message.includes(manifests[1]) && error.message.includes("damaged");
-      await assert.rejects(session.query(`select count(*) from ${name}`), told);
-      await assert.rejects(writer.run(`insert into lake.${name} values (3)`), told);
+      const isNamed = (error: Error) => error.message.includes(manifests[1]) && error.message.includes("damaged");
+      await assert.rejects(session.query(`select count(*) from ${name}`), isNamed);
+      await assert.rejects(writer.run(`insert into lake.${name} values (3)`), isNamed);
       assert.equal(await session.figure("select 1"), "1", "the engine still works");
     });
   }
@@ -84,9 +84,10 @@ describe("an unreadable manifest is an error that names it and never ends the pr
     await lake.catalog.commit([{ identifier: table.identifier, requirements: [], updates }]);
     rmSync(join(pathOfLocation(`${table.metadata.location}/metadata`), only));
     assert.equal(await session.figure("select count(*) from silver.emptied"), "0", "now it is empty");
-    const told = (error: Error & { code?: string }) => error.code === "TABLE_DAMAGED" && error.message.includes(only);
+    const isNamed = (error: Error & { code?: string }) =>
+      error.code === "TABLE_DAMAGED" && error.message.includes(only);
     await session.travelTo(Date.now());
-    await assert.rejects(session.query("select count(*) from silver.emptied"), told);
+    await assert.rejects(session.query("select count(*) from silver.emptied"), isNamed);
     await session.travelTo(null);
   });
 });

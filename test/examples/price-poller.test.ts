@@ -14,13 +14,15 @@ const TOPIC = "prices";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-test("the example stores each answer byte for byte, continues after a failed poll, and resumes its position", async () => {
+test("the example stores answers byte for byte, continues after a failed poll, and resumes its position", async () => {
   let requests = 0;
   const answers: string[] = [];
   const server = createServer((_, response) => {
     requests += 1;
     if (requests === 2) return void response.writeHead(503).end();
-    const answer = `{ "product":"BTC-USD", "price":"104235.1${requests}", "time":"2026-01-31T12:00:0${requests}Z", "id":${requests} }\n`;
+    const answer =
+      `{ "product":"BTC-USD", "price":"104235.1${requests}", ` +
+      `"time":"2026-01-31T12:00:0${requests}Z", "id":${requests} }\n`;
     answers.push(answer);
     response.end(answer);
   });

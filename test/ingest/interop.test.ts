@@ -95,7 +95,8 @@ describe("Bronze with other engines", () => {
         for (let i = 0; i < 110; i += 1) {
           if (i % 10 === 0) {
             await connection.run(
-              `insert into lake.bronze.ticks_raw (source, ingested_at, ingestion_date, log_topic, log_partition, log_offset)
+              `insert into lake.bronze.ticks_raw
+               (source, ingested_at, ingestion_date, log_topic, log_partition, log_offset)
                values ('duckdb', timestamptz '2025-10-11 12:00:00+00', date '2025-10-11', 'x', 50, ${i / 10})`,
             );
           }

@@ -111,7 +111,8 @@ export async function readBronze(catalog_url: string): Promise<BronzeRow[]> {
   const alias = `lake_${(aliases += 1)}`;
   await attachCatalog(connection, catalog_url, alias);
   const reader = await connection.runAndReadAll(
-    `select source, payload, hex(payload_bytes) as payload_hex, payload_size_bytes, epoch_us(ingested_at)::double as ingested_at_us, ingestion_date::varchar as ingestion_date,
+    `select source, payload, hex(payload_bytes) as payload_hex, payload_size_bytes,
+       epoch_us(ingested_at)::double as ingested_at_us, ingestion_date::varchar as ingestion_date,
        log_topic, log_partition, log_offset::double as log_offset
      from ${alias}.bronze.ticks_raw order by log_partition, log_offset`,
   );
@@ -168,6 +169,7 @@ export function assertSameRows(actual: readonly BronzeRow[], expected: readonly 
   if (at === undefined) return;
   const shown = (row: BronzeRow | undefined) => JSON.stringify(row ?? null).slice(0, 300);
   assert.fail(
-    `${actual.length} rows for ${expected.length}; the first that differs is ${at}:\n  is     ${shown(actual[at])}\n  should ${shown(expected[at])}`,
+    `${actual.length} rows for ${expected.length}; the first that differs is ${at}:\n` +
+      `  is     ${shown(actual[at])}\n  should ${shown(expected[at])}`,
   );
 }

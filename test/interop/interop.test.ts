@@ -58,7 +58,8 @@ print(table.current_snapshot().timestamp_ms)`;
     const first_ms = Number(await python(["-c", write("bitcoin")]));
     await python(["-c", write("ethereum")]);
     const sql =
-      "select rating::varchar, f.crypto_id from gold.ratings as r join (select distinct crypto_id from gold.fact_crypto_ticks) as f using (crypto_id)";
+      "select rating::varchar, f.crypto_id from gold.ratings as r " +
+      "join (select distinct crypto_id from gold.fact_crypto_ticks) as f using (crypto_id)";
     assert.deepEqual(await lake.rows(`${sql} order by 2`), [
       ["1.5", "bitcoin"],
       ["1.5", "ethereum"],

@@ -12,7 +12,7 @@ import { temporaryFolder } from "../support/coinlake.ts";
 const folder = temporaryFolder();
 after(() => folder.remove());
 
-const NO_DATABASE = "this is no database, and long enough to be told from an empty one\n".repeat(200);
+const NO_DATABASE = "this is no database, and long enough to differ from an empty one\n".repeat(200);
 
 test("a lake whose log cannot be opened leaves no catalog server running", async () => {
   const lake = openOrCreateLake(folder.path, { name: "torn", kind: "simulated", pipeline: "test" });

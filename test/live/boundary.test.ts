@@ -35,7 +35,8 @@ function knownStream(): { records: SourceRecord[]; after: Figures[] } {
     const payload =
       kind === "copy"
         ? (payloads[number - 31 - (number % 3) * 3] ?? "")
-        : `{"product":"COIN${number % 7}","id":${number},"price":${price},"volume":${volume},"time":"${new Date(at_us / 1000).toISOString()}"}`;
+        : `{"product":"COIN${number % 7}","id":${number},"price":${price},"volume":${volume},` +
+          `"time":"${new Date(at_us / 1000).toISOString()}"}`;
     payloads.push(payload);
     records.push({ key: "venue", source: "venue", payload: Buffer.from(payload), ingested_at_us: at_us });
     const before_it = figures[number]!;
@@ -53,9 +54,12 @@ function knownStream(): { records: SourceRecord[]; after: Figures[] } {
 
 const QUESTION = `
   select (select count(*) from live.crypto_ticks_raw), (select max(log_offset) + 1 from live.crypto_ticks_raw),
-    (select count(*) from live.crypto_price_updates), (select count(*) from live.crypto_price_duplicates), (select count(*) from live.crypto_prices_rejected),
+    (select count(*) from live.crypto_price_updates), (select count(*) from live.crypto_price_duplicates),
+    (select count(*) from live.crypto_prices_rejected),
     (select sum(traded_volume)::bigint from live.crypto_price_updates), (select count(*) from live.fact_crypto_ticks),
-    (select sum(price_updates) from live.crypto_prices_clean), (select sum(price_updates) from live.fact_crypto_hourly), (select count(*) from (select distinct crypto_id, minute_at from live.crypto_prices_clean)) - (select count(*) from live.crypto_prices_clean)`;
+    (select sum(price_updates) from live.crypto_prices_clean), (select sum(price_updates) from live.fact_crypto_hourly),
+    (select count(*) from (select distinct crypto_id, minute_at from live.crypto_prices_clean))
+    - (select count(*) from live.crypto_prices_clean)`;
 
 describe("the boundary between tables and live tail", () => {
   let lakes: Lakes;

@@ -22,7 +22,8 @@ async function rowsOf(live: LiveLake, relation: string): Promise<string[]> {
 /** Coin, offset and index of the newest accepted event of each coin from an offset on. */
 async function newestFrom(live: LiveLake, offset: number): Promise<string[]> {
   const { rows } = await live.query(
-    `select crypto_id || ' ' || arg_max(log_offset || ' ' || element_index, ${EVENT_POSITION}) from live.crypto_price_updates
+    `select crypto_id || ' ' || arg_max(log_offset || ' ' || element_index, ${EVENT_POSITION})
+     from live.crypto_price_updates
      where log_offset >= ${offset} group by crypto_id`,
   );
   return rows.map((row) => row.join(" ")).sort();

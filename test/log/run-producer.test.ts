@@ -41,7 +41,7 @@ async function everything(log: Log): Promise<LogRecord[]> {
   return records;
 }
 
-const told = (records: readonly SourceRecord[]): string[] =>
+const asText = (records: readonly SourceRecord[]): string[] =>
   records.map(
     ({ key, source, payload, ingested_at_us }) =>
       `${key} ${source} ${ingested_at_us} ${Buffer.from(payload).toString("latin1")}`,
@@ -90,7 +90,7 @@ test("All records of a source are in the log, in order, and the position is afte
     appended: (records) => void appended.push(records),
   });
   assert.deepEqual([result, appended], [{ records: 10 }, [3, 3, 3, 1]]);
-  assert.deepEqual(told(await everything(log)), told(Array.from({ length: 10 }, (_, number) => record(number))));
+  assert.deepEqual(asText(await everything(log)), asText(Array.from({ length: 10 }, (_, number) => record(number))));
   assert.equal(await log.position(TOPIC, "counting"), "10");
   assert.deepEqual(await run(counting(10), log), { records: 0 });
   await log.close();
@@ -140,7 +140,7 @@ test("A producer waits for a full log until it is stopped, and the next run cont
   await log.close();
   const { log: roomy } = await openLog(file);
   assert.deepEqual(await run(simulated(market), roomy), { records: 200 - kept });
-  assert.deepEqual(told(await everything(roomy)), told((await collect(simulated(market))).records));
+  assert.deepEqual(asText(await everything(roomy)), asText((await collect(simulated(market))).records));
   await roomy.close();
 });
 
@@ -156,9 +156,9 @@ test("The current batch is appended once a full log has space, and the end of th
     if (left >= 0) throw full;
     await log.append(...batch);
   };
-  const told: (OperatingError | null)[] = [];
+  const asText: (OperatingError | null)[] = [];
   const waiting = { position: (topic: string, producer: string) => log.position(topic, producer), append } as Log;
-  const stalled = (error: OperatingError | null): void => void told.push(error);
+  const stalled = (error: OperatingError | null): void => void asText.push(error);
   const result = await runProducer({
     producer: counting(4),
     log: waiting,
@@ -170,7 +170,7 @@ test("The current batch is appended once a full log has space, and the end of th
     stalled,
   });
   assert.deepEqual(result, { records: 4 });
-  assert.deepEqual(told, [...Array.from({ length: 100 }, () => full), null]);
+  assert.deepEqual(asText, [...Array.from({ length: 100 }, () => full), null]);
   await log.close();
 });
 
@@ -248,7 +248,7 @@ test("A stop while the log is unreachable ends the run without an error.", async
   const { log } = await openLog();
   const abort = new AbortController();
   const waiting = away(log, { failures: Infinity, is_written: false });
-  const told = runProducer({
+  const asText = runProducer({
     producer: counting(4),
     log: { ...waiting, position: async () => null },
     topic: TOPIC,
@@ -257,7 +257,7 @@ test("A stop while the log is unreachable ends the run without an error.", async
     signal: abort.signal,
     report: () => abort.abort(),
   });
-  assert.deepEqual(await told, { records: 0 });
+  assert.deepEqual(await asText, { records: 0 });
   await log.close();
 });
 
@@ -284,7 +284,7 @@ test("Replays and simulated markets that are stopped repeatedly leave the same l
     ["market", async () => simulated({ coins: 5, speed: 100, start_us: 1_760_000_000_000_000, until_step: 60 })],
   ];
   for (const [title, open] of sources) {
-    const whole = told((await collect(await open())).records);
+    const whole = asText((await collect(await open())).records);
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(whole.length), { maxLength: 6 }), async (stops) => {
         const { log } = await openLog();
@@ -303,7 +303,7 @@ test("Replays and simulated markets that are stopped repeatedly leave the same l
             appended,
           });
         }
-        assert.deepEqual(told(await everything(log)), whole, title);
+        assert.deepEqual(asText(await everything(log)), whole, title);
         await log.close();
       }),
       { numRuns: 6 },

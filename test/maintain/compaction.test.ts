@@ -87,7 +87,8 @@ describe("compaction", () => {
     const before_metadata = (await lake.load(table)).metadata_location;
     const [victim = "", other = ""] = await locationsOf(lake, table);
     await lake.sql(
-      `copy (select * from read_parquet('${pathOfLocation(other)}') limit 7) to '${pathOfLocation(victim)}.new' (format parquet, field_ids {id: 1, value: 2, day: 3})`,
+      `copy (select * from read_parquet('${pathOfLocation(other)}') limit 7) ` +
+        `to '${pathOfLocation(victim)}.new' (format parquet, field_ids {id: 1, value: 2, day: 3})`,
     );
     await copyFile(`${pathOfLocation(victim)}.new`, pathOfLocation(victim));
     await assert.rejects(compact(table), { code: "REWRITE_LOSES_ROWS" });
@@ -266,7 +267,8 @@ describe("compaction", () => {
     const seen = new Map<string, string[]>();
     for (let round = 0; round < 3; round += 1) {
       await lake.sql(
-        `begin; delete from lake.${table} where id = ${round * 8 + 1}; insert into lake.${table} values (${round * 8 + 1}, -1, date '2025-10-10'); commit`,
+        `begin; delete from lake.${table} where id = ${round * 8 + 1}; ` +
+          `insert into lake.${table} values (${round * 8 + 1}, -1, date '2025-10-10'); commit`,
       );
       const id = String((await lake.load(table)).metadata["current-snapshot-id"]);
       seen.set(id, await valuesOf(lake, table));
@@ -289,7 +291,10 @@ describe("compaction", () => {
     assert.deepEqual(await lake.sql(fingerprint), before_fingerprint);
     assert.deepEqual([report?.after.files, report?.after.delete_files], [1, 0]);
     const [location = ""] = await locationsOf(lake, table);
-    const disorder = `select count(*)::int from (select id < lag(id) over (order by file_row_number) as is_less from read_parquet('${pathOfLocation(location)}', file_row_number = true)) where is_less`;
+    const disorder =
+      "select count(*)::int " +
+      "from (select id < lag(id) over (order by file_row_number) as is_less " +
+      `from read_parquet('${pathOfLocation(location)}', file_row_number = true)) where is_less`;
     if (report?.before.files === 1) assert.deepEqual(await lake.sql(disorder), [[0]]);
   });
 

@@ -18,8 +18,9 @@ import {
 import { startPyIceberg, type PyIceberg } from "./pyiceberg.ts";
 
 const ROWS = 2_000;
+const HASHES = [1, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47].map((factor) => `md5((i * ${factor})::varchar)`);
 /** Wide enough that a file's row group counts as large; the text of hashes does not compress. */
-const WIDE = `concat_ws('', ${[1, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47].map((factor) => `md5((i * ${factor})::varchar)`).join(", ")})`;
+const WIDE = `concat_ws('', ${HASHES.join(", ")})`;
 
 describe("compaction that copies large row groups unchanged", () => {
   let lake: MaintainedLake;
@@ -38,7 +39,8 @@ describe("compaction that copies large row groups unchanged", () => {
   async function tableOf(name: string): Promise<string> {
     const table = `gold.${name}`;
     await lake.sql(
-      `create table lake.${table} (id bigint, note varchar, price decimal(38, 18), share double, seen_at timestamptz, is_new boolean, empty varchar, wide varchar)`,
+      `create table lake.${table} (id bigint, note varchar, price decimal(38, 18), share double, ` +
+        "seen_at timestamptz, is_new boolean, empty varchar, wide varchar)",
     );
     return table;
   }
@@ -47,8 +49,11 @@ describe("compaction that copies large row groups unchanged", () => {
   async function fill(table: string, files: number): Promise<void> {
     for (let index = 0; index < files; index += 1) {
       const share = ["null", "case when i % 5 = 0 then 'nan'::double else i / 7 end", "i / 3"][index % 3];
-      await lake.sql(`insert into lake.${table} select i, 'note ' || i % 9, (i * 1000003 % 999983)::decimal(38, 18) / 1000, ${share}, timestamptz '2026-01-05T00:00:00Z' + to_seconds(i),
-        i % 2 = 0, ${index === 0 ? "null" : `'e' || i`}, ${WIDE} from range(${index * ROWS}, ${(index + 1) * ROWS}) t(i)`);
+      await lake.sql(`insert into lake.${table} select i, 'note ' || i % 9,
+        (i * 1000003 % 999983)::decimal(38, 18) / 1000, ${share},
+        timestamptz '2026-01-05T00:00:00Z' + to_seconds(i),
+        i % 2 = 0, ${index === 0 ? "null" : `'e' || i`}, ${WIDE}
+        from range(${index * ROWS}, ${(index + 1) * ROWS}) t(i)`);
     }
   }
 
@@ -69,7 +74,8 @@ describe("compaction that copies large row groups unchanged", () => {
     assert.equal(await rowGroups(table), 3, "the row groups are those of the three files");
     const [location = ""] = await locationsOf(lake, table);
     const order = await lake.sql(
-      `select count(*) from read_parquet('${pathOfLocation(location)}', file_row_number = true) where id <> file_row_number`,
+      `select count(*) from read_parquet('${pathOfLocation(location)}', file_row_number = true) ` +
+        "where id <> file_row_number",
     );
     assert.deepEqual(
       order.map(([count]) => Number(count)),
@@ -100,7 +106,8 @@ describe("compaction that copies large row groups unchanged", () => {
     assert.deepEqual([bound(lower_bounds, 1, "long"), bound(upper_bounds, 1, "long")], [0, 3 * ROWS - 1]);
     assert.deepEqual([bound(lower_bounds, 2, "string"), bound(upper_bounds, 2, "string")], ["note 0", "note 8"]);
     const [[low, high] = []] = await lake.sql(
-      `select replace(min(price)::varchar, '.', '')::hugeint::varchar, replace(max(price)::varchar, '.', '')::hugeint::varchar from lake.${table}`,
+      "select replace(min(price)::varchar, '.', '')::hugeint::varchar, " +
+        `replace(max(price)::varchar, '.', '')::hugeint::varchar from lake.${table}`,
     );
     assert.deepEqual(
       [String(bound(lower_bounds, 3, "decimal(38, 18)")), String(bound(upper_bounds, 3, "decimal(38, 18)"))],
@@ -120,7 +127,8 @@ describe("compaction that copies large row groups unchanged", () => {
     await fill(table, 2);
     await lake.sql(`alter table lake.${table} add column more int`);
     await lake.sql(
-      `insert into lake.${table} select i, 'x', 1, 0, timestamptz '2026-01-05T00:00:00Z', true, 'e', ${WIDE}, 5 from range(${2 * ROWS}, ${3 * ROWS}) t(i)`,
+      `insert into lake.${table} select i, 'x', 1, 0, timestamptz '2026-01-05T00:00:00Z', true, 'e', ${WIDE}, 5 ` +
+        `from range(${2 * ROWS}, ${3 * ROWS}) t(i)`,
     );
     await withValuesKept(lake, table, () => compact(table));
     assert.deepEqual([(await locationsOf(lake, table)).length, await rowGroups(table)], [1, 1]);
@@ -140,7 +148,8 @@ describe("compaction that copies large row groups unchanged", () => {
     assert.equal((await pyiceberg.call<string[][]>("read", { table, snapshot_id: null })).length, 3 * ROWS);
     for (const from of [3, 4])
       await lake.sql(
-        `insert into lake.${table} select i, ${WIDE}, date '2026-01-05' from range(${from * ROWS}, ${(from + 1) * ROWS}) t(i)`,
+        `insert into lake.${table} select i, ${WIDE}, date '2026-01-05' ` +
+          `from range(${from * ROWS}, ${(from + 1) * ROWS}) t(i)`,
       );
     await withValuesKept(lake, table, () => compactTable(lake.parts(), identifierOf(table), { fan_in: 2 }));
     assert.equal((await valuesOf(lake, table)).length, 5 * ROWS);

@@ -45,7 +45,8 @@ after(async () => {
 /** Row count and a sum over all values of each snapshot, in one statement. */
 async function readSnapshots(day: 0 | 1, table: string, ids: readonly unknown[]): Promise<string[]> {
   const select = (id: unknown, index: number): string =>
-    `select ${index} as nth, count(*), sum(hash(rows)::hugeint) from (from lake.${table} at (version => ${String(id)})) as rows`;
+    `select ${index} as nth, count(*), sum(hash(rows)::hugeint) ` +
+    `from (from lake.${table} at (version => ${String(id)})) as rows`;
   const { rows } = (await sessions[day]?.query(`${ids.map(select).join(" union all ")} order by nth`)) ?? assert.fail();
   return rows.map(([, count, sum]) => `${count} rows, ${sum}`);
 }

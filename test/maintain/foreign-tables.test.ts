@@ -258,7 +258,8 @@ describe("compaction of tables of other writers", () => {
       await lake.sql(`create table lake.${table} (id bigint, coin varchar, day date)`);
       const insert = (from: number) =>
         lake.sql(
-          `insert into lake.${table} select i, 'coin ' || i % 2, date '2025-10-10' + (i % 2)::int from range(${from}, ${from + 4}) t(i)`,
+          `insert into lake.${table} select i, 'coin ' || i % 2, date '2025-10-10' + (i % 2)::int ` +
+            `from range(${from}, ${from + 4}) t(i)`,
         );
       for (let from = 0; from < 32; from += 4) await insert(from);
       await lake.sql(`alter table lake.${table} set partitioned by (day)`);
@@ -277,10 +278,16 @@ describe("compaction of tables of other writers", () => {
     test("extreme values of every type, nulls and unusual column names are kept, and bounds hide no row", async () => {
       const table = "gold.edges";
       await lake.sql(
-        `create table lake.${table} ("Id ""x""" bigint, b boolean, i integer, f float, d double, big decimal(38, 18), t time, ts timestamp, tz timestamptz, s varchar, u uuid, bin blob, "päivä" date)`,
+        `create table lake.${table} ("Id ""x""" bigint, b boolean, i integer, f float, d double, ` +
+          "big decimal(38, 18), t time, ts timestamp, tz timestamptz, " +
+          `s varchar, u uuid, bin blob, "päivä" date)`,
       );
       for (let row = 0; row < 8; row += 1) {
-        await lake.sql(`insert into lake.${table} values (${row}, ${row % 2 === 0}, -${row}, ${row === 3 ? "'nan'" : "1.5"}, ${row === 4 ? "'-inf'" : "0.1"}, 99999999999999999999.999999999999999999, '23:59:59.999999', '1969-12-31 23:59:59.999999', '2262-01-01 00:00:00+00', ${row === 5 ? "''" : "'ä🙂''x'"}, '${`0000000${row}`}-0000-4000-8000-000000000000', '\\x00\\xFF'::blob, '0001-01-01'),
+        await lake.sql(`insert into lake.${table} values (${row}, ${row % 2 === 0}, -${row},
+          ${row === 3 ? "'nan'" : "1.5"}, ${row === 4 ? "'-inf'" : "0.1"},
+          99999999999999999999.999999999999999999, '23:59:59.999999', '1969-12-31 23:59:59.999999',
+          '2262-01-01 00:00:00+00', ${row === 5 ? "''" : "'ä🙂''x'"},
+          '${`0000000${row}`}-0000-4000-8000-000000000000', '\\x00\\xFF'::blob, '0001-01-01'),
           (null, null, null, null, null, null, null, null, null, null, null, null, null)`);
       }
       const filters = [

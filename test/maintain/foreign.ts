@@ -85,7 +85,8 @@ export async function writeDeletes(lake: MaintainedLake, table: string, deletion
   const { rows, bounds = "exact" } = deletion;
   const location = `${(await lake.load(table)).metadata.location}/data/${randomUUID()}-deletes.parquet`;
   const values = rows.map(([file, position]) => `(${quoteText(file)}, ${position}::bigint)`).join(", ");
-  await lake.sql(`copy (select * from (values ${values}) as deletes(file_path, pos) order by 1, 2) to ${quoteText(pathOfLocation(location))}
+  await lake.sql(`copy (select * from (values ${values}) as deletes(file_path, pos) order by 1, 2)
+    to ${quoteText(pathOfLocation(location))}
     (format parquet, field_ids {file_path: ${FILE_PATH_COLUMN}, pos: ${POSITION_COLUMN}})`);
   const names = rows.map(([file]) => file).sort();
   const [lower, upper] = [names[0] ?? "", names.at(-1) ?? ""].map((name) =>

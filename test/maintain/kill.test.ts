@@ -72,7 +72,9 @@ describe("maintenance under SIGKILL with a concurrent writer", () => {
       inserted.push([ids[0]! - 2, "changed"]);
     }
     const values = inserted.map(([id, note]) => `(${id}, '${note}', date '${dayOf(id)}')`).join(", ");
-    const statement = `begin; delete from lake.${TABLE} where id in (${deleted.join(", ") || "-1"}); insert into lake.${TABLE} values ${values}; commit`;
+    const statement =
+      `begin; delete from lake.${TABLE} where id in (${deleted.join(", ") || "-1"}); ` +
+      `insert into lake.${TABLE} values ${values}; commit`;
     for (;;) {
       try {
         await lake.sql(statement);
@@ -124,7 +126,8 @@ describe("maintenance under SIGKILL with a concurrent writer", () => {
   }
 
   for (const moment of MOMENTS) {
-    test(`killed ${moment.replace(/:1$/, "").replace(":2", ", the second time")}: all values are intact, no file is missing, and the next run cleans up`, async () => {
+    const when = moment.replace(/:1$/, "").replace(":2", ", the second time");
+    test(`killed ${when}: all values are intact, no file is missing, and the next run cleans up`, async () => {
       for (let commit = 0; commit < 5; commit += 1) await write();
       const orphan = `${(await lake.load(TABLE)).metadata.location}/data/orphan-${next}.parquet`;
       await lake.storage.write(orphan, Buffer.from("nobody's"));

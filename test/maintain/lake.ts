@@ -203,7 +203,8 @@ export async function tableOf(lake: MaintainedLake, name: string, files: number,
 
 export async function append(lake: MaintainedLake, table: string, from: number, rows = 10): Promise<void> {
   await lake.sql(
-    `insert into lake.${table} select i, i / 8, date '2025-10-10' + (i % 3)::int from range(${from}, ${from + rows}) t(i)`,
+    `insert into lake.${table} select i, i / 8, date '2025-10-10' + (i % 3)::int ` +
+      `from range(${from}, ${from + rows}) t(i)`,
   );
 }
 

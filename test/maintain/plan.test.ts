@@ -107,7 +107,7 @@ describe("the compaction plan", () => {
   });
 
   for (const rows of [1, 250, 10_000]) {
-    test(`2,000 commits of ${rows} rows rewrite at most log(2,000) / log(8) + 1 times their bytes and keep few files`, () => {
+    test(`2,000 commits of ${rows} rows rewrite at most log8(2,000) + 1 times their bytes and keep few files`, () => {
       const { amplification, most_files } = simulate(2_000, () => rows);
       const bound = Math.log(2_000) / Math.log(LIMITS.fan_in) + 1;
       assert.ok(amplification <= bound, `${amplification.toFixed(2)} times, of at most ${bound.toFixed(2)}`);

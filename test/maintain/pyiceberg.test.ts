@@ -58,7 +58,8 @@ describe("PyIceberg on maintained tables", () => {
     await lake.sql(`alter table lake.${table} set partitioned by (day)`);
     for (let from = 0; from < 64; from += 8) {
       await lake.sql(
-        `insert into lake.${table} select i, 'note ' || i, date '2025-10-10' + (i % 2)::int from range(${from}, ${from + 8}) t(i)`,
+        `insert into lake.${table} select i, 'note ' || i, date '2025-10-10' + (i % 2)::int ` +
+          `from range(${from}, ${from + 8}) t(i)`,
       );
     }
     await lake.sql(`delete from lake.${table} where id % 10 = 3`);

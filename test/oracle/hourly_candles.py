@@ -48,7 +48,7 @@ def actual(url):
     for row in table.scan(selected_fields=tuple(columns)).to_arrow().to_pylist():
         hour = int(row["hour_at"].astimezone(timezone.utc).timestamp() * 1000)
         key = row["crypto_id"], hour
-        assert key not in candles, f"{key} stands twice"
+        assert key not in candles, f"{key} occurs twice"
         candles[key] = tuple(row[name] for name in columns[2:])
     return candles
 

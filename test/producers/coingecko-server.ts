@@ -74,4 +74,19 @@ export class CoingeckoServer {
 }
 
 /** A page as the real source sends it, with its field names and order, numbers that are not text, and nulls. */
-export const PAGE = `[{"id":"bitcoin","symbol":"btc","name":"Bitcoin","image":"https://coin-images.coingecko.com/coins/images/1/large/bitcoin.png","current_price":67187.3358936566,"market_cap":1317802988326,"market_cap_rank":1,"fully_diluted_valuation":1407735105403,"total_volume":31260929299,"high_24h":69371,"low_24h":66979,"price_change_24h":-2129.91,"price_change_percentage_24h":-3.07,"market_cap_change_24h":-40512444829,"market_cap_change_percentage_24h":-2.98,"circulating_supply":19681000.0,"total_supply":21000000.0,"max_supply":21000000.0,"ath":73738,"ath_change_percentage":-8.9,"ath_date":"2024-03-14T07:10:36.635Z","atl":67.81,"atl_change_percentage":98954.2,"atl_date":"2013-07-06T00:00:00.000Z","roi":null,"last_updated":"2025-10-10T11:59:41.123Z","price_change_percentage_1h_in_currency":-0.21},{"id":"tiny-coin","symbol":"tiny","name":"Tiny \\u2603 Coin","current_price":1.2e-08,"market_cap":null,"market_cap_rank":null,"total_volume":null,"roi":null,"last_updated":"2025-10-10T11:59:40.001Z"}]`;
+export const PAGE =
+  `[{"id":"bitcoin","symbol":"btc","name":"Bitcoin",` +
+  `"image":"https://coin-images.coingecko.com/coins/images/1/large/bitcoin.png",` +
+  `"current_price":67187.3358936566,"market_cap":1317802988326,"market_cap_rank":1,` +
+  `"fully_diluted_valuation":1407735105403,"total_volume":31260929299,` +
+  `"high_24h":69371,"low_24h":66979,"price_change_24h":-2129.91,` +
+  `"price_change_percentage_24h":-3.07,"market_cap_change_24h":-40512444829,` +
+  `"market_cap_change_percentage_24h":-2.98,"circulating_supply":19681000.0,` +
+  `"total_supply":21000000.0,"max_supply":21000000.0,"ath":73738,` +
+  `"ath_change_percentage":-8.9,"ath_date":"2024-03-14T07:10:36.635Z","atl":67.81,` +
+  `"atl_change_percentage":98954.2,"atl_date":"2013-07-06T00:00:00.000Z",` +
+  `"roi":null,"last_updated":"2025-10-10T11:59:41.123Z",` +
+  `"price_change_percentage_1h_in_currency":-0.21},` +
+  `{"id":"tiny-coin","symbol":"tiny","name":"Tiny \\u2603 Coin",` +
+  `"current_price":1.2e-08,"market_cap":null,"market_cap_rank":null,` +
+  `"total_volume":null,"roi":null,"last_updated":"2025-10-10T11:59:40.001Z"}]`;

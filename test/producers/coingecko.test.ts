@@ -201,7 +201,7 @@ const NO_DATA: { title: string; body: string | Uint8Array; code: string }[] = [
   { title: "an empty list", body: "[]", code: "EMPTY_PAGE" },
 ];
 for (const { title, body, code } of NO_DATA) {
-  test(`a body of ${title} with status 200 is recorded, costs a credit and counts as a failure with backoff`, async () => {
+  test(`a body of ${title} with status 200 is recorded, costs a credit and is a failure with backoff`, async () => {
     const no_data: Command = { do: "answer", headers: { "content-type": "text/html" }, body };
     server.commands.push(no_data, no_data);
     const producer = poller({ demo_key: KEY });

@@ -169,7 +169,7 @@ describe("GapBook", () => {
     assert.deepEqual(book.counts(), { open: 1, filled: 0, lost: 0 });
   });
 
-  test("bounds the size and the number of gaps, and reports trades beyond the limits as lost once, with the reason", () => {
+  test("bounds the size and number of gaps, and reports trades beyond the limits as lost once, with the reason", () => {
     const book = new GapBook({ ...LIMITS, max_gap: 10, max_jump: 1_000_000, max_open: 2 }, null, PRODUCTS);
     for (const id of [1, 101, 103, 105]) book.saw(trade(id), 7);
     assert.deepEqual(book.takeLostAtOnce(), [

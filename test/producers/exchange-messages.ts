@@ -68,7 +68,10 @@ const binance: ExchangeDialect = {
 function aggTrade({ product, id, price, quantity, at_us }: KnownTrade, is_event: boolean): string {
   const at_ms = Math.floor(at_us / 1000);
   const event = is_event ? `"e":"aggTrade","E":${at_ms},"s":"${product}",` : "";
-  return `{${event}"a":${id},"p":"${price}","q":"${quantity}","f":${id * 2},"l":${id * 2 + 1},"T":${at_ms},"m":${id % 2 === 0},"M":true}`;
+  return (
+    `{${event}"a":${id},"p":"${price}","q":"${quantity}",` +
+    `"f":${id * 2},"l":${id * 2 + 1},"T":${at_ms},"m":${id % 2 === 0},"M":true}`
+  );
 }
 
 const coinbase: ExchangeDialect = {
@@ -78,7 +81,8 @@ const coinbase: ExchangeDialect = {
   heartbeats: (newest) =>
     [...newest].map(
       ([product, id]) =>
-        `{"type":"heartbeat","last_trade_id":${id},"product_id":"${product}","sequence":${id * 3},"time":"${iso(Date.now() * 1000)}"}`,
+        `{"type":"heartbeat","last_trade_id":${id},"product_id":"${product}",` +
+        `"sequence":${id * 3},"time":"${iso(Date.now() * 1000)}"}`,
     ),
   hear(message, subscribed, isKnown) {
     const { product_ids = [], channels = [] } = JSON.parse(message) as { product_ids?: string[]; channels?: string[] };
@@ -111,7 +115,12 @@ const coinbase: ExchangeDialect = {
 };
 
 function match(type: string, { product, id, price, quantity, at_us }: KnownTrade): string {
-  return `{"type":"${type}","trade_id":${id},"maker_order_id":"f51a6a6d-3f1b-44f8-a4e6-0a5d0f7f3d11","taker_order_id":"0d9a5ee4-1dbb-4a47-8a55-fde2f9a6a0fd","side":"sell","size":"${quantity}","price":"${price}","product_id":"${product}","sequence":${id * 3},"time":"${iso(at_us)}"}`;
+  return (
+    `{"type":"${type}","trade_id":${id},"maker_order_id":"f51a6a6d-3f1b-44f8-a4e6-0a5d0f7f3d11",` +
+    `"taker_order_id":"0d9a5ee4-1dbb-4a47-8a55-fde2f9a6a0fd",` +
+    `"side":"sell","size":"${quantity}","price":"${price}","product_id":"${product}",` +
+    `"sequence":${id * 3},"time":"${iso(at_us)}"}`
+  );
 }
 
 const kraken: ExchangeDialect = {
@@ -119,7 +128,8 @@ const kraken: ExchangeDialect = {
   messages(trades) {
     const rows = trades.map(
       ({ product, id, price, quantity, at_us }) =>
-        `{"symbol":"${product}","side":"buy","price":${price},"qty":${quantity},"ord_type":"market","trade_id":${id},"timestamp":"${iso(at_us)}"}`,
+        `{"symbol":"${product}","side":"buy","price":${price},"qty":${quantity},` +
+        `"ord_type":"market","trade_id":${id},"timestamp":"${iso(at_us)}"}`,
     );
     return rows.length === 0 ? [] : [`{"channel":"trade","type":"update","data":[${rows.join(",")}]}`];
   },
@@ -135,12 +145,16 @@ const kraken: ExchangeDialect = {
     const asked = params?.symbol ?? [];
     const answers = asked.map((symbol) =>
       isKnown(symbol)
-        ? `{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"${symbol}"},"success":true,"time_in":"2025-10-10T12:00:00.000000Z","time_out":"2025-10-10T12:00:00.000001Z"}`
-        : `{"error":"Currency pair not supported ${symbol}","method":"subscribe","success":false,"symbol":"${symbol}","time_in":"2025-10-10T12:00:00.000000Z","time_out":"2025-10-10T12:00:00.000001Z"}`,
+        ? `{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"${symbol}"},` +
+          `"success":true,"time_in":"2025-10-10T12:00:00.000000Z","time_out":"2025-10-10T12:00:00.000001Z"}`
+        : `{"error":"Currency pair not supported ${symbol}","method":"subscribe",` +
+          `"success":false,"symbol":"${symbol}",` +
+          `"time_in":"2025-10-10T12:00:00.000000Z","time_out":"2025-10-10T12:00:00.000001Z"}`,
     );
     return {
       answers: [
-        '{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":1,"system":"online","version":"2.0.9"}]}',
+        '{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":1,' +
+          '"system":"online","version":"2.0.9"}]}',
         ...answers,
       ],
       subscribed: [...new Set([...subscribed, ...asked.filter(isKnown)])],

@@ -21,7 +21,8 @@ const MESSAGES: [
   [
     "Binance trade in a combined stream",
     binanceProtocol.read,
-    '{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1672515782136,"s":"BTCUSDT","a":12345,"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true}}',
+    '{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1672515782136,"s":"BTCUSDT","a":12345,' +
+      '"p":"0.001","q":"100","f":100,"l":105,"T":1672515782136,"m":true,"M":true}}',
     { kind: "trades", trades: [{ product: "BTCUSDT", id: 12345, cursor: null }] },
   ],
   [
@@ -70,7 +71,8 @@ const MESSAGES: [
   [
     "Coinbase match",
     coinbaseProtocol.read,
-    '{"type":"match","trade_id":10,"sequence":50,"maker_order_id":"a","taker_order_id":"b","time":"2014-11-07T08:19:27.028459Z","product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}',
+    '{"type":"match","trade_id":10,"sequence":50,"maker_order_id":"a","taker_order_id":"b",' +
+      '"time":"2014-11-07T08:19:27.028459Z","product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}',
     { kind: "trades", trades: [{ product: "BTC-USD", id: 10, cursor: null }] },
   ],
   [
@@ -94,7 +96,8 @@ const MESSAGES: [
   [
     "Coinbase subscriptions",
     coinbaseProtocol.read,
-    '{"type":"subscriptions","channels":[{"name":"heartbeat","product_ids":["A-USD"]},{"name":"matches","product_ids":["BTC-USD","ETH-USD"]}]}',
+    '{"type":"subscriptions","channels":[{"name":"heartbeat","product_ids":["A-USD"]},' +
+      '{"name":"matches","product_ids":["BTC-USD","ETH-USD"]}]}',
     { kind: "subscribed", products: ["BTC-USD", "ETH-USD"] },
   ],
   [
@@ -112,7 +115,11 @@ const MESSAGES: [
   [
     "Kraken update of two trades",
     krakenProtocol.read,
-    '{"channel":"trade","type":"update","data":[{"symbol":"MATIC/USD","side":"sell","price":0.5117,"qty":40.0,"ord_type":"market","trade_id":4665906,"timestamp":"2023-09-25T07:49:37.708706Z"},{"symbol":"MATIC/USD","side":"sell","price":0.5117,"qty":40.0,"ord_type":"market","trade_id":4665907,"timestamp":"2023-09-25T07:49:37.708706123Z"}]}',
+    '{"channel":"trade","type":"update","data":[' +
+      '{"symbol":"MATIC/USD","side":"sell","price":0.5117,"qty":40.0,"ord_type":"market",' +
+      '"trade_id":4665906,"timestamp":"2023-09-25T07:49:37.708706Z"},' +
+      '{"symbol":"MATIC/USD","side":"sell","price":0.5117,"qty":40.0,"ord_type":"market",' +
+      '"trade_id":4665907,"timestamp":"2023-09-25T07:49:37.708706123Z"}]}',
     {
       kind: "trades",
       trades: [
@@ -125,19 +132,22 @@ const MESSAGES: [
   [
     "Kraken status",
     krakenProtocol.read,
-    '{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":12393906104898154338,"system":"online","version":"2.0.4"}]}',
+    '{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":12393906104898154338,' +
+      '"system":"online","version":"2.0.4"}]}',
     { kind: "alive" },
   ],
   [
     "Kraken answer",
     krakenProtocol.read,
-    '{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"BTC/USD"},"success":true,"time_in":"x","time_out":"y"}',
+    '{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"BTC/USD"},' +
+      '"success":true,"time_in":"x","time_out":"y"}',
     { kind: "subscribed", products: ["BTC/USD"] },
   ],
   [
     "Kraken rejection",
     krakenProtocol.read,
-    '{"error":"Currency pair not supported XBT/USD","method":"subscribe","success":false,"symbol":"XBT/USD","time_in":"x","time_out":"y"}',
+    '{"error":"Currency pair not supported XBT/USD","method":"subscribe",' +
+      '"success":false,"symbol":"XBT/USD","time_in":"x","time_out":"y"}',
     { kind: "rejected", products: ["XBT/USD"], reason: "Currency pair not supported XBT/USD" },
   ],
   [
@@ -154,8 +164,8 @@ const MESSAGES: [
   ],
   ["text that is not JSON", krakenProtocol.read, "pong", { kind: "unknown" }],
 ];
-for (const [title, read, message, heard] of MESSAGES) {
-  test(`${title} is read as ${heard.kind}`, () => assert.deepEqual(read(message), heard));
+for (const [title, read, message, expected] of MESSAGES) {
+  test(`${title} is read as ${expected.kind}`, () => assert.deepEqual(read(message), expected));
 }
 
 test("REST paths request exactly the missing trades, and REST bodies yield ids, cursors and errors", () => {

@@ -85,12 +85,12 @@ test(
       });
       assert.ok(missed.length >= 10, `${missed.length} were missed`);
       assert.deepEqual(run.status.missed, { open: 0, filled: missed.length, lost: 0 });
-      const told = run
+      const reported = run
         .gaps("filled")
         .flatMap(([product, first_id, last_id]) =>
           Array.from({ length: last_id - first_id + 1 }, (_, number) => `${product} ${first_id + number}`),
         );
-      assert.deepEqual(new Set(told), new Set(missed.map(({ product, id }) => `${product} ${id}`)));
+      assert.deepEqual(new Set(reported), new Set(missed.map(({ product, id }) => `${product} ${id}`)));
       const kept = run.records.map(textOf).filter((text) => pageOf(text) === null);
       const isNoTrade = (text: string): boolean => /"type":"(?:ticker|l2update|snapshot)"/.test(text);
       assert.ok(sent.filter(isNoTrade).length > 5_000);

@@ -120,8 +120,9 @@ export class ExchangeRun {
   #note(text: string): void {
     const page = pageOf(text);
     if (page === null) {
-      const heard = this.#protocol.read(text);
-      if (heard.kind === "trades") for (const { product, id } of heard.trades) this.#idsOf(product).streamed.add(id);
+      const message = this.#protocol.read(text);
+      if (message.kind === "trades")
+        for (const { product, id } of message.trades) this.#idsOf(product).streamed.add(id);
       return;
     }
     const read = this.#protocol.rest.read(page.body);

@@ -49,7 +49,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       for (const product of products) assert.deepEqual(run.ids(product).all, known(product));
     };
 
-    test("records every trade message byte for byte, in order, under its product, and no transport message", async () => {
+    test("records every trade message byte for byte, in order, by product, and no transport message", async () => {
       const run = start();
       await run.connected(server);
       const before_us = Date.now() * 1000;
@@ -203,12 +203,12 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       await wholeIn(run);
       const missed = without(known(main), run.ids(main).streamed);
       assert.ok(missed.length >= 1_499, "Coinbase repeats the newest, nobody more");
-      const told = run
+      const reported = run
         .gaps("filled")
         .flatMap(([, first_id, last_id]) =>
           Array.from({ length: last_id - first_id + 1 }, (_, number) => first_id + number),
         );
-      assert.deepEqual(told, missed);
+      assert.deepEqual(reported, missed);
     });
 
     test("fetches the trades missed during a restart, and those of gaps that were open before it", async () => {
@@ -332,7 +332,7 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       server.trade(main);
       server.make(main);
       server.trade(main);
-      await until(() => run.codes.includes("RATE_LIMITED"), "it was told");
+      await until(() => run.codes.includes("RATE_LIMITED"), "it was reported");
       assert.match(run.said("RATE_LIMITED")[0] ?? "", /Retrying in 7 s\./);
       assert.equal(server.requests.length, 1);
     });
@@ -377,11 +377,14 @@ for (const kind of Object.keys(EXCHANGES) as ExchangeKind[]) {
       });
       await run.connected(server);
       const heard_at_us = run.status.heard_at_us ?? 0;
-      await until(() => (run.status.heard_at_us ?? 0) - heard_at_us > 1_200_000, "it was heard three silences later");
+      await until(
+        () => (run.status.heard_at_us ?? 0) - heard_at_us > 1_200_000,
+        "a message arrived three silences later",
+      );
       assert.deepEqual([run.status.reconnects, run.status.state], [0, "live"]);
     });
 
-    test("replaces a connection before its lifetime ends without losing a message: the new one opens first", async () => {
+    test("replaces a connection before its lifetime ends and loses no message: the new one opens first", async () => {
       const run = start({ life_ms: 150 });
       await run.connected(server);
       const stopping = new AbortController();

@@ -27,7 +27,12 @@ function messageAsV2(text: string, newest: Map<string, number>): string {
   const rows = trades.map(([price, volume, time, side, order_type]) => {
     const id = (newest.get(symbol) ?? 0) + 1;
     newest.set(symbol, id);
-    return `{"symbol":"${symbol}","side":"${side === "b" ? "buy" : "sell"}","price":${price},"qty":${volume},"ord_type":"${order_type === "m" ? "market" : "limit"}","trade_id":${id},"timestamp":"${isoOf(time)}"}`;
+    return (
+      `{"symbol":"${symbol}","side":"${side === "b" ? "buy" : "sell"}",` +
+      `"price":${price},"qty":${volume},` +
+      `"ord_type":"${order_type === "m" ? "market" : "limit"}",` +
+      `"trade_id":${id},"timestamp":"${isoOf(time)}"}`
+    );
   });
   return `{"channel":"trade","type":"update","data":[${rows.join(",")}]}`;
 }

@@ -52,7 +52,7 @@ const anyStream = fc.record({
   rates: fc.record({ invalid: rate, updated: rate, cancelled: rate, late: rate, duplicated: rate }),
 });
 
-test("the expected verdicts, duplicates and sales per minute equal those that a second implementation reads from the texts", () => {
+test("the expected verdicts, duplicates and sales per minute equal a second implementation's from the texts", () => {
   fc.assert(
     fc.property(anyStream, (options) => {
       const elements = elementsOf(new OrderStream(options), 60);
@@ -167,7 +167,7 @@ async function textsIn(reading: Reading): Promise<string[]> {
   );
 }
 
-test("the simulated shop's history is in the log exactly once, to the cent, also after stops and restarts", async () => {
+test("the simulated shop's history is in the log exactly once, to the cent, also after stops and starts", async () => {
   const reading = new Reading(join(folder.path, "history"));
   const make = () => simulatedOrders({ ...HISTORY, is_until_drained: true });
   // Stops within the writing of the files and within their reading.
@@ -191,7 +191,7 @@ test("the simulated shop's history is in the log exactly once, to the cent, also
   assert.deepEqual(reading.codes(), []);
 });
 
-test("a live shop adds a file every few seconds, and deletes the files that were read after a quarter of an hour", async () => {
+test("a live shop adds a file every few seconds, and deletes the files that were read after 15 minutes", async () => {
   const reading = new Reading(join(folder.path, "live"));
   const now_us = Date.now() * 1000;
   const clock = new ScriptedClock(now_us);

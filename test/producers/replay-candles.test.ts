@@ -37,7 +37,8 @@ test("a candle becomes four ticks with the file's own text, and only the close h
     `{"type":"tick","product":"BTC","time":"2025-10-10T21:00:00.000Z","price":"0.50","id":"${open_ms}-open"}`,
     `{"type":"tick","product":"BTC","time":"2025-10-10T21:00:20.000Z","price":"1e-9","id":"${open_ms}-low"}`,
     `{"type":"tick","product":"BTC","time":"2025-10-10T21:00:40.000Z","price":"0.0000000120","id":"${open_ms}-high"}`,
-    `{"type":"tick","product":"BTC","time":"2025-10-10T21:00:59.999Z","price":"23144.780","volume":"1.3e-05","id":"${open_ms}-close"}`,
+    `{"type":"tick","product":"BTC","time":"2025-10-10T21:00:59.999Z","price":"23144.780",` +
+      `"volume":"1.3e-05","id":"${open_ms}-close"}`,
   ]);
   assert.deepEqual(
     records.slice(0, 4).map(({ key, source, ingested_at_us }) => [key, source, ingested_at_us / 1000 - open_ms]),
@@ -50,8 +51,8 @@ test("a file sorted by symbol is replayed in order of time, ties in order of the
     [HEADER, candle("ETH", 0), candle("ETH", 1), candle("BTC", 0), candle("BTC", 3)].join("\r\n"),
   );
   const { records } = await collect(await openReplay({ file, speed: "max" }));
-  const told = records.map((record) => `${record.key} ${(record.ingested_at_us / 1000 - MINUTE) / 1000}`);
-  assert.deepEqual(told, [
+  const replayed = records.map((record) => `${record.key} ${(record.ingested_at_us / 1000 - MINUTE) / 1000}`);
+  assert.deepEqual(replayed, [
     "ETH 0",
     "BTC 0",
     "ETH 20",
@@ -77,8 +78,8 @@ test("of lines with the same symbol and start, the last is replayed first, and t
   const file = await fileOf([HEADER, ...lines].join("\n"));
   const { records } = await collect(await openReplay({ file, speed: "max" }));
   const opens = records.filter((record) => textOf(record).includes("-open"));
-  const told = opens.map((record) => `${record.key} ${/"price":"([^"]*)"/.exec(textOf(record))?.[1]}`);
-  assert.deepEqual(told, ["BTC 3", "ETH 9", "BTC 2", "BTC 1", "BTC 1.10"]);
+  const replayed = opens.map((record) => `${record.key} ${/"price":"([^"]*)"/.exec(textOf(record))?.[1]}`);
+  assert.deepEqual(replayed, ["BTC 3", "ETH 9", "BTC 2", "BTC 1", "BTC 1.10"]);
   const again = await collect(await openReplay({ file, speed: "max" }), { position: JSON.stringify({ records: 7 }) });
   assert.deepEqual(again.records.map(textOf), records.slice(7).map(textOf), "it resumes where it stopped");
 });
@@ -109,7 +110,7 @@ test("malformed lines are replayed unchanged at the replay's current time, and n
   assert.deepEqual(producer.progress?.(), { done: records.length, total: records.length });
 });
 
-test("malformed lines above the first candle get its time, and a file of malformed lines alone is replayed", async () => {
+test("malformed lines above the first candle get its time, and a file of such lines alone is replayed", async () => {
   const above = await collect(
     await openReplay({ file: await fileOf([HEADER, "x", candle("BTC", 0)].join("\n")), speed: "max" }),
   );
@@ -142,7 +143,7 @@ test("a compressed file gives the same records as a plain one, and the same hash
   assert.equal(packed.id.split(":").at(-1), plain.id.split(":").at(-1));
 });
 
-test("a damaged compressed file is replayed up to the damage, and a torn line is recorded, never read as a candle", async () => {
+test("a damaged compressed file is replayed up to the damage; a torn line is recorded, not as a candle", async () => {
   const text = [
     HEADER,
     ...Array.from({ length: 300 }, (_, minute) =>
@@ -301,8 +302,10 @@ test("a candle file that mixes units is rejected with the line numbers", async (
   const file = await fileOf([HEADER, seconds, seconds, "", millis, micros, "broken", nanos].join("\n"));
   await assert.rejects(openReplay({ file, speed: "max" }), {
     code: "TIME_UNITS_MIXED",
-    message:
-      /line 2 counts seconds \(\d+\), line 5 counts milliseconds \(\d+\), line 6 counts microseconds \(\d+\), line 8 counts nanoseconds/,
+    message: new RegExp(
+      "line 2 counts seconds \\(\\d+\\), line 5 counts milliseconds \\(\\d+\\), " +
+        "line 6 counts microseconds \\(\\d+\\), line 8 counts nanoseconds",
+    ),
   });
 });
 

@@ -39,7 +39,7 @@ wss://elsewhere.example.com/feed <-> 1633998515
 1633998515.5: hello
 `;
 
-test("server messages are replayed byte for byte, with the connection's source, the product and the recorded time", async () => {
+test("server messages are replayed byte for byte, with the source, the product and the recorded time", async () => {
   const { records } = await replay(SESSION);
   assert.deepEqual(
     records.map((record) => [record.source, record.key, isoFromMicros(record.ingested_at_us), textOf(record)]),
@@ -111,16 +111,16 @@ test(
   async () => {
     const session = gunzipSync(await readFile(marketData("kraken-websocket.txt.gz") ?? "")).toString("utf8");
     const { records } = await replay(krakenSessionAsV2(session));
-    const heard = records.map((record) => krakenProtocol.read(textOf(record)));
-    const trades = heard.flatMap((one) => (one.kind === "trades" ? one.trades : []));
-    assert.deepEqual(new Set(heard.map(({ kind }) => kind)), new Set(["alive", "trades"]));
-    assert.equal(heard.filter(({ kind }) => kind === "trades").length, session.match(/\]\],"trade","/g)?.length);
+    const messages = records.map((record) => krakenProtocol.read(textOf(record)));
+    const trades = messages.flatMap((one) => (one.kind === "trades" ? one.trades : []));
+    assert.deepEqual(new Set(messages.map(({ kind }) => kind)), new Set(["alive", "trades"]));
+    assert.equal(messages.filter(({ kind }) => kind === "trades").length, session.match(/\]\],"trade","/g)?.length);
     assert.deepEqual(trades[0], { product: "XMR/USD", id: 1, cursor: "1618678142557534000" });
     assert.deepEqual(new Set(trades.map(({ product }) => product)), new Set(["XMR/USD", "SC/EUR"]));
   },
 );
 
-test("times of a session may be counts of any unit from seconds on, but of one only, and none before 2009", async () => {
+test("a session's times may be counts of any unit from seconds on, but of one only, and none before 2009", async () => {
   const session = (...times: string[]): string =>
     ["wss://ws.kraken.com/v2 <-> 1633998514", ...times.map((time) => `${time}: {}`)].join("\n");
   const SAME = ["1633998514.000002", "1633998514000.002", "1633998514000002", "1633998514000002000"];

@@ -189,19 +189,19 @@ function judgeElement(
   return { reason: null, identity: `${id} ${at_us}`, price };
 }
 
-test("the expected verdicts equal those that a second implementation reads from the bytes, for any market and dirt rate", async () => {
+test("the expected verdicts equal a second implementation's from the bytes, for any market and dirt rate", async () => {
   const reasons = new Set<string>();
   await fc.assert(
     fc.asyncProperty(anyMarket, async (market) => {
       const options = { ...base, ...market, until_step: 60 };
       const { records } = await collect(simulated(options));
-      const told: Expected[] = [...expected({ ...market, start_us: START_US }, stepsBetween(0, 60))];
+      const announced: Expected[] = [...expected({ ...market, start_us: START_US }, stepsBetween(0, 60))];
       const judged = judge(records);
       assert.deepEqual(
-        told.map(({ verdict, reason }) => [verdict, reason]),
+        announced.map(({ verdict, reason }) => [verdict, reason]),
         judged.map(({ verdict, reason }) => [verdict, reason]),
       );
-      for (const [index, { verdict, quote, reason }] of told.entries()) {
+      for (const [index, { verdict, quote, reason }] of announced.entries()) {
         reasons.add(reason ?? verdict);
         if (verdict !== "accepted") continue;
         assert.equal(quote?.coin_id, judged[index]?.id);
@@ -225,17 +225,17 @@ test("steps that were never sent do not make later elements duplicates", async (
   const market = { seed: 3, coins: 5, interval_ms: 5000, dirt_rate: 0.5, start_us: START_US };
   const producer = simulated({ ...market, speed: "max", until_step: 80 });
   const { records } = await collect(producer, { position: JSON.stringify({ start_us: START_US, step: 40 }) });
-  const told = [...expected(market, stepsBetween(40, 80))].map(({ verdict, reason }) => [verdict, reason]);
+  const announced = [...expected(market, stepsBetween(40, 80))].map(({ verdict, reason }) => [verdict, reason]);
   assert.deepEqual(
-    told,
+    announced,
     judge(records).map(({ verdict, reason }) => [verdict, reason]),
   );
 });
 
 test("invalid elements occur at the dirt rate: none at 0, about one in a hundred by default", () => {
   const share = (dirt_rate: number): number => {
-    const told = [...expected({ ...base, coins: 20, dirt_rate }, stepsBetween(0, 1000))];
-    return told.filter(({ verdict }) => verdict === "rejected").length / told.length;
+    const announced = [...expected({ ...base, coins: 20, dirt_rate }, stepsBetween(0, 1000))];
+    return announced.filter(({ verdict }) => verdict === "rejected").length / announced.length;
   };
   assert.equal(share(0), 0);
   assert.ok(share(0.01) > 0.004 && share(0.01) < 0.012, String(share(0.01)));
@@ -247,17 +247,20 @@ test("a market renames one coin, lists one and delists one in its first minutes,
       ({ verdict }) => verdict === "accepted",
     );
     const names = Map.groupBy(accepted, ({ quote }) => quote!.coin_id);
-    const renamed = [...names.values()].filter((told) => new Set(told.map(({ quote }) => quote!.name)).size === 2);
-    const listed = [...names.values()].filter((told) => told[0]!.step > 40);
-    const delisted = [...names.values()].filter((told) => told.at(-1)!.step < 110);
+    const renamed = [...names.values()].filter(
+      (listings) => new Set(listings.map(({ quote }) => quote!.name)).size === 2,
+    );
+    const listed = [...names.values()].filter((listings) => listings[0]!.step > 40);
+    const delisted = [...names.values()].filter((listings) => listings.at(-1)!.step < 110);
     const moved = [...names.values()].filter(
-      (told) => new Set(told.map(({ quote }) => quote!.market_cap_rank)).size > 1,
+      (listings) => new Set(listings.map(({ quote }) => quote!.market_cap_rank)).size > 1,
     );
     assert.deepEqual([renamed.length, listed.length, delisted.length], [1, 1, 1], `seed ${seed}`);
     assert.notEqual(renamed[0], delisted[0]);
     assert.ok(moved.length > 2, `${moved.length} coins of seed ${seed} changed rank`);
     const settled = new Set(["bitcoin", "ethereum"]);
-    for (const [id, told] of names) if (settled.has(id)) assert.ok(told.length > 180 && !renamed.includes(told));
+    for (const [id, listings] of names)
+      if (settled.has(id)) assert.ok(listings.length > 180 && !renamed.includes(listings));
   }
 });
 

@@ -208,10 +208,10 @@ describe("the validation of a lake", () => {
         assert.deepEqual([...new Set(unmetOf(checked.batches))].sort(), damages.flatMap(({ unmet }) => unmet).sort());
         const { is_met, tables } = await reported();
         assert.ok(!is_met);
-        const told = tables
+        const unmet_checks = tables
           .filter(({ table }) => table.startsWith(layer))
           .flatMap(({ table, unmet }) => unmet.map(({ name }) => `${table}: ${name}`));
-        assert.deepEqual([...new Set(told)].sort(), damages.flatMap(({ unmet }) => unmet).sort());
+        assert.deepEqual([...new Set(unmet_checks)].sort(), damages.flatMap(({ unmet }) => unmet).sort());
       });
     });
   }

@@ -26,7 +26,8 @@ export const GOLD_DAMAGE: readonly Damage[] = [
     title: "a second current version of a coin",
     row: "select min(crypto_id) from gold.dim_crypto",
     sql: `insert into lake.gold.dim_crypto
-      select * replace (crypto_key || ' again' as crypto_key, valid_from + interval 1 minute as valid_from) from lake.gold.dim_crypto where crypto_id = $1 and is_current`,
+      select * replace (crypto_key || ' again' as crypto_key, valid_from + interval 1 minute as valid_from)
+      from lake.gold.dim_crypto where crypto_id = $1 and is_current`,
     unmet: [
       "gold.dim_crypto: A coin has exactly one current version",
       "gold.dim_crypto: Versions of a coin follow each other without a gap or an overlap",
@@ -58,7 +59,8 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     title: "a negative price",
     row: "select min(crypto_id) from silver.crypto_prices_clean",
     sql: `update lake.silver.crypto_prices_clean set price_low = -price_low
-      where crypto_id = $1 and minute_at = (select min(minute_at) from lake.silver.crypto_prices_clean where crypto_id = $1)`,
+      where crypto_id = $1 and minute_at =
+        (select min(minute_at) from lake.silver.crypto_prices_clean where crypto_id = $1)`,
     unmet: ["silver.crypto_prices_clean: Prices are positive and plausible"],
     sample: /^-\d+\.\d+$/,
   },
@@ -66,7 +68,8 @@ export const SILVER_DAMAGE: readonly Damage[] = [
     title: "a minute that does not begin at its first second",
     row: "select max(crypto_id) from silver.crypto_prices_clean",
     sql: `update lake.silver.crypto_prices_clean set minute_at = minute_at + interval 1 second
-      where crypto_id = $1 and minute_at = (select max(minute_at) from lake.silver.crypto_prices_clean where crypto_id = $1)`,
+      where crypto_id = $1 and minute_at =
+        (select max(minute_at) from lake.silver.crypto_prices_clean where crypto_id = $1)`,
     unmet: [
       "silver.crypto_prices_clean: Minutes begin at their first second",
       "silver.crypto_prices_clean: The latest price is within its minute",
@@ -76,7 +79,9 @@ export const SILVER_DAMAGE: readonly Damage[] = [
   {
     title: "a price that is accepted twice",
     row: "select min(log_offset) from silver.crypto_price_updates",
-    sql: "insert into lake.silver.crypto_price_updates select * from lake.silver.crypto_price_updates where log_offset = $1 limit 1",
+    sql:
+      "insert into lake.silver.crypto_price_updates select * from lake.silver.crypto_price_updates " +
+      "where log_offset = $1 limit 1",
     unmet: [
       "silver.crypto_price_updates: An event is accepted once",
       "silver.crypto_price_updates: An element of the log is accepted once",

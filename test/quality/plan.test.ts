@@ -150,13 +150,14 @@ describe("the plan of a validation", () => {
 
   test("has a separate batch for rows without a date", async () => {
     await lake.change(
-      "insert into lake.gold.fact_crypto_hourly select * replace (null as hour_date) from lake.gold.fact_crypto_hourly limit 1",
+      "insert into lake.gold.fact_crypto_hourly select * replace (null as hour_date) " +
+        "from lake.gold.fact_crypto_hourly limit 1",
     );
     const parts = partsOf(await plan(), "gold.fact_crypto_hourly");
     assert.deepEqual(parts.at(-1), ["undated", "hour_date is null"]);
   });
 
-  test("waits until the tables have equal offsets, and names the one that differs; silver does not wait for gold", async () => {
+  test("waits until the offsets are equal, and names the table that differs; silver never waits for gold", async () => {
     const identifier = { namespace: ["gold"], name: "fact_crypto_ticks" };
     const { properties } = (await lake.open.catalog.loadTable(identifier)).metadata;
     const goTo = (place: string) =>

@@ -31,8 +31,8 @@ const ALWAYS = new Set([
 ]);
 
 /**
- * Damage that `repair` cannot repair: for alerts and other clients' tables, `verify` advises `restore`; a bronze value that was changed through
- * the catalog, and whose record is pruned from the log, has no other copy.
+ * Damage that `repair` cannot repair: for alerts and other clients' tables, `verify` advises `restore`; a bronze value
+ * that was changed through the catalog, and whose record is pruned from the log, has no other copy.
  */
 const LEFT = /^alerts\.db|another client's table|^a price of bronze is changed whose record is pruned from the log$/;
 
@@ -284,11 +284,11 @@ test("every damage that is always tested exists", () => {
   );
 });
 
-for (const { title, damage, code, table, mends } of DAMAGES) {
+for (const { title, damage, code, table, remedy } of DAMAGES) {
   if (LEFT.test(title) || (!ALWAYS.has(title) && !is_whole)) continue;
   test(`repair as advised by verify succeeds: ${title}`, async () => {
     await damage(prepared.made);
-    const named = table === undefined || mends !== undefined ? {} : { table };
+    const named = table === undefined || remedy !== undefined ? {} : { table };
     const found = await prepared.repair(named);
     assert.notDeepEqual(found, [], code);
     // The loss of a log must be accepted explicitly.

@@ -84,10 +84,10 @@ test("start repairs files that a power cut left empty, and reports it in one lin
   await open.close();
   const started = await coinlake(start);
   assert.equal(started.code, 0, started.stderr);
-  const told = started.stderr.split("\n").filter((line) => line.startsWith("Recovered damaged files"));
-  assert.equal(told.length, 1, started.stderr);
-  assert.match(told[0] ?? "", /take 96 from the log.*crypto_prices_clean.*rebuild it from bronze/);
-  assert.doesNotMatch(told[0] ?? "", /dim_time/);
+  const recovered = started.stderr.split("\n").filter((line) => line.startsWith("Recovered damaged files"));
+  assert.equal(recovered.length, 1, started.stderr);
+  assert.match(recovered[0] ?? "", /take 96 from the log.*crypto_prices_clean.*rebuild it from bronze/);
+  assert.doesNotMatch(recovered[0] ?? "", /dim_time/);
   const verified = await coinlakeByKind(["verify", ...data]);
   assert.equal(verified.code, 0, verified.stdout + verified.stderr);
   assert.deepEqual(await hours(), before_damage);

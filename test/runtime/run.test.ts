@@ -30,7 +30,7 @@ async function drain(dbt: {
   ingestDrain?: PipelineRun["ingest"]["drain"];
 }): Promise<string[]> {
   const log = openSqliteLog({ file: join(folder.path, `${Math.random()}.db`) });
-  const told: string[] = [];
+  const calls: string[] = [];
   const answer = <T>(answers: (() => T)[]): T => ((answers.length > 1 ? answers.shift() : answers[0]) as () => T)();
   const run: PipelineRun = {
     // The clock advances during an append's real time; the resulting test runs are not part of these tests.
@@ -41,7 +41,7 @@ async function drain(dbt: {
     ingest: {
       run: async () => {},
       meanRecordBytes: () => null,
-      drain: dbt.ingestDrain ?? (async () => void told.push("drained")),
+      drain: dbt.ingestDrain ?? (async () => void calls.push("drained")),
     },
     transform: {
       waitingRecords: async () => 0,
@@ -53,12 +53,12 @@ async function drain(dbt: {
     signal: dbt.signal ?? new AbortController().signal,
     is_until_drained: true,
     events: {
-      reported: ({ level, code }) => void (level === "error" && told.push(code)),
-      appended: (records) => told.push(`${records} appended`),
-      stalled: (name, error) => told.push(`${name} ${error === null ? "goes on" : error.code}`),
-      caughtUp: (seconds) => told.push(`caught up in ${seconds} s`),
-      tested: () => told.push("tested"),
-      failed: ({ code }) => told.push(code),
+      reported: ({ level, code }) => void (level === "error" && calls.push(code)),
+      appended: (records) => calls.push(`${records} appended`),
+      stalled: (name, error) => calls.push(`${name} ${error === null ? "goes on" : error.code}`),
+      caughtUp: (seconds) => calls.push(`caught up in ${seconds} s`),
+      tested: () => calls.push("tested"),
+      failed: ({ code }) => calls.push(code),
     },
   };
   try {
@@ -67,7 +67,7 @@ async function drain(dbt: {
   } finally {
     await log.close();
   }
-  return told;
+  return calls;
 }
 
 const failing = (error: Error) => (): never => {
@@ -79,11 +79,11 @@ test("A drain ends once gold is complete and tested.", async () => {
 });
 
 test("A drain continues after the dbt worker dies during models or tests.", async () => {
-  const told = await drain({
+  const calls = await drain({
     catchUp: [failing(died()), failing(died()), () => 2],
     test: [failing(died()), () => passed],
   });
-  assert.deepEqual(told.slice(2), [
+  assert.deepEqual(calls.slice(2), [
     "DBT_WORKER_DIED",
     "DBT_WORKER_DIED",
     "caught up in 2 s",
@@ -105,7 +105,7 @@ test("A drain fails after repeated failures, and immediately after an error that
 
 test("A stop during a drain ends it without an error.", async () => {
   const stopping = new AbortController();
-  const told = await drain({
+  const calls = await drain({
     catchUp: [
       () => {
         stopping.abort();
@@ -114,7 +114,7 @@ test("A stop during a drain ends it without an error.", async () => {
     ],
     signal: stopping.signal,
   });
-  assert.deepEqual(told, ["20 appended", "drained"]);
+  assert.deepEqual(calls, ["20 appended", "drained"]);
 });
 
 test("A stop during the drain of ingest is passed on to it.", async () => {
@@ -146,10 +146,10 @@ function failingSource(
 
 test("A failed source is reported, and the others continue to their end.", async () => {
   const producers = [failingSource("gone"), simulated({ speed: "max", until_step: 20 })];
-  const told = await drain({ catchUp: [() => 2], producers });
-  assert.deepEqual(told.filter((line) => line.endsWith("appended")).sort(), ["1 appended", "20 appended"]);
+  const calls = await drain({ catchUp: [() => 2], producers });
+  assert.deepEqual(calls.filter((line) => line.endsWith("appended")).sort(), ["1 appended", "20 appended"]);
   assert.deepEqual(
-    told.filter((line) => !line.endsWith("appended")),
+    calls.filter((line) => !line.endsWith("appended")),
     ["FILE_CHANGED", "drained", "caught up in 2 s", "tested"],
   );
 });

@@ -433,7 +433,7 @@ describe("the API over a running lake", () => {
     }
   });
 
-  test("lists the log's messages in both directions, each once, and finds those that contain a search text", async () => {
+  test("lists the log's messages in both directions, each once, and finds those with a search text", async () => {
     const { items } = Topics.parse(await running.json("/api/log/topics"));
     const { begin, end } = items[0]!.partitions[0]!;
     const newest = await all<Messages["items"][number]>(`/api/log/topics/${TOPIC}/messages`, 97);
@@ -557,8 +557,8 @@ describe("the API over a running lake", () => {
     const past = await count({ sql: "select count(*) from gold.dim_crypto", at: new Date().toISOString() });
     assert.equal(past.row_count, 1);
     const wrong = await running.post("/api/sql", { sql: "select 'é', nope from gold.dim_crypto" });
-    const told = Problem.parse(await wrong.json());
-    assert.deepEqual([told.code, told.position], ["INVALID_SQL", 12]);
+    const problem = Problem.parse(await wrong.json());
+    assert.deepEqual([problem.code, problem.position], ["INVALID_SQL", 12]);
     const before = await running.post("/api/sql", { sql: "select 1 from gold.dim_crypto", at: "2020-01-01T00:00:00Z" });
     assert.equal(before.status, 400);
   });
@@ -631,8 +631,10 @@ describe("the API over a running lake", () => {
     assert.equal(parquet.subarray(-4).toString(), "PAR1");
   });
 
-  test("shows a struct with its fields in order, and escapes formulas in CSV values and headers but not numbers", async () => {
-    const structs = `select {'__proto__': 1, 'a': 2} as s, {'a': {'__proto__': {'x': 'it''s'}}} as t, [{'2': 1, '1': null}] as u, map {'k': {'__proto__': 5}} as v`;
+  test("shows a struct's fields in order, and escapes formulas in CSV values and headers but not numbers", async () => {
+    const structs =
+      "select {'__proto__': 1, 'a': 2} as s, {'a': {'__proto__': {'x': 'it''s'}}} as t, " +
+      "[{'2': 1, '1': null}] as u, map {'k': {'__proto__': 5}} as v";
     const { rows } = SqlResult.parse(await (await running.post("/api/sql", { sql: structs })).json());
     assert.deepEqual(rows, [
       [
@@ -642,15 +644,16 @@ describe("the API over a running lake", () => {
         "{'k': {'__proto__': 5}}",
       ],
     ]);
-    const sql = `select '=1+1' as a, '+cmd|x' as "=b", '-5.2' as c, -5.2 as d, '@x' as e, chr(9) || 'x' as f, {'k': '=1'} as g, null as h, '-' as i, '1-1' as j, 'x' as a,
+    const sql = `select '=1+1' as a, '+cmd|x' as "=b", '-5.2' as c, -5.2 as d, '@x' as e, chr(9) || 'x' as f,
+      {'k': '=1'} as g, null as h, '-' as i, '1-1' as j, 'x' as a,
       '=1'::blob as k, date '2026-01-01' as l, '＝1' as m, [1, -2] as n, '-1e5' as o, interval '-1 day' as p`;
     const csv = await (await running.post("/api/sql/export", { sql, format: "csv" })).text();
     assert.equal(
       csv,
-      `a,'=b,c,d,e,f,g,h,i,j,a_1,k,l,m,n,o,p\n'=1+1,'+cmd|x,-5.2,-5.2,'@x,'\tx,{'k': '=1'},,'-,1-1,x,'=1,2026-01-01,'＝1,"[1, -2]",-1e5,'-1 day\n`.replace(
-        "{'k': '=1'}",
-        csv.includes('"{') ? "\"{'k': '=1'}\"" : "{'k': '=1'}",
-      ),
+      (
+        "a,'=b,c,d,e,f,g,h,i,j,a_1,k,l,m,n,o,p\n" +
+        `'=1+1,'+cmd|x,-5.2,-5.2,'@x,'\tx,{'k': '=1'},,'-,1-1,x,'=1,2026-01-01,'＝1,"[1, -2]",-1e5,'-1 day\n`
+      ).replace("{'k': '=1'}", csv.includes('"{') ? "\"{'k': '=1'}\"" : "{'k': '=1'}"),
     );
   });
 
@@ -724,7 +727,7 @@ describe("the API over a running lake", () => {
     );
   });
 
-  test("is not ready, with the reason, while a source is silent or has failed, or a loop reports a failure", async () => {
+  test("is not ready, and says why, while a source is silent or has failed, or a loop reports a failure", async () => {
     const ready = async () => {
       const response = await running.get("/readyz");
       const { is_ok, problems } = Health.parse(await response.json());

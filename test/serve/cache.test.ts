@@ -26,7 +26,7 @@ function counted(cost_ms: number) {
 }
 
 describe("the answer cache", () => {
-  test("spends at most 3.5 percent of the time on refreshes, spread evenly over any number of requested entries", async () => {
+  test("spends at most 3.5 percent of the time on refreshes, spread evenly over any number of entries", async () => {
     for (const entries of [1, 5, 20]) {
       const { clock, computed, ask } = counted(50);
       const until_ms = 600_000;
@@ -56,7 +56,7 @@ describe("the answer cache", () => {
     assert.equal(computed.get("open"), 2);
   });
 
-  test("refreshes an entry of the same version only once it is stale, and one of another version when it is due", async () => {
+  test("refreshes an entry of the same version only once stale, and one of another version when due", async () => {
     const { clock, computed, ask } = counted(1);
     await ask("answer", { ...AGE, version: "one" });
     clock.ms += 59_000;

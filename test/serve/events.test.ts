@@ -95,7 +95,7 @@ describe("the event ring", () => {
 });
 
 describe("LatestTicks", () => {
-  test("keeps the newest tick of each subject by event time, with the number of updates that it stands for", () => {
+  test("keeps the newest tick of each subject by event time, with the number of updates that it replaces", () => {
     const basket = new LatestTicks();
     let offset = 0;
     const tick = (subject: string, value: bigint, at_us: number, number: bigint | null = null) => ({
@@ -235,7 +235,7 @@ describe("a client of the event stream", () => {
     }
   });
 
-  test("does not make the server buffer events while it does not read, and then receives a gap event and the newest", async () => {
+  test("makes the server buffer no events while not reading, then receives a gap event and the newest", async () => {
     ring = new EventRing("slow", { max_frames: 50, max_bytes: 8 * 1024 * 1024 });
     const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
     socket.pause();

@@ -104,8 +104,8 @@ describe("the server under hostile requests", () => {
         "DELETE /api/sql/x",
         "POST /login",
       ]) {
-        const { status, body: told } = await request(line, { ...json, ...foreign }, body);
-        assert.equal(status, 403, `${line} ${JSON.stringify(foreign)}: ${told}`);
+        const { status, body: answer } = await request(line, { ...json, ...foreign }, body);
+        assert.equal(status, 403, `${line} ${JSON.stringify(foreign)}: ${answer}`);
       }
       assert.equal((await request("GET /api/events", foreign)).status, 403);
     }
@@ -221,7 +221,8 @@ describe("the server under hostile requests", () => {
       "Transfer-Encoding: chunked, identity",
     ]) {
       const { status } = await raw(
-        `POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n`,
+        `POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n` +
+          "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n",
       );
       assert.equal(status, 400, headers);
     }
@@ -256,7 +257,8 @@ describe("the server under hostile requests", () => {
     // The connection outlives the response: a reset during sending could discard the response.
     const socket = connect(running.server.port, "127.0.0.1");
     socket.write(
-      "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      "POST /api/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+        "Transfer-Encoding: chunked\r\n\r\n" +
         chunk.repeat(8),
     );
     const [rejected] = (await once(socket, "data")) as [Buffer];
@@ -365,7 +367,7 @@ describe("the server with a token", () => {
     assert.deepEqual([page.status, page.headers.get("location")], [303, "/login"]);
   });
 
-  test("accepts the token in a header, and the session cookie of the log-in page, also for the event stream", async () => {
+  test("accepts the token in a header, and the log-in page's session cookie, also for the event stream", async () => {
     assert.equal((await running.get("/api/status", { headers: { authorization: `Bearer ${TOKEN}` } })).status, 200);
     const login = (token: string) =>
       running.get("/login", { method: "POST", body: new URLSearchParams({ token }), redirect: "manual" });

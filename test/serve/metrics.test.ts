@@ -76,7 +76,7 @@ test("a counter initialised with zero is exported before its first event", async
   );
 });
 
-test("the event loop delay is unknown before the first measurement, and includes a blocked turn afterwards", async () => {
+test("the event loop delay is unknown before the first measurement, and includes a blocked turn after it", async () => {
   const delay = new EventLoopDelay();
   try {
     assert.equal(delay.quantile_s(0.5), null);
@@ -124,7 +124,7 @@ test("the pipeline's commits, increments, conflicts and retries are counted", as
   assert.equal(value("coinlake_bronze_commit_bytes_total"), 10_000);
 });
 
-test("maintenance is counted by action, with the bytes rewritten and written; every series exists before the first run", async () => {
+test("maintenance is counted by action, with bytes rewritten and written; all series exist at the start", async () => {
   const figures = new PipelineFigures(new Metrics());
   const read = async () => parsePrometheus(await figures.metrics.text([]));
   const byAction = async (name: string) =>
@@ -167,8 +167,8 @@ test(
   "the resident memory of a process is read while it runs, and is null afterwards",
   { skip: existsSync("/proc/self/status") ? false : "no /proc on this system" },
   async () => {
-    const told = (await residentBytes(process.pid)) ?? 0;
-    assert.ok(told > 0.5 * process.memoryUsage.rss() && told < 2 * process.memoryUsage.rss());
+    const reported = (await residentBytes(process.pid)) ?? 0;
+    assert.ok(reported > 0.5 * process.memoryUsage.rss() && reported < 2 * process.memoryUsage.rss());
     assert.equal(await residentBytes(2 ** 22 + 1), null);
   },
 );

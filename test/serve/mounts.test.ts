@@ -50,7 +50,7 @@ test("a pipeline named like a path of the server is rejected beside other pipeli
     assert.throws(() => new Mounts(pipelines), { code: "PIPELINE_NAME_RESERVED" });
 });
 
-test("reserved names are the first segments of the server's routes, the dashboard's pages and the catalog's paths", () => {
+test("reserved names are the first segments of server routes, dashboard pages and catalog paths", () => {
   const sources = globSync(["src/serve/**/*.ts", "dashboard/pages/registry.ts"]).map((file) =>
     readFileSync(file, "utf8"),
   );

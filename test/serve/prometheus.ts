@@ -6,6 +6,10 @@ export interface Family {
   samples: { name: string; labels: Record<string, string>; value: number }[];
 }
 
+const LABELS = /(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*/;
+const VALUE = /[+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN/;
+const SAMPLE = new RegExp(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\\{(${LABELS.source})\\})? (${VALUE.source})$`, "i");
+
 /**
  * Parses Prometheus' text format 0.0.4 strictly: every sample follows its family's HELP and TYPE, and no series
  * repeats.
@@ -18,10 +22,7 @@ export function parsePrometheus(text: string): Map<string, Family> {
   for (const line of text.slice(0, -1).split("\n").filter(Boolean)) {
     const help = /^# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)$/.exec(line);
     const type = /^# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram)$/.exec(line);
-    const sample =
-      /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? ([+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|NaN)$/i.exec(
-        line,
-      );
+    const sample = SAMPLE.exec(line);
     if (help) {
       assert.ok(!families.has(help[1]!), `${help[1]} is one family`);
       current = [help[1]!, { type: "", help: help[2]!, samples: [] }];
@@ -34,7 +35,7 @@ export function parsePrometheus(text: string): Map<string, Family> {
       const base = sample[1]!.replace(/_(bucket|sum|count)$/, "");
       assert.ok(
         current !== null && (sample[1] === current[0] || (current[1].type === "histogram" && base === current[0])),
-        `${line} stands under its family`,
+        `${line} follows the header of its family`,
       );
       assert.ok(!series.has(`${sample[1]}{${sample[2] ?? ""}}`), `${line} is there once`);
       series.add(`${sample[1]}{${sample[2] ?? ""}}`);

@@ -94,7 +94,7 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   });
   const stopping = new AbortController();
   const loops = [live.run(stopping.signal), alerts.run(stopping.signal)];
-  const told = {
+  const recorded = {
     sources: [SIMULATED_SOURCE],
     stream: null as Running["stream"],
     failures: [] as Running["failures"],
@@ -134,12 +134,12 @@ export async function startRunning(lake: TestLake, options: RunningOptions = {})
   const mounted = await server.mount({
     handle,
     assets: await buildDashboard(),
-    onError: (error) => told.errors.push(error),
+    onError: (error) => recorded.errors.push(error),
     ...(console_limits ? { console_limits } : {}),
   });
   const get = (path: string, init?: RequestInit) => fetch(`${mounted.url}${path}`, init);
   const running: Running = {
-    ...told,
+    ...recorded,
     server: mounted,
     url: mounted.url,
     live,

@@ -23,7 +23,8 @@ test("An error with a condition of Spark is not retryable; a failure of a compon
   const passing = [
     "Failed to list namespace under namespace: bronze in Hive Metastore",
     "Failed to get table info from metastore bronze.crypto_ticks_raw",
-    "Unable to execute HTTP request: Connect to http://127.0.0.1:9000 failed: Connection refused (SDK Attempt Count: 6)",
+    "Unable to execute HTTP request: Connect to http://127.0.0.1:9000 failed: Connection refused " +
+      "(SDK Attempt Count: 6)",
   ];
   for (const message of passing)
     assert.deepEqual([rejected(message).is_retryable, rejected(message).condition], [true, null], message);

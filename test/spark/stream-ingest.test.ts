@@ -37,7 +37,7 @@ function query(next: number, look = (): void => {}): StreamingQuery {
  * 10.
  */
 function ingest(...starts: (() => StreamingQuery)[]) {
-  const told: string[] = [];
+  const reports: string[] = [];
   const properties: Record<string, string> = {};
   const kafka = {
     bounds: async () => [{ partition: 0, begin: 0, end: 10 }],
@@ -59,14 +59,14 @@ function ingest(...starts: (() => StreamingQuery)[]) {
       name: "ticks",
       description: "",
       start: async () => {
-        told.push("start");
+        reports.push("start");
         return (starts.length > 1 ? starts.shift()! : starts[0]!)();
       },
     },
     clock: new FakeClock(),
-    report: ({ code }: SourceReport) => void told.push(code),
+    report: ({ code }: SourceReport) => void reports.push(code),
   };
-  return { ingest: new StreamIngest(options as unknown as StreamIngestOptions), told };
+  return { ingest: new StreamIngest(options as unknown as StreamIngestOptions), reports };
 }
 
 const failing = (error: Error) => (): never => {
@@ -76,28 +76,28 @@ const failing = (error: Error) => (): never => {
 test("A failed start of the stream is reported and retried while a server is unavailable.", async () => {
   const stopping = new AbortController();
   const aways = Array.from({ length: 20 }, () => failing(away()));
-  const { ingest: running, told } = ingest(...aways, () => query(10, () => stopping.abort()));
+  const { ingest: running, reports } = ingest(...aways, () => query(10, () => stopping.abort()));
   await running.run(stopping.signal);
-  assert.deepEqual(told, [...aways.flatMap(() => ["start", "SPARK_REJECTED"]), "start"]);
+  assert.deepEqual(reports, [...aways.flatMap(() => ["start", "SPARK_REJECTED"]), "start"]);
   assert.equal(running.state().state, "running");
 });
 
 test("A run that Spark no longer knows is started again.", async () => {
   const stopping = new AbortController();
-  const { ingest: running, told } = ingest(
+  const { ingest: running, reports } = ingest(
     () => query(0, failing(lost())),
     () => query(10, () => stopping.abort()),
   );
   await running.run(stopping.signal);
-  assert.deepEqual(told, ["start", "STREAM_LOST", "start"]);
+  assert.deepEqual(reports, ["start", "STREAM_LOST", "start"]);
 });
 
 test("A statement that Spark rejects with a condition ends the ingest immediately.", async () => {
-  const { ingest: running, told } = ingest(
+  const { ingest: running, reports } = ingest(
     failing(new SparkRejected("run a statement", "PARSE_SYNTAX_ERROR", "[PARSE_SYNTAX_ERROR] Syntax error", undefined)),
   );
   await assert.rejects(running.run(new AbortController().signal), { code: "SPARK_REJECTED" });
-  assert.deepEqual(told, ["start"]);
+  assert.deepEqual(reports, ["start"]);
 });
 
 test("A drain ends once bronze has the log's records or on a stop, and fails after repeated failures.", async () => {

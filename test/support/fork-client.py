@@ -1,4 +1,4 @@
-"""Stands for a script that fork-server.py runs: passes the standard file descriptors on, and exits as the script does.
+"""Represents a script that fork-server.py runs: passes the standard file descriptors on, and exits as the script does.
 Arguments: the Python to run the script with if no server can, the socket, the script and its arguments.
 """
 

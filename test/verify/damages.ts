@@ -20,7 +20,7 @@ export interface Damage {
   /** The reported table; absent if the damage concerns the lake itself. */
   table?: string;
   /** Pattern in the next step, besides the command for the table. */
-  mends?: RegExp;
+  remedy?: RegExp;
   /** True if the models must run again over the changed bronze. */
   is_in_bronze?: boolean;
 }
@@ -267,7 +267,7 @@ const STORES: readonly Damage[] = [
     code: "CATALOG_OUTDATED",
     table: FACTS,
     said: /the catalog names version \d+, but the folder has version \d+/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "a table's pointer is moved to the previous version",
@@ -283,7 +283,7 @@ const STORES: readonly Damage[] = [
     code: "CATALOG_OUTDATED",
     table: HOURS,
     said: /the catalog names version/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "alerts.db is deleted",
@@ -291,7 +291,7 @@ const STORES: readonly Damage[] = [
     found_by: "verify",
     code: "STORE_MISSING",
     said: /^alerts\.db is missing/,
-    mends: /restore/,
+    remedy: /restore/,
   },
   {
     title: "alerts.db is not a database",
@@ -299,7 +299,7 @@ const STORES: readonly Damage[] = [
     found_by: "verify",
     code: "STORE_DAMAGED",
     said: /^alerts\.db/,
-    mends: /restore/,
+    remedy: /restore/,
   },
   {
     title: "alerts.db lacks a table",
@@ -311,7 +311,7 @@ const STORES: readonly Damage[] = [
     found_by: "verify",
     code: "STORE_DAMAGED",
     said: /^alerts\.db is damaged: .* lacks the table rule/,
-    mends: /restore/,
+    remedy: /restore/,
   },
   {
     title: "maintenance.db is deleted",
@@ -409,7 +409,7 @@ const FILES: readonly Damage[] = [
     code: "FILE_MISSING",
     table: MINUTES,
     said: /table metadata/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "the table metadata of bronze is deleted",
@@ -418,7 +418,7 @@ const FILES: readonly Damage[] = [
     code: "FILE_MISSING",
     table: BRONZE,
     said: /table metadata/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "the table metadata of bronze is truncated",
@@ -427,7 +427,7 @@ const FILES: readonly Damage[] = [
     code: "METADATA_DAMAGED",
     table: BRONZE,
     said: /cannot be read/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "a bit of a manifest is flipped",
@@ -469,7 +469,7 @@ const FILES: readonly Damage[] = [
     code: "METADATA_DAMAGED",
     table: FACTS,
     said: /cannot be read/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "a manifest is replaced by another table's",
@@ -521,7 +521,7 @@ const FILES: readonly Damage[] = [
     code: "FILE_DAMAGED",
     table: FOREIGN,
     said: /has changed since its commit/,
-    mends: /restore/,
+    remedy: /restore/,
   },
   {
     title: "a manifest list of an earlier snapshot is deleted",
@@ -622,7 +622,7 @@ const TABLES: readonly Damage[] = [
     code: "METADATA_DAMAGED",
     table: MINUTES,
     said: /coinlake\.log-offsets is \{/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "a column is dropped",
@@ -641,7 +641,7 @@ const TABLES: readonly Damage[] = [
     code: "COLUMNS_DIFFER",
     table: "gold.dim_crypto",
     said: /column category was renamed to kind/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
   {
     title: "a column of bronze is renamed",
@@ -652,7 +652,7 @@ const TABLES: readonly Damage[] = [
     code: "COLUMNS_DIFFER",
     table: BRONZE,
     said: /column payload was renamed to message/,
-    mends: /repair`/,
+    remedy: /repair`/,
   },
 ];
 
@@ -676,7 +676,8 @@ const ROWS: readonly Damage[] = [
   {
     title: "another writer appends to bronze",
     damage: sql(
-      `insert into lake.${BRONZE} select * replace (log_offset + 1000000 as log_offset) from lake.${BRONZE} where log_offset = 3`,
+      `insert into lake.${BRONZE} select * replace (log_offset + 1000000 as log_offset) ` +
+        `from lake.${BRONZE} where log_offset = 3`,
     ),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -710,7 +711,8 @@ const ROWS: readonly Damage[] = [
   {
     title: "a price of gold is changed",
     damage: sql(
-      `update lake.${FACTS} set price_usd = price_usd + 1 where log_offset = (select min(log_offset) from lake.${FACTS})`,
+      `update lake.${FACTS} set price_usd = price_usd + 1 ` +
+        `where log_offset = (select min(log_offset) from lake.${FACTS})`,
     ),
     found_by: "verify",
     code: "CHECK_FAILED",
@@ -783,7 +785,8 @@ const ROWS: readonly Damage[] = [
         await log.prune(crypto.topic.name, 0, bounds?.end ?? 0, Number.MAX_SAFE_INTEGER);
       });
       await lake.sql(
-        `update lake.${BRONZE} set payload = replace(payload, '"current_price":', '"current_price":1') where log_offset < 20`,
+        `update lake.${BRONZE} set payload = replace(payload, '"current_price":', '"current_price":1') ` +
+          "where log_offset < 20",
       );
     },
     found_by: "verify --deep",
@@ -796,7 +799,8 @@ const ROWS: readonly Damage[] = [
     title: "a price is changed in silver and in gold",
     async damage(lake) {
       await lake.sql(
-        `update lake.${FACTS} set price_usd = price_usd + 1 where log_offset = (select max(log_offset) from lake.${UPDATES})`,
+        `update lake.${FACTS} set price_usd = price_usd + 1 ` +
+          `where log_offset = (select max(log_offset) from lake.${UPDATES})`,
       );
       await lake.sql(
         `update lake.${UPDATES} set price = price + 1 where log_offset = (select max(log_offset) from lake.${UPDATES})`,
@@ -838,7 +842,8 @@ const ROWS: readonly Damage[] = [
   {
     title: "listings are deleted",
     damage: sql(
-      "delete from lake.silver.crypto_listings where is_page and listed_at = (select min(listed_at) from lake.silver.crypto_listings where is_page)",
+      "delete from lake.silver.crypto_listings " +
+        "where is_page and listed_at = (select min(listed_at) from lake.silver.crypto_listings where is_page)",
     ),
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
@@ -848,7 +853,8 @@ const ROWS: readonly Damage[] = [
   {
     title: "a coin is renamed",
     damage: sql(
-      "update lake.gold.dim_crypto set name = 'Bitcoin Classic' where crypto_id = (select min(crypto_id) from lake.gold.dim_crypto)",
+      "update lake.gold.dim_crypto set name = 'Bitcoin Classic' " +
+        "where crypto_id = (select min(crypto_id) from lake.gold.dim_crypto)",
     ),
     found_by: "verify --deep",
     code: "ROWS_DIFFER",
@@ -890,7 +896,8 @@ const ROWS: readonly Damage[] = [
   {
     title: "another writer appends to gold",
     damage: sql(
-      "insert into lake.gold.dim_time select * replace (time_id + 100000000 as time_id) from lake.gold.dim_time limit 1",
+      "insert into lake.gold.dim_time select * replace (time_id + 100000000 as time_id) " +
+        "from lake.gold.dim_time limit 1",
     ),
     found_by: "verify --deep",
     code: "ROWS_DIFFER",

@@ -75,8 +75,8 @@ for (const damage of DAMAGES) {
     const found = findings.find((finding) => isNamed(damage, finding));
     assert.ok(found !== undefined, describe(findings));
     const command =
-      damage.table === undefined || damage.mends !== undefined
-        ? (damage.mends ?? /repair`/)
+      damage.table === undefined || damage.remedy !== undefined
+        ? (damage.remedy ?? /repair`/)
         : new RegExp(`repair --table ${damage.table}\``);
     assert.match(found.next_step, command);
     if (damage.code === "ROWS_DIFFER" && !/missing/.test(damage.said.source))
@@ -130,8 +130,11 @@ test(
     try {
       cpSync(lake.file("log.db"), join(folder.path, "log.db"));
       chmodSync(folder.path, 0o555);
-      const source = `import { DatabaseSync } from "node:sqlite"; import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/base/sqlite.ts"))};
-      console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20).prepare("select count(*) as topics from topic").get().topics)`;
+      const source =
+        `import { DatabaseSync } from "node:sqlite"; ` +
+        `import { openReadOnly } from ${JSON.stringify(import.meta.resolve("../../src/base/sqlite.ts"))};\n      ` +
+        `console.log(openReadOnly(${JSON.stringify(join(folder.path, "log.db"))}, 20)` +
+        `.prepare("select count(*) as topics from topic").get().topics)`;
       // Root may write to any file.
       const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {
         uid: 65_534,

@@ -92,12 +92,12 @@ export class Deliverer {
     const now_us = clock.now_us();
     for (const sink of store.sinks()) {
       const busy = [...this.#under_way.values()].filter((other) => other.sink === sink.id).length;
-      const room = AT_ONCE[sink.kind] - busy;
-      if (room <= 0) continue;
+      const free = AT_ONCE[sink.kind] - busy;
+      if (free <= 0) continue;
       const due = store
         .dueDeliveries(sink.id, now_us, AT_ONCE[sink.kind])
         .filter(({ delivery_seq }) => !this.#under_way.has(delivery_seq));
-      for (const pending of due.slice(0, room)) this.#start(sink, pending, signal);
+      for (const pending of due.slice(0, free)) this.#start(sink, pending, signal);
     }
   }
 

@@ -73,6 +73,7 @@ export const ALERTS_FORMAT: SqliteFormat = {
   failures: {
     DISK_FULL: "Free disk space; alerts go on where they stood.",
     CORRUPT:
-      "Restore the file from a copy, or move it away with its -wal and -shm: rules, sinks and the list of alerts then start empty.",
+      "Restore the file from a copy, or move it away with its -wal and -shm: " +
+      "rules, sinks and the list of alerts then start empty.",
   },
 };

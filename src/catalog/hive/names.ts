@@ -28,7 +28,8 @@ export function newDatabaseOf(namespace: readonly string[]): string {
   const database = databaseOf(namespace);
   if (database === null) {
     throw unsupported(
-      `The Hive Metastore cannot have a namespace ${nameOfNamespace(namespace)}: it has one level, of lower case letters, digits and underscores`,
+      `The Hive Metastore cannot have a namespace ${nameOfNamespace(namespace)}: ` +
+        "it has one level, of lower case letters, digits and underscores",
     );
   }
   return database;
@@ -39,7 +40,8 @@ export function checkNewTable(identifier: TableIdentifier): void {
   newDatabaseOf(identifier.namespace);
   if (!HIVE_NAME.test(identifier.name)) {
     throw unsupported(
-      `The Hive Metastore cannot have a table ${nameOfTable(identifier)}: names there are of lower case letters, digits and underscores`,
+      `The Hive Metastore cannot have a table ${nameOfTable(identifier)}: ` +
+        "names there are of lower case letters, digits and underscores",
     );
   }
 }

@@ -40,7 +40,8 @@ Example:
         const chosen = pipeline.questions.filter(({ number }) => which === "all" || String(number) === which);
         if (chosen.length === 0)
           command.error(
-            `error: unknown question "${which}": use one of ${pipeline.questions.map(({ number }) => number).join(", ")} or all`,
+            `error: unknown question "${which}": use one of ` +
+              `${pipeline.questions.map(({ number }) => number).join(", ")} or all`,
           );
         const foreign = known.find(
           (name) => options[name] !== undefined && !chosen.some((question) => name in question.options),

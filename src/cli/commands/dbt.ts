@@ -75,7 +75,8 @@ function rejected(): OperatingError {
     "dbt did not run: it rejects its arguments, or failed as the lines above say",
     {
       next_step:
-        "`npm run -s coinlake -- dbt --help` shows examples, and `npm run -s coinlake -- dbt -- --help` dbt's own options.",
+        "`npm run -s coinlake -- dbt --help` shows examples, " +
+        "and `npm run -s coinlake -- dbt -- --help` dbt's own options.",
     },
   );
 }

@@ -53,7 +53,8 @@ Examples:
         else
           for (const { from, to, tables } of reports)
             output.result(
-              `${options.copy ? "Made a lake of the copy" : "Moved the lake"} ${basename(to)} from ${from} to ${to}; updated the locations of ${tables} tables`,
+              `${options.copy ? "Made a lake of the copy" : "Moved the lake"} ${basename(to)} from ${from} to ${to}; ` +
+                `updated the locations of ${tables} tables`,
             );
       } catch (error) {
         if (!stopping.signal.aborted) throw error;

@@ -31,7 +31,9 @@ export function schemaWithFirstNames(metadata: TableMetadata): Schema | null {
   return { ...schema, fields };
 }
 
-/** The column of an earlier schema with this name, to restore a column that was dropped; undefined if there was none. */
+/**
+ * The column of an earlier schema with this name, to restore a column that was dropped; undefined if there was none.
+ */
 export function earlierColumn({ schemas }: TableMetadata, name: string): Field | undefined {
   return schemas.flatMap(({ fields }) => fields).find((field) => field.name === name);
 }

@@ -2,8 +2,8 @@ import type { LoadedTable, Schema, TableChange } from "../model.ts";
 import { LAST_ADDED } from "./draft.ts";
 
 /**
- * A commit that gives a table this schema, if nobody has changed its schema since it was loaded. `last_column_id` is the
- * highest id after the change.
+ * A commit that gives a table this schema, if nobody has changed its schema since it was loaded. `last_column_id` is
+ * the highest id after the change.
  */
 export function schemaChange(
   { identifier, metadata }: LoadedTable,

@@ -17,8 +17,10 @@ export interface Column {
 
 /** Types that older readers do not support (spec: "Format versioning"). */
 const TYPES_SINCE_V3 = /^(timestamp_ns|timestamptz_ns|unknown|variant|geometry\b.*|geography\b.*)$/;
-const PRIMITIVE =
-  /^(boolean|int|long|float|double|date|time|timestamp|timestamptz|timestamp_ns|timestamptz_ns|string|uuid|binary|unknown|variant|fixed\[\d+\]|decimal\(\s*\d+\s*,\s*\d+\s*\)|geometry(\(.*\))?|geography(\(.*\))?)$/;
+const TIME_TYPE = /date|time|timestamp|timestamptz|timestamp_ns|timestamptz_ns/;
+const PLAIN_TYPE = /boolean|int|long|float|double|string|uuid|binary|unknown|variant/;
+const TYPE_WITH_PARAMETERS = /fixed\[\d+\]|decimal\(\s*\d+\s*,\s*\d+\s*\)|geometry(\(.*\))?|geography(\(.*\))?/;
+const PRIMITIVE = new RegExp(`^(${PLAIN_TYPE.source}|${TIME_TYPE.source}|${TYPE_WITH_PARAMETERS.source})$`);
 
 /** Limit on nesting. A deeper schema is an attack or an error; it would also exhaust the stack. */
 const MAX_DEPTH = 64;
@@ -123,7 +125,8 @@ function checkIdentifierFields(schema: Schema, columns: Map<number, Column>): vo
       [column, ...parents].every((each) => each.is_required);
     if (!is_fit)
       throw badRequest(
-        `Column ${column.path} cannot identify rows: it must be required, primitive, no float, and not nested in a list, map or optional struct`,
+        `Column ${column.path} cannot identify rows: it must be required, primitive, no float, ` +
+          "and not nested in a list, map or optional struct",
       );
   }
 }

@@ -41,10 +41,12 @@ export function unreachable(
 export function uncertain(topic: string, waited_ms: number, cause: unknown): OperatingError {
   return new OperatingError(
     "APPEND_UNCERTAIN",
-    `Kafka did not acknowledge an append to ${topic} within ${(waited_ms / 1000).toFixed(0)} s: ${reasonOf(cause)}. None, some or all of its records may be there`,
+    `Kafka did not acknowledge an append to ${topic} within ${(waited_ms / 1000).toFixed(0)} s: ${reasonOf(cause)}. ` +
+      "None, some or all of its records may be in it",
     {
       next_step:
-        "Start again once the broker runs: sources go on from their last durable position, and what is then in the log twice is counted once.",
+        "Start again once the broker runs: sources go on from their last durable position, " +
+        "and what is then in the log twice is counted once.",
       cause,
     },
   );
@@ -53,7 +55,8 @@ export function uncertain(topic: string, waited_ms: number, cause: unknown): Ope
 export function rejected(verb: string, cause: unknown): OperatingError {
   return new OperatingError("LOG_REJECTED", `Kafka rejected the request to ${verb}: ${reasonOf(cause)}`, {
     next_step:
-      "Read the broker's log for the reason; its settings and access rules must let Coinlake make, write, read and prune its topics.",
+      "Read the broker's log for the reason; " +
+      "its settings and access rules must let Coinlake make, write, read and prune its topics.",
     cause,
   });
 }

@@ -43,8 +43,8 @@ function toLogRecord(
   taken_at_us: number,
   { key, value, headers }: KafkaRecord,
 ): LogRecord {
-  const told = headerOf(headers, INGESTED_AT_US);
-  const ingested_at_us = /^-?\d{1,16}$/.test(told) ? Number(told) : taken_at_us;
+  const header = headerOf(headers, INGESTED_AT_US);
+  const ingested_at_us = /^-?\d{1,16}$/.test(header) ? Number(header) : taken_at_us;
   return {
     partition,
     offset,

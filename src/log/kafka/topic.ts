@@ -79,22 +79,25 @@ export function checkTopic({ name, settings }: TopicPlan, { replicas, in_sync }:
   const present = new Map(found.settings?.configs.map((config) => [config.name, config.value]));
   const wrong = Object.entries(settings).filter(([setting, wanted]) => present.get(setting) !== wanted);
   if (!(Number(present.get(IN_SYNC_SETTING)) >= in_sync)) wrong.push([IN_SYNC_SETTING, String(in_sync)]);
-  const told = wrong.map(([setting, wanted]) => `${setting} is ${present.get(setting) ?? "unknown"}, not ${wanted}`);
+  const differences = wrong.map(
+    ([setting, wanted]) => `${setting} is ${present.get(setting) ?? "unknown"}, not ${wanted}`,
+  );
   const remedies = [];
   if (wrong.length > 0)
     remedies.push(
-      `kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(",")}`,
+      `kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ` +
+        wrong.map(([setting, wanted]) => `${setting}=${wanted}`).join(","),
     );
   if (found.replicas < replicas) {
-    told.push(`it is kept on ${found.replicas} brokers, not ${replicas}`);
+    differences.push(`it is kept on ${found.replicas} brokers, not ${replicas}`);
     remedies.push("kafka-reassign-partitions.sh");
   }
-  if (told.length === 0) return;
+  if (differences.length === 0) return;
   throw new OperatingError(
     "TOPIC_SETTINGS_DIFFER",
-    `Topic ${name} was made with other settings, and could lose records or leave gaps: ${told.join("; ")}`,
+    `Topic ${name} was made with other settings, and could lose records or leave gaps: ${differences.join("; ")}`,
     {
-      next_step: `Mend it (${remedies.join("; ")}), or choose another topic.`,
+      next_step: `Change it (${remedies.join("; ")}), or choose another topic.`,
     },
   );
 }

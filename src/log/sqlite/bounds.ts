@@ -10,7 +10,8 @@ export function boundsInFile(file: string, topic: string): PartitionBounds[] {
   try {
     const rows = database
       .prepare(
-        "select partition, begin_offset, end_offset from partition join topic using (topic_id) where topic.name = ? order by partition",
+        "select partition, begin_offset, end_offset from partition join topic using (topic_id) " +
+          "where topic.name = ? order by partition",
       )
       .all(topic);
     return rows.map((row) => ({
@@ -60,8 +61,10 @@ const MISSING = `
     ),
     gaps as (
       select partition, first_offset as end_offset,
-        max(begin_offset, coalesce(lag(next_offset) over (partition by partition order by next_offset, first_offset), 0))
-          as begin_offset
+        max(
+          begin_offset,
+          coalesce(lag(next_offset) over (partition by partition order by next_offset, first_offset), 0)
+        ) as begin_offset
       from pieces join (select partition, begin_offset from bounds) using (partition)
     )
   select partition, begin_offset, end_offset from gaps where begin_offset < end_offset order by 1, 2`;

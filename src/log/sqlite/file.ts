@@ -62,7 +62,9 @@ export const LOG_FORMAT: SqliteFormat = {
  */
 export function openLogFile(file: string, max_size_bytes: number | undefined, busy_timeout_ms: number): DatabaseSync {
   // A file of an older version keeps free pages for later records, and never shrinks.
-  const pragmas = `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;
+  const pragmas =
+    `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL; ` +
+    `PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA foreign_keys = ON`;
   const database = openSqliteFile(file, LOG_FORMAT, { busy_timeout_ms, pragmas });
   if (max_size_bytes !== undefined) database.exec(`PRAGMA max_page_count = ${Math.floor(max_size_bytes / PAGE_BYTES)}`);
   return database;

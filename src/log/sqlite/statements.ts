@@ -9,7 +9,8 @@ const SQL = {
     "UPDATE partition SET end_offset = end_offset + ? WHERE topic_id = ? AND partition = ? RETURNING end_offset",
   advance_begin: "UPDATE partition SET begin_offset = ? WHERE topic_id = ? AND partition = ?",
   insert_segment: `
-    INSERT INTO segment (topic_id, partition, end_offset, record_count, max_ingested_at_us, strings, record_index, payloads)
+    INSERT INTO segment
+      (topic_id, partition, end_offset, record_count, max_ingested_at_us, strings, record_index, payloads)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   read_segments: `
     SELECT end_offset - record_count, strings, record_index, payloads FROM segment

@@ -42,7 +42,7 @@ export const hive: Service = {
         {
           failed: (last_lines) =>
             new OperatingError("FETCH_FAILED", `Hive's schema could not be unpacked from ${archive}:\n${last_lines}`, {
-              next_step: "Check that the disk has room, then run this again.",
+              next_step: "Check that the disk has free space, then run this again.",
             }),
         },
       );

@@ -52,7 +52,7 @@ export const kafka: Service = {
           "SERVICE_NOT_CONFIGURED",
           `Kafka's new folder ${dataFolder(context)} could not be formatted:\n${last_lines}`,
           {
-            next_step: "Check that the disk has room and the folder may be written, then run this again.",
+            next_step: "Check that the disk has free space and the folder may be written, then run this again.",
           },
         ),
     });
@@ -82,8 +82,8 @@ function jvm(context: ServiceContext): string[] {
 }
 
 /**
- * Settings that do not depend on folders and addresses, for a single broker that stores every internal topic. The Docker
- * profile uses the same ones.
+ * Settings that do not depend on folders and addresses, for a single broker that stores every internal topic. The
+ * Docker profile uses the same ones.
  */
 export const BROKER_SETTINGS: Readonly<Record<string, string>> = {
   "process.roles": "broker,controller",

@@ -68,7 +68,7 @@ export const postgres: Service = {
           "SERVICE_NOT_CONFIGURED",
           `PostgreSQL's new folder ${unfinished} could not be filled:\n${last_lines}`,
           {
-            next_step: "Check that the disk has room and the folder may be written, then run this again.",
+            next_step: "Check that the disk has free space and the folder may be written, then run this again.",
           },
         ),
     };

@@ -126,7 +126,7 @@ async function unpackJars(tar: string, archive: string, folder: string): Promise
     is_background: true,
     failed: (last_lines) =>
       new OperatingError("FETCH_FAILED", `Spark could not be unpacked from ${archive}:\n${last_lines}`, {
-        next_step: "Check that the disk has room, then run this again.",
+        next_step: "Check that the disk has free space, then run this again.",
       }),
   });
 }

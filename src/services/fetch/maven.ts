@@ -101,7 +101,9 @@ export function checkPinned(folder: string, wanted: ReadonlyMap<string, string>,
     "CHECKSUM_MISMATCH",
     `What Maven fetched is not what this version of Coinlake was tested with: ${wrong.join(", ")}`,
     {
-      next_step: `Delete ${repository} and run this again; if it says so again, the repository in Maven's settings serves something else.`,
+      next_step:
+        `Delete ${repository} and run this again; if it says so again, ` +
+        "the repository in Maven's settings serves something else.",
     },
   );
 }

@@ -68,7 +68,9 @@ export async function download(cache: Cache, name: string, url: string, file: st
       },
       failed: (last_lines) =>
         new OperatingError("FETCH_FAILED", `${url} could not be downloaded:\n${last_lines}`, {
-          next_step: `Check the network, then run this again: it goes on where it stopped. Or put that file there yourself, as ${file}.`,
+          next_step:
+            "Check the network, then run this again: it goes on where it stopped. " +
+            `Or put that file there yourself, as ${file}.`,
           is_retryable: true,
         }),
     });

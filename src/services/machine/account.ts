@@ -30,7 +30,9 @@ export function checkMayEnter(name: string, { uid, gid }: Account, folder: strin
         "FOLDER_CLOSED",
         `The user "${name}" may not pass through ${path}, below which its data are to lie`,
         {
-          next_step: `Name a folder elsewhere with --data, open that one (\`chmod o+x ${path}\`), or run this as another user than root.`,
+          next_step:
+            `Name a folder elsewhere with --data, open that one (\`chmod o+x ${path}\`), ` +
+            "or run this as another user than root.",
         },
       );
     }

@@ -46,7 +46,8 @@ export function rejectedError(verb: string, location: string, rejection: Rejecti
   if (status === 401 || status === 403) {
     return new OperatingError("STORAGE_DENIED", cannot, {
       next_step:
-        "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and this machine's clock, and what the key may do with the bucket.",
+        "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and this machine's clock, " +
+        "and what the key may do with the bucket.",
     });
   }
   if (status === 507 || /StorageFull|QuotaExceeded/.test(code)) {

@@ -52,7 +52,8 @@ describe("DuckDB on the catalog", () => {
   test("sets a property in the same commit as rows", async () => {
     await connection.run("create table lake.bronze.offsets (id bigint)");
     await connection.run(
-      "begin; insert into lake.bronze.offsets values (1); call set_iceberg_table_properties(lake.bronze.offsets, {'log.offset': '42'}); commit",
+      "begin; insert into lake.bronze.offsets values (1); " +
+        "call set_iceberg_table_properties(lake.bronze.offsets, {'log.offset': '42'}); commit",
     );
     const { metadata } = await load("offsets");
     assert.equal(metadata.properties["log.offset"], "42");
@@ -86,7 +87,8 @@ describe("DuckDB on the catalog", () => {
     await connection.run("create table lake.bronze.increments as select range as id, 0 as amount from range(10)");
     const increment = (rows: number, amount: number) =>
       connection.run(
-        `begin; delete from lake.bronze.increments where id < ${rows}; insert into lake.bronze.increments select range, ${amount} from range(${rows});
+        `begin; delete from lake.bronze.increments where id < ${rows};
+         insert into lake.bronze.increments select range, ${amount} from range(${rows});
          call set_iceberg_table_properties(lake.bronze.increments, {'log.offset': '${amount}'}); commit`,
       );
     await increment(5, 1);
@@ -163,7 +165,8 @@ describe("DuckDB on the catalog", () => {
     assert.deepEqual(await countIn(other), [[50]]);
     other.closeSync();
     await connection.run(
-      "begin; delete from lake.bronze.increments where id = 1; insert into lake.bronze.increments values (1, 60); commit",
+      "begin; delete from lake.bronze.increments where id = 1; " +
+        "insert into lake.bronze.increments values (1, 60); commit",
     );
     assert.deepEqual(await countIn(connection), [[60]]);
   });

@@ -59,7 +59,8 @@ describe("all files of an engine's commit are durable before the pointer moves",
     "an insert into new partitions": "insert into lake.gold.days select i, i % 3 from range(9) t(i)",
     "a delete": "delete from lake.gold.days where id = 4",
     "a delete and an insert that are joined into one snapshot":
-      "begin; delete from lake.gold.days where id < 3; insert into lake.gold.days select i, i % 4 from range(20, 29) t(i); commit",
+      "begin; delete from lake.gold.days where id < 3; " +
+      "insert into lake.gold.days select i, i % 4 from range(20, 29) t(i); commit",
     "two tables in one transaction":
       "begin; insert into lake.gold.prices values (99, 1); insert into lake.gold.days values (99, 1); commit",
   };

@@ -29,7 +29,8 @@ describe(`engines on a table of ${COMMITS} commits`, () => {
     other = await duckdb.connect();
     await attachCatalog(connection, url, "lake");
     await connection.run(
-      "create schema lake.bronze; create table lake.bronze.long as select range as id, 'from duckdb' as note from range(10)",
+      "create schema lake.bronze; " +
+        "create table lake.bronze.long as select range as id, 'from duckdb' as note from range(10)",
     );
     for (let index = 1; index <= COMMITS; index += 1) await commitSameRows(index);
   });

@@ -75,7 +75,7 @@ describe("PyIceberg on the catalog", { skip }, () => {
     assert.equal(
       metadata.snapshots.length,
       5,
-      "removed files are told by the lists of the snapshots that removed them",
+      "removed files are named by the lists of the snapshots that removed them",
     );
   });
 
@@ -89,7 +89,8 @@ describe("PyIceberg on the catalog", { skip }, () => {
       );
       for (const rows of [5, 3]) {
         await connection.run(
-          `begin; delete from lake.bronze.increments where id < ${rows}; insert into lake.bronze.increments select range from range(${rows}); commit`,
+          `begin; delete from lake.bronze.increments where id < ${rows}; ` +
+            `insert into lake.bronze.increments select range from range(${rows}); commit`,
         );
       }
       assert.deepEqual(await python("read_versions"), { read_versions: { rows: [10, 10, 10], parents: [null, 0, 1] } });

@@ -126,7 +126,8 @@ export class AirflowClient {
   async failures(run_id: string): Promise<string> {
     const failed = (await this.tasks(run_id)).filter(({ state }) => state === "failed");
     const logs = failed.map(async ({ task_id, try_number }) => {
-      const path = `/dags/${this.#dag}/dagRuns/${encodeURIComponent(run_id)}/taskInstances/${task_id}/logs/${try_number}`;
+      const run = `/dags/${this.#dag}/dagRuns/${encodeURIComponent(run_id)}`;
+      const path = `${run}/taskInstances/${task_id}/logs/${try_number}`;
       const { content } = await this.#call<{ content: { event?: string }[] }>("GET", path);
       return `${task_id}:\n${content.map(({ event = "" }) => event).join("\n")}`;
     });

@@ -75,7 +75,7 @@ test("every pipeline has a DAG, and Airflow loads all DAGs without an error", ()
 });
 
 for (const pipeline of pipelines) {
-  test(`${pipeline.name}: builds bronze, silver and gold, checks each before the next, then maintains the tables`, () => {
+  test(`${pipeline.name}: builds bronze, silver and gold, checks each before the next, then maintains tables`, () => {
     const { tasks, schedule, is_catching_up, max_active_runs } = dagOf(pipeline);
     const order = [
       "wait_for_bronze",
@@ -115,7 +115,7 @@ for (const pipeline of pipelines) {
     );
   });
 
-  test(`${pipeline.name}: retries with backoff, limits the time of tasks, and reports failures and late runs as alerts`, () => {
+  test(`${pipeline.name}: retries with backoff, limits the time of tasks, and alerts of failures and late runs`, () => {
     const { tasks, deadlines } = dagOf(pipeline);
     for (const {
       task_id,

@@ -75,7 +75,7 @@ test("the DAG loads, and a login with a wrong password is rejected", async () =>
   await assert.rejects(AirflowClient.login(servers.environment, DAG, "admin"), /login: 401/);
 });
 
-test("a run waits for bronze, retries failed tasks and updates every asset; a late run is an alert until it ends", async () => {
+test("a run waits for bronze, retries failed tasks and updates every asset; it is an alert while late", async () => {
   plan({ "streams check --max-lag 100000": [1], "transform --layer silver": [1] });
   await airflow.unpause();
   const run_id = await airflow.scheduled();
@@ -129,7 +129,7 @@ test("a repeatedly failing quality check of silver stops the run before gold and
   );
 });
 
-test("the backfill of a past day continues after Airflow was killed, and the kill leaves no process behind", async () => {
+test("the backfill of a past day continues after Airflow was killed, which leaves no process behind", async () => {
   plan({});
   const held = join(folder.path, "hold transform --layer gold");
   writeFileSync(held, "");

@@ -33,7 +33,9 @@ before(async () => {
   await open.catalog.createNamespace(["gold"]);
   const statements = [`CREATE TABLE lake.${TABLE} (id BIGINT, value DECIMAL(38, 18), day DATE) PARTITIONED BY (day)`];
   for (let commit = 0; commit < COMMITS; commit += 1) {
-    const rows = `SELECT ${commit} * 3 + n, (${commit}::DECIMAL(38, 18) + n) / 7, DATE '2026-03-01' + (n % 2)::INTEGER FROM range(3) AS r(n)`;
+    const rows =
+      `SELECT ${commit} * 3 + n, (${commit}::DECIMAL(38, 18) + n) / 7, DATE '2026-03-01' + (n % 2)::INTEGER ` +
+      "FROM range(3) AS r(n)";
     statements.push(
       `BEGIN; DELETE FROM lake.${TABLE} WHERE id = ${commit * 3 - 2}; INSERT INTO lake.${TABLE} ${rows}; COMMIT`,
     );

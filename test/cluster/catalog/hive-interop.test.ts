@@ -38,7 +38,7 @@ after(async () => {
   await servers?.leave();
 });
 
-test("Iceberg's Hive catalog reads and commits to a table made over REST, and the REST catalog reads the commits", () => {
+test("Iceberg's Hive catalog reads and commits to a table made over REST; the REST catalog reads the commits", () => {
   const { by_hive, by_rest, by_hive_after, listed } = seen.made_here;
   const namespace = seen.made_here["namespace"] as Record<string, string>;
   assert.deepEqual(
@@ -54,7 +54,7 @@ test("Iceberg's Hive catalog reads and commits to a table made over REST, and th
   assert.equal(namespace["owner"], "ana");
 });
 
-test("a table's entry in Hive has the columns, location, properties and statistics that Iceberg's own catalog writes", () => {
+test("a table's Hive entry has the columns, location, properties and statistics that Iceberg's catalog writes", () => {
   assert.deepEqual(seen.made_here["in_hive"], {
     type: "EXTERNAL_TABLE",
     columns: [
@@ -73,7 +73,7 @@ test("a table's entry in Hive has the columns, location, properties and statisti
       numRows: "3",
       kept: "yes",
       gone: null,
-      told: "late",
+      noted: "late",
       "engine.hive.lock-enabled": "false",
     },
   });
@@ -93,7 +93,7 @@ test("a table made by Iceberg's Hive catalog is read, written, renamed and dropp
   });
 });
 
-test("DuckDB writes a table through the catalog with all its files in S3, and does not show the secret key", async () => {
+test("DuckDB writes a table through the catalog with all files in S3, and does not show the secret key", async () => {
   const instance = await openDuckDB();
   const connection = await instance.connect();
   const query = async (sql: string) => (await connection.runAndReadAll(sql)).getRowsJson();

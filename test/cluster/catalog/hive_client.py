@@ -52,7 +52,7 @@ def made_here(rest, hive):
     table.append(rows("bitcoin"))
     with table.transaction() as transaction:
         transaction.remove_properties("gone")
-        transaction.set_properties(told="late")
+        transaction.set_properties(noted="late")
     seen = {"by_hive": coins(hive, "ours.prices"), "namespace": hive.load_namespace_properties("ours")}
     hive.load_table("ours.prices").append(rows("ether"))
     rest.load_table("ours.prices").append(rows("tether"))
@@ -76,7 +76,7 @@ def made_here(rest, hive):
         "is_current": parameters["current-snapshot-id"] == str(metadata.current_snapshot().snapshot_id),
         "parameters": {
             name: parameters.get(name)
-            for name in ["table_type", "EXTERNAL", "numRows", "kept", "gone", "told", "engine.hive.lock-enabled"]
+            for name in ["table_type", "EXTERNAL", "numRows", "kept", "gone", "noted", "engine.hive.lock-enabled"]
         },
     }
     with rest.load_table("ours.prices").update_schema() as update:

@@ -136,7 +136,7 @@ describe("a broker that is killed", () => {
     });
   });
 
-  it("a kill after the write and before the acknowledgement duplicates no record when the append is retried", async () => {
+  it("a kill between the write and the acknowledgement duplicates no record when the append is retried", async () => {
     await withLog({}, async (log) => {
       await log.append("t", numbered(0, 60));
       const deaf = deafenNextProduce();

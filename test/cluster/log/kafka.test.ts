@@ -55,7 +55,7 @@ describe("the Kafka log and its cluster", () => {
     }
   }
 
-  it("rejects and keeps an existing topic with fewer partitions, or with settings that would lose records", async () => {
+  it("rejects and keeps an existing topic with fewer partitions, or settings that would lose records", async () => {
     await withLogs(1, async (prefix, log) => {
       await asSomebodyElse(async (admin) => {
         await admin.createTopics({ topics: [`${prefix}few`], partitions: 1, replicas: 1 });
@@ -102,7 +102,7 @@ describe("the Kafka log and its cluster", () => {
         );
         assert.ok(
           theirs!.ingested_at_us >= sent_ms * 1000 && theirs!.ingested_at_us <= Date.now() * 1000,
-          "when the broker took it, whatever its sender says",
+          "when the broker took it, not the sender's time",
         );
         const transaction = await producer.beginTransaction();
         const headers = new Map([
@@ -135,7 +135,7 @@ describe("the Kafka log and its cluster", () => {
       const appended_ms = performance.now();
       await there.append("t", [message("x")]);
       await Promise.all(waits);
-      assert.ok(performance.now() - appended_ms < 900, "not told by the next look, but at once");
+      assert.ok(performance.now() - appended_ms < 900, "the append itself wakes the reader, not its next poll");
     });
   });
 
@@ -184,7 +184,7 @@ describe("the Kafka log and its cluster", () => {
     });
   });
 
-  it("rejects a record above the size limit before any of its batch is sent, and accepts records of the limit's size", async () => {
+  it("rejects a record above the size limit before its batch is sent, and accepts records at the limit", async () => {
     await withLogs(1, async (_, log) => {
       await log.createTopic("t", 2);
       const too_large = new Uint8Array(64 * 1024 * 1024 + 1);

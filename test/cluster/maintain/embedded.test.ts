@@ -68,7 +68,9 @@ after(async () => {
 
 /** Deletes and inserts rows in one transaction, as dbt's increments do. */
 async function write(commit: number): Promise<void> {
-  const rows = `SELECT ${commit} * 3 + n, 'coin-' || (n % 2), (${commit}::DECIMAL(38, 18) + n) / 7, DATE '2026-03-01' + (${commit} % 3)::INTEGER FROM range(3) AS r(n)`;
+  const rows =
+    `SELECT ${commit} * 3 + n, 'coin-' || (n % 2), (${commit}::DECIMAL(38, 18) + n) / 7, ` +
+    `DATE '2026-03-01' + (${commit} % 3)::INTEGER FROM range(3) AS r(n)`;
   await connection.run(
     `BEGIN; DELETE FROM lake.${TABLE} WHERE id = ${commit * 3 - 2}; INSERT INTO lake.${TABLE} ${rows}; COMMIT`,
   );
@@ -85,7 +87,8 @@ async function inDuckDB(snapshot_id?: string): Promise<string[]> {
 async function inSpark(snapshot_id?: string): Promise<string[]> {
   const at = snapshot_id === undefined ? "" : ` version as of ${snapshot_id}`;
   const rows = await spark.sql(
-    `select cast(id as string) as id, coin, cast(value as string) as value, cast(day as string) as day from ${IN_SPARK}${at} order by cast(id as bigint)`,
+    "select cast(id as string) as id, coin, cast(value as string) as value, cast(day as string) as day " +
+      `from ${IN_SPARK}${at} order by cast(id as bigint)`,
   );
   return rows.map((row) => COLUMNS.map((column) => String(row[column])).join(" "));
 }
@@ -123,14 +126,16 @@ test("Spark reads the same rows as DuckDB, now and by snapshot, before and after
   for (const id of (await snapshotIds()).slice(0, 3)) assert.deepEqual(await inSpark(id), await inDuckDB(id));
 });
 
-test("Coinlake and Spark each compact and expire tables that the other has written, without changing a row", async () => {
+test("Coinlake and Spark each compact and expire tables that the other wrote, without changing a row", async () => {
   await spark.sql(`insert into ${IN_SPARK} values (9001, 'coin-s', cast(1.5 as decimal(38, 18)), date '2026-03-02')`);
   await spark.sql(
-    `alter table ${IN_SPARK} set tblproperties ('write.delete.mode' = 'merge-on-read', 'write.merge.mode' = 'merge-on-read')`,
+    `alter table ${IN_SPARK} set tblproperties ` +
+      "('write.delete.mode' = 'merge-on-read', 'write.merge.mode' = 'merge-on-read')",
   );
   await spark.sql(`delete from ${IN_SPARK} where id in (6, 9, 90)`);
   await spark.sql(
-    `merge into ${IN_SPARK} as t using (select 12L as id) as s on t.id = s.id when matched then update set coin = 'merged'`,
+    `merge into ${IN_SPARK} as t using (select 12L as id) as s on t.id = s.id ` +
+      "when matched then update set coin = 'merged'",
   );
   const was = await inSpark();
   assert.deepEqual(await inDuckDB(), was);
@@ -140,12 +145,14 @@ test("Coinlake and Spark each compact and expire tables that the other has writt
   await write(COMMITS);
   await spark.sql(`delete from ${IN_SPARK} where id = ${COMMITS * 3}`);
   await spark.sql(
-    `call embedded.system.rewrite_data_files(table => '${TABLE}', options => map('rewrite-all', 'true', 'remove-dangling-deletes', 'true'))`,
+    `call embedded.system.rewrite_data_files(table => '${TABLE}', ` +
+      "options => map('rewrite-all', 'true', 'remove-dangling-deletes', 'true'))",
     { timeout_ms: null },
   );
   await spark.sql(`call embedded.system.rewrite_manifests(table => '${TABLE}')`, { timeout_ms: null });
   await spark.sql(
-    `call embedded.system.expire_snapshots(table => '${TABLE}', older_than => timestamp '2100-01-01', retain_last => 3)`,
+    `call embedded.system.expire_snapshots(table => '${TABLE}', ` +
+      "older_than => timestamp '2100-01-01', retain_last => 3)",
     { timeout_ms: null },
   );
   const now = await inSpark();

@@ -89,7 +89,7 @@ test("the cluster profile gives the same tables and answers as the embedded prof
   assert.equal(figures["bronze_records"], records);
 });
 
-test("the cluster reports the lag of bronze, and the stream keeps running after the process that started it", async () => {
+test("the cluster reports bronze's lag, and the stream keeps running after the process that started it", async () => {
   const { code, stdout, stderr } = await coinlake(["cluster", "status", "--native", "--json", "--data", servers.data]);
   assert.equal(code, 0, stderr);
   assert.deepEqual((JSON.parse(stdout) as { lag: unknown }).lag, [

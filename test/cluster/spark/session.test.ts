@@ -129,7 +129,8 @@ test("a query that times out or is aborted ends in Spark too", async () => {
 test("the query of a killed client runs in Spark until it is ended, and its end is awaited", async () => {
   const python = await sparkPython({ clock: systemClock, say: () => {} });
   const endless =
-    "from pyspark.sql import SparkSession; SparkSession.builder.getOrCreate().range(10**13).where('id % 7 = hash(id)').count()";
+    "from pyspark.sql import SparkSession; " +
+    "SparkSession.builder.getOrCreate().range(10**13).where('id % 7 = hash(id)').count()";
   const client = spawn(python, ["-c", endless], {
     env: { ...process.env, SPARK_REMOTE: remoteInSession(remote) },
     stdio: "inherit",

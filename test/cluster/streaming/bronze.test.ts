@@ -180,9 +180,9 @@ test("a lost checkpoint duplicates nothing, because the table knows its offsets"
   await query.stop();
   rmSync(join(clusterFolder(servers.data), "spark", "checkpoints", job.name), { recursive: true });
   await topic.append(300);
-  const anew = await startJob();
-  assert.notEqual(anew.id, query.id);
-  await anew.drain();
+  const restarted = await startJob();
+  assert.notEqual(restarted.id, query.id);
+  await restarted.drain();
   await assertExactlyOnce();
 });
 
@@ -194,7 +194,8 @@ test("bytes that are not text, and records of other writers, are kept", async ()
   await query.drain();
   await assertExactlyOnce(3);
   const rows = await streams.session.sql(
-    `select source, payload, payload_bytes, ingested_at > timestamp '2026-01-03' as is_dated from ${TABLE} where source = '' order by log_partition`,
+    "select source, payload, payload_bytes, ingested_at > timestamp '2026-01-03' as is_dated " +
+      `from ${TABLE} where source = '' order by log_partition`,
   );
   assert.deepEqual(rows, [
     { source: "", payload: null, payload_bytes: Uint8Array.of(255, 0), is_dated: true },

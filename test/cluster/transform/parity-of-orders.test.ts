@@ -31,7 +31,8 @@ test("increments of files in any order give the same tables on Spark as in the e
 
 test("the sales per minute on Spark equal an independent computation to the cent", async () => {
   const rows = await lakes.streams.session.sql(`
-    select cast(unix_millis(minute_at) as string) as minute_ms, cast(cast(sum(sales) * 100 as bigint) as string) as cents
+    select cast(unix_millis(minute_at) as string) as minute_ms,
+      cast(cast(sum(sales) * 100 as bigint) as string) as cents
     from gold.sales_per_minute group by minute_at having sum(sales) <> 0 order by minute_at`);
   assert.deepEqual(
     rows.map(({ minute_ms, cents }) => [minute_ms, cents]),

@@ -114,7 +114,7 @@ test("a full refresh on Spark changes nothing", async () => {
   await lakes.assertSame();
 });
 
-test("a decimal of another scale is converted from the table's own rows, and an interrupted conversion is finished", async () => {
+test("a decimal of another scale is converted from the table's own rows, also after an interruption", async () => {
   const sql = (statement: string) => lakes.streams.session.sql(statement);
   const [facts, minutes] = ["gold.fact_crypto_ticks", "silver.crypto_prices_clean"];
   await sql(`alter table ${facts} rename column price_usd to price_before`);

@@ -16,7 +16,7 @@ function found(in_sync: number, replicas: number): FoundTopic {
   };
 }
 
-test("a topic whose settings are less safe than the cluster allows is rejected with the command that corrects them", () => {
+test("a topic with settings less safe than the cluster allows is rejected with the command that corrects them", () => {
   assert.throws(() => checkTopic(PLAN, THREE_BROKERS, found(1, 3)), {
     code: "TOPIC_SETTINGS_DIFFER",
     message: /: min\.insync\.replicas is 1, not 2$/,

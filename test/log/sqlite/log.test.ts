@@ -92,7 +92,7 @@ describe("The SQLite log and its file", () => {
     }
   }
 
-  it("Appends fail with LOG_DISK_FULL while the file may not grow; acknowledged records remain, and later appends succeed.", async () => {
+  it("Appends to a full file fail with LOG_DISK_FULL; acknowledged records remain; later appends work.", async () => {
     const log = openSqliteLog({ file: newFile(), max_size_bytes: 1_000_000 });
     await log.createTopic("t", 1);
     const acknowledged = await fillUp(log);
@@ -314,7 +314,7 @@ describe("The SQLite log and its file", () => {
     await withLog(reopened, async () => assert.deepEqual(await textsIn(reopened), expected));
   });
 
-  it("When the thread is killed, appends in flight and later ones are rejected, and no partial write remains.", async () => {
+  it("When the thread is killed, appends in flight and later ones fail, and no partial write remains.", async () => {
     await withThreadsSeen(async (threads) => {
       const log = openSqliteLog({ file: newFile() });
       await withLog(log, async () => {
