@@ -14,9 +14,10 @@ export const ABOUT: Record<string, string> = {
     "  --rows N       rows in bronze (default: 10,000,000)\n" +
     "  --folder DIR   keep the lake there, and use it again",
   orders:
-    "files of orders to tested gold, as a process, beside DuckDB's read_json to Parquet\n" +
+    "files of orders to tested gold, as a process, beside DuckDB's read_json to Parquet and a cluster\n" +
     "  --orders N     orders (default: 100,000)\n" +
-    "  --files N      files (default: 200)",
+    "  --files N      files (default: 200)\n" +
+    "  --no-spark     leave the cluster out",
   soak:
     "hours of `start` in real time beside tabs and outside readers\n" +
     "  --pipeline P   pipelines, separated by commas (default: crypto)\n" +

@@ -246,7 +246,9 @@ const CASES: Record<string, () => Promise<Figure[]>> = {
   },
   orders: async () => {
     const { benchOrders, figuresOfOrders } = await import("./orders.ts");
-    return figuresOfOrders(await benchOrders({ orders: numberOf("orders"), files: numberOf("files") }));
+    return figuresOfOrders(
+      await benchOrders({ orders: numberOf("orders"), files: numberOf("files"), with_spark: given.spark }),
+    );
   },
   soak: async () => {
     const { soak, soakTable } = await import("./soak.ts");

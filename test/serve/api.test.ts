@@ -22,6 +22,7 @@ import { Files, Snapshots, TableDetail, Tables, type SnapshotDetail } from "../.
 import { Problem, type Page } from "../../src/serve/schemas/values.ts";
 import { BRONZE, Lakes, MODELS, type TestLake } from "../dbt/lake.ts";
 import { marketStream } from "../dbt/stream.ts";
+import { eventually } from "../support/eventually.ts";
 import { parsePrometheus } from "./prometheus.ts";
 import { itemsOf, problemOf, SIMULATED_SOURCE, startRunning, type Running } from "./running.ts";
 
@@ -569,6 +570,9 @@ describe("the API over a running lake", () => {
     const { files, rows } = TableDetail.parse(await running.json(`/api/tables/${table}`));
     const there = { files, rows };
     const whole = [{ table, files_read: there.files, rows_read: there.rows, ...there }];
+    // The totals are unknown until the console's process has seen the latest commit.
+    const isKnown = async () => (await ask({ sql: `select sum(price_usd) from ${table}` }))[0]?.files !== null;
+    await eventually(isKnown, { what: "the console reads the latest snapshot" });
     assert.deepEqual(await ask({ sql: `select sum(price_usd) from ${table}` }), whole);
     assert.deepEqual(await ask({ sql: `select sum(price_usd) from ${table}`, at: new Date().toISOString() }), whole);
     const [bitcoin] = (await lake.rows(`select count(*) from ${table} where crypto_id = 'bitcoin'`)).flat();
