@@ -7,7 +7,7 @@ import { startServices } from "../src/services/cluster.ts";
 import { clusterFolder } from "../src/services/state.ts";
 import { sparkPython } from "../src/transform/engine.ts";
 import { watchLoad, type Load } from "./load.ts";
-import { runCoinlake } from "./process.ts";
+import { runCoinlake, type Run } from "./process.ts";
 
 /** Rows of a query as text. */
 export type Rows = (sql: string) => Promise<(string | null)[][]>;
@@ -18,34 +18,41 @@ export interface ClusterRun extends Load {
 
 /**
  * Takes the files to tested gold in a cluster: Kafka, Spark, MinIO and Hive, with dbt on Spark. The servers run before
- * the measurement starts, and their CPU time and memory count. `check` reads the lake.
+ * the measurement starts; their CPU time and memory count, beside those of the command. `check` reads the lake.
  */
 export async function ordersInCluster(inbox: string, check: (rows: Rows) => Promise<unknown>): Promise<ClusterRun> {
   const data = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
   // As root, PostgreSQL runs as another user, who must be able to enter the folder.
   chmodSync(data, 0o711);
-  await sparkPython({ clock: systemClock, say: () => {} });
-  const cluster = await startServices(["kafka", "spark"], { folder: clusterFolder(data), ports: "free" });
+  let stop = async (): Promise<void> => {};
   try {
-    const load = watchLoad([process.pid, ...[...cluster.services.values()].map(({ pid }) => pid)]);
-    const started_ms = performance.now();
+    await sparkPython({ clock: systemClock, say: () => {} });
+    const cluster = await startServices(["kafka", "spark"], { folder: clusterFolder(data), ports: "free" });
+    ({ stop } = cluster);
+    const servers = watchLoad([...cluster.services.values()].map(({ pid }) => pid));
     const source = ["--pipeline", "ecommerce", "--source", `files:${inbox}`, "--until-drained"];
-    await output(["start", "--profile", "cluster", ...source, "--data", data]);
-    const seconds = (performance.now() - started_ms) / 1000;
-    const used = load();
+    const run = await succeeded(["start", "--profile", "cluster", ...source, "--data", data]);
+    const used = servers();
     await check(async (sql) => {
-      const rows = JSON.parse(await output(["query", sql, "--json", "--data", data])) as Record<string, unknown>[];
+      const rows = JSON.parse((await succeeded(["query", sql, "--json", "--data", data])).stdout) as Record<
+        string,
+        unknown
+      >[];
       return rows.map((row) => Object.values(row).map((value) => (value === null ? null : String(value))));
     });
-    return { seconds, ...used };
+    return {
+      seconds: run.seconds,
+      cpu_seconds: run.cpu_seconds + used.cpu_seconds,
+      memory_mb: run.memory.tree_mb + used.memory_mb,
+    };
   } finally {
-    await cluster.stop();
+    await stop();
     rmSync(data, { recursive: true, force: true });
   }
 }
 
-async function output(args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runCoinlake(args);
-  assert.equal(code, 0, stdout + stderr);
-  return stdout;
+async function succeeded(args: readonly string[]): Promise<Run> {
+  const run = await runCoinlake(args);
+  assert.equal(run.code, 0, run.stdout + run.stderr);
+  return run;
 }

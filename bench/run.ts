@@ -30,7 +30,10 @@ const RECORDS = 1_000_000;
 const PEER_COMMITS = 60;
 const REPLAYED = "market-1h-2025-10.csv.gz";
 
-/** Benchmarks that run only by name: `kafka` and `spark` need Java and Maven, the others take long. */
+/**
+ * Benchmarks that run only by name: `kafka` and `spark` need Java and Maven, as do `compaction` and `orders` without
+ * `--no-spark`; the others take long.
+ */
 const ON_DEMAND = new Set(["kafka", "spark", "soak", "day", "compaction", "durable", "verify", "orders"]);
 
 const { values: given, positionals: chosen } = parseArgs({

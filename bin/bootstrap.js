@@ -286,10 +286,10 @@ const JEMALLOC =
  * so that each returns to the system when it is freed: by default it learns from the first freed buffer to put them
  * in its heap, where a small block behind one keeps its pages. jemalloc, which DuckDB contains, keeps freed blocks
  * for each thread, by default 20 of each size up to 32 KiB, which hold vectors of rows: up to 3 MB for each of 64
- * threads. It returns free pages when a thread of the same arena allocates again, unless it has background threads;
- * returning them at once costs a tenth of all CPU time. Node's compile cache saves each process half a second and 25 MB
- * of type stripping; Python's bytecode cache saves two seconds of dbt's start. Variables that the user has set take
- * precedence, except for the tools.
+ * threads. A background thread returns free pages after 100 ms; without one they stay until a thread of the same arena
+ * allocates again, and returning them at once costs 10 % of a lake's CPU time. Node's compile cache saves each process
+ * half a second and 25 MB of type stripping; Python's bytecode cache saves two seconds of dbt's start. Variables that
+ * the user has set take precedence, except for the tools.
  */
 function lean(env) {
   return {

@@ -13,6 +13,7 @@ import { SETTINGS, SOURCE_SETTINGS, type Setting, type SettingGroup } from "../s
 const ROOT = join(import.meta.dirname, "..");
 const SCHEMA_DESIGN = "data-modeling/schema-design.md";
 const DIAGRAM = "data-modeling/diagrams/erd";
+const SQLITE = "src/base/sqlite.ts";
 /** Files named per error code. */
 const LISTED_FILES = 3;
 
@@ -42,8 +43,11 @@ function schemaDesign(): string {
   return withColumns(readFileSync(join(ROOT, SCHEMA_DESIGN), "utf8"), readTables(join(ROOT, "dbt_crypto")));
 }
 
+const STORE_CODE = /^(?:ALERTS|CATALOG|LEDGER|LOG|MAINTENANCE)_/;
+
 /**
- * Files that name each error code, or compose it as `${prefix}_CORRUPT` or `${prefix}_${failure}`; short paths first.
+ * Files that name each error code, those that throw it first. The stores' codes are composed in src/base/sqlite.ts, and
+ * `${kind}_NOT_FOUND` elsewhere.
  */
 function filesByCode(): Map<string, string[]> {
   const sources = globSync("{src,producers,pipelines}/**/*.ts", { cwd: ROOT })
@@ -52,11 +56,15 @@ function filesByCode(): Map<string, string[]> {
     .toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))
     .map((file): [string, string] => [file, readFileSync(join(ROOT, file), "utf8")]);
   const filesWith = (pattern: RegExp) => sources.flatMap(([file, text]) => (pattern.test(text) ? [file] : []));
+  const composers = filesWith(/`\$\{\w+\}_NOT_FOUND`/);
   return new Map(
     Object.keys(ERROR_CODES).map((code) => {
-      const end = code.replace(/^[A-Z]+_/, "");
-      const ways = [new RegExp(`"${code}"`), new RegExp(`\`\\$\\{[\\w.]+\\}_${end}\``), /`\$\{\w+\}_\$\{\w+\}`/];
-      return [code, ways.map(filesWith).find((files) => files.length > 0) ?? []];
+      const named = [
+        ...filesWith(new RegExp(`Error\\(\\s*"${code}"`)),
+        ...(STORE_CODE.test(code) ? [SQLITE] : []),
+        ...filesWith(new RegExp(`"${code}"`)),
+      ];
+      return [code, [...new Set(named.length === 0 && code.endsWith("_NOT_FOUND") ? composers : named)]];
     }),
   );
 }
@@ -89,7 +97,8 @@ function errorsPage(): string {
     "**HTTP** is the status of the HTTP API; an error without one is answered with 500 and the code `INTERNAL`, and " +
       "its details are in the server's log. The Iceberg REST catalog answers with the statuses and error types of " +
       "Iceberg's specification instead.",
-    "**Retry** says whether trying again unchanged can succeed. **Files** throw the error with its text, or handle it.",
+    "**Retry** says whether trying again unchanged can succeed. **Files** names up to three source files that throw " +
+      "the error, with its text, or handle it.",
     table(["Code", "Exit", "HTTP", "Retry", "Meaning", "Files"], rows),
   );
 }

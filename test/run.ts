@@ -22,7 +22,7 @@ import { WHOLE } from "./support/whole.ts";
  *   npm test -- --name "a part"       the tests whose name matches the regular expression
  *   npm test -- --durations FILE      also writes each file's duration in seconds; test/durations.json orders the files
  *   npm run -s test:fast              files of at most a few seconds that start no Python, browser or other process
- *   npm run -s test:whole             whole recordings and every kind of damage, which `npm test` samples
+ *   npm test -- --whole               with whole recordings and every kind of damage, which `npm test` samples
  *   npm run -s coverage -- catalog    also reports the lines of src/ that these tests run
  *   npm run -s test:cluster           everything of the cluster profile: downloads and starts the real servers
  *   npm run -s test:cluster -- life
@@ -49,7 +49,7 @@ if (files.length === 0) {
 }
 if (options.whole) process.env[WHOLE] = "1";
 const MEMORY_LOOK_MS = 1_000;
-const timeout_ms = options.cluster ? 1_800_000 : 900_000;
+const timeout_ms = options.cluster || options.whole ? 1_800_000 : 900_000;
 // A cluster's servers keep two cores busy: two files in parallel take as long as in sequence, and time out more easily.
 // An embedded file sometimes waits for a clock or a page: one file more than there are cores keeps the cores busy.
 const concurrency = options.cluster ? 1 : Math.min(4, availableParallelism() + 1);

@@ -79,7 +79,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#options = options;
     this.#queue = new TickQueue(options.source.state().next);
     this.#progress = new EvaluationProgress(store.progress());
-    this.#rules = new ActiveRules(store, { started_us: options.clock.now_us(), lateness_us: latenessOf(options) });
+    this.#rules = new ActiveRules(store, { started_us: options.clock.now_us(), lateness_us: latenessOf_us(options) });
     this.#jobs = new JobAlerts(store);
     this.#deliverer = new Deliverer({
       store,
@@ -170,7 +170,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     const tested = typeof rule === "string" ? this.getRule(rule) : rule;
     return backTest(this.#options.history, tested, {
       ...range,
-      ...this.#options.pipeline.alerts,
+      lateness_us: latenessOf_us(this.#options),
       now_us: this.clock.now_us(),
     });
   }
@@ -283,7 +283,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   #loadWindows(evaluators: readonly RuleEvaluator[], signal: AbortSignal): Promise<AlertEvaluator | null> {
     return this.#retry(signal, async () => {
-      const evaluator = new AlertEvaluator(evaluators, latenessOf(this.#options));
+      const evaluator = new AlertEvaluator(evaluators, latenessOf_us(this.#options));
       const { history } = this.#options;
       for await (const page of windowPages(history, this.#progress.offsets, evaluator.history_us)) {
         for (const tick of page) evaluator.learn(tick);
@@ -347,6 +347,6 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   }
 }
 
-function latenessOf({ pipeline }: Pick<AlertEngineOptions, "pipeline">): number {
+function latenessOf_us({ pipeline }: Pick<AlertEngineOptions, "pipeline">): number {
   return pipeline.alerts.lateness_s * 1e6;
 }

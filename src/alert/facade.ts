@@ -49,7 +49,7 @@ export interface AlertState {
   /** Ticks received and not yet evaluated. */
   waiting_ticks: number;
   judged_ticks: number;
-  /** Ticks more than five minutes older than the newest of their subject: rules ignore them. */
+  /** Ticks that were later than the pipeline's limit (`alerts.lateness_s`): rules ignore them. */
   historic_ticks: number;
   deliveries: { waiting: number; failed: number };
 }

@@ -12,7 +12,7 @@ export function alertsFile(folder: string): string {
   return join(folder, "alerts.db");
 }
 
-/** What of a pipeline its stored alerts need. */
+/** The part of a pipeline's definition that the alert store needs. */
 interface AlertDefaults {
   alerts: Pick<Pipeline["alerts"], "default_rules">;
 }

@@ -216,8 +216,8 @@ export interface AlertsDefinition {
   /** Alert rules as JSON (see alert/rule.ts), stored once in a new lake; users can delete them. */
   default_rules: readonly object[];
   /**
-   * Maximum lateness of a tick, by event time, that rules evaluate: as much as the models accept. What the models
-   * accept later only fills a gap, and a filled gap is history, which should not fire an alert.
+   * Rules ignore ticks that are later than this, by event time. The models may accept later ones (a filled gap, a late
+   * order), but those are history, which should not fire an alert.
    */
   lateness_s: number;
 }

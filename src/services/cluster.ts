@@ -76,11 +76,12 @@ export async function startServices(names: readonly ServiceName[], options: Star
   }
 }
 
-/** Downloads the named services and those they need, unless the cache has them. Returns the folder of each. */
+/** Downloads the named services and those they need, unless the cache has them. Returns folder and version of each. */
 export async function fetchServices(
   names: readonly ServiceName[],
   cache: Cache,
 ): Promise<ReadonlyMap<ServiceName, Fetched>> {
+  checkHasProc();
   return await fetchAll(withNeeds(names), cache);
 }
 

@@ -97,6 +97,27 @@ describe("the alert engine", () => {
     await stop();
   });
 
+  test("ignores ticks that are later than the pipeline's limit, live and in a back-test", async () => {
+    const at = (minute: number, value: string) => ({ at_us: minute * MINUTE_US, value });
+    for (const [lateness_s, fired] of [
+      [600, 1],
+      [300, 0],
+    ] as const) {
+      const tape = new Tape(ticksOf([at(0, "100"), at(10, "100"), at(3, "94")]));
+      const pipeline = { ...PIPELINE, alerts: { default_rules: [FALL_RULE], lateness_s } };
+      const { engine, stop } = await runEngine(freshFolder(), tape, { pipeline });
+      tape.absorbAll();
+      await engine.idle();
+      const tested = await engine.testRule("fall");
+      assert.deepEqual(
+        [engine.state().alerts, engine.state().historic_ticks, tested.fired],
+        [fired, 1 - fired, fired],
+        `${lateness_s} s`,
+      );
+      await stop();
+    }
+  });
+
   test("does not fire on records from before the lake had alerts", async () => {
     const tape = new Tape(falls(4), 6);
     const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE] });

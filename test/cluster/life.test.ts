@@ -59,6 +59,15 @@ function environment(): Found {
 const OBJECT = "/warehouse/kept.txt";
 let kafka_files = "";
 
+test("`fetch` downloads every service and starts none", async () => {
+  const { code, stdout, stderr } = await coinlake(["cluster", "fetch", "--json", "--data", data]);
+  assert.equal(code, 0, stderr);
+  const { services } = JSON.parse(stdout) as { services: Record<string, { folder: string }> };
+  assert.deepEqual(Object.keys(services).sort(), SERVICES.map(({ name }) => name).sort());
+  for (const { folder } of Object.values(services)) assert.ok(existsSync(folder), folder);
+  assert.ok(!existsSync(cluster), "nothing was started");
+});
+
 test("`up` starts every service on the ports that the variables set", async () => {
   const { code, stdout, stderr } = await run("up");
   assert.equal(code, 0, stderr);

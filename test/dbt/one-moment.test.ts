@@ -128,7 +128,7 @@ describe("trades with equal times", () => {
     return plain(rows[0]?.[columns.findIndex(({ name }) => name === "price_usd")]);
   }
 
-  test("fall only if the lower price is last, count reused ids twice, conflict if a trade has two prices", async () => {
+  test("fall if the lower price is last, count reused ids twice, and conflict on two prices of a trade", async () => {
     const lake = await lakes.fresh();
     const avax = { e: "aggTrade", E: MOMENT_MS, s: "AVAXUSDT" };
     const page = (product: string, ...trades: object[]) =>

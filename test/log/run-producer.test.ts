@@ -156,9 +156,9 @@ test("The current batch is appended once a full log has space, and the end of th
     if (left >= 0) throw full;
     await log.append(...batch);
   };
-  const asText: (OperatingError | null)[] = [];
+  const stalls: (OperatingError | null)[] = [];
   const waiting = { position: (topic: string, producer: string) => log.position(topic, producer), append } as Log;
-  const stalled = (error: OperatingError | null): void => void asText.push(error);
+  const stalled = (error: OperatingError | null): void => void stalls.push(error);
   const result = await runProducer({
     producer: counting(4),
     log: waiting,
@@ -170,7 +170,7 @@ test("The current batch is appended once a full log has space, and the end of th
     stalled,
   });
   assert.deepEqual(result, { records: 4 });
-  assert.deepEqual(asText, [...Array.from({ length: 100 }, () => full), null]);
+  assert.deepEqual(stalls, [...Array.from({ length: 100 }, () => full), null]);
   await log.close();
 });
 
@@ -248,7 +248,7 @@ test("A stop while the log is unreachable ends the run without an error.", async
   const { log } = await openLog();
   const abort = new AbortController();
   const waiting = away(log, { failures: Infinity, is_written: false });
-  const asText = runProducer({
+  const running = runProducer({
     producer: counting(4),
     log: { ...waiting, position: async () => null },
     topic: TOPIC,
@@ -257,7 +257,7 @@ test("A stop while the log is unreachable ends the run without an error.", async
     signal: abort.signal,
     report: () => abort.abort(),
   });
-  assert.deepEqual(await asText, { records: 0 });
+  assert.deepEqual(await running, { records: 0 });
   await log.close();
 });
 

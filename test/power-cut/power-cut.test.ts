@@ -11,6 +11,7 @@ interface Example extends RunOptions {
   check?(first: Cut): void;
 }
 
+/** A sample: `npm run -s test:power-cut` takes any number of seeds, and compares a rebuilt lake too. */
 const EXAMPLES: readonly Example[] = [
   { pipeline: "crypto", size: 120, rounds: 3, seeds: [1, 2, 3, 4, 5] },
   {

@@ -167,7 +167,7 @@ async function textsIn(reading: Reading): Promise<string[]> {
   );
 }
 
-test("the simulated shop's history is in the log exactly once, to the cent, also after stops and starts", async () => {
+test("the simulated shop's history is in the log exactly once, to the cent, also after restarts", async () => {
   const reading = new Reading(join(folder.path, "history"));
   const make = () => simulatedOrders({ ...HISTORY, is_until_drained: true });
   // Stops within the writing of the files and within their reading.

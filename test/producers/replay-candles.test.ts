@@ -143,7 +143,7 @@ test("a compressed file gives the same records as a plain one, and the same hash
   assert.equal(packed.id.split(":").at(-1), plain.id.split(":").at(-1));
 });
 
-test("a damaged compressed file is replayed up to the damage; a torn line is recorded, not as a candle", async () => {
+test("a damaged compressed file is replayed up to the damage; a torn line is recorded, but is no candle", async () => {
   const text = [
     HEADER,
     ...Array.from({ length: 300 }, (_, minute) =>

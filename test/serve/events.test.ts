@@ -95,7 +95,7 @@ describe("the event ring", () => {
 });
 
 describe("LatestTicks", () => {
-  test("keeps the newest tick of each subject by event time, with the number of updates that it replaces", () => {
+  test("keeps the newest tick of each subject by event time, with the number of updates that it represents", () => {
     const basket = new LatestTicks();
     let offset = 0;
     const tick = (subject: string, value: bigint, at_us: number, number: bigint | null = null) => ({

@@ -29,6 +29,7 @@ import { formatTable } from "../table.ts";
 import { openOutput, progressBar, type Output } from "../output.ts";
 import { pipelinesInUse } from "../pipelines-in-use.ts";
 import { ensureStreams } from "./streams.ts";
+import { sparkPython } from "../../transform/engine.ts";
 
 type Decorate = (command: Command) => Command;
 
@@ -129,8 +130,9 @@ function fetchCommand(withCommon: Decorate): Command {
     )
     .action(async (options: ClusterOptions) => {
       const output = openOutput(options.json ?? false);
-      const fetched = await fetchServices(options.only ?? ALL, cacheWith(output));
-      if (output.is_json) output.result(JSON.stringify({ parts: Object.fromEntries(fetched) }, null, 2));
+      const services = await fetchServices(options.only ?? ALL, cacheWith(output));
+      if (services.has("spark")) await sparkPython({ clock: systemClock, say: output.say });
+      if (output.is_json) output.result(JSON.stringify({ services: Object.fromEntries(services) }, null, 2));
       else output.say(`The servers' files are in ${cacheFolder()}`);
     });
 }

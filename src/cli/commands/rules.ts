@@ -200,7 +200,11 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
           page_rows: PAGE_ROWS,
         });
         const range = { ...rangeOf("from", options.from), ...rangeOf("to", options.to), limit: options.limit };
-        const found = await backTest(history, rule, { ...range, ...pipeline.alerts, now_us: systemClock.now_us() });
+        const found = await backTest(history, rule, {
+          ...range,
+          lateness_us: pipeline.alerts.lateness_s * 1e6,
+          now_us: systemClock.now_us(),
+        });
         output.result(output.is_json ? JSON.stringify(found, null, 2) : formatBackTest(found));
       }),
     );

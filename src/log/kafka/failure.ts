@@ -42,7 +42,7 @@ export function uncertain(topic: string, waited_ms: number, cause: unknown): Ope
   return new OperatingError(
     "APPEND_UNCERTAIN",
     `Kafka did not acknowledge an append to ${topic} within ${(waited_ms / 1000).toFixed(0)} s: ${reasonOf(cause)}. ` +
-      "None, some or all of its records may be in it",
+      "The topic may hold none, some or all of its records",
     {
       next_step:
         "Start again once the broker runs: sources go on from their last durable position, " +

@@ -98,7 +98,7 @@ export const __name__: Pipeline = {
     listed: () => [],
   },
   alerts: {
-    // Rules do not evaluate readings that arrive later than this.
+    // Rules do not evaluate readings that arrive more than this many seconds after they were measured.
     lateness_s: 300,
     default_rules: [
       {

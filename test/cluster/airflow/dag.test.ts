@@ -115,7 +115,7 @@ for (const pipeline of pipelines) {
     );
   });
 
-  test(`${pipeline.name}: retries with backoff, limits the time of tasks, and alerts of failures and late runs`, () => {
+  test(`${pipeline.name}: retries with backoff, limits the time of tasks, and alerts on failures and late runs`, () => {
     const { tasks, deadlines } = dagOf(pipeline);
     for (const {
       task_id,
