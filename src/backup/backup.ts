@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -44,6 +44,7 @@ import {
   type NeededFile,
   type NeededFiles,
 } from "./table-files.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface BackupRequest {
   lake: Lake;
@@ -101,7 +102,7 @@ const PART_BYTES = 8 * 1024 * 1024;
 export async function backUp(request: BackupRequest): Promise<BackupReport> {
   await checkTarget(request.target, request.lake);
   const run = new BackupRun(request);
-  mkdirSync(request.scratch, { recursive: true });
+  makeFolder(request.scratch);
   const scratch = mkdtempSync(join(request.scratch, "copying-"));
   try {
     return await run.all(scratch);

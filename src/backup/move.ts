@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { syncFile, syncFolder, syncFoldersTo } from "../base/durable-file.ts";
 import type { RewriterOptions } from "../duckdb/rewriter.ts";
@@ -16,6 +16,7 @@ import { relocateTables, type Superseded } from "./relocate.ts";
 import { forgetPending, removeSuperseded } from "./restore.ts";
 import { locatorOf } from "./roots.ts";
 import { copyDatabase, filesAt, filesOfLake } from "./stores.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface MoveRequest {
   /** The present folder of the lake. */
@@ -204,7 +205,7 @@ async function copyInto(
   for (const [index, path] of files.entries()) {
     signal.throwIfAborted();
     progress?.(index, files.length);
-    mkdirSync(join(staging, dirname(path)), { recursive: true });
+    makeFolder(join(staging, dirname(path)));
     if (!path.startsWith("warehouse/") || !isLinked(join(folder, path), join(staging, path))) {
       copyFileSync(join(folder, path), join(staging, path));
       syncFile(join(staging, path));
@@ -231,7 +232,7 @@ function emptyStaging(folder: string): void {
 
 /** Claims the lake against its writer and against maintenance. */
 function claimWhole(folder: string): { release(): void } {
-  mkdirSync(join(folder, "maintenance"), { recursive: true });
+  makeFolder(join(folder, "maintenance"));
   const claims: { release(): void }[] = [];
   for (const claimed of [folder, join(folder, "maintenance")]) {
     const claim = claimFolder(claimed, "move");

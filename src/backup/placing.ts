@@ -1,7 +1,6 @@
 import {
   appendFileSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -13,6 +12,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { replaceFileDurably, syncFolder } from "../base/durable-file.ts";
 import { OperatingError } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /**
  * A staging folder beside the target, under a name that no command mistakes for a lake. Renaming it to the target at
@@ -54,11 +54,11 @@ export function openStaging({ folder, source, activity }: StagingRequest): Stagi
   const wanted = resolve(folder);
   if (existsSync(wanted) && readdirSync(wanted).length > 0) throw notEmpty(wanted);
   try {
-    mkdirSync(dirname(wanted), { recursive: true });
+    makeFolder(dirname(wanted));
     const parent = realpathSync(dirname(wanted));
     const [place, staged] = [join(parent, basename(wanted)), join(parent, `.${basename(wanted)}.unfinished`)];
     rejectForeign(staged, source);
-    mkdirSync(staged, { recursive: true });
+    makeFolder(staged);
     const claim = claimFolder(staged, activity);
     if (claim === null) throw inUse(staged);
     const found = readMarker(staged);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { syncFile, syncFoldersTo } from "../base/durable-file.ts";
@@ -34,6 +34,7 @@ import { OwnedStorage } from "./owned.ts";
 import { relocateTables, type Superseded } from "./relocate.ts";
 import { locatorOf } from "./roots.ts";
 import { COPIES_AT_ONCE, inGroups, MAX_BYTES_AT_ONCE } from "./table-files.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface RestoreRequest {
   source: BackupPlace;
@@ -196,7 +197,7 @@ class Restoring {
 
   async #assemble({ path, parts }: StoredFile): Promise<void> {
     const file = join(this.#staging.folder, path);
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     const handle = await open(file, "w");
     try {
       for (const part of parts)

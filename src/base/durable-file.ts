@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { makeFolder } from "./folder.ts";
 
 /** Durable writes of small files and folders. Synchronous, because they happen before anything else runs. */
 
@@ -22,7 +23,7 @@ export function replaceFileDurably(file: string, text: string): void {
  * Creates the folder and its ancestors. Syncs all of them, because a killed run may have created some without a sync.
  */
 export function makeFolderDurably(path: string): void {
-  mkdirSync(path, { recursive: true });
+  makeFolder(path);
   for (let folder = resolve(path); dirname(folder) !== folder; folder = dirname(folder)) syncFolder(dirname(folder));
 }
 

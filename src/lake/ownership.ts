@@ -1,9 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { isBusy } from "../base/sqlite.ts";
 import { ensureIdentity, type Lake } from "./lake.ts";
+import { makeFolder } from "../base/folder.ts";
 
 const OWNER_DB = "owner.db";
 const OWNER_FILE = "owner.txt";
@@ -34,7 +35,7 @@ function withIdentity(lake: Lake, claim: { release(): void }): { release(): void
 /** Claims the source of a lake in a cluster: one process per machine produces. Throws SOURCE_IN_USE. */
 export function claimSource(lake: Lake, activity: string): { release(): void } {
   const folder = join(lake.folder, "source");
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const claim = claimFolder(folder, activity);
   if (claim !== null) return claim;
   throw new OperatingError(

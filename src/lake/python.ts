@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "./ownership.ts";
 import { projectFolder, pythonExecutable, toolsFolder } from "./tools.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface PythonPackages {
   /** Name of the file in requirements/ and of the environment's folder. */
@@ -39,7 +40,7 @@ export async function pythonWith(
   const tools = join(toolsFolder(), name);
   const environment = join(tools, digest);
   if (existsSync(environment)) return pythonIn(environment);
-  mkdirSync(tools, { recursive: true });
+  makeFolder(tools);
   const claim = await waitForClaim(tools, title, { clock, say });
   try {
     if (existsSync(environment)) return pythonIn(environment);

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { nameOfTable, tableNamed } from "../iceberg/errors.ts";
 import type { TableIdentifier } from "../iceberg/model.ts";
@@ -15,6 +14,7 @@ import { allFiles } from "./reachable.ts";
 import { readCurrent } from "./read-current.ts";
 import type { MaintenanceStore } from "./store.ts";
 import { canonicalLocation } from "../storage/location.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface MaintenanceOptions {
   compact?: CompactionOptions;
@@ -42,7 +42,7 @@ export function claimMaintenance(lake: Lake, activity: string): { release(): voi
 /** Throws MAINTENANCE_CANNOT_BE_CLAIMED for file system errors. */
 function claimOrNull(folder: string, activity: string): { release(): void } | null {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     return claimFolder(folder, activity);
   } catch (error) {
     throw new OperatingError(

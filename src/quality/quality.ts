@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { isoFromMicros, type Clock } from "../base/clock.ts";
 import type { OpenLake } from "../lake/open.ts";
 import { OperatingError } from "../base/errors.ts";
@@ -7,6 +6,7 @@ import { runChecks } from "./check.ts";
 import { qualityPython } from "./install.ts";
 import { planChecks, type Plan, type PlanOptions } from "./plan.ts";
 import { qualityFolder, readResult, writeResult, type BatchResult, type QualityResult } from "./result.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface QualityOptions extends Pick<PlanOptions, "layer" | "day" | "is_all"> {
   open: OpenLake;
@@ -31,7 +31,7 @@ export interface Checked {
 export async function checkQuality(options: QualityOptions): Promise<Checked> {
   const { open, clock } = options;
   const folder = qualityFolder(open.lake);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const claim = claimFolder(folder, "quality");
   if (claim === null) throw checkRunning(ownerOf(folder));
   try {

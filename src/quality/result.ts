@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Lake } from "../lake/lake.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /** Result of one expectation on one batch. */
 export interface ExpectationResult {
@@ -72,7 +73,7 @@ export function readResult(lake: Lake): QualityResult | null {
 
 /** Replaces the file atomically. */
 export function writeResult(lake: Lake, result: QualityResult): void {
-  mkdirSync(qualityFolder(lake), { recursive: true });
+  makeFolder(qualityFolder(lake));
   const file = join(qualityFolder(lake), RESULT_FILE);
   writeFileSync(`${file}.tmp`, JSON.stringify(result));
   renameSync(`${file}.tmp`, file);

@@ -77,7 +77,7 @@ export async function ask(
   if (!options.live) await session.travelTo(null);
   const latest = await (options.latest?.() ??
     (options.live ? latestLiveEvent(options.live, pipeline) : latestEvent(session, pipeline, options.signal)));
-  if (latest === null) throw lakeEmpty();
+  if (latest === null) throw lakeEmpty(pipeline);
   const as_of = options.as_of ?? latest;
   const as_of_ms = Date.parse(as_of.replace(" ", "T").replace(/\+00$/, "Z"));
   const defaults = Object.entries(question.options).flatMap(([name, { default: value }]) =>
@@ -124,9 +124,11 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
   return rows.map((row) => Object.fromEntries(columns.map(({ name }, index) => [name, row[index] ?? null])));
 }
 
-export function lakeEmpty(): OperatingError {
+export function lakeEmpty({ reconciliation: { rejected } }: Pick<Pipeline, "reconciliation">): OperatingError {
   return new OperatingError("LAKE_EMPTY", "The lake has no accepted records yet", {
-    next_step: "Let `npm start` run until it reports its first increment, then ask again.",
+    next_step:
+      "Let `npm start` run until it reports its first increment, then ask again. If it has reported one, every record " +
+      `was rejected: \`query "select reason, count(*) from ${rejected} group by reason"\` counts the reasons.`,
   });
 }
 

@@ -1,9 +1,10 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { canonicalLocation } from "../storage/location.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { tableOfFile } from "./metadata-versions.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /** Folder of the lake for damaged files that were replaced; nothing in it is read or deleted. */
 export function damagedFolder(lake_folder: string, now_ms: number): string {
@@ -14,7 +15,7 @@ export function damagedFolder(lake_folder: string, now_ms: number): string {
 export function moveDatabaseAside(file: string, folder: string): void {
   for (const path of ["", "-wal", "-shm"].map((end) => `${file}${end}`)) {
     if (!existsSync(path)) continue;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     renameSync(path, join(folder, basename(path)));
   }
 }
@@ -30,7 +31,7 @@ export async function replaceFile(
 ): Promise<void> {
   if ((await storage.statOf(location)) !== null) {
     const path = join(folder, canonicalLocation(location).slice(canonicalLocation(warehouse).length + 1));
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     writeFileSync(path, await storage.read(location), { flush: true });
     await deleteOwnFiles({ storage, warehouse }, tableOfFile(location, warehouse)?.folder ?? warehouse, [location]);
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { cacheFolder, type Cache } from "./fetch/cache.ts";
 import { findAnswering, launch, stop, untilPortsAreFree } from "./launch.ts";
@@ -17,6 +17,7 @@ import {
   writeEnvironment,
   type ServiceState,
 } from "./state.ts";
+import { makeFolder } from "../base/folder.ts";
 
 type Say = (text: string) => void;
 
@@ -160,7 +161,7 @@ async function start(
   say: Say,
 ): Promise<ServiceState> {
   const started_at_ms = performance.now();
-  mkdirSync(context.folder, { recursive: true, mode: 0o711 });
+  makeFolder(context.folder, 0o711);
   await service.configure(context);
   const state = await launch(service, version, context, folder);
   say(

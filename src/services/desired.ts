@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeWhole } from "./state.ts";
 import type { ServiceName } from "./service.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /**
  * The desired state: services and streams that a person started and did not stop, in `desired.json` and `streams.json`
@@ -26,7 +27,7 @@ export function readDesired(folder: string): Desired | null {
 }
 
 export function writeDesired(folder: string, desired: Desired): void {
-  mkdirSync(folder, { recursive: true, mode: 0o711 });
+  makeFolder(folder, 0o711);
   writeWhole(desiredFile(folder), `${JSON.stringify(desired, null, 2)}\n`);
 }
 
@@ -50,6 +51,6 @@ export function setDesiredStreams(folder: string, names: readonly string[], is_d
   const others = before.filter((name) => !names.includes(name));
   const after = is_desired ? [...others, ...names].toSorted() : others;
   if (after.join("\n") === before.join("\n")) return;
-  mkdirSync(folder, { recursive: true, mode: 0o711 });
+  makeFolder(folder, 0o711);
   writeWhole(streamsFile(folder), `${JSON.stringify(after)}\n`);
 }

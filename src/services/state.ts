@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { isRunning, type ProcessIdentity } from "./machine/process.ts";
 import type { ServiceName, Secrets } from "./service.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /**
  * A cluster is a folder: `secrets.json`, `environment.env` for clients, and one folder for each service with its
@@ -85,7 +86,7 @@ export function readEnvironment(folder: string): Record<string, string> {
 export function openOrCreateCluster(folder: string): Secrets {
   try {
     // A service that runs as another user must pass through this folder, and can read only its own folder.
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
+    makeFolder(folder, 0o711);
     const known = isCluster(folder) ? readSecrets(folder) : {};
     const secrets = newSecrets();
     // A cluster of an earlier version lacks the secrets of services that were added later.

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CommandResult, NodeResult } from "./worker.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /** The last result of each dbt test, from any run: the pipeline, or `coinlake dbt test` in a separate process. */
 
@@ -56,7 +57,7 @@ export class TestResults {
       seconds: result.seconds,
       tests,
     };
-    mkdirSync(join(this.#file, ".."), { recursive: true });
+    makeFolder(join(this.#file, ".."));
     const draft = `${this.#file}.${process.pid}.tmp`;
     writeFileSync(draft, JSON.stringify(stored));
     renameSync(draft, this.#file);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -16,6 +16,7 @@ import type { S3Settings } from "../storage/s3/settings.ts";
 import type { DbtEngine } from "./engine.ts";
 import { modelsVersion, SHARED_PROJECT } from "./models-version.ts";
 import { endLeftStatements, remoteInSession } from "./spark-session.ts";
+import { makeFolder } from "../base/folder.ts";
 
 export interface NodeResult {
   name: string;
@@ -98,7 +99,7 @@ export function dbtPython(engine: DbtEngine): string {
 
 /** The environment of dbt's processes, which the profile reads. */
 export function dbtEnvironment(options: Pick<DbtOptions, "engine" | "folder" | "project">): NodeJS.ProcessEnv {
-  mkdirSync(options.folder, { recursive: true });
+  makeFolder(options.folder);
   return {
     ...process.env,
     ...engineEnvironment(options.engine),

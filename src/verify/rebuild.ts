@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Catalog } from "../catalog/catalog.ts";
 import { tableNamed } from "../iceberg/errors.ts";
@@ -21,6 +21,7 @@ import type { S3Settings } from "../storage/s3/settings.ts";
 import { S3Storage } from "../storage/s3/storage.ts";
 import { overrideStorage } from "../storage/override.ts";
 import type { Storage } from "../storage/storage.ts";
+import { makeFolder } from "../base/folder.ts";
 
 /** Silver and gold, rebuilt from a lake's bronze in a separate catalog. */
 export interface Rebuilt {
@@ -50,7 +51,7 @@ export type RunModels = (catalog: Catalog, server: CatalogServer, request: Rebui
  */
 export async function rebuild(request: RebuildRequest, runModels: RunModels = runDbt): Promise<Rebuilt> {
   const folder = spillFolder(request.scratch_folder);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const storage = new FileStorage();
   const files: Storage = request.s3 === null ? storage : alsoFromS3(storage, new S3Storage(request.s3));
   const store = new SqliteStore(join(folder, "catalog.db"));

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { backUp, checkTarget, type BackupReport } from "../../backup/backup.ts";
 import { systemClock } from "../../base/clock.ts";
@@ -13,6 +13,7 @@ import { backupPlace, isS3, stepFromEnvironment, tableStorage } from "../backup-
 import { pipelineOf, type CommonOptions } from "../context.ts";
 import { openOutput, progressBar } from "../output.ts";
 import { stopOnSignals } from "../stopping.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 export function backupCommand(pipelines: readonly Pipeline[], withCommon: (command: Command) => Command): Command {
   return withCommon(new Command("backup"))
@@ -72,7 +73,7 @@ async function backUpTo(typed: string, lake: Lake, data_folder: string, pipeline
 
 /** Lets one backup at a time write to the folder; this run takes over the leftovers of a killed one. */
 function claimTarget(folder: string): { release(): void } {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const claim = claimFolder(folder, "backup");
   if (claim === null) {
     throw new OperatingError("BACKUP_RUNNING", `Another backup is writing to ${folder}: ${ownerOf(folder)}`, {

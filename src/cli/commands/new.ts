@@ -1,10 +1,11 @@
 import { Command } from "commander";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
 import { projectFolder } from "../../lake/tools.ts";
 import type { Pipeline } from "../../pipeline/definition.ts";
 import { openOutput } from "../output.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 /** Names of pipelines and models are also names of files, tables and variables. */
 const NAME = /^[a-z][a-z0-9_]{1,39}$/;
@@ -101,7 +102,7 @@ function writeTemplate(template: string, words: Readonly<Record<string, string>>
   if (present !== undefined) throw taken(`The file ${present.to}`);
   for (const { from, to } of files) {
     const path = join(projectFolder(), to);
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     writeFileSync(path, fill(readFileSync(from, "utf8")));
   }
   return files.map(({ to }) => to).sort((a, b) => basename(a).localeCompare(basename(b)));

@@ -188,7 +188,7 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
       withLake(options, pipelines, async ({ open, session, pipeline, output }) => {
         // Pinned snapshots: the whole test reads one state of the lake.
         await session.hold();
-        if (!session.has(pipeline.reconciliation.accepted)) throw lakeEmpty();
+        if (!session.has(pipeline.reconciliation.accepted)) throw lakeEmpty(pipeline);
         const is_json = /^\s*\{|^-$/.test(which);
         const rule = is_json
           ? await withIds(session, pipeline, await parseJson(which))

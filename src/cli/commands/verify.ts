@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { SqliteChecksums } from "../../catalog/sqlite/checksums.ts";
@@ -15,6 +14,7 @@ import { environmentIn, pipelineOf, type CommonOptions } from "../context.ts";
 import { TRY_AGAIN, withExitCode } from "../exit-code.ts";
 import { openOutput, progressBar, styleResult, withLakeOptions, type Output } from "../output.ts";
 import { stopOnSignals } from "../stopping.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 const HELP = `
 Example:
@@ -77,7 +77,7 @@ async function deeply(
   output: Output,
 ): Promise<Verification & { deep: object }> {
   const scratch_folder = resolve(typed_folder);
-  mkdirSync(scratch_folder, { recursive: true });
+  makeFolder(scratch_folder);
   sweepSpill(scratch_folder);
   const stopping = stopOnSignals(output);
   const bars = new Map<Phase, ReturnType<typeof progressBar>>();

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OperatingError } from "../../base/errors.ts";
@@ -8,6 +7,7 @@ import { runTool } from "../machine/tool.ts";
 import { readSetting } from "../../base/settings.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
 import { writeWhole } from "../state.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 const VERSION = "3.3.2";
 const SERVERS = fileURLToPath(new URL("airflow_servers.py", import.meta.url));
@@ -30,7 +30,7 @@ export const airflow: Service = {
   },
 
   async configure(context) {
-    mkdirSync(join(context.folder, "logs"), { recursive: true });
+    makeFolder(join(context.folder, "logs"));
     writeWhole(passwordsFile(context.folder), `${JSON.stringify({ [USER]: context.secrets.airflow_password })}\n`);
     await runTool(python(context), [SERVERS, "prepare"], {
       cwd: context.folder,

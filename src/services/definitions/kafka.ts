@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
 import { fetchWithMaven } from "../fetch/maven.ts";
@@ -7,6 +7,7 @@ import { probe } from "../machine/probe.ts";
 import { findJava, log4jProperties } from "../machine/java.ts";
 import { runTool } from "../machine/tool.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 const VERSION = "4.3.0";
 const HEAP = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC"];
@@ -31,7 +32,7 @@ export const kafka: Service = {
   },
 
   async configure(context) {
-    mkdirSync(dataFolder(context), { recursive: true });
+    makeFolder(dataFolder(context));
     writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));
     writeFileSync(join(context.folder, "server.properties"), serverProperties(context));
     if (existsSync(join(dataFolder(context), "meta.properties"))) return;

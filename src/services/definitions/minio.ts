@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildWithGo } from "../fetch/go.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 /** Date of the sources. */
 const VERSION = "2026-02-12";
@@ -26,7 +26,7 @@ export const minio: Service = {
 
   async configure(context) {
     // A folder in the server's data folder is a bucket.
-    mkdirSync(join(dataFolder(context), WAREHOUSE_BUCKET), { recursive: true });
+    makeFolder(join(dataFolder(context), WAREHOUSE_BUCKET));
   },
 
   command: (context) => ({

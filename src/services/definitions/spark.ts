@@ -8,6 +8,7 @@ import { findJava, log4jProperties } from "../machine/java.ts";
 import { findTar } from "../machine/tar.ts";
 import { runTool } from "../machine/tool.ts";
 import { servicePort, type Service, type ServiceContext } from "../service.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 const VERSION = "4.1.1";
 const HEAP = ["-Xms256m", "-Xmx1536m", "-XX:MaxMetaspaceSize=512m", "-XX:+UseG1GC"];
@@ -62,7 +63,7 @@ export const spark: Service = {
 
   async configure(context) {
     // Checkpoints must survive a restart; scratch files of a killed server must not.
-    mkdirSync(checkpointFolder(context.folder), { recursive: true });
+    makeFolder(checkpointFolder(context.folder));
     rmSync(scratchFolder(context), { recursive: true, force: true });
     mkdirSync(scratchFolder(context));
     writeFileSync(join(context.folder, "log4j2.properties"), log4jProperties(context.folder));

@@ -6,6 +6,7 @@ import { readSetting, type Environment } from "../../base/settings.ts";
 import { systemClock } from "../../base/clock.ts";
 import { OperatingError, messageOf } from "../../base/errors.ts";
 import { claimFolder, ownerOf } from "../../lake/ownership.ts";
+import { makeFolder } from "../../base/folder.ts";
 
 /** The folder of fetched files, shared by all checkouts and clusters of this user, with progress output. */
 export interface Cache {
@@ -50,7 +51,7 @@ export async function fetchOnce(
   const folder = join(cache.folder, `${name}-${hash.digest("hex").slice(0, DIGEST_LENGTH)}`);
   if (existsSync(folder)) return folder;
   const tool_folder = join(cache.folder, tool);
-  makeFolder(tool_folder);
+  makeCacheFolder(tool_folder);
   const claim = await waitForClaim(tool_folder, name, cache);
   try {
     if (existsSync(folder)) return folder;
@@ -67,9 +68,9 @@ export async function fetchOnce(
   }
 }
 
-function makeFolder(folder: string): void {
+function makeCacheFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw new OperatingError("CACHE_NOT_WRITABLE", `The cache's folder ${folder} cannot be made: ${messageOf(error)}`, {
       next_step: "Name a folder that you may write to in COINLAKE_CACHE.",
