@@ -127,8 +127,8 @@ export function objectsOf({ columns, rows }: Pick<QueryResult, "columns" | "rows
 export function lakeEmpty({ reconciliation: { rejected } }: Pick<Pipeline, "reconciliation">): OperatingError {
   return new OperatingError("LAKE_EMPTY", "The lake has no accepted records yet", {
     next_step:
-      "Let `npm start` run until it reports its first increment, then ask again. If it has reported one, every record " +
-      `was rejected: \`query "select reason, count(*) from ${rejected} group by reason"\` counts the reasons.`,
+      "Let `npm start` run until it reports its first increment, then ask again. If it has reported one, every " +
+      `record was rejected: \`query "select reason, count(*) from ${rejected} group by reason"\` counts the reasons.`,
   });
 }
 

@@ -107,12 +107,13 @@ describe("the commands of pipelines/README.md", () => {
     assert.match(rows, /true/);
   });
 
-  test("reject a name that exists or is invalid, and change nothing in src/ and dashboard/", async () => {
-    for (const [name, code] of [
-      ["weather", /exists already/],
-      ["Wet Weather", /Invalid name/],
+  test("reject a wrong name or address and a taken name, and change nothing in src/ and dashboard/", async () => {
+    for (const [args, code] of [
+      [["weather"], /exists already/],
+      [["Wet Weather"], /Invalid name/],
+      [["trams", "--url", "ftp://127.0.0.1/trams"], /begins with http/],
     ] as const) {
-      const { code: exit, stderr } = await start(["new", "pipeline", name]).finished;
+      const { code: exit, stderr } = await start(["new", "pipeline", ...args]).finished;
       assert.equal(exit, 2, stderr);
       assert.match(stderr, code);
     }

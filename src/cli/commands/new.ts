@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { OperatingError } from "../../base/errors.ts";
@@ -10,6 +10,7 @@ import { makeFolder } from "../../base/folder.ts";
 /** Names of pipelines and models are also names of files, tables and variables. */
 const NAME = /^[a-z][a-z0-9_]{1,39}$/;
 const LAYERS = ["silver", "gold"] as const;
+const EXAMPLE_URL = "http://127.0.0.1:8000/readings.json";
 const REGISTRY = join("pipelines", "all.ts");
 
 interface PipelineOptions {
@@ -26,7 +27,7 @@ export function newCommand(pipelines: readonly Pipeline[]): Command {
   const pipeline = new Command("pipeline")
     .description("add a pipeline: a definition, a source that polls a URL, and a dbt project")
     .argument("<name>", "lower-case letters, digits and underscores")
-    .option("--url <url>", "address whose answers are stored", "http://127.0.0.1:8000/readings.json")
+    .option("--url <url>", "HTTP address whose answers are stored", parseAddress, EXAMPLE_URL)
     .addHelpText("after", "\npipelines/README.md explains each file, and what to change first.")
     .action((name: string, { url }: PipelineOptions) => addPipeline(name, url, pipelines));
   const model = new Command("model")
@@ -39,6 +40,11 @@ export function newCommand(pipelines: readonly Pipeline[]): Command {
     .description("add a pipeline or a model to this checkout")
     .addCommand(pipeline)
     .addCommand(model);
+}
+
+function parseAddress(text: string): string {
+  if (/^https?:$/.test(URL.parse(text)?.protocol ?? "")) return text;
+  throw new InvalidArgumentError("Use an address that begins with http:// or https://.");
 }
 
 /** Throws INVALID_NAME, NAME_TAKEN. */
