@@ -1,8 +1,8 @@
 {{ config(materialized='incremental') }}
 
 {#
-    __model__: describe in one sentence what a row is. Rows of the batch are read from the staging model; `is_new_to_this_model()` keeps the
-    model at its own place in the log, so that a run that was interrupted continues there.
+    __model__: describe in one sentence what a row is. Rows of the batch are read from the staging model;
+    `is_new_to_this_model()` selects what this table has not consumed, so that an interrupted run continues there.
 #}
 select
     log_topic,

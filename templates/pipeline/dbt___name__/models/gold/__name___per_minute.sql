@@ -4,7 +4,9 @@
     prune_by=['measured_date', 'minute_at']
 ) }}
 
-{# One row per station and minute with readings. Minutes with new readings are computed again from all their readings. #}
+{#
+    One row per station and minute with readings. Minutes with new readings are computed again from all their readings.
+#}
 with touched as (
 
     select distinct station, date_trunc('minute', measured_at) as minute_at

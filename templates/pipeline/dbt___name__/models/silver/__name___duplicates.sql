@@ -29,7 +29,8 @@ originals as {{ computed_once() }}(
 
     select measured_date, identity, value
     from {{ ref('__name___readings') }}
-    where measured_date in ({{ batch_dates(ref('stg___name____readings')) }}) and identity in (select identity from copies)
+    where measured_date in ({{ batch_dates(ref('stg___name____readings')) }})
+        and identity in (select identity from copies)
 
 )
 
@@ -38,7 +39,7 @@ select
     copies.station,
     copies.source,
     copies.value,
-    copies.value is distinct from originals.value as is_conflicting,
+    (copies.value is distinct from originals.value) as is_conflicting,
     copies.measured_at,
     copies.measured_date,
     copies.ingested_at,

@@ -6,7 +6,9 @@ with candidates as (
     select
         *
         {% call where_copies_may_be() %}
-        , row_number() over (partition by identity, measured_date order by log_partition, log_offset, element_index) as occurrence
+        , row_number() over (
+            partition by identity, measured_date order by log_partition, log_offset, element_index
+        ) as occurrence
         {% endcall %}
     from {{ ref('stg___name____readings') }}
     where reason is null and {{ is_new_to_this_model() }}
@@ -18,7 +20,8 @@ with candidates as (
 , known as {{ computed_once() }}(
 
     select measured_date, identity from {{ this }}
-    where measured_date in ({{ batch_dates(ref('stg___name____readings')) }}) and identity in (select identity from candidates)
+    where measured_date in ({{ batch_dates(ref('stg___name____readings')) }})
+        and identity in (select identity from candidates)
 
 )
 {% endif %}
@@ -45,7 +48,8 @@ from candidates
 where occurrence = 1
 {% if is_incremental() %}
     and not exists (
-        select 1 from known where known.measured_date = candidates.measured_date and known.identity = candidates.identity
+        select 1 from known
+        where known.measured_date = candidates.measured_date and known.identity = candidates.identity
     )
 {% endif %}
 {% endcall %}

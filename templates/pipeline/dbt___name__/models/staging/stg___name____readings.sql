@@ -1,6 +1,7 @@
 {#
-    Parses the batch once for all models: one row per element of an answer, and the reason if it is rejected. The verdict depends
-    on the record alone. An answer is a JSON array of objects such as {"station": "A", "value": 21.5, "at": "2026-03-01T12:00:00Z"}.
+    Parses the batch once for all models: one row per element of an answer, and the reason if it is rejected. The
+    verdict depends on the record alone. An answer is a JSON array of objects such as
+    {"station": "A", "value": 21.5, "at": "2026-03-01T12:00:00Z"}.
 #}
 with records as (
 
@@ -9,7 +10,8 @@ with records as (
         {{ quote_numbers('payload', ['value']) }} as message,
         case
             when payload is null then 'not_utf8'
-            when {{ bytes_of('payload') }} > {{ var('max_payload_bytes') }} or {{ has_too_many_values('payload') }} then 'payload_too_large'
+            when {{ bytes_of('payload') }} > {{ var('max_payload_bytes') }} then 'payload_too_large'
+            when {{ has_too_many_values('payload') }} then 'payload_too_large'
             when not {{ is_json('payload') }} then 'invalid_json'
             when {{ first_character('payload') }} != '[' then 'not_a_list'
         end as unreadable
@@ -33,7 +35,8 @@ elements as (
 {# Materialized, because DuckDB otherwise parses the element again for each of its fields. #}
 fields as {{ computed_once() }}(
 
-    select *, case when unreadable is null then {{ json_fields('element', ['station', 'value', 'at']) }} end as field from elements
+    select *, case when unreadable is null then {{ json_fields('element', ['station', 'value', 'at']) }} end as field
+    from elements
 
 ),
 
