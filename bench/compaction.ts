@@ -1,11 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crypto } from "../pipelines/crypto.ts";
 import { tableNamed } from "../src/iceberg/errors.ts";
 import type { Field } from "../src/iceberg/model.ts";
 import { systemClock } from "../src/base/clock.ts";
-import { startServices } from "../src/services/cluster.ts";
+import type { RunningCluster } from "../src/services/cluster.ts";
 import { copyToParquet } from "../src/duckdb/copy.ts";
 import { openDuckDB } from "../src/duckdb/duckdb.ts";
 import { openLake, type OpenLake } from "../src/lake/open.ts";
@@ -18,6 +18,7 @@ import type { ActionReport } from "../src/maintain/parts.ts";
 import { pathOfLocation } from "../src/storage/file/location.ts";
 import { runCoinlake } from "./process.ts";
 import { openIngest, openSimulatedLake, scheduleMaintenance, SimulatedClock } from "./simulated-lake.ts";
+import { withCluster } from "./with-cluster.ts";
 
 export interface CompactionOptions {
   /** Input of the throughput measurement. */
@@ -228,21 +229,24 @@ function recordOf(number: number, ingested_at_us: number) {
 
 /** Runs Spark's procedure on the same files through the lake's REST catalog, after a warm-up on the small ones. */
 async function compactWithSpark(folder: string, table: string, input_mb: number): Promise<CompactionFigures["spark"]> {
-  const cluster_folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  // As root, PostgreSQL runs as another user, who must be able to enter the folder.
-  chmodSync(cluster_folder, 0o711);
-  let cluster: Awaited<ReturnType<typeof startServices>>;
   try {
-    cluster = await startServices(["spark"], { folder: join(cluster_folder, "cluster"), ports: "free" });
+    return await withCluster(["spark"], (cluster) => rewriteWithSpark(cluster, folder, table, input_mb));
   } catch (error) {
-    rmSync(cluster_folder, { recursive: true, force: true });
     return { skipped: `Spark cannot be started here: ${messageOf(error)}` };
   }
+}
+
+async function rewriteWithSpark(
+  { environment }: RunningCluster,
+  folder: string,
+  table: string,
+  input_mb: number,
+): Promise<CompactionFigures["spark"]> {
   const lake = openOrCreateLake(folder, { name: "bench", kind: "simulated", pipeline: crypto.name });
   const open = await openLake(lake);
   try {
     const { SparkSession } = await import("../src/spark/session.ts");
-    const session = new SparkSession({ remote: cluster.environment["SPARK_REMOTE"] ?? "" });
+    const session = new SparkSession({ remote: environment["SPARK_REMOTE"] ?? "" });
     const settings = {
       "": "org.apache.iceberg.spark.SparkCatalog",
       ".type": "rest",
@@ -269,7 +273,5 @@ async function compactWithSpark(folder: string, table: string, input_mb: number)
     return { skipped: `Spark could not rewrite the table: ${messageOf(error)}` };
   } finally {
     await open.close();
-    await cluster.stop();
-    rmSync(cluster_folder, { recursive: true, force: true });
   }
 }

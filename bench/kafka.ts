@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readSetting } from "../src/base/settings.ts";
-import { startServices } from "../src/services/cluster.ts";
 import { openKafkaLog } from "../src/log/kafka/log.ts";
 import type { Log } from "../src/log/log.ts";
 import { openSqliteLog } from "../src/log/sqlite/log.ts";
 import type { SourceRecord } from "../src/producer/producer.ts";
 import { percentile } from "./percentile.ts";
+import { withCluster } from "./with-cluster.ts";
 
 const TOPIC = "bench";
 const PARTITIONS = 4;
@@ -32,18 +30,13 @@ export interface LogFigures {
  * with a producer position.
  */
 export async function benchLogs(): Promise<{ kafka: LogFigures; sqlite: LogFigures }> {
-  const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  const cluster = await startServices(["kafka"], { folder, ports: "free" });
-  try {
+  return withCluster(["kafka"], async ({ environment }, folder) => {
     const sqlite = await measure(openSqliteLog({ file: join(folder, "log.sqlite") }));
     const kafka = await measure(
-      await openKafkaLog({ brokers: [readSetting("COINLAKE_KAFKA_BROKERS", cluster.environment) ?? ""] }),
+      await openKafkaLog({ brokers: [readSetting("COINLAKE_KAFKA_BROKERS", environment) ?? ""] }),
     );
     return { kafka, sqlite };
-  } finally {
-    await cluster.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function measure(log: Log): Promise<LogFigures> {

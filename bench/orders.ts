@@ -10,7 +10,7 @@ import { openLake } from "../src/lake/open.ts";
 import { atLeast, atMost, rate, ratio, round, type Figure } from "./figure.ts";
 import { writeOrderFiles } from "./order-files.ts";
 import { ordersInCluster, type ClusterRun, type Rows } from "./orders-in-cluster.ts";
-import { runCoinlake, runScript, type Run } from "./process.ts";
+import { runCoinlake, runScript, succeeded, type Run } from "./process.ts";
 
 export interface OrdersFigures {
   files: number;
@@ -95,12 +95,6 @@ export function figuresOfOrders({ pipeline, duckdb, cluster, ...measured }: Orde
 
 function beside(figure: number | undefined): string {
   return figure === undefined ? "" : `; cluster ${round(figure)}`;
-}
-
-async function succeeded(run: Promise<Run>): Promise<Run> {
-  const { code, stdout, stderr } = await run;
-  assert.equal(code, 0, stdout + stderr);
-  return run;
 }
 
 async function inLake<T>(data_folder: string, check: (rows: Rows) => Promise<T>): Promise<T> {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { projectFolder } from "../src/lake/tools.ts";
@@ -12,6 +13,13 @@ export interface Run {
   stdout: string;
   stderr: string;
   memory: MemoryPeak;
+}
+
+/** The run of a command that must succeed. Throws an AssertionError with its output otherwise. */
+export async function succeeded(run: Promise<Run>): Promise<Run> {
+  const { code, stdout, stderr } = await run;
+  assert.equal(code, 0, stdout + stderr);
+  return run;
 }
 
 /** Runs the command line in a separate process. */

@@ -1,9 +1,9 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { readSetting } from "../src/base/settings.ts";
-import { startServices } from "../src/services/cluster.ts";
+import type { RunningCluster } from "../src/services/cluster.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { SparkStreams } from "../src/spark/streams.ts";
 import { openParquetWriter } from "../src/duckdb/parquet.ts";
@@ -17,6 +17,7 @@ import { bronzeJob } from "../streaming/bronze.ts";
 import { bareRecord, COMMIT_SIZE_BYTES, TABLE, TOPIC } from "./bare-ingest.ts";
 import { watchLoad } from "./load.ts";
 import { percentile } from "./percentile.ts";
+import { withCluster } from "./with-cluster.ts";
 
 const APPEND_RECORDS = 2_000;
 /** Commit pacing of both profiles under a low record rate. */
@@ -59,7 +60,7 @@ interface Way {
 export async function benchSpark({ records = 1_000_000 } = {}): Promise<{ embedded: WayFigures; spark: WayFigures }> {
   return {
     embedded: await inOneProcess((way) => measure(way, records)),
-    spark: await inCluster((way) => measure(way, records)),
+    spark: await withCluster(["kafka", "spark"], (cluster) => inCluster(cluster, (way) => measure(way, records))),
   };
 }
 
@@ -102,11 +103,7 @@ async function inOneProcess<T>(work: (way: Way) => Promise<T>): Promise<T> {
   }
 }
 
-async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "coinlake-bench-"));
-  // As root, PostgreSQL runs as another user, who must be able to enter the folder.
-  chmodSync(folder, 0o711);
-  const cluster = await startServices(["kafka", "spark"], { folder: join(folder, "cluster"), ports: "free" });
+async function inCluster<T>(cluster: RunningCluster, work: (way: Way) => Promise<T>): Promise<T> {
   const kafka_brokers = readSetting("COINLAKE_KAFKA_BROKERS", cluster.environment) ?? "";
   const streams = new SparkStreams(cluster.environment["SPARK_REMOTE"] ?? "");
   const log = await openKafkaLog({ brokers: [kafka_brokers] });
@@ -136,8 +133,6 @@ async function inCluster<T>(work: (way: Way) => Promise<T>): Promise<T> {
   } finally {
     streams.disconnect();
     await log.close();
-    await cluster.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
