@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { replaceFileDurably, syncFolder } from "../base/durable-file.ts";
-import { OperatingError } from "../base/errors.ts";
+import { OperatingError, messageOf } from "../base/errors.ts";
 import { claimFolder, ownerOf } from "../lake/ownership.ts";
 import { makeFolder } from "../base/folder.ts";
 
@@ -98,11 +98,15 @@ export function openStaging({ folder, source, activity }: StagingRequest): Stagi
     };
   } catch (error) {
     if (error instanceof OperatingError) throw error;
-    throw new OperatingError("FOLDER_NOT_WRITABLE", `Cannot write to ${wanted}: ${(error as Error).message}`, {
-      next_step: "Choose a writable folder on a disk with enough free space.",
-      cause: error,
-    });
+    throw notWritable(wanted, error);
   }
+}
+
+export function notWritable(folder: string, error: unknown): OperatingError {
+  return new OperatingError("FOLDER_NOT_WRITABLE", `Cannot write to ${folder}: ${messageOf(error)}`, {
+    next_step: "Choose a writable folder on a disk with enough free space.",
+    cause: error,
+  });
 }
 
 /** Null if the marker is missing or truncated. */

@@ -180,6 +180,7 @@ describe("a backup of an idle lake", () => {
   test("rejects targets that must not be overwritten", async () => {
     writeFileSync(pathIn("aside", "note"), "precious");
     await rejected("BACKUP_TARGET_NOT_EMPTY", "backup", pathIn("aside"), "--data", source);
+    if (process.platform === "linux") await rejected("FOLDER_NOT_WRITABLE", "backup", "/proc/below", "--data", source);
     await rejected("BACKUP_INSIDE_LAKE", "backup", join(source, LAKE, "backup"), "--data", source);
     await rejected("BACKUP_OF_ANOTHER_LAKE", "backup", pathIn("rest"), "--data", pathIn("restored"));
     await rejected("TARGET_NOT_EMPTY", "restore", pathIn("rest"), "--data", pathIn("restored"));

@@ -28,7 +28,7 @@ test(
   },
 );
 
-test("src/ creates folders by makeFolder only", () => {
+test("src/ creates folders synchronously by makeFolder only", () => {
   const recursive = /mkdirSync\([^;]*recursive: true/;
   assert.deepEqual(
     globSync("src/**/*.ts").filter((file) => recursive.test(readFileSync(file, "utf8"))),

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { backUp, checkTarget, type BackupReport } from "../../backup/backup.ts";
+import { notWritable } from "../../backup/placing.ts";
 import { systemClock } from "../../base/clock.ts";
 import { spillFolder } from "../../duckdb/spill.ts";
 import { OperatingError } from "../../base/errors.ts";
@@ -71,10 +72,18 @@ async function backUpTo(typed: string, lake: Lake, data_folder: string, pipeline
   }
 }
 
-/** Lets one backup at a time write to the folder; this run takes over the leftovers of a killed one. */
+/**
+ * Lets one backup at a time write to the folder; this run takes over the leftovers of a killed one. Throws
+ * BACKUP_RUNNING, FOLDER_NOT_WRITABLE.
+ */
 function claimTarget(folder: string): { release(): void } {
-  makeFolder(folder);
-  const claim = claimFolder(folder, "backup");
+  let claim: { release(): void } | null;
+  try {
+    makeFolder(folder);
+    claim = claimFolder(folder, "backup");
+  } catch (error) {
+    throw notWritable(folder, error);
+  }
   if (claim === null) {
     throw new OperatingError("BACKUP_RUNNING", `Another backup is writing to ${folder}: ${ownerOf(folder)}`, {
       next_step: "Wait until that backup has ended.",
