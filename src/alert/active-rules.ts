@@ -12,17 +12,17 @@ export type LoadWindows = (evaluators: readonly RuleEvaluator[]) => Promise<Aler
 export class ActiveRules {
   readonly #store: AlertStore;
   readonly #started_us: number;
-  readonly #lateness_us: number;
+  readonly #lateness_s: number;
   #evaluators: readonly (RuleEvaluator | HealthEvaluator)[] = [];
   #alert_evaluator: AlertEvaluator;
   #is_loaded = false;
 
   /** `started_us`: from when the silence of a source without any message counts. */
-  constructor(store: AlertStore, { started_us, lateness_us }: { started_us: number; lateness_us: number }) {
+  constructor(store: AlertStore, { started_us, lateness_s }: { started_us: number; lateness_s: number }) {
     this.#store = store;
     this.#started_us = started_us;
-    this.#lateness_us = lateness_us;
-    this.#alert_evaluator = new AlertEvaluator([], lateness_us);
+    this.#lateness_s = lateness_s;
+    this.#alert_evaluator = new AlertEvaluator([], lateness_s);
   }
 
   get evaluators(): readonly (RuleEvaluator | HealthEvaluator)[] {
@@ -56,7 +56,7 @@ export class ActiveRules {
     const on_ticks = evaluators.filter((evaluator) => evaluator instanceof RuleEvaluator);
     const covers_windows = this.#is_loaded && this.#alert_evaluator.holds(on_ticks.map(({ rule }) => rule));
     const alert_evaluator = covers_windows
-      ? new AlertEvaluator(on_ticks, this.#lateness_us, this.#alert_evaluator)
+      ? new AlertEvaluator(on_ticks, this.#lateness_s, this.#alert_evaluator)
       : await loadWindows(on_ticks);
     if (alert_evaluator === null) return [];
     const replaced = this.#evaluators.filter((evaluator) => !evaluators.includes(evaluator));

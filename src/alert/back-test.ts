@@ -18,7 +18,7 @@ const LISTED_ALERTS = 1_000;
 export async function backTest(
   history: TickHistory,
   json: object,
-  options: BackTestRange & { now_us: number; lateness_us: number },
+  options: BackTestRange & { now_us: number; lateness_s: number },
 ): Promise<BackTest> {
   const rule = testedRule(json);
   const rule_evaluator = RuleEvaluator.over(rule);
@@ -33,7 +33,7 @@ export async function backTest(
   }
   const from_us = options.from === undefined ? null : parseInstant_us(options.from);
   const to_us = options.to === undefined ? null : parseInstant_us(options.to);
-  const evaluator = new AlertEvaluator([rule_evaluator], options.lateness_us);
+  const evaluator = new AlertEvaluator([rule_evaluator], options.lateness_s);
   const limit = options.limit ?? LISTED_ALERTS;
   const range = {
     ...(from_us === null ? {} : { since_us: from_us - evaluator.history_us }),

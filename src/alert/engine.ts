@@ -79,7 +79,10 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     this.#options = options;
     this.#queue = new TickQueue(options.source.state().next);
     this.#progress = new EvaluationProgress(store.progress());
-    this.#rules = new ActiveRules(store, { started_us: options.clock.now_us(), lateness_us: latenessOf_us(options) });
+    this.#rules = new ActiveRules(store, {
+      started_us: options.clock.now_us(),
+      lateness_s: options.pipeline.alerts.lateness_s,
+    });
     this.#jobs = new JobAlerts(store);
     this.#deliverer = new Deliverer({
       store,
@@ -170,7 +173,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     const tested = typeof rule === "string" ? this.getRule(rule) : rule;
     return backTest(this.#options.history, tested, {
       ...range,
-      lateness_us: latenessOf_us(this.#options),
+      lateness_s: this.#options.pipeline.alerts.lateness_s,
       now_us: this.clock.now_us(),
     });
   }
@@ -283,7 +286,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   #loadWindows(evaluators: readonly RuleEvaluator[], signal: AbortSignal): Promise<AlertEvaluator | null> {
     return this.#retry(signal, async () => {
-      const evaluator = new AlertEvaluator(evaluators, latenessOf_us(this.#options));
+      const evaluator = new AlertEvaluator(evaluators, this.#options.pipeline.alerts.lateness_s);
       const { history } = this.#options;
       for await (const page of windowPages(history, this.#progress.offsets, evaluator.history_us)) {
         for (const tick of page) evaluator.learn(tick);
@@ -345,8 +348,4 @@ export class AlertEngine extends StoredBook implements AlertFacade {
   #partition(partition: number): string {
     return `${this.#options.pipeline.topic.name}/${partition}`;
   }
-}
-
-function latenessOf_us({ pipeline }: Pick<AlertEngineOptions, "pipeline">): number {
-  return pipeline.alerts.lateness_s * 1e6;
 }

@@ -43,7 +43,7 @@ function wanted(): string[] {
   const { ticks, rule } = knownMarket();
   const rule_evaluator = RuleEvaluator.over({ ...rule, revision: 1, created_at: "", updated_at: "" });
   assert.ok(rule_evaluator !== null);
-  const evaluator = new AlertEvaluator([rule_evaluator], PIPELINE.alerts.lateness_s * 1e6);
+  const evaluator = new AlertEvaluator([rule_evaluator], PIPELINE.alerts.lateness_s);
   const alerts = new Map<string, Alert>();
   for (const tick of ticks) for (const { alert } of evaluator.evaluate(tick, 0).events) alerts.set(alert.id, alert);
   for (const [, { active }] of rule_evaluator.states.changes()) if (active !== null) alerts.set(active.id, active);

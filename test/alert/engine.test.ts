@@ -478,7 +478,7 @@ test("the alerts equal those of one run over all ticks, for any batches and rest
   const inputs = rules.map(inputOf);
   const wantedOf = (ticks: readonly Tick[]) => {
     const rule_evaluators = rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []);
-    const evaluator = new AlertEvaluator(rule_evaluators, PIPELINE.alerts.lateness_s * 1e6);
+    const evaluator = new AlertEvaluator(rule_evaluators, PIPELINE.alerts.lateness_s);
     const alerts = new Map<string, Alert>();
     for (const tick of ticks) for (const { alert } of evaluator.evaluate(tick, 0).events) alerts.set(alert.id, alert);
     for (const { states } of rule_evaluators)

@@ -9,12 +9,12 @@ import type { Tick } from "../../src/pipeline/definition.ts";
 import { compareEvents } from "../../src/pipeline/event-order.ts";
 import { FALL, MINUTE_US, START_US, arbitraryTicks, ruleOf, ticksOf, type TestTick } from "./streams.ts";
 
-const LATENESS_US = 5 * MINUTE_US;
+const LATENESS_S = 300;
 
 function alertEvaluatorOf(rules: readonly StoredRule[]): AlertEvaluator {
   return new AlertEvaluator(
     rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []),
-    LATENESS_US,
+    LATENESS_S,
   );
 }
 
@@ -43,7 +43,7 @@ function naiveFalls(ticks: readonly Tick[], percent: bigint, window_us: number):
     let [ended_us, is_open] = [-Infinity, false];
     let newest: Tick | null = null;
     for (const tick of ticks.filter((other) => other.subject === subject)) {
-      if (tick.at_us < Math.max(newest?.at_us ?? -Infinity, tick.ingested_at_us) - LATENESS_US) continue;
+      if (tick.at_us < Math.max(newest?.at_us ?? -Infinity, tick.ingested_at_us) - LATENESS_S * 1e6) continue;
       accepted.push(tick);
       const window = accepted
         .filter((other) => other.at_us >= tick.at_us - window_us && compareEvents(other, tick) <= 0)
@@ -416,14 +416,14 @@ test("a restart at any tick changes no event: windows are rebuilt from history, 
       const wanted = ticks.flatMap((tick) => whole.evaluate(tick, 0).events);
 
       const firsts = rules.flatMap((rule) => RuleEvaluator.over(rule) ?? []);
-      const first = new AlertEvaluator(firsts, LATENESS_US);
+      const first = new AlertEvaluator(firsts, LATENESS_S);
       const before = ticks.slice(0, at).flatMap((tick) => first.evaluate(tick, 0).events);
       const second = new AlertEvaluator(
         firsts.flatMap(
           (rule_evaluator) =>
             RuleEvaluator.over(rule_evaluator.rule, structuredClone([...rule_evaluator.states.changes()])) ?? [],
         ),
-        LATENESS_US,
+        LATENESS_S,
       );
       const newest_us = Math.max(...ticks.slice(0, at).map(({ at_us }) => at_us));
       for (const tick of ticks.slice(0, at)) if (tick.at_us >= newest_us - second.history_us) second.learn(tick);

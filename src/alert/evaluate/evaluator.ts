@@ -28,11 +28,11 @@ export class AlertEvaluator {
   #ticks_to_sweep = SWEEP_TICKS;
 
   /**
-   * `lateness_us` is the pipeline's (`AlertsDefinition`). Takes over the histories of a previous evaluator, whose
+   * `lateness_s` is the pipeline's (`AlertsDefinition`). Takes over the histories of a previous evaluator, whose
    * windows must cover the rules (`holds`).
    */
-  constructor(evaluators: readonly RuleEvaluator[], lateness_us: number, before: AlertEvaluator | null = null) {
-    this.#lateness_us = lateness_us;
+  constructor(evaluators: readonly RuleEvaluator[], lateness_s: number, before: AlertEvaluator | null = null) {
+    this.#lateness_us = lateness_s * 1e6;
     this.#evaluators = evaluators;
     this.spans = longest(evaluators.map(({ rule }) => rule));
     this.#histories = before === null ? new Map<string, SubjectHistory>() : before.#histories;

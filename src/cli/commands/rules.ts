@@ -202,7 +202,7 @@ function testCommand(pipelines: readonly Pipeline[], withCommon: Decorate): Comm
         const range = { ...rangeOf("from", options.from), ...rangeOf("to", options.to), limit: options.limit };
         const found = await backTest(history, rule, {
           ...range,
-          lateness_us: pipeline.alerts.lateness_s * 1e6,
+          lateness_s: pipeline.alerts.lateness_s,
           now_us: systemClock.now_us(),
         });
         output.result(output.is_json ? JSON.stringify(found, null, 2) : formatBackTest(found));
