@@ -2,7 +2,7 @@ import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readTables, withColumns } from "../data-modeling/columns.ts";
 import { drawDiagram, parseDiagram } from "../data-modeling/diagrams/draw.ts";
-import { ERROR_CODES } from "../src/base/error-codes.ts";
+import { ERROR_CODES, STORES } from "../src/base/error-codes.ts";
 import { SETTINGS, SOURCE_SETTINGS, type Setting, type SettingGroup } from "../src/base/settings.ts";
 
 /**
@@ -43,8 +43,6 @@ function schemaDesign(): string {
   return withColumns(readFileSync(join(ROOT, SCHEMA_DESIGN), "utf8"), readTables(join(ROOT, "dbt_crypto")));
 }
 
-const STORE_CODE = /^(?:ALERTS|CATALOG|LEDGER|LOG|MAINTENANCE)_/;
-
 /**
  * Files that name each error code, those that throw it first. The stores' codes are composed in src/base/sqlite.ts, and
  * `${kind}_NOT_FOUND` elsewhere.
@@ -61,7 +59,7 @@ function filesByCode(): Map<string, string[]> {
     Object.keys(ERROR_CODES).map((code) => {
       const named = [
         ...filesWith(new RegExp(`Error\\(\\s*"${code}"`)),
-        ...(STORE_CODE.test(code) ? [SQLITE] : []),
+        ...(Object.hasOwn(STORES, code) ? [SQLITE] : []),
         ...filesWith(new RegExp(`"${code}"`)),
       ];
       return [code, [...new Set(named.length === 0 && code.endsWith("_NOT_FOUND") ? composers : named)]];

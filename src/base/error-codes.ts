@@ -1,7 +1,8 @@
 import { storeErrors, type ErrorDescription } from "./store-errors.ts";
 import { USAGE_ERRORS } from "./usage-errors.ts";
 
-const STORES = {
+/** The codes of the SQLite files, which src/base/sqlite.ts composes. */
+export const STORES = {
   ...storeErrors("CATALOG", "the catalog"),
   ...storeErrors("LOG", "the log"),
   ...storeErrors("ALERTS", "the alert store"),

@@ -128,7 +128,8 @@ export function lakeEmpty({ reconciliation: { rejected } }: Pick<Pipeline, "reco
   return new OperatingError("LAKE_EMPTY", "The lake has no accepted records yet", {
     next_step:
       "Let `npm start` run until it reports its first increment, then ask again. If it has reported one, every " +
-      `record was rejected: \`query "select reason, count(*) from ${rejected} group by reason"\` counts the reasons.`,
+      "record was rejected, and this counts the reasons: " +
+      `\`npm run -s coinlake -- query "select reason, count(*) from ${rejected} group by reason"\``,
   });
 }
 
