@@ -3,7 +3,6 @@ import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 /** A DuckDB instance of this process, with a separate connection that measures it. */
 interface Tracked {
   name: string;
-  memory_limit: string;
   connection: DuckDBConnection;
   /** Running statements on that connection. Closing the instance during one would crash the process. */
   under_way: number;
@@ -18,15 +17,12 @@ export interface InstanceMemory {
   tags: { tag: string; size_bytes: number }[];
 }
 
-/** The open instances of the process: memory statistics and the release of free memory need all of them. */
+/** The open instances of the process, for memory statistics. */
 const open_instances = new Map<DuckDBInstance, Tracked>();
 
 /** Includes the instance in the process's statistics until `closeInstance`. */
-export async function trackInstance(
-  instance: DuckDBInstance,
-  { name, memory_limit }: Pick<Tracked, "name" | "memory_limit">,
-): Promise<void> {
-  open_instances.set(instance, { name, memory_limit, connection: await instance.connect(), under_way: 0, close: null });
+export async function trackInstance(instance: DuckDBInstance, name: string): Promise<void> {
+  open_instances.set(instance, { name, connection: await instance.connect(), under_way: 0, close: null });
 }
 
 /** Closes a tracked instance, whose other connections must be closed already; waits for a running measurement. */
@@ -67,16 +63,4 @@ export async function instanceMemory(): Promise<InstanceMemory[]> {
     });
   }
   return found;
-}
-
-/**
- * Returns free memory of the C heap to the system, for the whole process; no effect without an open instance, or where
- * the C library is not glibc. DuckDB allocates from that heap in bursts and from several threads, and glibc keeps freed
- * pages below a used one. Setting a memory limit makes DuckDB call malloc_trim(0), which releases them; the limit is
- * set to its current value.
- */
-export async function releaseFreeMemory(): Promise<void> {
-  const [any] = open_instances.values();
-  if (any === undefined) return;
-  await measuring(any, (connection) => connection.run(`SET GLOBAL memory_limit = '${any.memory_limit}'`));
 }

@@ -1,5 +1,5 @@
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { setFlagsFromString } from "node:v8";
-import { releaseFreeMemory } from "./instances.ts";
 
 /**
  * The check interval. A release takes tens of milliseconds on another thread, and threads that allocate meanwhile wait
@@ -20,6 +20,21 @@ const BURST_BYTES = 64 * 1024 * 1024;
  * this setting it stays at 430 MB.
  */
 const HEAP_GROWTH_PERCENT = 30;
+
+const RELEASER = { memory_limit: "16MB", threads: "1", temp_directory: "" };
+
+let releaser: Promise<DuckDBConnection> | null = null;
+
+/**
+ * Returns the free memory of the whole process to the system, of DuckDB's allocator and, with glibc, of the C heap.
+ * DuckDB allocates in bursts and from several threads, and glibc keeps freed pages below a used one. Setting a memory
+ * limit makes DuckDB release them (`Allocator::FlushAll`, `malloc_trim`). An instance of its own is used for that, of
+ * 3 MB: one whose settings are locked, as the SQL console's, would reject the setting.
+ */
+export async function releaseFreeMemory(): Promise<void> {
+  releaser ??= DuckDBInstance.create(":memory:", RELEASER).then((instance) => instance.connect());
+  await (await releaser).run(`SET GLOBAL memory_limit = '${RELEASER.memory_limit}'`);
+}
 
 /**
  * Keeps resident memory close to the memory in use: collects JavaScript's garbage earlier, checks at an interval

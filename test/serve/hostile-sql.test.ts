@@ -55,6 +55,13 @@ describe("the SQL console under hostile statements", () => {
     return { status: response.status, text, code: response.ok ? null : Problem.parse(JSON.parse(text)).code };
   }
 
+  async function consoleMemoryMb(): Promise<number> {
+    const metrics = await (await running.get("/metrics")).text();
+    const value = /^coinlake_process_resident_memory_bytes\{.*process="console".*\} (\d+)$/m.exec(metrics)?.[1];
+    assert.ok(value !== undefined, metrics);
+    return Math.round(Number(value) / 2 ** 20);
+  }
+
   test("reads no file, network address, setting or secret", async () => {
     const url = `http://127.0.0.1:${(network.address() as AddressInfo).port}/x.csv`;
     const file = secret_file;
@@ -264,6 +271,9 @@ describe("the SQL console under hostile statements", () => {
       );
       const after_it = await run({ sql: "select 42" });
       assert.equal(after_it.status, 200, `after ${sql.slice(0, 80)}: ${after_it.text}`);
+      // The memory of a query that has ended must not count against the next one.
+      const used_mb = await consoleMemoryMb();
+      assert.ok(used_mb < 600, `after ${sql.slice(0, 80)}: ${code}, ${used_mb} MB`);
     }
     over.abort();
     await heartbeat;

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
-import { releaseFreeMemory } from "../../duckdb/instances.ts";
+import { releaseFreeMemory } from "../../duckdb/release-memory.ts";
 import type { ProfiledResult, TableScan } from "../../duckdb/profile.ts";
 import type { QueryResult, TableSnapshot } from "../../duckdb/session.ts";
 import type { ReadOptions } from "../../duckdb/read.ts";
@@ -68,10 +68,9 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
         failure: describeFailure(error, request, { is_late: timeout.aborted }),
       }),
     );
-    // Otherwise the memory that this query has freed would count against the next one. The release is best effort: a
-    // failure leaves the limit above, and a query beside this one holds memory that cannot be released yet.
-    if (running.size === 1 && process.memoryUsage.rss() > RELEASE_ABOVE_BYTES)
-      await releaseFreeMemory().catch(() => {});
+    // Otherwise the memory that this query has freed would count against the next one. A query beside this one still
+    // holds its memory, and releases it itself.
+    if (running.size === 1 && process.memoryUsage.rss() > RELEASE_ABOVE_BYTES) await releaseFreeMemory();
     reply(message);
   } finally {
     running.delete(request.id);
