@@ -187,6 +187,9 @@ const DESCRIPTIONS = {
   INVALID_OFFSETS: {
     meaning: "The table property with the consumed offsets cannot be read; set it as the message says.",
   },
+  INVALID_PIPELINE: {
+    meaning: "A pipeline's definition has an unusable value; correct the fields that the message names.",
+  },
   INVALID_POSITION: {
     meaning: "The stored position of a source cannot be read; restore the log from a backup or start a new lake.",
   },

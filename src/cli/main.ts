@@ -4,6 +4,7 @@ import { jobs } from "../../streaming/all.ts";
 import { bronzeJob } from "../../streaming/bronze.ts";
 import { explainSystemError } from "../base/system-error.ts";
 import { DEFAULT_DATA_FOLDER } from "../lake/lake.ts";
+import { checkPipeline } from "../pipeline/check.ts";
 import { EXIT_CODES, exitCodeOf } from "./exit-code.ts";
 import { explain, usageError } from "./output.ts";
 import { VERSION } from "../lake/version.ts";
@@ -88,6 +89,7 @@ export async function program(names: readonly string[] = Object.keys(COMMANDS)):
 export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
   try {
     const [name = ""] = args;
+    pipelines.forEach(checkPipeline);
     const built = await program(Object.hasOwn(COMMANDS, name) ? [name] : undefined);
     await strict(built).parseAsync(args, { from: "user" });
   } catch (error) {

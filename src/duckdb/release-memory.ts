@@ -28,8 +28,8 @@ let releaser: Promise<DuckDBConnection> | null = null;
 /**
  * Returns the free memory of the whole process to the system, of DuckDB's allocator and, with glibc, of the C heap.
  * DuckDB allocates in bursts and from several threads, and glibc keeps freed pages below a used one. Setting a memory
- * limit makes DuckDB release them (`Allocator::FlushAll`, `malloc_trim`). An instance of its own is used for that, of
- * 3 MB: one whose settings are locked, as the SQL console's, would reject the setting.
+ * limit makes DuckDB release them (`Allocator::FlushAll`, `malloc_trim`). A separate instance of 3 MB does so: one with
+ * locked settings, such as the SQL console's, would reject the statement.
  */
 export async function releaseFreeMemory(): Promise<void> {
   releaser ??= DuckDBInstance.create(":memory:", RELEASER).then((instance) => instance.connect());

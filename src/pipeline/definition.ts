@@ -388,12 +388,24 @@ export interface DashboardDefinition {
 /** The Kafka consumer group that commits bronze's offsets, so that Kafka's tools show bronze's lag. */
 export const BRONZE_CONSUMER = "coinlake-bronze";
 
+export const COLUMN_KINDS = [
+  "text",
+  "price",
+  "amount",
+  "percent",
+  "count",
+  "time",
+  "figure",
+  "decimal",
+  "plain",
+] as const;
+
 export interface Column {
   /** The result's column. */
   name: string;
   /** The header on a terminal, unit included. */
   header: string;
-  kind: "text" | "price" | "amount" | "percent" | "count" | "time" | "figure" | "decimal" | "plain";
+  kind: (typeof COLUMN_KINDS)[number];
   /** The column is omitted on a terminal where no row has a value. */
   is_optional?: true;
 }

@@ -75,8 +75,8 @@ function addModel(name: string, { pipeline: wanted, layer }: ModelOptions, pipel
   const output = openOutput(false);
   for (const path of written) output.result(path);
   output.say(
-    `Next: write the model, and add "${layer}.${name}" to \`tables\` in pipelines/${pipeline.name}.ts, ` +
-      "so that `verify` checks it.",
+    `Next: write the model, and add "${layer}.${name}" to \`reconciliation.tables\` in ` +
+      `pipelines/${pipeline.name}.ts, so that \`verify\` checks it.`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { COLUMN_KINDS } from "../../pipeline/definition.ts";
 import { Snapshot, Time } from "./values.ts";
 
 export const AnswerColumn = z.object({
@@ -6,7 +7,7 @@ export const AnswerColumn = z.object({
   name: z.string(),
   /** Header for people, with the unit. */
   header: z.string(),
-  kind: z.enum(["text", "price", "amount", "percent", "count", "time", "figure", "decimal", "plain"]),
+  kind: z.enum(COLUMN_KINDS),
   /** The column explains or completes others, and most rows have no value in it. */
   is_optional: z.boolean(),
 });
