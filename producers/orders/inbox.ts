@@ -35,7 +35,7 @@ interface WriterState {
 /** Files written in one refresh, so that the source can read in between. */
 const MAX_FILES_AT_ONCE = 12;
 /** A file that was read is deleted after this time, so that the inbox is a small part of the lake's budget of files. */
-const KEPT_US = 15 * 60_000_000;
+const KEPT_US = 5 * 60_000_000;
 const OWN_NAME = /^orders-[0-9a-z]{6}-\d{8}[-.]/;
 /** Files missed while the process was down are written at the next start, as far back as this. */
 const MAX_CATCH_UP_MS = 15 * 60_000;

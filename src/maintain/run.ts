@@ -26,7 +26,7 @@ export interface MaintenanceOptions {
 export const ACTIONS: readonly ActionName[] = ["compact", "expire", "orphans"];
 
 /** Claims maintenance of a lake for one process; writers are not blocked. Throws MAINTENANCE_RUNNING. */
-export function claimMaintenance(lake: Lake, activity: string): { release(): void } {
+export function claimMaintenance(lake: Pick<Lake, "name" | "folder">, activity: string): { release(): void } {
   const folder = join(lake.folder, "maintenance");
   const claim = claimOrNull(folder, activity);
   if (claim !== null) return claim;
