@@ -34,6 +34,7 @@ const DEFAULTS: DuckDBOptions = { memory_limit_mb: 192, threads: 2, s3: null, na
 export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<DuckDBInstance> {
   checkPool();
   const { memory_limit_mb, threads, s3, name } = { ...DEFAULTS, ...options };
+  const memory_limit = `${memory_limit_mb}MB`;
   const folder = join(toolsFolder(), "duckdb");
   const has_packages = existsSync(join(folder, "v1.5.5"));
   const extensions = new VerifiedExtensions(folder);
@@ -42,7 +43,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
     allow_unsigned_extensions: String(extensions.is_verified),
     autoinstall_known_extensions: String(!has_packages),
     autoload_known_extensions: "true",
-    memory_limit: `${memory_limit_mb}MB`,
+    memory_limit,
     temp_directory: spillFolder(),
     threads: String(threads),
   });
@@ -53,7 +54,7 @@ export async function openDuckDB(options: Partial<DuckDBOptions> = {}): Promise<
     if (s3 !== null) await openS3(connection, s3);
     // Local files are already in the system's page cache; a second copy would only use the memory limit.
     else await connection.run("SET GLOBAL enable_external_file_cache = false");
-    if (name !== null) await trackInstance(instance, name);
+    if (name !== null) await trackInstance(instance, { name, memory_limit });
   } finally {
     connection.closeSync();
   }

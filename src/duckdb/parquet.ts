@@ -79,7 +79,7 @@ export async function openParquetWriter({
 
 async function openLocal(): Promise<DuckDBInstance> {
   const instance = await DuckDBInstance.create(":memory:", { ...INSTANCE_OPTIONS, temp_directory: spillFolder() });
-  await trackInstance(instance, INSTANCE_NAME);
+  await trackInstance(instance, { name: INSTANCE_NAME, memory_limit: INSTANCE_OPTIONS.memory_limit });
   return instance;
 }
 

@@ -1,5 +1,6 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { setFlagsFromString } from "node:v8";
+import { forgetReleasedBuffers } from "./instances.ts";
 
 /**
  * The check interval. A release takes tens of milliseconds on another thread, and threads that allocate meanwhile wait
@@ -12,6 +13,8 @@ const SHARE_OF_TIME = 0.002;
 const GROWTH_BYTES = 16 * 1024 * 1024;
 /** Growth that is released at once, regardless of the share of time: the process is absorbing a backlog. */
 const BURST_BYTES = 64 * 1024 * 1024;
+/** A few thousand buffers of live views are released in this time. */
+const FORGET_INTERVAL_MS = 600_000;
 
 /**
  * Growth of the JavaScript heap between two full collections. Messages outlive the young generation; by default V8 lets
@@ -38,8 +41,9 @@ export async function releaseFreeMemory(): Promise<void> {
 
 /**
  * Keeps resident memory close to the memory in use: collects JavaScript's garbage earlier, checks at an interval
- * whether resident memory has grown since the last release, and releases free memory if so. Returns a function that
- * stops the checks. `failed` receives the error of a release; the next check retries.
+ * whether resident memory has grown since the last release, and releases free memory if so. DuckDB's record of released
+ * buffers is cleared now and then. Returns a function that stops the checks. `failed` receives the error of a release;
+ * the next check retries.
  */
 export function keepMemoryReleased(failed: (error: unknown) => void): () => void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
@@ -63,7 +67,10 @@ export function keepMemoryReleased(failed: (error: unknown) => void): () => void
       is_releasing = false;
     }
   };
-  const timer = setInterval(() => void look(), LOOK_MS);
-  timer.unref();
-  return () => clearInterval(timer);
+  const timers = [
+    setInterval(() => void look(), LOOK_MS),
+    setInterval(() => void forgetReleasedBuffers().catch(failed), FORGET_INTERVAL_MS),
+  ];
+  for (const timer of timers) timer.unref();
+  return () => timers.forEach(clearInterval);
 }
