@@ -37,7 +37,7 @@ export function Lake() {
   return (
     <div class="page lake">
       <PageHead title="Lake">Iceberg tables, readable by DuckDB, PyIceberg and Spark at every snapshot.</PageHead>
-      <Panel title="How data flows" note="from left to right; each step commits atomically" is_flush>
+      <Panel title="How data flows" note="from source to gold; each step commits atomically" is_flush>
         {layers === null ? (
           <Skeleton height="11rem" />
         ) : (
