@@ -2,4 +2,4 @@ import { pipelines } from "../pipelines/all.ts";
 import { bronzeJob } from "./bronze.ts";
 
 /** Every streaming query of the cluster profile. */
-export const jobs = pipelines.map(bronzeJob);
+export const jobs = () => pipelines.map(bronzeJob);

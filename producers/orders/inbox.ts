@@ -34,7 +34,7 @@ interface WriterState {
 
 /** Files written in one refresh, so that the source can read in between. */
 const MAX_FILES_AT_ONCE = 12;
-/** A file that was read is deleted after this time, so that the inbox is a small part of the lake's budget of files. */
+/** A file that was read is deleted when it is this old: the inbox is a small part of the budget of files. */
 const KEPT_US = 5 * 60_000_000;
 const OWN_NAME = /^orders-[0-9a-z]{6}-\d{8}[-.]/;
 /** Files missed while the process was down are written at the next start, as far back as this. */

@@ -62,10 +62,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   backup: async () => (await import("./commands/backup.ts")).backupCommand(pipelines, withCommon),
   restore: async () => (await import("./commands/restore.ts")).restoreCommand(withCommon),
   move: async () => (await import("./commands/move.ts")).moveCommand(withCommon),
-  cluster: async () => (await import("./commands/cluster.ts")).clusterCommand(pipelines, jobs, withoutLake),
+  cluster: async () => (await import("./commands/cluster.ts")).clusterCommand(pipelines, jobs(), withoutLake),
   produce: async () => (await import("./commands/produce.ts")).produceCommand(pipelines, withoutLake),
   new: async () => (await import("./commands/new.ts")).newCommand(pipelines),
-  streams: async () => (await import("./commands/streams.ts")).streamsCommand(jobs, withoutLake),
+  streams: async () => (await import("./commands/streams.ts")).streamsCommand(jobs(), withoutLake),
   doctor: async () => (await import("./commands/doctor.ts")).doctorCommand(pipelines, withoutLake),
   "sql-worker": async () => (await import("./commands/sql-worker.ts")).sqlWorkerCommand(pipelines, withoutJson),
 };

@@ -19,9 +19,6 @@ export interface InstanceMemory {
   tags: { tag: string; size_bytes: number }[];
 }
 
-/** Instances that use less have released few buffers. */
-const FORGET_ABOVE_BYTES = 1024 * 1024;
-
 /** The open instances of the process, whose memory is measured and kept small. */
 const open_instances = new Map<DuckDBInstance, Tracked>();
 
@@ -59,42 +56,52 @@ async function measuring<T>(tracked: Tracked, work: (connection: DuckDBConnectio
 export async function instanceMemory(): Promise<InstanceMemory[]> {
   const found: InstanceMemory[] = [];
   // Skips instances that are closed meanwhile: a map's iterator omits deleted entries.
-  for (const tracked of open_instances.values())
-    found.push({ name: tracked.name, tags: await measuring(tracked, memoryByTag) });
+  for (const tracked of open_instances.values()) {
+    const result = await measuring(tracked, (connection) =>
+      connection.runAndReadAll(
+        "SELECT tag, memory_usage_bytes FROM duckdb_memory() WHERE memory_usage_bytes > 0 ORDER BY tag",
+      ),
+    );
+    found.push({
+      name: tracked.name,
+      tags: result.getRows().map(([tag, size_bytes]) => ({ tag: String(tag), size_bytes: Number(size_bytes) })),
+    });
+  }
   return found;
 }
 
-/** The memory of an index cannot be evicted. */
-const PIN = "CREATE TEMP TABLE IF NOT EXISTS pinned (id INTEGER PRIMARY KEY); INSERT OR IGNORE INTO pinned VALUES (1)";
+/**
+ * An index of 20,000 numbers, whose memory cannot be evicted: more than the 32 KiB for each processor by which DuckDB's
+ * count of the memory in use may be too low.
+ */
+const PIN =
+  "CREATE TEMP TABLE IF NOT EXISTS pinned (id INTEGER PRIMARY KEY); INSERT OR IGNORE INTO pinned FROM range(20000)";
 
 /**
  * Forgets the buffers that queries have released. DuckDB keeps 230 bytes for each in a queue of what it may evict, and
  * removes none before a queue has 32,768: with eight queues up to 60 MB an instance, in a few hours of live views. It
- * empties the queues when it evicts all that it can, which it does for a memory limit below the memory in use; then it
- * rejects that limit and keeps its own. In-memory tables go to the spill folder until a query reads them.
+ * also empties the queues when it evicts all that it can, which it does for a memory limit below the memory in use;
+ * then it rejects that limit. In-memory tables go to the spill folder until a query reads them. Throws the first error,
+ * after all instances.
  */
 export async function forgetReleasedBuffers(): Promise<void> {
-  for (const tracked of open_instances.values()) {
-    await measuring(tracked, async (connection) => {
-      const used_bytes = (await memoryByTag(connection)).reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-      if (used_bytes < FORGET_ABOVE_BYTES) return;
-      // Otherwise the limit could be accepted, and would hold for other queries until it is restored.
-      await connection.run(PIN);
-      try {
-        await connection.run("SET GLOBAL memory_limit = '1KB'");
-      } catch (error) {
-        if (!messageOf(error).includes("Failed to change memory limit")) throw error;
-      } finally {
-        // `current_setting` shows a rejected limit too.
-        await connection.run(`SET GLOBAL memory_limit = '${tracked.memory_limit}'`);
-      }
-    });
-  }
+  const errors: unknown[] = [];
+  for (const tracked of open_instances.values())
+    await measuring(tracked, (connection) => forgetBuffersOf(connection, tracked.memory_limit)).catch(
+      (error: unknown) => errors.push(error),
+    );
+  if (errors.length > 0) throw errors[0];
 }
 
-async function memoryByTag(connection: DuckDBConnection): Promise<InstanceMemory["tags"]> {
-  const result = await connection.runAndReadAll(
-    "SELECT tag, memory_usage_bytes FROM duckdb_memory() WHERE memory_usage_bytes > 0 ORDER BY tag",
-  );
-  return result.getRows().map(([tag, size_bytes]) => ({ tag: String(tag), size_bytes: Number(size_bytes) }));
+async function forgetBuffersOf(connection: DuckDBConnection, memory_limit: string): Promise<void> {
+  // The pinned memory makes DuckDB reject the limit. An accepted limit would apply to concurrent queries.
+  await connection.run(PIN);
+  try {
+    await connection.run("SET GLOBAL memory_limit = '1KB'");
+  } catch (error) {
+    if (!messageOf(error).includes("Failed to change memory limit")) throw error;
+  } finally {
+    // `current_setting` shows a rejected limit too.
+    await connection.run(`SET GLOBAL memory_limit = '${memory_limit}'`);
+  }
 }

@@ -13,8 +13,9 @@ const SHARE_OF_TIME = 0.002;
 const GROWTH_BYTES = 16 * 1024 * 1024;
 /** Growth that is released at once, regardless of the share of time: the process is absorbing a backlog. */
 const BURST_BYTES = 64 * 1024 * 1024;
-/** A few thousand buffers of live views are released in this time. */
+/** The live views of a pipeline release some ten thousand buffers in this time. */
 const FORGET_INTERVAL_MS = 600_000;
+const PAUSE_AFTER_FAILURE_MS = 60_000;
 
 /**
  * Growth of the JavaScript heap between two full collections. Messages outlive the young generation; by default V8 lets
@@ -35,35 +36,48 @@ let releaser: Promise<DuckDBConnection> | null = null;
  * locked settings, such as the SQL console's, would reject the statement.
  */
 export async function releaseFreeMemory(): Promise<void> {
-  releaser ??= DuckDBInstance.create(":memory:", RELEASER).then((instance) => instance.connect());
+  releaser ??= DuckDBInstance.create(":memory:", RELEASER)
+    .then((instance) => instance.connect())
+    .catch((error: unknown) => {
+      releaser = null;
+      throw error;
+    });
   await (await releaser).run(`SET GLOBAL memory_limit = '${RELEASER.memory_limit}'`);
 }
 
 /**
  * Keeps resident memory close to the memory in use: collects JavaScript's garbage earlier, checks at an interval
- * whether resident memory has grown since the last release, and releases free memory if so. DuckDB's record of released
- * buffers is cleared now and then. Returns a function that stops the checks. `failed` receives the error of a release;
- * the next check retries.
+ * whether resident memory has grown since the last release, and releases free memory if so. Every ten minutes DuckDB
+ * forgets the buffers that queries have released. Returns a function that stops both. `failed` receives errors; a
+ * release is tried again after a minute.
  */
 export function keepMemoryReleased(failed: (error: unknown) => void): () => void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   let least_bytes = 0;
   let is_releasing = false;
   let next_ms = -Infinity;
+  let pause_until_ms = -Infinity;
   const look = async (): Promise<void> => {
     const rss_bytes = process.memoryUsage.rss();
     least_bytes = Math.min(least_bytes, rss_bytes);
     const began_ms = performance.now();
     const growth_bytes = rss_bytes - least_bytes;
-    if (is_releasing || growth_bytes < GROWTH_BYTES || (began_ms < next_ms && growth_bytes < BURST_BYTES)) return;
+    if (
+      is_releasing ||
+      began_ms < pause_until_ms ||
+      growth_bytes < GROWTH_BYTES ||
+      (began_ms < next_ms && growth_bytes < BURST_BYTES)
+    )
+      return;
     is_releasing = true;
     try {
       await releaseFreeMemory();
       least_bytes = process.memoryUsage.rss();
+      next_ms = began_ms + (performance.now() - began_ms) / SHARE_OF_TIME;
     } catch (error) {
       failed(error);
+      pause_until_ms = performance.now() + PAUSE_AFTER_FAILURE_MS;
     } finally {
-      next_ms = began_ms + (performance.now() - began_ms) / SHARE_OF_TIME;
       is_releasing = false;
     }
   };

@@ -1,6 +1,6 @@
 import { isSameLong } from "../iceberg/long.ts";
 import { tableNamed } from "../iceberg/errors.ts";
-import type { LoadedTable, Long, Snapshot, TableCatalog } from "../iceberg/model.ts";
+import type { LoadedTable, Long, TableCatalog } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
 import type { Lake } from "../lake/lake.ts";
@@ -32,10 +32,10 @@ const LOOK_MS = 20_000;
 /** Commits after which a table is compacted. */
 export const COMPACT_AFTER_COMMITS = 8;
 /**
- * Files of fewer commits after which it is compacted. A merge writes a file of deletes for each data file it touches:
- * of a dimension whose rows change all the time, the n-th commit after a compaction adds n of them.
+ * Delete files after which a table is compacted before it has that many commits. A merge writes one for each data file
+ * that it touches: in a dimension whose rows change all the time, the n-th commit after a compaction adds n.
  */
-const COMPACT_AFTER_FILES = 24;
+const COMPACT_AFTER_DELETE_FILES = 16;
 /** The number of expired snapshots that causes their removal: each removal costs a commit. */
 const EXPIRE_AFTER_SNAPSHOTS = 8;
 /** Fewer snapshots are removed after this time, so that rarely written tables are covered too. */
@@ -123,8 +123,8 @@ export class MaintenanceSchedule {
     const schedule = this.#scheduleOf(name, now_us);
     if (schedule.failed_us !== null && !hasPassed(now_us - schedule.failed_us, PAUSE_AFTER_FAILURE_MS)) return [];
     const actions: ActionName[] = [];
-    const { commits, files } = writtenSince(table, schedule.compacted_at);
-    if (commits >= COMPACT_AFTER_COMMITS || files >= COMPACT_AFTER_FILES) actions.push("compact");
+    const { commits, delete_files } = writtenSince(table, schedule.compacted_at);
+    if (commits >= COMPACT_AFTER_COMMITS || delete_files >= COMPACT_AFTER_DELETE_FILES) actions.push("compact");
     const { snapshots } = table.metadata;
     const expired =
       snapshots.length - snapshotsToKeep(table.metadata, DEFAULT_RETENTION, Math.floor(now_us / 1000)).size;
@@ -200,14 +200,13 @@ function unexpected(error: unknown): OperatingError {
   });
 }
 
-/** Snapshots after the given one, or after the newest compaction if none is given, and the files that they added. */
-function writtenSince({ metadata }: LoadedTable, snapshot_id: Long | null): { commits: number; files: number } {
+/** Snapshots after the given one, or after the newest compaction if none is given, and their delete files. */
+function writtenSince({ metadata }: LoadedTable, snapshot_id: Long | null): { commits: number; delete_files: number } {
   const { snapshots } = metadata;
   const last = snapshots.findLastIndex(
     (snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id) || snapshot.summary["operation"] === "replace",
   );
   const written = snapshots.slice(last + 1);
-  const added = ({ summary }: Snapshot): number =>
-    Number(summary["added-data-files"] ?? 0) + Number(summary["added-delete-files"] ?? 0);
-  return { commits: written.length, files: written.reduce((sum, snapshot) => sum + added(snapshot), 0) };
+  const added = written.map(({ summary }) => Number(summary["added-delete-files"] ?? 0));
+  return { commits: written.length, delete_files: added.reduce((sum, files) => sum + files, 0) };
 }

@@ -5,7 +5,8 @@ import { INTERVALS } from "./intervals.ts";
 
 const MIB = 1024 ** 2;
 
-const tableName = z.string().regex(/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/, "use `layer.table` in lower case");
+const TABLE_NAME = /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/;
+const tableName = z.string().regex(TABLE_NAME, "use `layer.table` in lower case");
 
 function pacing(least_ms: number, most_ms: number) {
   return z
@@ -21,66 +22,88 @@ function pacing(least_ms: number, most_ms: number) {
     });
 }
 
+/** An array whose elements differ in `key`. */
+function unique<T extends z.ZodType>(element: T, key: keyof z.infer<T> & string) {
+  return z.array(element).superRefine((elements, context) => {
+    const values = elements.map((one) => one[key]);
+    for (const value of values.filter((one, index) => values.indexOf(one) < index))
+      context.addIssue({ code: "custom", message: `the ${key} ${String(value)} is used twice` });
+  });
+}
+
 /**
- * What the type checker cannot know, and what a definition gets wrong that nobody has type-checked: Node runs it
- * without. Other fields may have any value.
+ * The ranges and names that types cannot express, and the types of fields that fail late: Node runs a definition
+ * without type-checking it. Other fields are not checked.
  */
-const definition = z.looseObject({
-  name: z.string().regex(/^[a-z][a-z0-9_-]*$/, "use lower case"),
-  topic: z.looseObject({ partitions: z.number().int().positive(), retention_ms: z.number().positive() }),
-  bronze: z.looseObject({
-    table: tableName,
-    commit: pacing(1_000, 600_000),
-    commit_size_bytes: z
-      .number()
-      .min(MIB)
-      .max(256 * MIB),
-  }),
-  transform: z.looseObject({
-    increment: pacing(5_000, 3_600_000),
-    increment_max_share: z.number().min(0.01).max(1),
-    test_interval_ms: z.number().min(60_000),
-    test_max_share: z.number().min(0.001).max(1),
-  }),
-  reconciliation: z.looseObject({
-    tables: z.record(tableName, z.looseObject({ key: z.array(z.string()).min(1) })),
-  }),
-  alerts: z.looseObject({ lateness_s: z.number().nonnegative() }),
-  questions: z.array(
-    z.looseObject({
-      number: z.number().int().positive(),
-      parts: z.array(z.looseObject({ columns: z.array(z.looseObject({ kind: z.enum(COLUMN_KINDS) })).min(1) })).min(1),
+const definition = z
+  .looseObject({
+    name: z.string().regex(/^[a-z][a-z0-9_-]*$/, "use lower-case letters, digits, _ and -, beginning with a letter"),
+    topic: z.looseObject({ partitions: z.number().int().positive(), retention_ms: z.number().positive() }),
+    bronze: z.looseObject({
+      table: tableName,
+      commit: pacing(1_000, 600_000),
+      commit_size_bytes: z
+        .number()
+        .min(MIB)
+        .max(256 * MIB),
     }),
-  ),
-  charts: z.array(
-    z.looseObject({
-      name: z.string().regex(/^[a-z0-9_]+$/, "use lower case, digits and underscores"),
-      kind: z.enum(["bars", "line"]),
-      intervals: z.array(z.enum(INTERVALS)).min(1),
+    transform: z.looseObject({
+      increment: pacing(5_000, 3_600_000),
+      increment_max_share: z.number().min(0.01).max(1),
+      test_interval_ms: z.number().min(60_000),
+      test_max_share: z.number().min(0.001).max(1),
     }),
-  ),
-  dashboard: z.looseObject({ start_page: z.enum(["overview", "market"]) }),
-});
+    producers: z.record(z.string(), z.looseObject({})),
+    default_source: z.string(),
+    fallback_source: z.string(),
+    reconciliation: z.looseObject({
+      tables: z
+        .record(z.string(), z.looseObject({ key: z.array(z.string()).min(1) }))
+        .superRefine((tables, context) => {
+          for (const table of Object.keys(tables).filter((name) => !TABLE_NAME.test(name)))
+            context.addIssue({ code: "custom", path: [table], message: "use `layer.table` in lower case" });
+        }),
+    }),
+    alerts: z.looseObject({ lateness_s: z.number().nonnegative() }),
+    questions: unique(
+      z.looseObject({
+        number: z.number().int().positive(),
+        parts: z
+          .array(z.looseObject({ columns: z.array(z.looseObject({ kind: z.enum(COLUMN_KINDS) })).min(1) }))
+          .min(1),
+      }),
+      "number",
+    ),
+    charts: unique(
+      z.looseObject({
+        name: z.string().regex(/^[a-z0-9_]+$/, "use lower case, digits and underscores"),
+        kind: z.enum(["bars", "line"]),
+        intervals: z.array(z.enum(INTERVALS)).min(1),
+      }),
+      "name",
+    ),
+    dashboard: z.looseObject({ start_page: z.enum(["overview", "market"]) }),
+  })
+  .superRefine((pipeline, context) => {
+    for (const field of ["default_source", "fallback_source"] as const) {
+      // As for `--source`: names separated by commas, each with its argument after a colon.
+      for (const name of pipeline[field].split(",").map((source) => source.split(":")[0] ?? ""))
+        if (!Object.hasOwn(pipeline.producers, name))
+          context.addIssue({ code: "custom", path: [field], message: `no producer has the name "${name}"` });
+    }
+  });
 
 /** Throws INVALID_PIPELINE that names every invalid field of a pipeline's definition. */
 export function checkPipeline(pipeline: Pipeline): void {
-  const { name, producers } = pipeline;
   // Each command checks: compiling the schema, which zod does by default, would take longer than using it once.
   const parsed = definition.safeParse(pipeline, { jitless: true });
-  const problems = [
-    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${fieldAt(path)}: ${message}`),
-    ...(["default_source", "fallback_source"] as const)
-      .filter((field) => !Object.hasOwn(producers ?? {}, pipeline[field]))
-      .map((field) => `${field}: no producer has the name ${JSON.stringify(pipeline[field])}`),
-    ...repeated(pipeline.questions?.map(({ number }) => number)).map((number) => `questions: ${number} is there twice`),
-    ...repeated(pipeline.charts?.map((chart) => chart.name)).map((chart) => `charts: ${chart} is there twice`),
-  ];
-  if (problems.length === 0) return;
+  if (parsed.success) return;
+  const problems = parsed.error.issues.map(({ path, message }) => `${fieldAt(path)}: ${message}`);
   throw new OperatingError(
     "INVALID_PIPELINE",
-    `The definition of the pipeline ${name} has errors: ${problems.join("; ")}`,
+    `The definition of the pipeline ${pipeline.name} has errors: ${problems.join("; ")}`,
     {
-      next_step: `Correct pipelines/${name}.ts; \`npm run -s typecheck\` shows most errors with their lines.`,
+      next_step: `Correct pipelines/${pipeline.name}.ts; \`npm run -s typecheck\` shows most errors with their lines.`,
     },
   );
 }
@@ -93,8 +116,4 @@ function fieldAt(path: readonly PropertyKey[]): string {
     )
     .join("")
     .replace(/^\./, "");
-}
-
-function repeated<T>(values: readonly T[] = []): T[] {
-  return values.filter((value, index) => values.indexOf(value) < index);
 }

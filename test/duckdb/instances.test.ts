@@ -43,9 +43,12 @@ test("released buffers are forgotten beside queries, which change in neither row
     const forgetting = (async () => {
       while (!over.signal.aborted) await forgetReleasedBuffers();
     })();
-    for (let query = 0; query < 5; query += 1) assert.deepEqual(await rows(SORTED, beside), sorted);
-    over.abort();
-    await forgetting;
+    try {
+      for (let query = 0; query < 5; query += 1) assert.deepEqual(await rows(SORTED, beside), sorted);
+    } finally {
+      over.abort();
+      await forgetting;
+    }
     assert.deepEqual([await rows(LIMIT), await rows(SORTED)], [limit, sorted]);
   } finally {
     connection.closeSync();

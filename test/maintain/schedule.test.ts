@@ -53,7 +53,7 @@ describe("scheduled compaction", () => {
     const files = async (): Promise<number> =>
       Number((await lake.load(table)).metadata.snapshots.at(-1)?.summary["total-delete-files"] ?? 0);
     let most = 0;
-    // Each commit changes another fifth of the rows, which all earlier ones have rewritten.
+    // Each commit changes rows that are spread over the files of all earlier commits.
     const compactions = await compactionsOf(table, async (number) => {
       await lake.sql(
         `update lake.${table} set value = ${number} where id % 5 = ${number % 5} or id % 8 = ${number % 8}`,

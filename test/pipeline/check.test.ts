@@ -16,7 +16,7 @@ test("the pipelines of this repository have correct definitions", () => {
 
 /** Definitions as a person types them, with the start of the message that each must get. */
 const WRONG: readonly [text: string, fields: object][] = [
-  ["name: use lower case", { name: "Weather" }],
+  ["name: use lower-case letters", { name: "Weather" }],
   ['default_source: no producer has the name "coingeko"', { default_source: "coingeko" }],
   ["topic: Invalid input", { topic: undefined }],
   ["bronze.table: use `layer.table` in lower case", { bronze: { ...ecommerce.bronze, table: "weather" } }],
@@ -42,9 +42,13 @@ const WRONG: readonly [text: string, fields: object][] = [
     "questions[0].parts[0].columns[0].kind: Invalid option",
     { questions: [{ ...question, parts: [{ columns: [{ name: "a", header: "a", kind: "number" }] }] }] },
   ],
-  ["questions: 1 is there twice", { questions: [question, question] }],
+  ["questions: the number 1 is used twice", { questions: [question, question] }],
+  [
+    "reconciliation.tables.x: use `layer.table`",
+    { reconciliation: { ...ecommerce.reconciliation, tables: { x: { key: ["a"] } } } },
+  ],
   ["charts[0].intervals[0]: Invalid option", { charts: [{ ...chart, intervals: ["2m"] }] }],
-  [`charts: ${chart.name} is there twice`, { charts: [chart, chart] }],
+  [`charts: the name ${chart.name} is used twice`, { charts: [chart, chart] }],
   ["dashboard.start_page: Invalid option", { dashboard: { ...ecommerce.dashboard, start_page: "weather" } }],
 ];
 
@@ -60,7 +64,12 @@ for (const [text, fields] of WRONG) {
   });
 }
 
+test("a source with an argument, and several sources, are names of producers", () => {
+  const [first = ""] = Object.keys(ecommerce.producers);
+  checkPipeline({ ...ecommerce, default_source: `${first}:folder,${ecommerce.fallback_source}` });
+});
+
 test("an error names every invalid field", () => {
-  const wrong = { ...ecommerce, fallback_source: "none", dashboard: { ...ecommerce.dashboard, start_page: "weather" } };
-  assert.throws(() => checkPipeline(wrong as Pipeline), /dashboard\.start_page: .*; fallback_source: no producer/);
+  const wrong = { ...ecommerce, questions: {}, dashboard: { ...ecommerce.dashboard, start_page: "weather" } };
+  assert.throws(() => checkPipeline(wrong as Pipeline), /questions: .*; dashboard\.start_page: /);
 });

@@ -31,7 +31,7 @@ const start = [
 const HOURS = "select * from gold.fact_crypto_hourly order by all";
 
 before(async () => {
-  // The log keeps a record for an hour: bronze is repaired from older ones only until the first commit's loop has run.
+  // The loop of ingest deletes records older than an hour from the log; bronze could not be repaired from those.
   const start_ms = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 25 * MINUTE_MS;
   const rows = Array.from(
     { length: 24 },

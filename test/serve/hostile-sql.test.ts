@@ -55,11 +55,12 @@ describe("the SQL console under hostile statements", () => {
     return { status: response.status, text, code: response.ok ? null : Problem.parse(JSON.parse(text)).code };
   }
 
-  async function consoleMemoryMb(): Promise<number> {
+  /** Null where the system has no /proc. */
+  async function consoleMemoryMb(): Promise<number | null> {
     const metrics = await (await running.get("/metrics")).text();
     const value = /^coinlake_process_resident_memory_bytes\{.*process="console".*\} (\d+)$/m.exec(metrics)?.[1];
-    assert.ok(value !== undefined, metrics);
-    return Math.round(Number(value) / 2 ** 20);
+    assert.ok(value !== undefined || !existsSync("/proc/self/statm"), metrics);
+    return value === undefined ? null : Math.round(Number(value) / 2 ** 20);
   }
 
   test("reads no file, network address, setting or secret", async () => {
@@ -273,7 +274,7 @@ describe("the SQL console under hostile statements", () => {
       assert.equal(after_it.status, 200, `after ${sql.slice(0, 80)}: ${after_it.text}`);
       // The memory of a query that has ended must not count against the next one.
       const used_mb = await consoleMemoryMb();
-      assert.ok(used_mb < 600, `after ${sql.slice(0, 80)}: ${code}, ${used_mb} MB`);
+      assert.ok(used_mb === null || used_mb < 600, `after ${sql.slice(0, 80)}: ${code}, ${used_mb} MB`);
     }
     over.abort();
     await heartbeat;

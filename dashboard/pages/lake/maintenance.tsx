@@ -14,7 +14,7 @@ export function MaintenanceRuns({ maintenance: { items, compacts_after_commits }
       <Empty title="No maintenance runs yet">
         {compacts_after_commits === null
           ? "An orchestrator runs maintenance; each run appears here."
-          : `Compaction starts after ${compacts_after_commits} commits of a table, or fewer that wrote many files.`}
+          : `Compaction starts after ${compacts_after_commits} commits of a table, or after many delete files.`}
       </Empty>
     );
   }

@@ -39,7 +39,8 @@ export const Maintenance = z
     next: z.string().nullable(),
     compacts_after_commits: Count.nullable().openapi({
       description:
-        "Commits of a table after which this process compacts it; null if an external scheduler runs maintenance",
+        "Commits of a table after which this process compacts it at the latest; null if an external scheduler runs " +
+        "maintenance",
     }),
   })
   .openapi("Maintenance");

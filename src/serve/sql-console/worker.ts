@@ -68,9 +68,8 @@ async function answer(engine: ConsoleEngine, request: Run, running: Map<number, 
         failure: describeFailure(error, request, { is_late: timeout.aborted }),
       }),
     );
-    // Otherwise the memory that this query has freed would count against the next one. A query beside this one still
-    // holds its memory, and releases it itself.
-    if (running.size === 1 && process.memoryUsage.rss() > RELEASE_ABOVE_BYTES) await releaseFreeMemory();
+    // Otherwise the memory that this query has freed would count against the next one.
+    if (process.memoryUsage.rss() > RELEASE_ABOVE_BYTES) await releaseFreeMemory().catch(report);
     reply(message);
   } finally {
     running.delete(request.id);
@@ -272,6 +271,11 @@ function watchMemory(): void {
     setTimeout(end, CHECK_INTERVAL_MS);
   }, CHECK_INTERVAL_MS);
   watch.unref();
+}
+
+/** The parent keeps the last lines of stderr, and shows them when this process ends. */
+function report(error: unknown): void {
+  process.stderr.write(`${messageOf(error)}\n`);
 }
 
 function reply(message: Reply): void {
