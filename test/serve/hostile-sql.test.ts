@@ -313,7 +313,8 @@ describe("the SQL console under hostile statements", () => {
     assert.equal(codes.filter((code) => code === "TOO_MANY_QUERIES").length, 4);
   });
 
-  test("counts an export as running until it is sent completely, cancelled or abandoned by its client", async () => {
+  test("counts an export as running until it is sent completely, cancelled or abandoned", async (context) => {
+    const printed = context.mock.method(console, "error", () => {});
     const sql = "select repeat('x', 1000) || range from range(40000)";
     const exported = async (query_id: string) => {
       const response = await running.post("/api/sql/export", { sql, format: "csv", query_id });
@@ -335,6 +336,10 @@ describe("the SQL console under hostile statements", () => {
     for (const query_id of ["a", "b", "c"]) while ((await run({ sql: "select 1", query_id })).code !== null);
     assert.equal((await run({ sql: "select 1", query_id: "d" })).code, "QUERY_ID_IN_USE");
     await unread.body?.cancel();
+    assert.deepEqual(
+      printed.mock.calls.map((call) => call.arguments),
+      [],
+    );
   });
 
   test("has reported no error and requested no address after these statements", () => {

@@ -1,4 +1,6 @@
-import { Readable } from "node:stream";
+import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
+import { ReadableStream as WebStream } from "node:stream/web";
 import { z } from "@hono/zod-openapi";
 import type { LoadedTable } from "../../iceberg/model.ts";
 import { nameOfTable } from "../../iceberg/errors.ts";
@@ -72,6 +74,19 @@ export function sqlRoutes(app: App, dependencies: ServerDependencies): void {
   exportRoute(app, dependencies);
 }
 
+/**
+ * Ends the connection in the middle of the file if the export is cancelled, so that the client does not take a part for
+ * the whole. An error of the stream would do so too, but would be printed as one of the server.
+ */
+async function* untilCancelled(stream: Readable, response: ServerResponse): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "AbortError")) throw error;
+    response.destroy();
+  }
+}
+
 function exportRoute(app: App, { console }: ServerDependencies): void {
   app.post("/api/sql/export", async (context) => {
     const body = await readBody(context, SqlExportRequest);
@@ -83,7 +98,9 @@ function exportRoute(app: App, { console }: ServerDependencies): void {
       format: body.format,
       signal: context.req.raw.signal,
     });
-    return context.body(Readable.toWeb(stream) as ReadableStream, 200, {
+    const { outgoing } = context.env;
+    const file = WebStream.from(untilCancelled(stream, outgoing as ServerResponse));
+    return context.body(file as ReadableStream, 200, {
       "content-type": TYPES[body.format],
       "content-disposition": `attachment; filename="coinlake.${body.format}"`,
       "cache-control": "no-store",
