@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { OperatingError } from "../base/errors.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
-import { describeSource, namesIn } from "./choose-source.ts";
+import { namesIn } from "../pipeline/source-names.ts";
+import { describeSource } from "./choose-source.ts";
 
 /**
  * The source of each pipeline: the last of the given ones that it has; null for its default. An only pipeline gets the

@@ -5,6 +5,7 @@ import { messageOf, OperatingError } from "../base/errors.ts";
 import { findLake, listLakes } from "../lake/lake.ts";
 import { inUse, isOwned } from "../lake/ownership.ts";
 import type { ProducerFactory } from "../pipeline/definition.ts";
+import { namesIn } from "../pipeline/source-names.ts";
 import type { LakeKind, Producer } from "../producer/producer.ts";
 import type { PlaceRequest } from "./lake-for.ts";
 import { style, type Output } from "./output.ts";
@@ -147,12 +148,6 @@ async function createOne(
       .filter(Boolean)
       .join("-"),
   };
-}
-
-/** The names in the text of a source: `name:argument` has one, a list without arguments has several. */
-export function namesIn(text: string): string[] {
-  const colon = text.indexOf(":");
-  return colon < 0 ? text.split(",").map((name) => name.trim()) : [text.slice(0, colon)];
 }
 
 /** Usage of a source: `name`, `name:ARGUMENT` or `name[:ARGUMENT]`. */

@@ -2,11 +2,11 @@ import { z } from "zod";
 import { OperatingError } from "../base/errors.ts";
 import { COLUMN_KINDS, type Pipeline } from "./definition.ts";
 import { INTERVALS } from "./intervals.ts";
+import { namesIn } from "./source-names.ts";
 
 const MIB = 1024 ** 2;
 
-const TABLE_NAME = /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/;
-const tableName = z.string().regex(TABLE_NAME, "use `layer.table` in lower case");
+const tableName = z.string().regex(/^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/, "use `layer.table` in lower case");
 
 function pacing(least_ms: number, most_ms: number) {
   return z
@@ -57,12 +57,7 @@ const definition = z
     default_source: z.string(),
     fallback_source: z.string(),
     reconciliation: z.looseObject({
-      tables: z
-        .record(z.string(), z.looseObject({ key: z.array(z.string()).min(1) }))
-        .superRefine((tables, context) => {
-          for (const table of Object.keys(tables).filter((name) => !TABLE_NAME.test(name)))
-            context.addIssue({ code: "custom", path: [table], message: "use `layer.table` in lower case" });
-        }),
+      tables: z.record(tableName, z.looseObject({ key: z.array(z.string()).min(1) })),
     }),
     alerts: z.looseObject({ lateness_s: z.number().nonnegative() }),
     questions: unique(
@@ -86,8 +81,7 @@ const definition = z
   })
   .superRefine((pipeline, context) => {
     for (const field of ["default_source", "fallback_source"] as const) {
-      // As for `--source`: names separated by commas, each with its argument after a colon.
-      for (const name of pipeline[field].split(",").map((source) => source.split(":")[0] ?? ""))
+      for (const name of namesIn(pipeline[field]))
         if (!Object.hasOwn(pipeline.producers, name))
           context.addIssue({ code: "custom", path: [field], message: `no producer has the name "${name}"` });
     }
@@ -98,7 +92,7 @@ export function checkPipeline(pipeline: Pipeline): void {
   // Each command checks: compiling the schema, which zod does by default, would take longer than using it once.
   const parsed = definition.safeParse(pipeline, { jitless: true });
   if (parsed.success) return;
-  const problems = parsed.error.issues.map(({ path, message }) => `${fieldAt(path)}: ${message}`);
+  const problems = parsed.error.issues.map((issue) => `${fieldAt(issue.path)}: ${messageOfIssue(issue)}`);
   throw new OperatingError(
     "INVALID_PIPELINE",
     `The definition of the pipeline ${pipeline.name} has errors: ${problems.join("; ")}`,
@@ -106,6 +100,11 @@ export function checkPipeline(pipeline: Pipeline): void {
       next_step: `Correct pipelines/${pipeline.name}.ts; \`npm run -s typecheck\` shows most errors with their lines.`,
     },
   );
+}
+
+/** For a key of a record, zod's own message says only that it is invalid. */
+function messageOfIssue(issue: z.core.$ZodIssue): string {
+  return (issue.code === "invalid_key" ? issue.issues[0]?.message : undefined) ?? issue.message;
 }
 
 /** A path in TypeScript notation: `questions[0].parts`, `tables["gold.x"]`. */

@@ -388,6 +388,7 @@ export interface DashboardDefinition {
 /** The Kafka consumer group that commits bronze's offsets, so that Kafka's tools show bronze's lag. */
 export const BRONZE_CONSUMER = "coinlake-bronze";
 
+/** How a column's values are formatted. */
 export const COLUMN_KINDS = [
   "text",
   "price",

@@ -64,9 +64,9 @@ for (const [text, fields] of WRONG) {
   });
 }
 
-test("a source with an argument, and several sources, are names of producers", () => {
+test("a source may have an argument, and several sources may be listed", () => {
   const [first = ""] = Object.keys(ecommerce.producers);
-  checkPipeline({ ...ecommerce, default_source: `${first}:folder,${ecommerce.fallback_source}` });
+  checkPipeline({ ...ecommerce, default_source: `${first}:a,b:c`, fallback_source: `${first}, ${first}` });
 });
 
 test("an error names every invalid field", () => {

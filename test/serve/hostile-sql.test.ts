@@ -261,23 +261,26 @@ describe("the SQL console under hostile statements", () => {
       `select 1 ${"union all select 1 ".repeat(4_000)}`,
       `select * from ${Array.from({ length: 60 }, (_, index) => `range(1000) t${index}`).join(", ")}`,
     ];
-    for (const sql of bombs) {
-      const { status, code } = await run({ sql, max_rows: 100_000 });
-      assert.ok(
-        status === 200 ||
-          ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "INVALID_SQL", "SQL_NOT_ALLOWED"].includes(
-            code ?? "",
-          ),
-        `${sql.slice(0, 80)}: ${status} ${code}`,
-      );
-      const after_it = await run({ sql: "select 42" });
-      assert.equal(after_it.status, 200, `after ${sql.slice(0, 80)}: ${after_it.text}`);
-      // The memory of a query that has ended must not count against the next one.
-      const used_mb = await consoleMemoryMb();
-      assert.ok(used_mb === null || used_mb < 600, `after ${sql.slice(0, 80)}: ${code}, ${used_mb} MB`);
+    try {
+      for (const sql of bombs) {
+        const { status, code } = await run({ sql, max_rows: 100_000 });
+        assert.ok(
+          status === 200 ||
+            ["QUERY_TIMED_OUT", "QUERY_OUT_OF_MEMORY", "CONSOLE_DIED", "INVALID_SQL", "SQL_NOT_ALLOWED"].includes(
+              code ?? "",
+            ),
+          `${sql.slice(0, 80)}: ${status} ${code}`,
+        );
+        const after_it = await run({ sql: "select 42" });
+        assert.equal(after_it.status, 200, `after ${sql.slice(0, 80)}: ${after_it.text}`);
+        // The memory of a query that has ended must not count against the next one.
+        const used_mb = await consoleMemoryMb();
+        assert.ok(used_mb === null || used_mb < 600, `after ${sql.slice(0, 80)}: ${code}, ${used_mb} MB`);
+      }
+    } finally {
+      over.abort();
+      await heartbeat;
     }
-    over.abort();
-    await heartbeat;
     assert.ok(beats > bombs.length, `${beats} beats`);
   });
 

@@ -98,8 +98,7 @@ function exportRoute(app: App, { console }: ServerDependencies): void {
       format: body.format,
       signal: context.req.raw.signal,
     });
-    const { outgoing } = context.env;
-    const file = WebStream.from(untilCancelled(stream, outgoing as ServerResponse));
+    const file = WebStream.from(untilCancelled(stream, context.env.outgoing));
     return context.body(file as ReadableStream, 200, {
       "content-type": TYPES[body.format],
       "content-disposition": `attachment; filename="coinlake.${body.format}"`,
