@@ -75,7 +75,7 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
   [[...START, "simulated:many"], 2, /INVALID_SEED/],
   [[...START, "simulated", "--warehouse", "/tables"], 2, /UNSUPPORTED_LOCATION/],
   [[...START, "simulated", "--token", "short"], 2, /TOKEN_TOO_SHORT/],
-  [[...START, "simulated", "--catalog-token", "short"], 2, /INVALID_CATALOG_TOKEN/],
+  [[...START, "simulated", "--port", "0", "--catalog-token", "short"], 2, /INVALID_CATALOG_TOKEN/],
   [[...START, "simulated", "--port", "70000"], 2, /'70000' is invalid/],
   [[...START, "simulated", "--no-transform"], 2, /require --profile cluster/],
   [[...START, "replay:/no/such.csv"], 1, /FILE_NOT_FOUND/],
