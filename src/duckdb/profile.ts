@@ -33,6 +33,9 @@ interface Operator {
   children?: Operator[];
 }
 
+/** Starts a transaction by SQL that it passes to `run`. */
+export type Begin = (run: (sql: string) => Promise<unknown>) => Promise<unknown>;
+
 const METRICS = JSON.stringify({ OPERATOR_TYPE: "true", OPERATOR_CARDINALITY: "true", EXTRA_INFO: "true" });
 
 /**
@@ -65,11 +68,11 @@ export class Reader {
    * Runs in a transaction that `begin` starts, and ends it in every case, also after truncation or failure. Throws as
    * readRows does.
    */
-  async query(begin: string, sql: string, options: ReadOptions): Promise<ProfiledResult> {
+  async query(begin: Begin, sql: string, options: ReadOptions): Promise<ProfiledResult> {
     let scans: TableScan[] = [];
     let result: QueryResult;
     try {
-      await this.#connection.run(begin);
+      await begin((sql) => this.#connection.run(sql));
       result = await readRows(this.#connection, sql, options);
     } finally {
       await this.#connection.run("ROLLBACK").catch(() => {});

@@ -189,7 +189,7 @@ export class QuerySession {
   async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
     try {
       if (this.#is_current) await checkClock(this.#catalog, await this.#tablesIn(sql));
-      if (this.#reader !== null) return await this.#reader.query("BEGIN READ ONLY", sql, options);
+      if (this.#reader !== null) return await this.#reader.query((run) => run("BEGIN READ ONLY"), sql, options);
       return { ...(await readRows(this.#connection, sql, options)), scans: [] };
     } catch (error) {
       throw this.#explained(error, sql);

@@ -8,6 +8,7 @@ import {
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { isUtf8 } from "node:buffer";
+import { Gate } from "../base/gate.ts";
 import { Turns } from "../base/turns.ts";
 import type { LogRecord } from "../log/log.ts";
 import { OperatingError, messageOf } from "../base/errors.ts";
@@ -46,13 +47,14 @@ export const TAIL = "tail.main";
 /** The schema of the arriving batch, separate so that its cost does not grow with the tail. */
 export const ARRIVING = "tail.arriving";
 
-/** An empty table that a reader reads first, to begin its snapshot of the tail's rows. */
-const ANCHOR = `${TAIL}.anchor`;
+/** Empty tables that a reader reads first, to begin its snapshots of the rows and of the views. */
+const ANCHORS = { rows: `${TAIL}.anchor`, views: "live.main.anchor" };
 
 /**
  * In-memory databases in one DuckDB together with the lake's tables: `tail` holds rows, and `live` the views over rows
- * and tables. One connection writes to each, any number read. Readers begin their snapshot of the rows first, so a
- * reader always sees the rows if the views are replaced before the rows are deleted.
+ * and tables. One connection writes to each, any number read. A reader begins its snapshots of rows and views while no
+ * views are replaced, so that the views it sees are those of its rows: views may rely on rows that were added before
+ * they were replaced, and on rows that are deleted afterwards.
  */
 export class TailDatabase {
   readonly #instance: DuckDBInstance;
@@ -61,6 +63,7 @@ export class TailDatabase {
   readonly #viewer: DuckDBConnection;
   readonly #idle: Reader[] = [];
   readonly #turns = new Turns(MAX_READERS);
+  readonly #gate = new Gate();
   #prepared = 0;
   /**
    * The BEGIN of a transaction, sent with its first statement: each call to DuckDB waits for a thread, and then for the
@@ -92,7 +95,8 @@ export class TailDatabase {
     await writer.run(
       "SET GLOBAL disabled_optimizers = 'statistics_propagation'; ATTACH ':memory:' AS tail; ATTACH ':memory:' AS live",
     );
-    await writer.run(`CREATE SCHEMA ${ARRIVING}; CREATE TABLE ${ANCHOR} (nothing BOOLEAN)`);
+    const anchors = Object.values(ANCHORS).map((table) => `CREATE TABLE ${table} (nothing BOOLEAN)`);
+    await writer.run([`CREATE SCHEMA ${ARRIVING}`, ...anchors].join("; "));
     return new TailDatabase(instance, writer, await instance.connect());
   }
 
@@ -137,11 +141,15 @@ export class TailDatabase {
     }
   }
 
-  /** Replaces the SQL of each view, all of them or none, concurrently with the writer. */
+  /**
+   * Replaces the SQL of each view, all of them or none, concurrently with the writer. Only the commit waits for readers
+   * that begin.
+   */
   async replaceViews(views: ReadonlyMap<string, string>): Promise<void> {
     const replace = Array.from(views, ([name, sql]) => `CREATE OR REPLACE VIEW ${name} AS ${sql}`);
     try {
-      await orFail(this.#viewer.run(["BEGIN", ...replace, "COMMIT"].join("; ")));
+      await orFail(this.#viewer.run(["BEGIN", ...replace].join("; ")));
+      await this.#gate.alone(() => orFail(this.#viewer.run("COMMIT")));
     } catch (error) {
       await this.#viewer.run("ROLLBACK").catch(() => {});
       throw error;
@@ -189,7 +197,8 @@ export class TailDatabase {
     const reader = this.#idle.pop() ?? (await this.#openReader(null));
     try {
       // In each database, the transaction begins with the first access.
-      return await reader.query(`BEGIN READ ONLY; FROM ${ANCHOR}`, sql, options);
+      const begin = `BEGIN READ ONLY; FROM ${ANCHORS.rows}; FROM ${ANCHORS.views}`;
+      return await reader.query((run) => this.#gate.together(() => run(begin)), sql, options);
     } finally {
       if (this.#is_closed) reader.close();
       else this.#idle.push(reader);

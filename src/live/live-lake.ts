@@ -73,7 +73,8 @@ const TAIL_SHARE_BEFORE_REBIND = 0.1;
 /**
  * The current state of the lake. `live.<table>` combines the table at one snapshot with the log records that the
  * snapshot has not consumed, transformed by the same SQL. A view changes its snapshot and its part of the tail in one
- * step, and rows are trimmed only afterwards, so that no query sees a record twice or misses one.
+ * step, after the tail has absorbed what the snapshot has consumed and before rows are trimmed, so that no query sees a
+ * record twice, misses one, or sees it in one table and not in the next.
  */
 export class LiveLake {
   readonly #options: LiveLakeOptions;
@@ -92,6 +93,10 @@ export class LiveLake {
   /** Mean payload of the last batch's records. */
   #record_bytes = 0;
   #stalled: string | null = null;
+  /** Newer snapshots than those of the views, which the views wait for until the tail has absorbed as much. */
+  #newer: readonly PinnedLakeTable[] = [];
+  /** Whether the tail can continue only once the views have newer snapshots. */
+  #needs_newer = false;
   /** The rebinding of views to newer snapshots that is in progress. */
   #rebinding: { end: Promise<void>; has_ended: boolean } | null = null;
   /** The offsets below which rows were trimmed; behind the tables' offsets after a failed trim, which is retried. */
@@ -164,6 +169,8 @@ export class LiveLake {
         // Tables are still built without the live views, and a person can repair the cause during the run.
         if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
+        // A tail that keeps failing frees memory only if the views stop waiting for it.
+        this.#needs_newer = failures > 1;
         failed?.(error);
         await pause(clock, retryDelay_ms(failures), signal);
       }
@@ -257,19 +264,28 @@ export class LiveLake {
   async #followTables(is_hurried = false): Promise<void> {
     if (this.#rebinding?.has_ended === false) return;
     await this.#awaitRebind();
+    if (this.#newer.length === 0 || this.#needs_newer) await this.#lookForNewer(is_hurried);
+    const newer = this.#newer;
+    // Else bronze would have records that the other views get from the tail, which does not have them yet.
+    const has_absorbed = newer.every(({ offsets }) => coversOffsets(this.#next, offsets));
+    if (newer.length === 0 || (!has_absorbed && !this.#needs_newer)) return;
+    this.#newer = [];
+    await this.#bindTo(newer);
+  }
+
+  async #lookForNewer(is_hurried: boolean): Promise<void> {
     const now_us = this.#options.clock.now_us();
     if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
     if (!is_hurried && !this.#mayRebind(now_us)) return;
     this.#looked_us = now_us;
-    const moved = (await this.#views.loadSnapshots(this.#options.open.catalog)).filter((bound) =>
+    this.#newer = (await this.#views.loadSnapshots(this.#options.open.catalog)).filter((bound) =>
       this.#views.hasMoved(bound),
     );
-    if (moved.length > 0) await this.#bindTo(moved);
   }
 
   /** A stalled tail rebinds without delay, because it waits for the tables. */
   #mayRebind(now_us: number): boolean {
-    if (this.#stalled !== null || this.#rebind_pace.isDue(now_us)) return true;
+    if (this.#needs_newer || this.#rebind_pace.isDue(now_us)) return true;
     const { records, size_bytes } = this.#tail.size;
     return (
       records > this.#limits.max_records * TAIL_SHARE_BEFORE_REBIND ||
@@ -348,8 +364,10 @@ export class LiveLake {
       (most, bound) => (backlog(bound) > (most ? backlog(most) : 0) ? bound : most),
       undefined,
     );
-    if (!this.#mayAbsorb() || waiting === undefined) return 0;
+    this.#needs_newer = !this.#mayAbsorb();
+    if (this.#needs_newer || waiting === undefined) return 0;
     const arrival = await this.#arrivalOf(waiting);
+    this.#needs_newer = arrival === null;
     if (arrival === null) return 0;
     const before_bytes = this.#tail.size.size_bytes;
     const ticks = await this.#tail.absorb(arrival, this.#next, this.#views.boundOf(this.#shape.accepted));

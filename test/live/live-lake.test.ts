@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { EVENT_POSITION } from "../../pipelines/crypto/columns.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { TAIL, TailDatabase } from "../../src/duckdb/tail-database.ts";
 import { instanceMemory } from "../../src/duckdb/instances.ts";
 import { LiveLake, type AbsorbedBatch, type LiveLakeOptions } from "../../src/live/live-lake.ts";
 import type { SourceRecord } from "../../src/producer/producer.ts";
@@ -47,10 +48,10 @@ describe("the live views", () => {
   });
   after(() => lakes.close());
 
-  async function live(lake: TestLake, limits: Pick<LiveLakeOptions, "tail_limits"> = {}): Promise<LiveLake> {
+  async function live(lake: TestLake, options: Partial<LiveLakeOptions> = {}): Promise<LiveLake> {
     // Seeds are loaded into each lake; the compiled SQL is the same.
     models = await prepareModels({ run: (args) => lake.dbt(...args) }, crypto.transform.project, lake.data_folder);
-    return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock, ...limits });
+    return LiveLake.open({ open: lake.open, pipeline: crypto, models, clock: systemClock, ...options });
   }
 
   test("fail a drain if records are in neither the log nor bronze", async () => {
@@ -69,6 +70,80 @@ describe("the live views", () => {
         code: "RECORDS_LOST",
         message: /Records 0 to 29 of .* are gone/,
       });
+    } finally {
+      tail.close();
+    }
+  });
+
+  test("have no record of a snapshot that the tail has not absorbed yet", async () => {
+    const lake = await lakes.fresh();
+    const { log } = lake.open;
+    const reading = Promise.withResolvers<undefined>();
+    const released = Promise.withResolvers<undefined>();
+    const slow_log = new Proxy(log, {
+      get:
+        (target, name: keyof typeof log) =>
+        async (...args: never[]) => {
+          if (name === "read") {
+            reading.resolve(undefined);
+            await released.promise;
+          }
+          return (target[name] as (...args: never[]) => unknown)(...args);
+        },
+    });
+    const tail = await live(lake, { open: { ...lake.open, log: slow_log } });
+    const counts = async (): Promise<string> => {
+      const verdicts = ["crypto_price_updates", "crypto_prices_rejected", "crypto_price_duplicates"]
+        .map((view) => `select log_offset from live.${view}`)
+        .join(" union all ");
+      const { rows } = await tail.query(
+        `select (select count(*) from live.crypto_ticks_raw), (select count(distinct log_offset) from (${verdicts}))`,
+      );
+      return rows.join();
+    };
+    try {
+      await lake.append(stream.slice(0, 40));
+      await lake.ingest();
+      const caught_up = tail.catchUp();
+      await reading.promise;
+      assert.equal(await counts(), "0,0");
+      released.resolve(undefined);
+      await caught_up;
+      assert.match(await counts(), /^40,[1-9]/);
+      const bronze = tail.state().tables.find(({ table }) => table === BRONZE);
+      assert.notEqual(bronze?.snapshot_id, null, "the view has the newer snapshot by then");
+    } finally {
+      released.resolve(undefined);
+      tail.close();
+    }
+  });
+
+  test("are those of the rows that a query sees, also while rows are added and views replaced", async () => {
+    const lake = await lakes.fresh();
+    const tail = await TailDatabase.open(lake.open, { memory_limit_mb: 64, threads: 1 });
+    try {
+      await tail.run(`CREATE TABLE ${TAIL}.numbers (number BIGINT)`);
+      await tail.replaceViews(new Map([["live.promised", "select 0 as number"]]));
+      let rounds = 0;
+      const reading = (async () => {
+        for (let query = 0; query < 300; query += 1) {
+          const { rows } = await tail.query(
+            `select (select count(*) from ${TAIL}.numbers) >= (select number from live.promised)`,
+          );
+          assert.deepEqual(rows, [["true"]], `query ${query}`);
+        }
+      })();
+      const has_ended = reading.then(
+        () => true,
+        () => true,
+      );
+      while (!(await Promise.race([has_ended, Promise.resolve(false)]))) {
+        rounds += 1;
+        await tail.run(`INSERT INTO ${TAIL}.numbers VALUES (${rounds})`);
+        await tail.replaceViews(new Map([["live.promised", `select ${rounds} as number`]]));
+      }
+      await reading;
+      assert.ok(rounds > 50, `${rounds} changes`);
     } finally {
       tail.close();
     }
