@@ -6,14 +6,14 @@ import { join } from "node:path";
 const PREFIX = "coinlake-spill-";
 
 /**
- * The spill folder of an engine of this process, which DuckDB creates on demand; unique, in the system's temporary
- * folder. DuckDB's default is the current working directory.
+ * A unique folder for temporary files of this process, in the system's temporary folder. DuckDB creates it on demand;
+ * its default is the current working directory.
  */
 export function spillFolder(parent: string = tmpdir()): string {
   return join(parent, `${PREFIX}${process.pid}-${randomUUID()}`);
 }
 
-/** Removes the spill folders of killed processes. */
+/** Removes such folders of killed processes. */
 export function sweepSpill(parent: string = tmpdir()): void {
   for (const name of readdirSync(parent)) {
     const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN;

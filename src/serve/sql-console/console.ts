@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { createReadStream, mkdtempSync, rmSync, type ReadStream } from "node:fs";
+import { createReadStream, mkdirSync, rmSync, type ReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { spillFolder } from "../../duckdb/spill.ts";
 import { requestError } from "../problem.ts";
 import { ConsoleProcess } from "./process.ts";
 import { MAX_RUNNING, type QueryLimits, type QueryOutcome } from "./protocol.ts";
@@ -46,7 +46,8 @@ export interface ConsoleQuery {
 export class Console {
   readonly #options: ConsoleOptions;
   readonly #limits: ConsoleLimits;
-  readonly #folder = mkdtempSync(join(tmpdir(), "coinlake-export-"));
+  /** Exports in progress; of a killed process, the next start deletes them. */
+  readonly #folder = spillFolder();
   readonly #running = new Map<string, AbortController>();
   #process: ConsoleProcess | null = null;
   #idle: NodeJS.Timeout | null = null;
@@ -54,6 +55,7 @@ export class Console {
   #is_closed = false;
 
   constructor(options: ConsoleOptions) {
+    mkdirSync(this.#folder, { mode: 0o700 });
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
   }
