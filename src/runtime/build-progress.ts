@@ -37,6 +37,11 @@ export class BuildProgress {
     this.#consumed.catch(() => {});
   }
 
+  /** Resolves when gold's offsets at the start have been read. No increment may run before. */
+  async began(): Promise<void> {
+    await this.#consumed.catch(() => {});
+  }
+
   /** Call after each increment, one call at a time. */
   async increment(seconds: number): Promise<void> {
     const before = await this.#consumed.catch(() => ({}));
@@ -49,10 +54,11 @@ export class BuildProgress {
 
   /**
    * Call a while after the start: a lake without a backlog is caught up without an increment. `has_backlog` accepts a
-   * backlog too.
+   * backlog too. An increment may be running, and some of its tables may have the backlog: what counts is the state at
+   * the start.
    */
   async settle({ has_backlog = false }: { has_backlog?: boolean } = {}): Promise<void> {
-    const [consumed, end] = await Promise.all([this.#options.consumed(), this.#options.logEnd()]);
+    const [consumed, end] = await Promise.all([this.#consumed, this.#options.logEnd()]);
     if (hasOffsets(consumed) && (has_backlog || recordsBetween(consumed, end) === 0)) this.#caughtUp();
   }
 

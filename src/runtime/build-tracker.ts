@@ -45,6 +45,11 @@ export class BuildTracker {
     onAbort(signal, () => clearTimeout(this.#settling));
   }
 
+  /** Resolves when the state before the first increment has been read. */
+  began(): Promise<void> {
+    return this.#progress.began();
+  }
+
   /** Call after each increment, with its duration. */
   increment(seconds: number): void {
     this.#count(() => this.#progress.increment(seconds));

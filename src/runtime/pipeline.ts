@@ -123,6 +123,7 @@ async function runServices(services: Services): Promise<CommandResult | null> {
   // A scheduler maintains the tables of a cluster.
   const is_maintaining = services.is_maintaining && open.cluster === null;
   try {
+    await builds.began();
     await runPipeline({
       pipeline,
       producers,

@@ -61,6 +61,24 @@ describe("the progress of gold behind the log", () => {
   });
 });
 
+test("a lake is not caught up while its first increment is running", async () => {
+  let consumed: Record<string, number> = {};
+  const calls: string[] = [];
+  const progress = new BuildProgress({
+    consumed: async () => consumed,
+    logEnd: async () => ({ "topic/0": 5 }),
+    built: () => calls.push("built"),
+    caughtUp: () => calls.push("caught up"),
+  });
+  await progress.began();
+  // Silver has the backlog, and gold has no tables yet.
+  consumed = { "topic/0": 5 };
+  await progress.settle();
+  assert.deepEqual(calls, []);
+  await progress.increment(12);
+  assert.deepEqual(calls, ["built", "caught up"]);
+});
+
 test("a repeated warning is shown once, then counted, until its cause is gone", () => {
   let now_us = 0;
   const shown: string[] = [];

@@ -76,10 +76,8 @@ async function deeply(
   typed_folder: string,
   output: Output,
 ): Promise<Verification & { deep: object }> {
-  const scratch_folder = resolve(typed_folder);
-  makeFolder(scratch_folder);
-  sweepSpill(scratch_folder);
   const stopping = stopOnSignals(output);
+  const scratch_folder = resolve(typed_folder);
   const bars = new Map<Phase, ReturnType<typeof progressBar>>();
   const progress = (phase: Phase, done: number, total: number | null) => {
     stopping.signal.throwIfAborted();
@@ -89,6 +87,8 @@ async function deeply(
     bar.update(done, total);
   };
   try {
+    makeFolder(scratch_folder);
+    sweepSpill(scratch_folder);
     const { deep, ...found } = await verifyDeep(open, pipeline, { progress, scratch_folder });
     const { taken, outdated: _outdated, ...figures } = deep;
     const is_kept = found.findings.length === 0 && open.checksums !== null;
