@@ -48,14 +48,15 @@ export interface AnsweredPart {
   note: string | null;
 }
 
-/** The newest event time, by the pipeline's `latest_event`. */
+/** The newest event time, by the pipeline's `latest_event`; null before the first increment has ended. */
 export async function latestEvent(
   session: QuerySession,
   pipeline: Pipeline,
   signal?: AbortSignal,
 ): Promise<string | null> {
-  if (!session.has(pipeline.reconciliation.accepted)) return null;
-  return (await session.query(pipeline.latest_event(stored), { signal })).rows[0]?.[0] ?? null;
+  const sql = pipeline.latest_event(stored);
+  if (missingTable(session, pipeline, sql) !== undefined) return null;
+  return (await session.query(sql, { signal })).rows[0]?.[0] ?? null;
 }
 
 /** The same, read through the live views. */
@@ -162,10 +163,7 @@ async function answerPart(
   const held = lake_at_ms === null ? await session.hold() : await session.travelTo(lake_at_ms);
   const snapshots = held.filter(({ table }) => namesTable(sql, table));
   const part = { definition, sql, snapshots, lake_at };
-  // The pipeline's tables, because some may not exist yet: the live views answer before the first commit.
-  const missing = Object.keys(pipeline.reconciliation.tables).find(
-    (table) => namesTable(sql, table) && !session.has(table),
-  );
+  const missing = missingTable(session, pipeline, sql);
   if (missing !== undefined) {
     const columns = definition.columns.map(({ name }) => ({ name, type: "" }));
     const note = `No answer: ${await describeMissing(session, missing)}.`;
@@ -173,6 +171,14 @@ async function answerPart(
   }
   const result = await session.query(sql, { signal });
   return { ...part, result, note: result.rows.length === 0 ? definition.when_empty : null };
+}
+
+/**
+ * A table that the SQL names and that has no snapshot at the session's time: the live views answer before the first
+ * commit, and the first increment commits table by table.
+ */
+function missingTable(session: QuerySession, pipeline: Pipeline, sql: string): string | undefined {
+  return Object.keys(pipeline.reconciliation.tables).find((table) => namesTable(sql, table) && !session.has(table));
 }
 
 /** Why a table cannot be read at the moment asked for. */

@@ -3,7 +3,16 @@ import { OperatingError } from "../base/errors.ts";
 import { QuerySession, type QueryResult, type TableSnapshot } from "../duckdb/session.ts";
 import type { KnownSubject, Question, ReadTables } from "../pipeline/definition.ts";
 import { TimeTravelSession } from "../duckdb/time-travel-session.ts";
-import { ask, latestLiveEvent, live, objectsOf, stored, type Answer, type LiveTables } from "../query/ask.ts";
+import {
+  ask,
+  latestEvent,
+  latestLiveEvent,
+  live,
+  objectsOf,
+  stored,
+  type Answer,
+  type LiveTables,
+} from "../query/ask.ts";
 import { knownSubjects, resolveSubject, subjectId } from "../query/subjects.ts";
 import { AnswerCache } from "./cache.ts";
 import { requestError } from "./problem.ts";
@@ -95,12 +104,11 @@ export class LakeReader implements LiveTables {
       const snapshots = await session.travelTo(at_ms);
       const { pipeline } = this.#handle;
       const has = (name: string) => session.has(name);
-      const has_data = has(pipeline.reconciliation.accepted);
       const rows = async (sql: string) => objectsOf(await session.query(sql));
       return work({
         table: stored,
         at: new Date(at_ms).toISOString(),
-        latest_event: async () => (has_data ? session.figure(pipeline.latest_event(stored)) : null),
+        latest_event: () => latestEvent(session, pipeline),
         snapshots: () => snapshots,
         rows,
         once: (_name, make) => make(),

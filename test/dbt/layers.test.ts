@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { Transform, type Layer } from "../../src/transform/transform.ts";
+import { ask } from "../../src/query/ask.ts";
 import { logOffsets } from "../../src/transform/offsets.ts";
 import { tableNamed } from "../../src/iceberg/errors.ts";
 import { readManifests } from "../../src/iceberg/snapshot-files.ts";
@@ -117,6 +118,10 @@ test("separate increments of silver and gold equal whole runs, also with a sort 
     const gold_before = await standsAt(lake, "gold.fact_crypto_ticks");
     const silver_before = await standsAt(lake, crypto.reconciliation.accepted);
     await transform.increment({ layer });
+    // The state of a first increment that has not reached gold.
+    if (index === 0)
+      for (const question of crypto.questions)
+        await assert.rejects(ask(lake.session, crypto, question, { as_of: null, values: {} }), { code: "LAKE_EMPTY" });
     if (index === 5) for (const table of MODELS) await sortByFirstColumn(lake, table);
     const [silver, gold] = [
       await standsAt(lake, crypto.reconciliation.accepted),
