@@ -94,7 +94,9 @@ export async function inGroups<T>(
 ): Promise<void> {
   for (const group of groupsOf(items, grouping)) {
     signal.throwIfAborted();
-    await Promise.all(group.map(work));
+    // All end before an error is thrown: a caller that tries again must not meet a copy in progress.
+    const failed = (await Promise.allSettled(group.map(work))).find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
 }
 

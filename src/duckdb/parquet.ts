@@ -1,6 +1,7 @@
 import { DuckDBInstance } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
+import { OperatingError } from "../base/errors.ts";
 import { CONTENT, type DataFile } from "../iceberg/manifest-model.ts";
 import type { RecordTarget, RecordWriter } from "../ingest/record-writer.ts";
 import type { LogRecord } from "../log/log.ts";
@@ -63,10 +64,12 @@ export async function openParquetWriter({
         return await run.write(buffers, batches);
       } catch (error) {
         await run.settle();
-        await deleteOwnFiles({ storage, warehouse: null }, target.location, made);
-        // A failure may leave a buffer in any state.
-        await Promise.all(buffers.map((buffer) => buffer.discard()));
+        // A failure may leave a buffer in any state, and the next write must not find its rows.
+        const stale = buffers;
+        buffers = [];
+        await Promise.all(stale.map((buffer) => buffer.discard()));
         buffers = await openBuffers();
+        await deleteIfPossible(storage, target.location, made);
         throw error;
       }
     },
@@ -75,6 +78,15 @@ export async function openParquetWriter({
       closeInstance(instance);
     },
   };
+}
+
+/** Deletes files of a failed write. A storage that does not answer keeps them; orphan removal deletes them later. */
+async function deleteIfPossible(storage: Storage, folder: string, made: readonly string[]): Promise<void> {
+  try {
+    await deleteOwnFiles({ storage, warehouse: null }, folder, made);
+  } catch (error) {
+    if (!(error instanceof OperatingError)) throw error;
+  }
 }
 
 async function openLocal(): Promise<DuckDBInstance> {

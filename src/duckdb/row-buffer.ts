@@ -105,8 +105,11 @@ export class RowBuffer {
 
   /** Ends the buffer in any state, and drops its table. */
   async discard(): Promise<void> {
-    this.#closeAppender();
-    await this.connection.run(`DROP TABLE temp.${TABLE}`);
+    try {
+      this.#closeAppender();
+    } finally {
+      await this.connection.run(`DROP TABLE IF EXISTS temp.${TABLE}`);
+    }
   }
 
   /** Empties the sealed buffer for the next rows. */

@@ -3,7 +3,7 @@ import type { LoadedTable, TableCatalog, TableIdentifier } from "../iceberg/mode
 import type { Clock } from "../base/clock.ts";
 import { hasPassed, intervalAfter_ms, isMuch, type Pacing } from "../base/pacing.ts";
 import { pause, withRetry } from "../base/retry.ts";
-import type { OperatingError } from "../base/errors.ts";
+import { OperatingError } from "../base/errors.ts";
 import { createAppendStager } from "../iceberg/append.ts";
 import type { Log, PartitionBounds } from "../log/log.ts";
 import type { SourceReport } from "../producer/producer.ts";
@@ -136,7 +136,7 @@ class LogIngest implements Ingest {
   async run(signal: AbortSignal): Promise<void> {
     while (await this.#isDue(signal)) {
       await this.#runOnceWithRetry(signal);
-      if (hasPassed(this.#options.clock.now_us() - this.#pruned_us, PRUNE_INTERVAL_MS)) await this.prune();
+      if (hasPassed(this.#options.clock.now_us() - this.#pruned_us, PRUNE_INTERVAL_MS)) await this.#pruneIfPossible();
     }
   }
 
@@ -144,6 +144,16 @@ class LogIngest implements Ingest {
     const ends = await this.#options.log.bounds(this.#options.topic);
     do await this.#runOnceWithRetry(signal);
     while (!signal.aborted && pendingRecords(this.#offsets, ends) > 0);
+  }
+
+  /** A log that cannot be pruned now, such as on a full disk, is pruned at the next time. */
+  async #pruneIfPossible(): Promise<void> {
+    try {
+      await this.prune();
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      this.#publisher.report({ level: "warning", code: error.code, message: explain(error) });
+    }
   }
 
   async prune(): Promise<number> {
@@ -186,6 +196,9 @@ class LogIngest implements Ingest {
       readLogBatches(log, topic, from, bounds, limits.commit_size_bytes, progress),
     );
     this.#step("after files");
+    const written = files.reduce((sum, { record_count }) => sum + Number(record_count), 0);
+    if (written !== progress.record_count)
+      throw new Error(`${written} records were written of ${progress.record_count} that were read from the log`);
     const published = await this.#publish(table, { topic, from, next: progress.next, files });
     this.#step("before acknowledgement");
     this.#offsets = new Map([...from, ...readOffsets(published.table.metadata, topic)]);

@@ -246,7 +246,10 @@ class Compaction {
     const announce = (locations: readonly string[]): void => this.#note(made, locations);
     let unknown: { snapshot_id: Long; bins: RewrittenBin[]; error: UnknownOutcome } | null = null;
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt += 1) {
-      const table = await catalog.loadTable(this.#identifier);
+      const table = await catalog.loadTable(this.#identifier).catch((error: unknown) => {
+        // Without an answer, the commit may have succeeded: its files must stay.
+        throw unknown?.error ?? error;
+      });
       if (unknown !== null) {
         const { snapshot_id, bins, error } = unknown;
         if (table.metadata.snapshots.some((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))) return bins;

@@ -39,9 +39,11 @@ export interface LoadedLake {
 }
 
 async function loadTables(catalog: TableCatalog, inspect: MomentOptions["inspect"]): Promise<LoadedLake> {
-  const layers: string[][] = [];
-  for (const layer of LAYERS) if (await catalog.hasNamespace([layer])) layers.push([layer]);
-  return loadNamespaces(catalog, layers, inspect);
+  const loaded: LoadedLake[] = [];
+  // From gold to bronze: records move on in between, and no table may seem to be ahead of the one that it reads.
+  for (const layer of [...LAYERS].reverse())
+    if (await catalog.hasNamespace([layer])) loaded.unshift(await loadNamespaces(catalog, [[layer]], inspect));
+  return { tables: loaded.flatMap(({ tables }) => tables), damaged: loaded.flatMap(({ damaged }) => damaged) };
 }
 
 /** Loads the newest metadata of all tables in the namespaces. */

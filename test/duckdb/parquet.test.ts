@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { OperatingError } from "../../src/base/errors.ts";
 import { parseStatistic } from "../../src/duckdb/column-stats.ts";
 import { openParquetWriter } from "../../src/duckdb/parquet.ts";
 import { decodeBound } from "../../src/iceberg/bounds.ts";
@@ -56,6 +57,49 @@ describe("A Parquet file of log records", () => {
       assert.equal(file.null_value_counts?.get(id("payload")), 1);
       assert.equal(file.null_value_counts?.get(id("payload_bytes")), 1);
       assert.equal(file.value_counts?.get(id("source")), 2);
+    } finally {
+      writer.close();
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("has no record of a write that failed, also where its files could not be deleted.", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "coinlake-parquet-"));
+    let is_away = false;
+    class FailingStorage extends FileStorage {
+      override async sync(location: string): Promise<void> {
+        if (is_away) throw new OperatingError("STORAGE_UNREACHABLE", "away", { next_step: "wait" });
+        await super.sync(location);
+      }
+      override async delete(): Promise<void> {
+        throw new OperatingError("STORAGE_UNREACHABLE", "away", { next_step: "wait" });
+      }
+    }
+    const writer = await openParquetWriter({ storage: new FailingStorage() });
+    const write = async (count: number) => {
+      async function* batches() {
+        yield Array.from({ length: count }, (_, offset) => ({
+          key: "k",
+          source: "s",
+          payload: Buffer.from("{}"),
+          ingested_at_us: 1_760_000_000_000_000,
+          partition: 0,
+          offset,
+        }));
+      }
+      const target = {
+        location: locationOfPath(folder),
+        topic: "topic",
+        columns: BRONZE_SCHEMA.fields,
+        partition_field_id: 1000,
+      };
+      return (await writer.write(target, batches())).map(({ record_count }) => record_count);
+    };
+    try {
+      is_away = true;
+      await assert.rejects(write(20), { code: "STORAGE_UNREACHABLE" });
+      is_away = false;
+      assert.deepEqual(await write(30), [30]);
     } finally {
       writer.close();
       await rm(folder, { recursive: true });

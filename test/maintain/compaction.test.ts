@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { copyFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { UnknownOutcome } from "../../src/base/errors.ts";
+import { OperatingError, UnknownOutcome } from "../../src/base/errors.ts";
 import { compactTable, type CompactionOptions } from "../../src/maintain/compact.ts";
 import { expireTable } from "../../src/maintain/expire.ts";
 import type { ActionReport, MaintenanceParts } from "../../src/maintain/parts.ts";
@@ -205,6 +205,28 @@ describe("compaction", () => {
     await withValuesKept(lake, table, () => maintainTable(lake.parts(), lake.store, table, ["compact"]));
     assert.deepEqual(await unreferencedFiles(lake, table), []);
     assert.deepEqual([(await locationsOf(lake, table)).length, lake.store.of(table).length], [1, 0]);
+  });
+
+  test("a commit without an answer whose outcome cannot be read leaves files too, and they may be committed", async () => {
+    const table = await tableOf(lake, "unreadable", 8);
+    let is_away = false;
+    const catalog = catalogWith(lake, {
+      async commit(changes) {
+        await lake.catalog.commit(changes);
+        is_away = true;
+        throw new UnknownOutcome("the answer was lost", null);
+      },
+      async loadTable(identifier) {
+        if (is_away) throw new OperatingError("CATALOG_IO_FAILED", "the disk does not answer", { next_step: "" });
+        return lake.catalog.loadTable(identifier);
+      },
+    });
+    await withValuesKept(lake, table, async () => {
+      await assert.rejects(compact(table, {}, { catalog }), { code: "UNKNOWN_OUTCOME" });
+    });
+    await withValuesKept(lake, table, () => maintainTable(lake.parts(), lake.store, table, ["compact"]));
+    await assertNothingDangles(lake, table);
+    assert.deepEqual(lake.store.of(table), []);
   });
 
   test("position deletes that refer to no live file are removed", async () => {

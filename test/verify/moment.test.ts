@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
-import { tableNamed } from "../../src/iceberg/errors.ts";
+import { nameOfTable, tableNamed } from "../../src/iceberg/errors.ts";
 import { emptyMetadata } from "../../src/iceberg/metadata/fresh.ts";
 import {
   LOG_OFFSETS_PROPERTY,
   PARENT_OFFSETS_SUMMARY,
   recordLogOffsets,
 } from "../../src/iceberg/metadata/log-offsets.ts";
-import type { LoadedTable, Snapshot, TableMetadata } from "../../src/iceberg/model.ts";
+import type { LoadedTable, Snapshot, TableCatalog, TableIdentifier, TableMetadata } from "../../src/iceberg/model.ts";
+import { holdMoment } from "../../src/verify/moment.ts";
 import { chooseMoment } from "../../src/transform/moment.ts";
 
 const NAME = `${crypto.topic.name}/0`;
@@ -107,6 +108,40 @@ test("a commit without rows advances the offsets, and the previous snapshot stay
     ],
   );
   assert.deepEqual([choose(tables)?.built, heldSnapshot(tables)], [{ [NAME]: 200 }, 1]);
+});
+
+test("commits while the tables are loaded do not put silver or gold ahead of bronze", async () => {
+  const at = (next: number) => [crypto.bronze.table, ...FOLLOWING].map((name) => tableAfter(name, stepsTo(next)));
+  const stepsTo = (next: number): Step[] =>
+    next === 1_000
+      ? [[1_000, true]]
+      : [
+          [1_000, true],
+          [next, true],
+        ];
+  let tables = at(1_000);
+  let listed = 0;
+  const catalog = {
+    hasNamespace: async () => true,
+    async listTables([layer]: readonly string[]) {
+      // An increment ends after the first layer has been loaded.
+      listed += 1;
+      if (listed === 2) tables = at(2_000);
+      return tables.map(({ identifier }) => identifier).filter(({ namespace }) => namespace[0] === layer);
+    },
+    loadTable: async (identifier: TableIdentifier) =>
+      tables.find((table) => nameOfTable(table.identifier) === nameOfTable(identifier))!,
+  };
+  const { moment } = await holdMoment(catalog as unknown as TableCatalog, crypto, {
+    now_ms: () => 0,
+    wait: async () => {},
+    timeout_ms: 0,
+    is_running: () => true,
+    inspect: async () => [],
+    models_version: "",
+    wasMade: async () => false,
+  });
+  assert.deepEqual([moment.built, moment.bronze], [{ [NAME]: 1_000 }, { [NAME]: 2_000 }]);
 });
 
 test("tables without a common state are not compared", () => {
