@@ -194,7 +194,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       await this.#reloadRules(signal);
       // The tail may also reach the tables' offsets without delivering the ticks before them.
       if (this.#queue.is_empty && !this.#progress.covers(this.#options.source.state().next)) this.#queue.has_gap = true;
-      if (this.#queue.has_gap && !signal.aborted) await this.#retry(signal, () => this.#catchUp(signal));
+      // The tail may leave a further gap while one is read; the batches after it must not be evaluated before it.
+      while (this.#queue.has_gap && !signal.aborted) await this.#retry(signal, () => this.#catchUp(signal));
       // After a stop while windows were loading or a gap was read, no later tick may be evaluated.
       if (signal.aborted) break;
       const batch = this.#queue.take();
@@ -206,7 +207,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       await this.#commitIfDue(signal);
       if (batch !== undefined) continue;
       // Rules that changed during the reload come first.
-      if (this.#idle.length > 0 && !this.#are_rules_stale && this.#health === null) await this.#resolveIdle(signal);
+      const has_work = this.#queue.has_gap || this.#are_rules_stale || this.#health !== null;
+      if (this.#idle.length > 0 && !has_work) await this.#resolveIdle(signal);
       await this.#pause();
     }
     if (this.#progress.has_changes) await this.#commit(signal);
@@ -333,7 +335,8 @@ export class AlertEngine extends StoredBook implements AlertFacade {
 
   /** Waits for work, at most `RULES_POLL_MS`. */
   async #pause(): Promise<void> {
-    if (!this.#queue.is_empty || this.#health !== null || this.#are_rules_stale) return setImmediate();
+    if (!this.#queue.is_empty || this.#queue.has_gap || this.#health !== null || this.#are_rules_stale)
+      return setImmediate();
     await new Promise<void>((resolve) => {
       const end = () => {
         clearTimeout(timer);

@@ -17,14 +17,14 @@ export class AbsorbPace {
   #records_per_s = 0;
   #ended_ms = -Infinity;
 
-  /** The delay after a batch that ended at `now_ms` and took `cost_ms`. */
+  /** The delay after a batch that ended at `now_ms` and took `cost_ms`; both may be wrong if the clock was set back. */
   rest_ms(records: number, cost_ms: number, now_ms: number): number {
     const elapsed_ms = Math.max(1, Math.min(now_ms - this.#ended_ms, 60_000));
     this.#ended_ms = now_ms;
     const weight = 1 - Math.exp(-elapsed_ms / RATE_WINDOW_MS);
     this.#records_per_s += weight * ((records * 1000) / elapsed_ms - this.#records_per_s);
     const wanted_ms = this.#records_per_s >= BUSY_RECORDS_PER_S ? PACE_MS : Math.max(PACE_MS, cost_ms / ABSORB_SHARE);
-    return Math.max(0, Math.min(MAX_CYCLE_MS, wanted_ms) - cost_ms);
+    return Math.max(0, Math.min(MAX_CYCLE_MS, wanted_ms) - Math.max(0, cost_ms));
   }
 }
 

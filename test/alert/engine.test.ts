@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import * as fc from "fast-check";
+import type { TickHistory } from "../../src/alert/history.ts";
 import type { Alert } from "../../src/alert/alert.ts";
 import { beginAlerts, openAlertBook } from "../../src/alert/open.ts";
 import { HealthEvaluator } from "../../src/alert/evaluate/health-evaluator.ts";
@@ -178,6 +179,29 @@ describe("the alert engine", () => {
     tape.skip(4);
     await engine.idle();
     assert.deepEqual(offsets(), [1, 3, 5, 7, 9, 11]);
+    await stop();
+  });
+
+  test("reads what the live tail skips while an earlier gap is read, before the batch after it", async () => {
+    const tape = new Tape(falls(6));
+    let is_later = false;
+    const history: TickHistory = {
+      ...tape.history,
+      async *pages(range) {
+        for await (const page of tape.history.pages(range)) {
+          yield page;
+          if (is_later) continue;
+          is_later = true;
+          tape.leave(4);
+          tape.absorb(2);
+        }
+      },
+    };
+    const { engine, events, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE], history });
+    tape.skip(6);
+    await engine.idle();
+    const fired = events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset);
+    assert.deepEqual(fired, [1, 3, 5, 7, 9, 11]);
     await stop();
   });
 

@@ -74,6 +74,12 @@ export class Tape implements TickSource {
     this.#position = Math.min(this.#ticks.length, this.#position + count);
   }
 
+  /** The tail leaves the next ticks to the tables and says so, as after a backlog. */
+  leave(count: number): void {
+    this.skip(count);
+    for (const listener of this.#listeners) listener({ ticks: [], records: 0, next: { [PARTITION]: this.#position } });
+  }
+
   absorbAll(): void {
     this.absorb(this.#ticks.length);
   }

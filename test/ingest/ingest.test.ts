@@ -252,6 +252,28 @@ describe("Ingest", () => {
       { partitions: 1 },
     ));
 
+  it("goes on, with a warning, where the log cannot be pruned.", () =>
+    withIngestLake(async ({ log, makeIngest }) => {
+      const full = new Proxy(log, {
+        get: (target, name: keyof typeof log) =>
+          name === "prune"
+            ? () => Promise.reject(new OperatingError("LOG_DISK_FULL", "no space is left", { next_step: "free some" }))
+            : (target[name] as (...args: never[]) => unknown).bind(target),
+      });
+      const reports: SourceReport[] = [];
+      const stop = new AbortController();
+      const ingest = makeIngest({
+        log: full,
+        report(report) {
+          reports.push(report);
+          stop.abort();
+        },
+      });
+      await log.append(TOPIC, recordsOf(0, 10));
+      await ingest.run(stop.signal);
+      assert.deepEqual([reports.map(({ code }) => code), ingest.committed().rows], [["LOG_DISK_FULL"], 10]);
+    }));
+
   it("keeps the offsets of other topics and the properties of other writers.", () =>
     withIngestLake(async ({ log, catalog, makeIngest, rows }) => {
       await log.createTopic("other", 1);

@@ -47,6 +47,11 @@ test("a fast stream is absorbed without delay", () => {
     assert.ok(absorbed(1_000, cost_ms).longest_ms <= Math.max(10, cost_ms), `${cost_ms} ms`);
 });
 
+test("the delay is at most 120 ms where the clock was set back by an hour during a batch", () => {
+  const pace = new AbsorbPace();
+  assert.ok(pace.rest_ms(1, -3_600_000, 0) <= 120);
+});
+
 test("a rebind is due after 50 times the last one's duration, after 30 s, or if the clock was set back", () => {
   const pace = new RebindPace();
   assert.ok(pace.isDue(0));

@@ -207,7 +207,7 @@ describe("compaction", () => {
     assert.deepEqual([(await locationsOf(lake, table)).length, lake.store.of(table).length], [1, 0]);
   });
 
-  test("a commit without an answer whose outcome cannot be read leaves files too, and they may be committed", async () => {
+  test("a commit without an answer leaves files too where the catalog cannot be read afterwards", async () => {
     const table = await tableOf(lake, "unreadable", 8);
     let is_away = false;
     const catalog = catalogWith(lake, {
