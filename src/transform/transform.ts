@@ -52,6 +52,8 @@ export class Transform {
   readonly #worker: Pick<DbtWorker, "run">;
   readonly #engine: DbtEngine["kind"];
   readonly #step: StepListener;
+  /** Whether the last increment has built every table: until then one table does not represent the others. */
+  #are_tables_even = false;
 
   constructor({ pipeline, catalog, worker, engine = "embedded", step = noop }: TransformOptions) {
     this.#pipeline = pipeline;
@@ -61,9 +63,16 @@ export class Transform {
     this.#step = step;
   }
 
-  /** The number of bronze records that silver's verdict tables, or a table that is being rebuilt, have not consumed. */
+  /**
+   * The number of bronze records that silver's verdict tables, or a table that is being rebuilt, have not consumed. At
+   * the start, and after an increment that failed, it counts what any table lacks.
+   */
   async waitingRecords(): Promise<number> {
-    return recordsBetween(await this.#consumedBy(null), await this.#layerOffsets("bronze"));
+    const consumed = [await this.#consumedBy(null)];
+    if (!this.#are_tables_even) consumed.push(...(await this.#consumedByTables()));
+    const waiting = recordsBetween(minOffsets(consumed), await this.#layerOffsets("bronze"));
+    if (waiting === 0) this.#are_tables_even = true;
+    return waiting;
   }
 
   /** Whether there are tables to test. */
@@ -77,10 +86,12 @@ export class Transform {
    */
   async increment({ layer = null }: { layer?: Layer } = {}): Promise<CommandResult> {
     this.#step("before transform");
+    this.#are_tables_even = false;
     const result = await this.#worker.run([...(this.#engine === "spark" ? BUILD : RUN), ...exclusionOf(layer)]);
     this.#step("after transform");
     const failed = result.nodes.filter(({ status }) => status === "error");
     if (!result.is_success || failed.length > 0) throw buildFailed(failed);
+    this.#are_tables_even = layer === null;
     return result;
   }
 

@@ -134,7 +134,9 @@ test("separate increments of silver and gold equal whole runs, also with a sort 
   await transform.catchUp({ layer: "silver" });
   assert.equal(await standsAt(lake, crypto.reconciliation.accepted), stream.length);
   assert.ok((await standsAt(lake, "gold.fact_crypto_ticks")) < stream.length);
+  assert.ok((await transformOf(lake).waitingRecords()) > 0, "gold waits, as after an increment that failed there");
   await transform.catchUp({ layer: "gold" });
+  assert.equal(await transformOf(lake).waitingRecords(), 0);
   assertSame(await contentOf(lake), wanted);
   for (const table of MODELS) await assertSortedByOthersOnly(lake, table);
 
