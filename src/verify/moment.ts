@@ -41,7 +41,7 @@ export interface LoadedLake {
 async function loadTables(catalog: TableCatalog, inspect: MomentOptions["inspect"]): Promise<LoadedLake> {
   const loaded: LoadedLake[] = [];
   // From gold to bronze: records move on in between, and no table may seem to be ahead of the one that it reads.
-  for (const layer of [...LAYERS].reverse())
+  for (const layer of LAYERS.toReversed())
     if (await catalog.hasNamespace([layer])) loaded.unshift(await loadNamespaces(catalog, [[layer]], inspect));
   return { tables: loaded.flatMap(({ tables }) => tables), damaged: loaded.flatMap(({ damaged }) => damaged) };
 }
