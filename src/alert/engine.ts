@@ -207,8 +207,7 @@ export class AlertEngine extends StoredBook implements AlertFacade {
       await this.#commitIfDue(signal);
       if (batch !== undefined) continue;
       // Rules that changed during the reload come first.
-      const has_work = this.#queue.has_gap || this.#are_rules_stale || this.#health !== null;
-      if (this.#idle.length > 0 && !has_work) await this.#resolveIdle(signal);
+      if (this.#idle.length > 0 && !this.#has_other_work) await this.#resolveIdle(signal);
       await this.#pause();
     }
     if (this.#progress.has_changes) await this.#commit(signal);
@@ -333,10 +332,14 @@ export class AlertEngine extends StoredBook implements AlertFacade {
     for (const resolve of this.#idle.splice(0, count)) resolve();
   }
 
+  /** Whether there is work besides the batches of the queue. */
+  get #has_other_work(): boolean {
+    return this.#queue.has_gap || this.#are_rules_stale || this.#health !== null;
+  }
+
   /** Waits for work, at most `RULES_POLL_MS`. */
   async #pause(): Promise<void> {
-    if (!this.#queue.is_empty || this.#queue.has_gap || this.#health !== null || this.#are_rules_stale)
-      return setImmediate();
+    if (!this.#queue.is_empty || this.#has_other_work) return setImmediate();
     await new Promise<void>((resolve) => {
       const end = () => {
         clearTimeout(timer);

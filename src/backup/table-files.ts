@@ -1,4 +1,5 @@
 import { dirname } from "node:path/posix";
+import { allEnded } from "../base/all-ended.ts";
 import { parseMetadata } from "../iceberg/metadata/text.ts";
 import type { TableMetadata } from "../iceberg/model.ts";
 import { readCatalogFile } from "../catalog/sqlite/pointers.ts";
@@ -94,9 +95,8 @@ export async function inGroups<T>(
 ): Promise<void> {
   for (const group of groupsOf(items, grouping)) {
     signal.throwIfAborted();
-    // All end before an error is thrown: a caller that tries again must not meet a copy in progress.
-    const failed = (await Promise.allSettled(group.map(work))).find(({ status }) => status === "rejected");
-    if (failed?.status === "rejected") throw failed.reason;
+    // A caller that tries again must not meet a copy in progress.
+    await allEnded(group.map(work));
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { addLongs, isSameLong } from "./long.ts";
 import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableChange, TableMetadata } from "./model.ts";
+import { allEnded } from "../base/all-ended.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
 import { deleteOwnFiles } from "../storage/own-files.ts";
@@ -153,13 +154,14 @@ export async function writeAll(
   folder: string,
   files: readonly [location: string, bytes: Uint8Array][],
 ): Promise<void> {
-  const results = await Promise.allSettled(files.map(([location, bytes]) => storage.write(location, bytes)));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed === undefined) return;
-  await deleteOwnFiles(
-    { storage, warehouse: null },
-    folder,
-    files.map(([location]) => location),
-  );
-  throw failed.reason;
+  try {
+    await allEnded(files.map(([location, bytes]) => storage.write(location, bytes)));
+  } catch (error) {
+    await deleteOwnFiles(
+      { storage, warehouse: null },
+      folder,
+      files.map(([location]) => location),
+    );
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { allEnded } from "../../base/all-ended.ts";
 import { isUnreadableFolder } from "../../base/durable-file.ts";
 
 /** Windows cannot open a folder to fsync it; NTFS journals the entry itself. */
@@ -132,9 +133,7 @@ async function eachOf(paths: readonly string[], work: (path: string) => Promise<
   const workers = Array.from({ length: Math.min(MAX_OPEN_FILES, paths.length) }, async () => {
     for (const path of left) await work(path);
   });
-  const results = await Promise.allSettled(workers);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+  await allEnded(workers);
 }
 
 function forgetOldest(known: Set<string> | Map<string, string>, limit: number): void {
