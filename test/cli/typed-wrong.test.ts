@@ -40,6 +40,11 @@ const CASES: readonly [typed: readonly string[], code: number, said: RegExp][] =
     2,
     /No such command 'tset'[^]*error dbt did not run: .*\[DBT_REJECTED\]\n {2}next: .*dbt --help/,
   ],
+  [
+    ["verify", "--deep", "--scratch", join(import.meta.filename, "below")],
+    1,
+    /Cannot write to .*below: .*\[FOLDER_NOT_WRITABLE\]\n {2}next:/,
+  ],
   [["query", "select 1; select 2"], 2, /NOT_ONE_STATEMENT.*\n.*next:/],
   [["query"], 2, /NO_SQL.*\n.*next:.*-f FILE/],
   [["query", "-f", "/no/such.sql"], 1, /FILE_NOT_READABLE.*\n.*next:/],

@@ -1,6 +1,8 @@
 import { Command } from "commander";
+import { accessSync, constants } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, resolve } from "node:path";
+import { notWritable } from "../../backup/placing.ts";
 import { SqliteChecksums } from "../../catalog/sqlite/checksums.ts";
 import { sweepSpill } from "../../duckdb/spill.ts";
 import { openToVerify, type LakeToVerify } from "../../lake/open-to-verify.ts";
@@ -69,7 +71,10 @@ async function verified(
   }
 }
 
-/** A deep verification also records missing checksums and drops those of deleted files. Throws VERIFY_STOPPED. */
+/**
+ * A deep verification also records missing checksums and drops those of deleted files. Throws VERIFY_STOPPED,
+ * FOLDER_NOT_WRITABLE.
+ */
 async function deeply(
   open: LakeToVerify,
   pipeline: Pipeline,
@@ -87,8 +92,7 @@ async function deeply(
     bar.update(done, total);
   };
   try {
-    makeFolder(scratch_folder);
-    sweepSpill(scratch_folder);
+    prepareScratch(scratch_folder);
     const { deep, ...found } = await verifyDeep(open, pipeline, { progress, scratch_folder });
     const { taken, outdated: _outdated, ...figures } = deep;
     const is_kept = found.findings.length === 0 && open.checksums !== null;
@@ -107,6 +111,17 @@ async function deeply(
   } finally {
     stopping.dispose();
     for (const bar of bars.values()) bar.end();
+  }
+}
+
+/** Creates the folder, and empties it of what killed runs left. Throws FOLDER_NOT_WRITABLE. */
+function prepareScratch(folder: string): void {
+  try {
+    makeFolder(folder);
+    accessSync(folder, constants.W_OK);
+    sweepSpill(folder);
+  } catch (error) {
+    throw notWritable(folder, error);
   }
 }
 
