@@ -11,6 +11,7 @@ import { BRONZE_SCHEMA, bronzeColumns } from "../ingest/bronze.ts";
 import type { Log } from "../log/log.ts";
 import { makeLogFile } from "../log/sqlite/begin-at.ts";
 import { openSqliteLog } from "../log/sqlite/log.ts";
+import { claimMaintenance } from "../maintain/run.ts";
 import { MaintenanceStore } from "../maintain/store.ts";
 import type { Pipeline } from "../pipeline/definition.ts";
 import { logOffsets } from "../transform/offsets.ts";
@@ -43,9 +44,19 @@ export interface RepairOptions extends RepairScope {
 /**
  * Finds damage and, with `is_applied`, repairs it. Each step is one atomic change, and a later repair completes an
  * interrupted one. No file is deleted: damaged files stay, or move to `damaged/` if another takes their name. The
- * caller owns the lake.
+ * caller owns the lake. Maintenance, which needs no ownership of the lake, waits: to a plan, its commits and deleted
+ * files look like damage. Throws MAINTENANCE_RUNNING.
  */
 export async function repair(options: RepairOptions): Promise<RepairItem[]> {
+  const claim = claimMaintenance(options.lake, "repair");
+  try {
+    return await planAndApply(options);
+  } finally {
+    claim.release();
+  }
+}
+
+async function planAndApply(options: RepairOptions): Promise<RepairItem[]> {
   const plan = await planRepair(options);
   let failure: string | null;
   try {
