@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import { DatabaseSync } from "node:sqlite";
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { Alert, Delivery } from "../../src/alert/alert.ts";
 import { appendToFile } from "../../src/alert/deliver/file.ts";
 import { messageOf } from "../../src/alert/deliver/message.ts";
+import { AlertStore } from "../../src/alert/sqlite/store.ts";
 import type { DeliveryLimits } from "../../src/alert/deliver/deliverer.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { startReceiver } from "./receiver.ts";
@@ -151,6 +154,58 @@ describe("a webhook", () => {
     await running.stop();
     await silent.close();
   });
+});
+
+test("a delivery is sent once while the outbox is locked, and not revived after its sink is gone", async (context) => {
+  const at = freshFolder();
+  const tape = new Tape(FELL);
+  let locked: DatabaseSync | null = null;
+  const held: ServerResponse[] = [];
+  const receiver = await startReceiver((_received, response, count) => {
+    if (count > 1) return void held.push(response);
+    locked = new DatabaseSync(join(at, "alerts.db"));
+    locked.exec("BEGIN IMMEDIATE");
+    response.end();
+  });
+  const running = await runEngine(at, tape, { delivery: FAST });
+  context.after(async () => {
+    locked?.close();
+    await running.stop();
+    await receiver.close();
+  });
+  const { engine } = running;
+  await engine.createSink({ id: "s", kind: "webhook", url: receiver.url });
+  await engine.createRule({ id: "fall", name: "Falls", condition: FALL, sinks: ["s"] });
+  await engine.idle();
+  tape.absorb(2);
+  const report = await eventually(() => running.reports[0], { what: "the report of the failed write" });
+  assert.deepEqual([report.code, receiver.requests.length], ["ALERTS_LOCKED", 1]);
+  locked!.exec("ROLLBACK");
+  const [alert] = engine.listAlerts().items;
+  const deliveries = () => engine.getAlert(alert!.id).deliveries.map(({ state, attempts }) => ({ state, attempts }));
+  await eventually(() => deliveries()[0]?.state === "sent", { what: "the end of the delivery" });
+  assert.deepEqual([deliveries(), receiver.requests.length], [[{ state: "sent", attempts: 1 }], 1]);
+
+  tape.absorb(1);
+  await eventually(() => held.length === 1, { what: "the delivery of the recovery" });
+  await engine.deleteRule("fall");
+  await engine.deleteSink("s");
+  assert.equal(deliveries()[1]?.state, "failed");
+  await running.stop();
+  // The attempt that was under way ends afterwards.
+  const store = new AlertStore(join(at, "alerts.db"));
+  const end = { next_attempt_at_us: 1, sent_at_us: null, last_error: "status 500" };
+  await store.endDelivery(2, { ...end, state: "waiting" });
+  assert.deepEqual(
+    store.deliveriesOf(alert!.id).map(({ state }) => state),
+    ["sent", "failed"],
+  );
+  await store.endDelivery(2, { ...end, state: "sent" });
+  assert.deepEqual(
+    store.deliveriesOf(alert!.id).map(({ state }) => state),
+    ["sent", "sent"],
+  );
+  store.close();
 });
 
 test("a delivery that was not made when the process ended is made by the next process", async () => {

@@ -2,9 +2,10 @@ import { onAbort } from "../../base/abortable.ts";
 import { backoffDelay_ms } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { OperatingError } from "../../base/errors.ts";
+import { withRetry } from "../../base/retry.ts";
 import type { Sink } from "../sink.ts";
 import type { Pending } from "../sqlite/rows.ts";
-import type { AlertStore } from "../sqlite/store.ts";
+import type { AlertStore, DeliveryEnd } from "../sqlite/store.ts";
 import { runCommand } from "./command.ts";
 import { appendToFile } from "./file.ts";
 import { sendSlack, sendWebhook } from "./http.ts";
@@ -43,7 +44,7 @@ export interface DelivererOptions {
   random?: (() => number) | undefined;
   /** Called when a delivery is given up. */
   gaveUp(sink: string, message: string): void;
-  /** Called when the outbox could not be written; the delivery is then repeated. */
+  /** Called when the outbox could not be written, which is retried without sending again. */
   failed(error: OperatingError): void;
 }
 
@@ -104,8 +105,7 @@ export class Deliverer {
   #start(sink: Sink, pending: Pending, signal: AbortSignal): void {
     const end = this.#attempt(sink, pending, signal)
       .catch((error: unknown) => {
-        if (error instanceof OperatingError && error.is_retryable) this.#options.failed(error);
-        else this.#failure ??= error;
+        this.#failure ??= error;
       })
       .finally(() => {
         this.#under_way.delete(pending.delivery_seq);
@@ -115,45 +115,49 @@ export class Deliverer {
   }
 
   async #attempt(sink: Sink, pending: Pending, signal: AbortSignal): Promise<void> {
-    const { store, clock } = this.#options;
+    const { store, clock, gaveUp } = this.#options;
     const { delivery_seq, resume } = pending;
     const timeout_ms = sink.kind === "command" ? sink.timeout_ms : this.#limits.timeout_ms;
-    const attempt: Attempt = {
+    const failure = await failureOf(sink, pending, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeout_ms)]),
       now_us: clock.now_us(),
       resume,
-      note: (note) => store.beginDelivery(delivery_seq, note),
-    };
-    try {
-      await sendOrFail(sink, pending, attempt);
-      await store.endDelivery(delivery_seq, {
-        state: "sent",
-        next_attempt_at_us: null,
-        sent_at_us: clock.now_us(),
-        last_error: null,
-      });
-    } catch (error) {
-      if (!(error instanceof DeliveryFailed)) throw error;
-      // A stop aborted the attempt; the sink did not fail.
-      if (!signal.aborted) await this.#failed(sink, pending, error);
-    }
+      note: async (note) => {
+        const is_noted = await this.#write(signal, () => store.beginDelivery(delivery_seq, note));
+        if (!is_noted) throw new DeliveryFailed("was stopped");
+      },
+    });
+    // A stop aborted the attempt; the sink did not fail.
+    if (failure !== null && signal.aborted) return;
+    const end = this.#endOf(pending, failure);
+    const is_written = await this.#write(signal, () => store.endDelivery(delivery_seq, end));
+    if (is_written && end.state === "failed") gaveUp(sink.id, failure?.message ?? "");
   }
 
-  async #failed(sink: Sink, { delivery_seq, attempts, created_at_us }: Pending, error: DeliveryFailed): Promise<void> {
-    const { store, clock, gaveUp } = this.#options;
+  #endOf({ attempts, created_at_us }: Pending, failure: DeliveryFailed | null): DeliveryEnd {
+    const now_us = this.#options.clock.now_us();
+    if (failure === null) return { state: "sent", next_attempt_at_us: null, sent_at_us: now_us, last_error: null };
     const { cap_ms, give_up_after_ms } = this.#limits;
-    const now_us = clock.now_us();
     const delay_ms = backoffDelay_ms(attempts + 1, this.#limits, { share: 0.5, random: this.#random });
-    const pause_ms = Math.max(delay_ms, Math.min(error.retry_after_ms ?? 0, cap_ms));
+    const pause_ms = Math.max(delay_ms, Math.min(failure.retry_after_ms ?? 0, cap_ms));
     const next_us = Math.ceil(now_us + pause_ms * 1_000);
-    const is_over = error.is_final || next_us > created_at_us + give_up_after_ms * 1_000;
-    await store.endDelivery(delivery_seq, {
+    const is_over = failure.is_final || next_us > created_at_us + give_up_after_ms * 1_000;
+    return {
       state: is_over ? "failed" : "waiting",
       next_attempt_at_us: is_over ? null : next_us,
       sent_at_us: null,
-      last_error: error.message,
+      last_error: failure.message,
+    };
+  }
+
+  /** Retries a write to the outbox, because a repeated delivery would reach the sink twice. False after a stop. */
+  async #write(signal: AbortSignal, work: () => Promise<void>): Promise<boolean> {
+    const { clock, failed } = this.#options;
+    const written = await withRetry({ clock, signal, max_attempts: Infinity, failed }, async () => {
+      await work();
+      return true;
     });
-    if (is_over) gaveUp(sink.id, error.message);
+    return written === true;
   }
 
   #pause(): Promise<void> {
@@ -173,16 +177,18 @@ export class Deliverer {
   }
 }
 
-/** Every error of a sink is a failed attempt: it must not end the other sinks or the evaluation. */
-async function sendOrFail(sink: Sink, pending: Pending, attempt: Attempt): Promise<void> {
+/** The failure of an attempt, null if the sink accepted it. A sink's error must not end other sinks or the evaluation. */
+async function failureOf(sink: Sink, pending: Pending, attempt: Attempt): Promise<DeliveryFailed | null> {
   try {
     await send(sink, pending, attempt);
+    return null;
   } catch (error) {
-    if (error instanceof DeliveryFailed || error instanceof OperatingError) throw error;
+    if (error instanceof DeliveryFailed) return error;
+    if (error instanceof OperatingError) throw error;
     // The message may contain secrets; the code, or the kind of error, does not.
     const code =
       error instanceof Error && "code" in error ? String(error.code) : error instanceof Error ? error.name : "unknown";
-    throw new DeliveryFailed(`could not be sent: ${code}`, { cause: error });
+    return new DeliveryFailed(`could not be sent: ${code}`, { cause: error });
   }
 }
 

@@ -66,9 +66,11 @@ function deliveryStatements(prepare: DatabaseSync["prepare"]) {
       ORDER BY next_attempt_at_us, delivery_seq LIMIT ?`),
     next_delivery: prepare("SELECT min(next_attempt_at_us) AS at_us FROM delivery WHERE state = 'waiting'"),
     begin_delivery: prepare("UPDATE delivery SET resume = ? WHERE delivery_seq = ?"),
+    // A failed attempt must not revive a delivery whose sink was deleted meanwhile.
     end_delivery: prepare(
-      `UPDATE delivery SET state = ?, attempts = attempts + 1, next_attempt_at_us = ?, sent_at_us = ?, last_error = ?
-        WHERE delivery_seq = ?`,
+      `UPDATE delivery
+        SET state = ?1, attempts = attempts + 1, next_attempt_at_us = ?2, sent_at_us = ?3, last_error = ?4
+        WHERE delivery_seq = ?5 AND (state = 'waiting' OR ?1 = 'sent')`,
     ),
     fail_deliveries_of_sink: prepare(
       `UPDATE delivery SET state = 'failed', next_attempt_at_us = NULL, last_error = ?

@@ -31,6 +31,15 @@ export interface Progress {
   now_us: number;
 }
 
+/** The end of one attempt to deliver. */
+export interface DeliveryEnd {
+  state: Delivery["state"];
+  /** Null where no attempt follows. */
+  next_attempt_at_us: number | null;
+  sent_at_us: number | null;
+  last_error: string | null;
+}
+
 /**
  * Rules, sinks, alerts, the outbox and the engine's progress, in one SQLite file per lake (WAL, synchronous=FULL).
  * Every change is one transaction, which is durable when the method resolves. Any number of processes may have the file
@@ -307,15 +316,7 @@ export class AlertStore {
     await this.transact("write to", () => this.#sql.begin_delivery.run(resume, delivery_seq));
   }
 
-  async endDelivery(
-    delivery_seq: number,
-    end: {
-      state: Delivery["state"];
-      next_attempt_at_us: number | null;
-      sent_at_us: number | null;
-      last_error: string | null;
-    },
-  ): Promise<void> {
+  async endDelivery(delivery_seq: number, end: DeliveryEnd): Promise<void> {
     await this.transact("write to", () =>
       this.#sql.end_delivery.run(end.state, end.next_attempt_at_us, end.sent_at_us, end.last_error, delivery_seq),
     );
