@@ -1,6 +1,7 @@
 import { WebSocket } from "ws";
 import type { Clock } from "../../src/base/clock.ts";
 import { retryAfter_ms } from "../../src/base/backoff.ts";
+import { hasPassed } from "../../src/base/pacing.ts";
 import type { ExchangeProtocol, ExchangeMessage } from "./protocol.ts";
 
 export interface ConnectionLimits {
@@ -133,10 +134,12 @@ export class Connection {
   /** Silence does not count while this connection is paused or the machine sleeps. */
   #watch(silent_after_ms: number): void {
     const now_us = this.#options.clock.now_us();
-    const has_slept = now_us - this.#watched_at_us > (silent_after_ms / 2) * 1000;
+    // Also after the clock was set back: the time since the last message is then unknown.
+    const has_slept = hasPassed(now_us - this.#watched_at_us, silent_after_ms / 2);
     if (has_slept || this.#socket.isPaused) this.#listening_since_us = now_us;
     this.#watched_at_us = now_us;
-    const silent_ms = (now_us - Math.max(this.#heard_at_us ?? 0, this.#listening_since_us)) / 1000;
+    const heard_us = this.#heard_at_us === null || this.#heard_at_us > now_us ? 0 : this.#heard_at_us;
+    const silent_ms = (now_us - Math.max(heard_us, this.#listening_since_us)) / 1000;
     if (silent_ms > silent_after_ms) this.#terminate("SILENT", `no message for ${Math.round(silent_ms / 1000)} s`);
     else if (has_slept || silent_ms > silent_after_ms / 2) this.#socket.ping();
   }

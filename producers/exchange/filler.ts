@@ -54,6 +54,7 @@ export class Filler {
   readonly #unchecked = new Set<string>();
   #alarm: Alarm | null = null;
   #ask_not_before_us = 0;
+  #seen_us = 0;
 
   constructor(options: FillerOptions) {
     this.#options = options;
@@ -82,7 +83,7 @@ export class Filler {
     const alarm = new Alarm(clock, signal);
     this.#alarm = alarm;
     while (!signal.aborted) {
-      const now_us = clock.now_us();
+      const now_us = this.#now_us();
       this.#tellFound(book.settled(now_us));
       const asked = book.toAsk(protocol.rest.page_size);
       for (const product of this.#progress.keys())
@@ -105,6 +106,16 @@ export class Filler {
           ),
         );
     }
+  }
+
+  /** The time. After the clock was set back, requests wait as long as before. */
+  #now_us(): number {
+    const now_us = this.#options.clock.now_us();
+    const back_us = Math.max(0, this.#seen_us - now_us);
+    this.#seen_us = now_us;
+    this.#ask_not_before_us -= back_us;
+    for (const progress of this.#progress.values()) progress.not_before_us -= back_us;
+    return now_us;
   }
 
   async #ask(range: PageAsked, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { hasPassed } from "../../src/base/pacing.ts";
 import type { Gap } from "../../src/producer/producer.ts";
 import type { IdRange, TradeReference } from "./protocol.ts";
 
@@ -109,7 +110,9 @@ export class GapBook {
 
   /** Turns unresolved suspicions into gaps, one per contiguous range, and returns them. */
   settled(now_us: number): Gap[] {
-    const due = this.#open.filter((gap) => gap.is_suspicion && this.#settlesAt(gap) <= now_us);
+    const due = this.#open.filter(
+      (gap) => gap.is_suspicion && hasPassed(now_us - gap.found_at_us, this.#limits.settle_ms),
+    );
     const found = due.flatMap((gap) =>
       gap.missing.map((range): OpenGap => ({ ...gap, ...range, is_suspicion: false, missing: [{ ...range }] })),
     );

@@ -2,6 +2,7 @@ import { explain } from "../base/explain.ts";
 import { tableNamed } from "../iceberg/errors.ts";
 import type { TableCatalog, TableIdentifier } from "../iceberg/model.ts";
 import type { Clock } from "../base/clock.ts";
+import { hasPassed } from "../base/pacing.ts";
 import { OperatingError } from "../base/errors.ts";
 import { readOffsets, writeOffsets } from "../ingest/offsets.ts";
 import { pendingRecords, type PartitionOffsets } from "../log/offsets.ts";
@@ -40,7 +41,7 @@ export interface StreamState {
 }
 
 const LOOK_MS = 500;
-const PRUNE_INTERVAL_US = 60_000_000;
+const PRUNE_INTERVAL_MS = 60_000;
 /** Limits retries during a drain, because a person waits for it: two minutes of consecutive failures end it. */
 const MOST_FAILURES_WHILE_DRAINING = 8;
 const MAX_COMMIT_ATTEMPTS = 5;
@@ -182,7 +183,7 @@ export class StreamIngest {
   async #prune(): Promise<void> {
     const { open, pipeline, clock } = this.#options;
     const now_us = clock.now_us();
-    if (now_us - this.#pruned_us < PRUNE_INTERVAL_US) return;
+    if (!hasPassed(now_us - this.#pruned_us, PRUNE_INTERVAL_MS)) return;
     this.#pruned_us = now_us;
     const { name, retention_ms } = pipeline.topic;
     for (const [partition, next] of this.#consumed)

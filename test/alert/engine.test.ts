@@ -449,6 +449,21 @@ describe("rules on sources and layers", () => {
     );
   });
 
+  test("keep their alerts while the clock is behind the last message", () => {
+    const evaluator = new HealthEvaluator(
+      ruleOf({ id: "silent", condition: { kind: "silent", seconds: 60, source: "all" } }),
+      0,
+    );
+    const at = (now_s: number, heard_s: number) =>
+      evaluator
+        .evaluate(
+          { sources: [{ source: "x", state: "live", heard_at_us: heard_s * 1_000_000 }], layers: [] },
+          now_s * 1_000_000,
+        )
+        .map(({ event }) => event);
+    assert.deepEqual([at(3_700, 3_600), at(110, 3_600), at(111, 110)], [["fired"], [], ["recovered"]]);
+  });
+
   test("do not fire for a source that has ended", async () => {
     const { engine, events, stop } = await runEngine(freshFolder(), new Tape([]), { rules: [silent] });
     engine.look({ sources: [{ source: "x", state: "ended", heard_at_us: 0 }], layers: [] });

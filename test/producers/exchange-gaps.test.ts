@@ -106,6 +106,13 @@ describe("GapBook", () => {
     assert.equal(book.nextSettling_us(), Infinity);
   });
 
+  test("settles a suspicion although the clock was set back", () => {
+    const book = new GapBook(LIMITS, null, PRODUCTS);
+    for (const id of [1, 3]) book.saw(trade(id), 3_600_000_000);
+    assert.deepEqual(bounds(book.settled(3_600_500_000)), []);
+    assert.deepEqual(bounds(book.settled(1_000_000)), [[2, 2]]);
+  });
+
   test("requests a product's first missing trades across its gaps, at most one page at a time", () => {
     const book = new GapBook(LIMITS, null, PRODUCTS);
     for (const id of [1, 5, 9, 2_000]) book.saw(trade(id, "A", `after ${id}`), 0);

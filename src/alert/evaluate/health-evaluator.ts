@@ -61,6 +61,8 @@ export class HealthEvaluator {
       // Silent before this process started, and without a message since: its alert stays open until a message arrives.
       if (heard_at_us === null && this.states.get(source).active !== null) return [];
       const heard_us = heard_at_us ?? this.#started_us;
+      // The clock was set back: how long the source is silent is unknown.
+      if (heard_us > now_us) return [];
       return [
         {
           subject: source,
