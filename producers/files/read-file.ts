@@ -3,7 +3,6 @@ import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { OperatingError } from "../../src/base/errors.ts";
 import type { Batch } from "../../src/producer/producer.ts";
-import { digestOf } from "../../src/storage/digest.ts";
 import type { Folder } from "./folder.ts";
 import type { FilePosition } from "./position.ts";
 import { FileRecords, type FileOfRecords, type FileRecord } from "./source-record.ts";
@@ -31,7 +30,7 @@ export interface FileContent {
   pieces: readonly Piece[] | null;
 }
 
-/** Reads a file through once, in bounded memory. Throws the errors of the storage. */
+/** Reads a file through once, in bounded memory. Throws FILE_CHANGED and the errors of the storage. */
 export async function inspectFile(folder: Folder, name: string): Promise<FileContent> {
   let pieces: Piece[] | null = [];
   const splitter = new Splitter((piece) => pieces?.push(piece));
@@ -127,6 +126,7 @@ export class FileReading {
   readonly #folder: Folder;
   readonly #name: string;
   readonly #hash = createHash("sha256");
+  #read_bytes = 0;
   #is_read_whole = false;
   /** Why decompression stopped early; set while the chunks are read. */
   damage: string | null = null;
@@ -159,19 +159,34 @@ export class FileReading {
     }
   }
 
-  /** SHA-256 of the bytes as stored. Call it after the last chunk. */
+  /** SHA-256 of the bytes as stored. Call it after the last chunk. Throws FILE_CHANGED. */
   async digest(): Promise<string> {
     if (this.#is_read_whole) return this.#hash.digest("hex");
     // Decompression stopped before the end of the file: at damage, or at bytes after the compressed stream.
-    return (await digestOf(this.#folder.storage, this.#folder.locationOf(this.#name))).sha256;
+    const whole = createHash("sha256");
+    const same_part = createHash("sha256");
+    let left_bytes = this.#read_bytes;
+    for await (const chunk of this.#pieces()) {
+      whole.update(chunk);
+      same_part.update(chunk.subarray(0, left_bytes));
+      left_bytes = Math.max(0, left_bytes - chunk.length);
+    }
+    // Otherwise the records of one content would count as those of another, which would never be read.
+    if (same_part.digest("hex") !== this.#hash.digest("hex")) throw fileChanged(this.#name);
+    return whole.digest("hex");
   }
 
   async *#stored(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of this.#folder.storage.readPieces(this.#folder.locationOf(this.#name))) {
+    for await (const chunk of this.#pieces()) {
       this.#hash.update(chunk);
+      this.#read_bytes += chunk.length;
       yield chunk;
     }
     this.#is_read_whole = true;
+  }
+
+  #pieces(): AsyncIterable<Uint8Array> {
+    return this.#folder.storage.readPieces(this.#folder.locationOf(this.#name));
   }
 }
 

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import { appendFile, rename, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { openFiles } from "../../producers/files.ts";
 import { openFolder, type Folder } from "../../producers/files/folder.ts";
+import { FileReading } from "../../producers/files/read-file.ts";
 import { FilesSource } from "../../producers/files/source.ts";
 import { temporaryFolder } from "../support/coinlake.ts";
 import { lines, orders, Reading, ScriptedClock } from "./files/reading.ts";
@@ -68,6 +70,24 @@ test("a file is read once, even when it is renamed, touched or uploaded again; n
   // The next start knows them all.
   await reading.run();
   assert.equal((await reading.elements()).length, 5);
+});
+
+test("a damaged archive that is replaced while it is read does not count as the new content", async () => {
+  const good = gzipSync(randomBytes(3_000_000), { level: 0 });
+  const damaged = Buffer.from(good).fill(0xff, 200_000, 300_000);
+  const path = join(folder.path, "archive.jsonl.gz");
+  const readUpToDamage = async (): Promise<FileReading> => {
+    await writeFile(path, damaged);
+    const reading = new FileReading(openFolder(folder.path), "archive.jsonl.gz");
+    for await (const _chunk of reading.chunks());
+    assert.ok(reading.damage !== null);
+    return reading;
+  };
+  const unchanged = await readUpToDamage();
+  assert.equal(await unchanged.digest(), createHash("sha256").update(damaged).digest("hex"));
+  const replaced = await readUpToDamage();
+  await writeFile(path, good);
+  await assert.rejects(replaced.digest(), { code: "FILE_CHANGED" });
 });
 
 test("a growing file is read once it is complete; a file that stays incomplete is read as far as it goes", async () => {
