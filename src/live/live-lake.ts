@@ -7,6 +7,7 @@ import { OperatingError } from "../base/errors.ts";
 import { LAYERS } from "../lake/layers.ts";
 import type { Clock } from "../base/clock.ts";
 import type { LogRecord, PartitionBounds } from "../log/log.ts";
+import { hasPassed } from "../base/pacing.ts";
 import { pause, retryDelay_ms } from "../base/retry.ts";
 import { throwIfRecordsLost } from "../transform/lost-records.ts";
 import type { Pipeline, Tick } from "../pipeline/definition.ts";
@@ -28,6 +29,8 @@ export interface LiveLakeOptions {
   tail_limits?: typeof TAIL_LIMITS;
   /** Called with each failure that is retried. */
   failed?(error: OperatingError): void;
+  /** Called once after failures. */
+  recovered?(): void;
 }
 
 export interface AbsorbedBatch {
@@ -113,7 +116,10 @@ export class LiveLake {
     this.#views = new Views(db, parts);
   }
 
-  /** Binds the views to the tables' current snapshots. The tail is empty until `run` or `catchUp`. */
+  /**
+   * Binds the views to the tables' current snapshots, and absorbs what some of these have consumed and others not: all
+   * views begin with the same records. The tail absorbs later records in `run` or `catchUp`.
+   */
   static async open(options: LiveLakeOptions): Promise<LiveLake> {
     const { open, memory_limit_mb = MEMORY_LIMIT_MB, threads = 1 } = options;
     for (const layer of LAYERS)
@@ -148,13 +154,14 @@ export class LiveLake {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { clock, failed } = this.#options;
+    const { clock, failed, recovered } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
       const started_us = clock.now_us();
       try {
         await this.#followTables();
         const records = await this.#absorbNext();
+        if (failures > 0) recovered?.();
         failures = 0;
         if (records === 0) {
           await this.#untilMore(signal);
@@ -169,20 +176,28 @@ export class LiveLake {
         // Tables are still built without the live views, and a person can repair the cause during the run.
         if (!(error instanceof OperatingError)) throw error;
         this.#stalled = error.message;
-        // A tail that keeps failing frees memory only if the views stop waiting for it.
-        this.#needs_newer = failures > 1;
+        // A database that keeps failing frees memory, or leaves a damaged snapshot, only if the views do not wait.
+        this.#needs_newer = failures > 1 && error.code === "LIVE_TAIL_FAILED";
         failed?.(error);
         await pause(clock, retryDelay_ms(failures), signal);
       }
     }
   }
 
-  /** Absorbs all records of the log, up to the tail's limits. Must not be called while `run` runs. */
+  /**
+   * Absorbs the records that the log has at the moment of the call, up to the tail's limits. Must not be called while
+   * `run` runs.
+   */
   async catchUp(): Promise<void> {
-    do {
+    const bounds = await this.#options.open.log.bounds(this.#options.pipeline.topic.name);
+    const follow = async (): Promise<void> => {
       await this.#followTables(true);
       await this.#awaitRebind();
-    } while ((await this.#absorbNext()) > 0);
+    };
+    do await follow();
+    while ((await this.#absorbNext()) > 0 && bounds.some((bound) => this.#nextOffset(bound) < bound.end));
+    // The views' newer snapshots may have waited for the last batch.
+    await follow();
   }
 
   /**
@@ -216,11 +231,13 @@ export class LiveLake {
   }
 
   /**
-   * Runs SQL over `live.<table>`, and over the tables' current snapshots as `layer.<table>`. Throws INVALID_SQL,
-   * QUERY_CANCELLED.
+   * Runs SQL over `live.<table>`, and over the tables' current snapshots as `layer.<table>`. The result has the
+   * snapshots that the live views read. Throws INVALID_SQL, QUERY_CANCELLED.
    */
-  query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
-    return this.#db.query(sql, options);
+  async query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult & { tables: PinnedLakeTable[] }> {
+    let tables: PinnedLakeTable[] = [];
+    const result = await this.#db.query(sql, options, () => (tables = this.#views.bound()));
+    return { ...result, tables };
   }
 
   /**
@@ -258,6 +275,20 @@ export class LiveLake {
     await this.#rebinding?.end;
     this.#next = { ...this.#views.absorbed() };
     await this.#awaitRebind();
+    await this.#reachTables();
+  }
+
+  /** Absorbs up to the offsets of the snapshots that the views read, unless that is more than the tail may hold. */
+  async #reachTables(): Promise<void> {
+    const bound = this.#views.bound();
+    try {
+      while (bound.some(({ offsets }) => !coversOffsets(this.#next, offsets)))
+        if ((await this.#absorbNext()) === 0) return;
+    } catch (error) {
+      // `run` tries again, and reports a failure that lasts.
+      if (!(error instanceof OperatingError)) throw error;
+      this.#stalled = error.message;
+    }
   }
 
   /** Rebinds the views when tables have new snapshots. Records are still absorbed during the rebind. */
@@ -275,7 +306,7 @@ export class LiveLake {
 
   async #lookForNewer(is_hurried: boolean): Promise<void> {
     const now_us = this.#options.clock.now_us();
-    if (now_us - this.#looked_us < LOOK_MS * 1000 && now_us >= this.#looked_us) return;
+    if (!hasPassed(now_us - this.#looked_us, LOOK_MS)) return;
     if (!is_hurried && !this.#mayRebind(now_us)) return;
     this.#looked_us = now_us;
     this.#newer = (await this.#views.loadSnapshots(this.#options.open.catalog)).filter((bound) =>

@@ -5,30 +5,19 @@ export interface Failure {
   message: string;
 }
 
-/** The failures of a pipeline's loops that no success has followed yet. The server shows them. */
+/** The error of each part of a pipeline that does not work at the moment. The server shows them. */
 export class ActiveFailures {
-  /** Messages by code, until an increment succeeds. */
-  readonly #failed = new Map<string, string>();
-  /** Errors by the name of the source, or "ingest", until it continues. */
-  readonly #stalled = new Map<string, OperatingError>();
+  readonly #errors = new Map<string, OperatingError>();
 
-  failed({ code, message }: OperatingError): void {
-    this.#failed.set(code, message);
-  }
-
-  stalled(name: string, error: OperatingError | null): void {
-    if (error === null) this.#stalled.delete(name);
-    else this.#stalled.set(name, error);
-  }
-
-  /** An increment succeeded: the loops that failed work again. */
-  recovered(): void {
-    this.#failed.clear();
+  /** `part` is a source's name or that of a loop. `error` is null when the part works again. */
+  set(part: string, error: OperatingError | null): void {
+    if (error === null) this.#errors.delete(part);
+    else this.#errors.set(part, error);
   }
 
   /** One for each code. */
   list(): Failure[] {
-    const stalled = [...this.#stalled.values()].map(({ code, message }) => [code, message] as const);
-    return [...new Map([...stalled, ...this.#failed])].map(([code, message]) => ({ code, message }));
+    const messages = new Map(Array.from(this.#errors.values(), ({ code, message }) => [code, message]));
+    return Array.from(messages, ([code, message]) => ({ code, message }));
   }
 }

@@ -14,6 +14,8 @@ export interface HealthMonitorOptions {
   pipeline: Pipeline;
   producers: readonly Producer[];
   failed(error: OperatingError): void;
+  /** Called once after failures. */
+  recovered(): void;
 }
 
 const INTERVAL_MS = 1_000;
@@ -23,7 +25,7 @@ const INTERVAL_MS = 1_000;
  * lag.
  */
 export async function monitorHealth(
-  { open, pipeline, producers, failed }: HealthMonitorOptions,
+  { open, pipeline, producers, failed, recovered }: HealthMonitorOptions,
   live: LiveLake,
   alerts: AlertEngine,
   signal: AbortSignal,
@@ -46,6 +48,7 @@ export async function monitorHealth(
   do {
     try {
       await evaluate();
+      if (reported !== "") recovered();
       reported = "";
     } catch (error) {
       if (!(error instanceof OperatingError)) throw error;

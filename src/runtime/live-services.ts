@@ -15,7 +15,7 @@ import type { Metrics } from "../serve/metrics.ts";
 import type { PipelineHandle } from "../serve/pipeline-handle.ts";
 import type { Server } from "../serve/server.ts";
 import { cachedModels, type LiveModels } from "../transform/models.ts";
-import { monitorHealth, sourceStatuses } from "./health-monitor.ts";
+import { monitorHealth, sourceStatuses, type HealthMonitorOptions } from "./health-monitor.ts";
 import { startLoop } from "./loop.ts";
 import type { LiveServices } from "./run.ts";
 
@@ -37,11 +37,16 @@ export interface LiveServicesOptions {
   /** Metrics of the pipeline's loops, which the server shows. */
   metrics: Metrics;
   report(report: SourceReport): void;
-  failed(error: OperatingError): void;
+  /** A failure of a part, which is retried. */
+  failed(part: LivePart, error: OperatingError): void;
+  /** The part that failed works again. */
+  recovered(part: LivePart): void;
   /** Called once, when the server listens. */
   serving(url: string): void;
   onError(error: unknown): void;
 }
+
+export type LivePart = "live services" | "live views" | "health monitor";
 
 interface Started {
   live: LiveLake;
@@ -96,8 +101,13 @@ async function startLiveServices(
   signal: AbortSignal,
   onStarted: (started: Started) => void,
 ): Promise<void> {
-  const { open, pipeline, server, failed } = options;
+  const { open, pipeline, server } = options;
   const { project } = pipeline.transform;
+  let has_failed = false;
+  const failed = (error: OperatingError): void => {
+    has_failed = true;
+    options.failed("live services", error);
+  };
   const retry = { clock: systemClock, signal, max_attempts: MAX_START_FAILURES, failed };
   // The dashboard is bundled while dbt compiles.
   const bundling = server === null ? null : options.assets();
@@ -109,11 +119,16 @@ async function startLiveServices(
   const opening: RetryOptions = options.is_until_drained
     ? retry
     : { ...retry, max_attempts: Infinity, isRetryable: () => true };
-  const live = await withRetry(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, failed }));
+  const views = {
+    failed: (error: OperatingError) => options.failed("live views", error),
+    recovered: () => options.recovered("live views"),
+  };
+  const live = await withRetry(opening, () => LiveLake.open({ open, pipeline, models, clock: systemClock, ...views }));
   if (live === null) return;
   try {
     const alerts = await withRetry(opening, () => openAlerts(options, live, opening.max_attempts));
     if (alerts === null) return;
+    if (has_failed) options.recovered("live services");
     try {
       // Stopped while it opened: an address announced now would not answer for long.
       if (signal.aborted) return;
@@ -155,11 +170,19 @@ async function runStarted(
     await runTogether(signal, [
       (own) => live.run(own),
       (own) => alerts.run(own),
-      (own) => monitorHealth(options, live, alerts, own),
+      (own) => monitorHealth(monitorOptions(options), live, alerts, own),
     ]);
   } finally {
     await running?.close();
   }
+}
+
+function monitorOptions(options: LiveServicesOptions): HealthMonitorOptions {
+  return {
+    ...options,
+    failed: (error) => options.failed("health monitor", error),
+    recovered: () => options.recovered("health monitor"),
+  };
 }
 
 async function serve(

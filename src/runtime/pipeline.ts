@@ -91,7 +91,7 @@ export async function buildPipeline(options: PipelineOptions): Promise<BuiltPipe
       reporter.reported(report);
     },
     stalled: (error) => {
-      failures.stalled("ingest", error);
+      failures.set("ingest", error);
       reporter.stalled("ingest", error);
     },
     committed: figures.committed,
@@ -189,15 +189,21 @@ function liveServicesOf(services: Services): LiveServices {
     dbt_pid: () => worker.pid ?? null,
     metrics: figures.metrics,
     report: (report) => reporter.reported(report),
-    failed: (error) => reportFailure(services, error),
+    failed: (part, error) => reportFailure(services, part, error),
+    recovered: (part) => reportRecovery(services, part),
     serving: (url) => reporter.serving(url),
     onError: (error) => reporter.warned(`the server failed to answer: ${messageOf(error)}`),
   });
 }
 
-function reportFailure({ failures, reporter }: Services, error: OperatingError): void {
-  failures.failed(error);
+function reportFailure({ failures, reporter }: Services, part: string, error: OperatingError): void {
+  failures.set(part, error);
   reporter.failed(error);
+}
+
+function reportRecovery({ failures, reporter }: Services, part: string): void {
+  failures.set(part, null);
+  reporter.recovered();
 }
 
 function eventsOf(services: Services, builds: BuildTracker, tested: (result: CommandResult) => void): RunEvents {
@@ -206,13 +212,12 @@ function eventsOf(services: Services, builds: BuildTracker, tested: (result: Com
     reported: (report) => reporter.reported(report),
     appended: (records) => reporter.appended(records),
     stalled: (name, error) => {
-      failures.stalled(name, error);
+      failures.set(name, error);
       reporter.stalled(name, error);
     },
     caughtUp: (seconds) => {
       figures.incremented(seconds);
-      failures.recovered();
-      reporter.recovered();
+      reportRecovery(services, "increments");
       builds.increment(seconds);
     },
     tested: (result) => {
@@ -222,7 +227,7 @@ function eventsOf(services: Services, builds: BuildTracker, tested: (result: Com
     },
     failed: (error) => {
       figures.retried(error);
-      reportFailure(services, error);
+      reportFailure(services, "increments", error);
     },
   };
 }

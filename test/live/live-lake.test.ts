@@ -174,8 +174,19 @@ describe("the live views", () => {
         }
         from = to;
         await lake.ingest();
-        // In some rounds bronze is ahead of the models.
-        if (part % 3 === 1 && to < stream.length) continue;
+        // In some rounds bronze is ahead of the models. Views that are opened then agree with each other at once.
+        if (part % 3 === 1 && to < stream.length) {
+          const opened = await live(lake);
+          try {
+            for (const table of TABLES) {
+              const view = `live.${table.split(".")[1]}`;
+              assertSameRows(await rowsOf(opened, view), promised.get(table) ?? [], `${view}, opened at ${to} records`);
+            }
+          } finally {
+            opened.close();
+          }
+          continue;
+        }
         await lake.catchUp();
         for (const table of TABLES)
           assertSameRows(promised.get(table) ?? [], await rowsOf(tail, table), `${table} after ${to} records`);
