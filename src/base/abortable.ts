@@ -11,3 +11,16 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   signal.addEventListener("abort", once, { once: true });
   return () => signal.removeEventListener("abort", once);
 }
+
+/** The result of the work, unless the signal aborts before: rejects with `aborted()` then, and the work continues. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, aborted: () => Error): Promise<T> {
+  let stopListening = (): void => {};
+  try {
+    return await new Promise((resolve, reject) => {
+      work.then(resolve, reject);
+      stopListening = onAbort(signal, () => reject(aborted()));
+    });
+  } finally {
+    stopListening();
+  }
+}

@@ -143,13 +143,16 @@ export class TailDatabase {
 
   /**
    * Replaces the SQL of each view, all of them or none, concurrently with the writer. Only the commit waits for readers
-   * that begin.
+   * that begin. Calls `replaced` before any of these sees the new views.
    */
-  async replaceViews(views: ReadonlyMap<string, string>): Promise<void> {
+  async replaceViews(views: ReadonlyMap<string, string>, replaced: () => void = () => {}): Promise<void> {
     const replace = Array.from(views, ([name, sql]) => `CREATE OR REPLACE VIEW ${name} AS ${sql}`);
     try {
       await orFail(this.#viewer.run(["BEGIN", ...replace].join("; ")));
-      await this.#gate.alone(() => orFail(this.#viewer.run("COMMIT")));
+      await this.#gate.alone(async () => {
+        await orFail(this.#viewer.run("COMMIT"));
+        replaced();
+      });
     } catch (error) {
       await this.#viewer.run("ROLLBACK").catch(() => {});
       throw error;
@@ -187,18 +190,23 @@ export class TailDatabase {
 
   /**
    * Runs a query of a reader on a separate connection, concurrently with the writer; above MAX_READERS, queries queue
-   * in call order.
+   * in call order. Calls `began` once the views that the query sees are fixed, before later ones replace them.
    */
-  query(sql: string, options: ReadOptions = {}): Promise<ProfiledResult> {
-    return this.#turns.take(() => this.#query(sql, options));
+  query(sql: string, options: ReadOptions = {}, began: () => void = () => {}): Promise<ProfiledResult> {
+    return this.#turns.take(() => this.#query(sql, options, began));
   }
 
-  async #query(sql: string, options: ReadOptions): Promise<ProfiledResult> {
+  async #query(sql: string, options: ReadOptions, began: () => void): Promise<ProfiledResult> {
     const reader = this.#idle.pop() ?? (await this.#openReader(null));
     try {
       // In each database, the transaction begins with the first access.
       const begin = `BEGIN READ ONLY; FROM ${ANCHORS.rows}; FROM ${ANCHORS.views}`;
-      return await reader.query((run) => this.#gate.together(() => run(begin)), sql, options);
+      const beginOn = (run: (sql: string) => Promise<unknown>): Promise<void> =>
+        this.#gate.together(async () => {
+          await run(begin);
+          began();
+        });
+      return await reader.query(beginOn, sql, options);
     } finally {
       if (this.#is_closed) reader.close();
       else this.#idle.push(reader);
@@ -263,7 +271,7 @@ async function orFail<T>(work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     throw new OperatingError("LIVE_TAIL_FAILED", `DuckDB could not keep the live views: ${messageOf(error)}`, {
-      next_step: "It is tried again; the tables go on without it. If it keeps failing, start again.",
+      next_step: "It is retried, and the tables are built without it. If it keeps failing, start again.",
       cause: error,
     });
   }

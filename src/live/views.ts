@@ -78,8 +78,9 @@ export class Views {
       const model = models.get(bound.table);
       return model === undefined ? [] : [[viewName(model), this.#contentOf(model, bound)] as const];
     });
-    await this.#db.replaceViews(new Map(views));
-    for (const bound of moved) this.#bound.set(bound.table, bound);
+    await this.#db.replaceViews(new Map(views), () => {
+      for (const bound of moved) this.#bound.set(bound.table, bound);
+    });
   }
 
   isSeed(bound: PinnedLakeTable): CompiledRelation | null {

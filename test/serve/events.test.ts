@@ -5,7 +5,9 @@ import { connect, type AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import * as fc from "fast-check";
 import { EventClient } from "../../src/serve/events/client.ts";
+import { NewCommits, type CommitEvent } from "../../src/serve/events/new-commits.ts";
 import { EventRing } from "../../src/serve/events/ring.ts";
+import type { TableMetadata } from "../../src/iceberg/model.ts";
 import { textOf } from "../../src/alert/evaluate/decimal.ts";
 import { LatestTicks } from "../../src/serve/events/ticks.ts";
 import { collectGarbage } from "../support/garbage.ts";
@@ -144,6 +146,33 @@ describe("LatestTicks", () => {
         assert.equal(text.startsWith("-") ? -back : back, units);
       }),
     );
+  });
+});
+
+describe("NewCommits", () => {
+  /** A table whose snapshots are committed a millisecond apart. */
+  function tableOf(name: string, snapshots: number) {
+    const ids = Array.from({ length: snapshots }, (_, index) => index + 1);
+    const metadata = {
+      snapshots: ids.map((id) => ({ "snapshot-id": id, summary: { "added-records": String(id * 10) } })),
+      "snapshot-log": ids.map((id) => ({ "snapshot-id": id, "timestamp-ms": id })),
+      properties: {},
+    } as unknown as TableMetadata;
+    return { identifier: { namespace: ["gold"], name }, metadata };
+  }
+  const textOf = (commits: CommitEvent[]) => commits.map(({ table, rows }) => `${table} ${rows}`);
+
+  test("finds the commits since the last call, also those of tables that had none or did not exist", () => {
+    const commits = new NewCommits();
+    assert.deepEqual(textOf(commits.next([tableOf("a", 2), tableOf("empty", 0)])), []);
+    assert.deepEqual(textOf(commits.next([tableOf("a", 4), tableOf("empty", 1), tableOf("new", 2)])), [
+      "gold.a 30",
+      "gold.a 40",
+      "gold.empty 10",
+      "gold.new 10",
+      "gold.new 20",
+    ]);
+    assert.deepEqual(textOf(commits.next([tableOf("a", 4), tableOf("empty", 1), tableOf("new", 3)])), ["gold.new 30"]);
   });
 });
 

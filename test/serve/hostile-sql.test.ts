@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkParsed, withoutExplain } from "../../src/serve/sql-console/allowed.ts";
 import { Problem } from "../../src/serve/schemas/values.ts";
+import { ConsoleProcess } from "../../src/serve/sql-console/process.ts";
 import { pathOfLocation } from "../../src/storage/file/location.ts";
 import { Lakes, type TestLake } from "../dbt/lake.ts";
 import { marketStream } from "../dbt/stream.ts";
@@ -314,6 +315,18 @@ describe("the SQL console under hostile statements", () => {
     const codes = all.map(({ code }) => code).toSorted();
     assert.deepEqual([...new Set(codes)], ["QUERY_TIMED_OUT", "TOO_MANY_QUERIES"]);
     assert.equal(codes.filter((code) => code === "TOO_MANY_QUERIES").length, 4);
+  });
+
+  test("cancels a query whose process has not started yet", async (context) => {
+    const starting = new ConsoleProcess(process.execPath, ["-e", "process.once('disconnect', process.exit)"]);
+    context.after(() => starting.end());
+    const cancelled = new AbortController();
+    const limits = { timeout_ms: 1_000, max_rows: 1, max_bytes: 1_000 };
+    const queries = [1, 2].map(() => starting.run({ sql: "select 1", at_ms: null, limits }, cancelled.signal));
+    const outcomes = Promise.allSettled(queries);
+    cancelled.abort();
+    const codes = (await outcomes).map((outcome) => outcome.status === "rejected" && outcome.reason.code);
+    assert.deepEqual(codes, ["QUERY_CANCELLED", "QUERY_CANCELLED"]);
   });
 
   test("counts an export as running until it is sent completely, cancelled or abandoned", async (context) => {

@@ -177,7 +177,7 @@ export class Deliverer {
   }
 }
 
-/** The failure of an attempt, null if the sink accepted it. A sink's error must not end other sinks or the evaluation. */
+/** The failure of an attempt, null if the sink accepted it. Its error must not end other sinks or the evaluation. */
 async function failureOf(sink: Sink, pending: Pending, attempt: Attempt): Promise<DeliveryFailed | null> {
   try {
     await send(sink, pending, attempt);

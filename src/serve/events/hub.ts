@@ -1,8 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import { nameOfTable } from "../../iceberg/errors.ts";
-import { isSameLong } from "../../iceberg/long.ts";
-import { historyOf, historySince, type HistoryEntry } from "../../iceberg/metadata/history.ts";
 import { isoFromMicros } from "../../base/clock.ts";
 import type { TableReports } from "../../query/tables.ts";
 import { requestError } from "../problem.ts";
@@ -11,6 +8,7 @@ import type { EventName } from "../schemas/events.ts";
 import type { Source } from "../schemas/status.ts";
 import type { PipelineHandle } from "../pipeline-handle.ts";
 import { EventClient } from "./client.ts";
+import { NewCommits } from "./new-commits.ts";
 import { encodeFrame, EventRing } from "./ring.ts";
 import { LatestTicks } from "./ticks.ts";
 
@@ -31,7 +29,7 @@ export class EventHub {
   readonly #clients = new Set<EventClient>();
   readonly #latest_ticks = new LatestTicks();
   readonly #sources = new Map<string, string>();
-  readonly #newest = new Map<string, HistoryEntry>();
+  readonly #commits = new NewCommits();
   readonly #stops: (() => void)[] = [];
   #flush: NodeJS.Timeout | null = null;
   #flushed_at_ms = -Infinity;
@@ -158,25 +156,7 @@ export class EventHub {
     if (before !== undefined && before !== state) this.publish("source", source);
   }
 
-  /** Publishes every snapshot that became current since the last poll, but not those present at the start. */
   async #publishCommits(): Promise<void> {
-    for (const { identifier, metadata } of await this.#tables.all()) {
-      const table = nameOfTable(identifier);
-      const newest = historyOf(metadata).at(-1);
-      if (newest === undefined) continue;
-      const known = this.#newest.get(table);
-      this.#newest.set(table, newest);
-      if (known === undefined) continue;
-      for (const { snapshot_id, at_ms } of historySince(metadata, known)) {
-        const added = metadata.snapshots.findLast((snapshot) => isSameLong(snapshot["snapshot-id"], snapshot_id))
-          ?.summary["added-records"];
-        this.publish("commit", {
-          table,
-          snapshot_id: String(snapshot_id),
-          rows: added === undefined ? null : Number(added),
-          committed_at: new Date(at_ms).toISOString(),
-        });
-      }
-    }
+    for (const commit of this.#commits.next(await this.#tables.all())) this.publish("commit", commit);
   }
 }

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { spillFolder } from "../../duckdb/spill.ts";
 import { requestError } from "../problem.ts";
-import { ConsoleProcess } from "./process.ts";
+import { cancelledQuery, ConsoleProcess } from "./process.ts";
 import { MAX_RUNNING, type QueryLimits, type QueryOutcome } from "./protocol.ts";
 
 export interface ConsoleOptions {
@@ -107,8 +107,7 @@ export class Console {
         { sql, at_ms, format, file, limits: this.#queryLimits(Infinity, this.#limits.export_timeout_ms) },
         slot.signal,
       );
-      if (slot.signal.aborted)
-        throw requestError("QUERY_CANCELLED", "The query was cancelled", "Run it again, or query less data.");
+      if (slot.signal.aborted) throw cancelledQuery();
       return createReadStream(file, { signal: slot.signal }).once("close", () => void end());
     } catch (error) {
       await end();

@@ -49,11 +49,15 @@ export async function openConsoleLake(
   const past = new TimeTravelSession(() => openLockedSession(open, exports_folder, lock));
   return {
     engine: {
-      query: (sql, options) => live.query(sql, options),
-      snapshots: () => live.state().tables.flatMap(snapshotOf),
+      query: async (sql, options) => {
+        const { tables, ...result } = await live.query(sql, options);
+        return { ...result, snapshots: tables.flatMap(snapshotOf) };
+      },
       describe: (scans, snapshots, of) => describeScans(reports, scans, snapshots, of),
       past: (at_ms, work) =>
-        past.at(at_ms, (session, snapshots) => work((sql, options) => session.query(sql, options), snapshots)),
+        past.at(at_ms, (session, snapshots) =>
+          work(async (sql, options) => ({ ...(await session.query(sql, options)), snapshots })),
+        ),
     },
     run: (signal) => live.run(signal),
     close() {

@@ -1,6 +1,7 @@
-import { onAbort } from "../../base/abortable.ts";
+import { onAbort, unlessAborted } from "../../base/abortable.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { OperatingError } from "../../base/errors.ts";
+import { requestError } from "../problem.ts";
 import type { Failure, QueryLimits, QueryOutcome, Reply, Request } from "./protocol.ts";
 
 /** Opening the lake takes a second or two. */
@@ -126,7 +127,7 @@ export class ConsoleProcess {
     request: UnnumberedRequest,
     signal: AbortSignal,
   ): Promise<Extract<Reply, { kind: "result" | "exported" }>> {
-    await this.#ready;
+    await unlessAborted(this.#ready, signal, cancelledQuery);
     if (!this.#is_alive) throw this.#death("");
     this.#last_id += 1;
     const id = this.#last_id;
@@ -194,4 +195,9 @@ export class ConsoleProcess {
       next_step: "Query less data; the next query starts a new process.",
     });
   }
+}
+
+/** The error of a query that was cancelled while no process worked on it. */
+export function cancelledQuery(): OperatingError {
+  return requestError("QUERY_CANCELLED", "The query was cancelled", "Run it again, or query less data.");
 }

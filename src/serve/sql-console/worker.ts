@@ -14,18 +14,19 @@ import type { Scan } from "./scans.ts";
 
 /** The confined engine that runs users' SQL. */
 export interface ConsoleEngine {
-  /** Queries the live views and the tables' current snapshots. */
-  query(sql: string, options?: ReadOptions): Promise<ProfiledResult>;
-  snapshots(): TableSnapshot[];
+  /** Queries the live views and the tables' current snapshots. The result has the snapshots that the views read. */
+  query(sql: string, options?: ReadOptions): Promise<ConsoleResult>;
   /** See describeScans. */
   describe(
     scans: readonly TableScan[],
     snapshots: readonly TableSnapshot[],
     of: { of_heads: boolean; only: string | null },
   ): Promise<Scan[]>;
-  /** Runs work over the snapshots that were current at `at_ms`; serialised. */
-  past<T>(at_ms: number, work: (query: ConsoleEngine["query"], snapshots: TableSnapshot[]) => Promise<T>): Promise<T>;
+  /** Runs work over the snapshots that were current at `at_ms`, which its results name; serialised. */
+  past<T>(at_ms: number, work: (query: ConsoleEngine["query"]) => Promise<T>): Promise<T>;
 }
+
+export type ConsoleResult = ProfiledResult & { snapshots: TableSnapshot[] };
 
 /** The process exits above this: DuckDB's limit does not cover all its memory, nor the encoded rows. */
 const MAX_RSS_BYTES = 1024 ** 3;
@@ -84,11 +85,11 @@ async function perform(
 ): Promise<Reply> {
   const { query: checked, explain } = withoutExplain(request.sql);
   checkParsed(await parse(engine, checked, signal));
-  const run = (query: ConsoleEngine["query"], snapshots: TableSnapshot[]): Promise<Reply> =>
+  const run = (query: ConsoleEngine["query"]): Promise<Reply> =>
     request.kind === "run"
-      ? read({ ...engine, query }, snapshots, `${explain}${checked}`, request, signal)
+      ? read({ ...engine, query }, `${explain}${checked}`, request, signal)
       : write(query, checked, request, signal, controller);
-  return request.at_ms === null ? run(engine.query, engine.snapshots()) : engine.past(request.at_ms, run);
+  return request.at_ms === null ? run(engine.query) : engine.past(request.at_ms, run);
 }
 
 async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal): Promise<ParsedSql> {
@@ -99,7 +100,6 @@ async function parse({ query }: ConsoleEngine, sql: string, signal: AbortSignal)
 /** Runs a query; `sql` is the checked statement, not the text as typed. */
 async function read(
   { query, describe }: ConsoleEngine,
-  snapshots: TableSnapshot[],
   sql: string,
   { id, limits, at_ms }: Run,
   signal: AbortSignal,
@@ -110,11 +110,11 @@ async function read(
   const { text, row_count } = rowsWithin(result.rows, limits.max_bytes);
   const is_cut = result.is_truncated || row_count < result.rows.length;
   const truncated_by = !is_cut ? null : row_count < limits.max_rows ? "bytes" : "rows";
-  const named = snapshots.filter(({ table }) => isNamed(sql, table));
+  const named = result.snapshots.filter(({ table }) => isNamed(sql, table));
   // A live view may read tables other than the one in its name.
   const only = named.length === 1 && !/\blive\b/i.test(sql) ? (named[0]?.table ?? null) : null;
   const of_heads = at_ms === null && /\b(?:bronze|silver|gold)\b/i.test(sql);
-  const scans = await describe(result.scans, snapshots, { of_heads, only });
+  const scans = await describe(result.scans, result.snapshots, { of_heads, only });
   const outcome: QueryOutcome = {
     columns: result.columns,
     rows_json: text,
