@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { crypto } from "../../pipelines/crypto.ts";
 import { EVENT_POSITION } from "../../pipelines/crypto/columns.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import { TAIL, TailDatabase } from "../../src/duckdb/tail-database.ts";
 import { instanceMemory } from "../../src/duckdb/instances.ts";
 import { LiveLake, type AbsorbedBatch, type LiveLakeOptions } from "../../src/live/live-lake.ts";
@@ -114,6 +115,43 @@ describe("the live views", () => {
       assert.notEqual(bronze?.snapshot_id, null, "the view has the newer snapshot by then");
     } finally {
       released.resolve(undefined);
+      tail.close();
+    }
+  });
+
+  test("say why they stand still, and continue with the first record that they lack", async () => {
+    const lake = await lakes.fresh();
+    const { log } = lake.open;
+    let is_away = true;
+    const flaky_log = new Proxy(log, {
+      get:
+        (target, name: keyof typeof log) =>
+        async (...args: never[]) => {
+          if (name === "read" && is_away)
+            throw new OperatingError("LOG_LOCKED", "The log is away", { next_step: "Wait." });
+          return (target[name] as (...args: never[]) => unknown)(...args);
+        },
+    });
+    const events: string[] = [];
+    const tail = await live(lake, {
+      open: { ...lake.open, log: flaky_log },
+      failed: ({ code }) => {
+        events.push(code, String(tail.state().stalled));
+        is_away = false;
+      },
+      recovered: () => events.push("recovered"),
+    });
+    const stop = new AbortController();
+    await lake.append(stream.slice(0, 40));
+    const running = tail.run(stop.signal);
+    try {
+      await tail.until({ [`${TOPIC}/0`]: 40 }, AbortSignal.timeout(60_000));
+      const { rows } = await tail.query("select count(*) from live.crypto_ticks_raw");
+      assert.deepEqual([rows, events], [[["40"]], ["LOG_LOCKED", "The log is away", "recovered"]]);
+      assert.equal(tail.state().stalled, null);
+    } finally {
+      stop.abort();
+      await running;
       tail.close();
     }
   });
