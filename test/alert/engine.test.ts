@@ -5,6 +5,7 @@ import * as fc from "fast-check";
 import type { TickHistory } from "../../src/alert/history.ts";
 import type { Alert } from "../../src/alert/alert.ts";
 import { beginAlerts, openAlertBook } from "../../src/alert/open.ts";
+import { OperatingError } from "../../src/base/errors.ts";
 import { HealthEvaluator } from "../../src/alert/evaluate/health-evaluator.ts";
 import { AlertEvaluator } from "../../src/alert/evaluate/evaluator.ts";
 import { RuleEvaluator } from "../../src/alert/evaluate/rule-evaluator.ts";
@@ -179,6 +180,31 @@ describe("the alert engine", () => {
     tape.skip(4);
     await engine.idle();
     assert.deepEqual(offsets(), [1, 3, 5, 7, 9, 11]);
+    await stop();
+  });
+
+  test("evaluates each tick once where the tables cannot be read for a moment", async () => {
+    const tape = new Tape(falls(6));
+    let pages = 0;
+    const history: TickHistory = {
+      ...tape.history,
+      async *pages(range) {
+        for await (const page of tape.history.pages(range)) {
+          yield page;
+          pages += 1;
+          if (pages === 1) throw new OperatingError("STORAGE_UNREACHABLE", "S3 is away", { next_step: "Wait." });
+        }
+      },
+    };
+    const { engine, events, reports, stop } = await runEngine(freshFolder(), tape, { rules: [FALL_RULE], history });
+    tape.skip(8);
+    tape.absorb(4);
+    await engine.idle();
+    assert.deepEqual(
+      events.filter(({ event }) => event === "fired").map(({ alert }) => alert.coordinates?.offset),
+      [1, 3, 5, 7, 9, 11],
+    );
+    assert.deepEqual([engine.state().judged_ticks, reports.map(({ code }) => code)], [12, ["STORAGE_UNREACHABLE"]]);
     await stop();
   });
 
