@@ -1,12 +1,11 @@
 import { DuckDBInstance } from "@duckdb/node-api";
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { OperatingError } from "../base/errors.ts";
 import { CONTENT, type DataFile } from "../iceberg/manifest-model.ts";
 import type { RecordTarget, RecordWriter } from "../ingest/record-writer.ts";
 import type { LogRecord } from "../log/log.ts";
 import type { S3Settings } from "../storage/s3/settings.ts";
-import { deleteOwnFiles } from "../storage/own-files.ts";
+import { deleteIfPossible } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { copyToParquet } from "./copy.ts";
 import { openDuckDB } from "./duckdb.ts";
@@ -78,15 +77,6 @@ export async function openParquetWriter({
       closeInstance(instance);
     },
   };
-}
-
-/** Deletes files of a failed write. A storage that does not answer keeps them; orphan removal deletes them later. */
-async function deleteIfPossible(storage: Storage, folder: string, made: readonly string[]): Promise<void> {
-  try {
-    await deleteOwnFiles({ storage, warehouse: null }, folder, made);
-  } catch (error) {
-    if (!(error instanceof OperatingError)) throw error;
-  }
 }
 
 async function openLocal(): Promise<DuckDBInstance> {

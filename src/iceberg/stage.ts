@@ -4,7 +4,7 @@ import type { LoadedTable, Long, PartitionSpec, Schema, Snapshot, TableChange, T
 import { allEnded } from "../base/all-ended.ts";
 import type { Clock } from "../base/clock.ts";
 import { OperatingError } from "../base/errors.ts";
-import { deleteOwnFiles } from "../storage/own-files.ts";
+import { deleteIfPossible } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { summarisePartitions } from "./field-summary.ts";
 import { STATUS, type ManifestEntry, type ManifestFile } from "./manifest-model.ts";
@@ -157,8 +157,8 @@ export async function writeAll(
   try {
     await allEnded(files.map(([location, bytes]) => storage.write(location, bytes)));
   } catch (error) {
-    await deleteOwnFiles(
-      { storage, warehouse: null },
+    await deleteIfPossible(
+      storage,
       folder,
       files.map(([location]) => location),
     );

@@ -7,7 +7,7 @@ import { OperatingError, UnknownOutcome, messageOf } from "../base/errors.ts";
 import type { AppendStager } from "../iceberg/append.ts";
 import type { DataFile } from "../iceberg/manifest-model.ts";
 import type { SourceReport } from "../producer/producer.ts";
-import { deleteOwnFiles } from "../storage/own-files.ts";
+import { deleteIfPossible } from "../storage/own-files.ts";
 import type { Storage } from "../storage/storage.ts";
 import { equalOffsets, withOffsetsOfTopic, type LogOffsets, type PartitionOffsets } from "../log/offsets.ts";
 import { readOffsets, writeOffsets } from "./offsets.ts";
@@ -94,8 +94,7 @@ class Attempts {
       if (committed === undefined) throw new TypeError("a commit of one change gives one table");
       return committed;
     } catch (error) {
-      if (isKnownFailure(error))
-        await deleteOwnFiles({ storage, warehouse: null }, table.metadata.location, staged.written);
+      if (isKnownFailure(error)) await deleteIfPossible(storage, table.metadata.location, staged.written);
       else this.#is_uncertain = true;
       throw error;
     }
@@ -135,7 +134,7 @@ class Attempts {
     if (this.#is_uncertain) return;
     const { storage } = this.#publisher;
     const files = this.#batch.files.map(({ file_path }) => file_path);
-    await deleteOwnFiles({ storage, warehouse: null }, this.#folder, files);
+    await deleteIfPossible(storage, this.#folder, files);
   }
 }
 

@@ -1,5 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
+import { OperatingError } from "../base/errors.ts";
 import { pathOfLocation } from "./file/location.ts";
 import { canonicalLocation } from "./location.ts";
 import type { Storage } from "./storage.ts";
@@ -40,6 +41,18 @@ export async function deleteOwnFiles(
     progress?.(Math.min(locations.length, start + DELETIONS_AT_ONCE));
   }
   return rejected;
+}
+
+/**
+ * Deletes files of a failed write, whose own error is the one to report. A storage that does not answer keeps them;
+ * orphan removal deletes them later.
+ */
+export async function deleteIfPossible(storage: Storage, folder: string, made: readonly string[]): Promise<void> {
+  try {
+    await deleteOwnFiles({ storage, warehouse: null }, folder, made);
+  } catch (error) {
+    if (!(error instanceof OperatingError)) throw error;
+  }
 }
 
 /** Whether a location is in a folder, by name alone. Excludes the folder itself and paths with `..` or `.`. Pure. */
